@@ -1,0 +1,58 @@
+# Every target sets up what it needs: `make demo` and `make test` work on a fresh clone.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test unit check docs run clean lock
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+$(STAMP): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "Python's venv module is missing; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "setting up $(VENV), once ..." >&2
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+demo: $(STAMP) ## seven refunds through the real worker, on an embedded server
+	@$(BIN)/refunds demo
+
+test: $(STAMP) ## all tests
+	@$(BIN)/python -m pytest -q
+
+unit: $(STAMP) ## the fast tests
+	@$(BIN)/python -m pytest -q tests/unit tests/house
+
+check: $(STAMP) ## types, style, arrows, docstrings and all tests with coverage
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/interrogate -q config statemachine worker tests
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -q
+	@$(BIN)/coverage combine -q
+	@$(BIN)/coverage report --include 'statemachine/*' --fail-under 100 --skip-covered
+	@$(BIN)/coverage report --fail-under 95 --skip-covered
+
+docs: $(STAMP) ## write the tables of the README and .env.example anew
+	@$(BIN)/python -m tests.house.documents
+
+run: $(STAMP) ## the worker, with the environment of .env if there is one
+	@set -a; [ ! -f .env ] || . ./.env; set +a; exec $(BIN)/python -m worker
+
+lock: ## pin all dependencies anew (needs uv)
+	@uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-header --no-annotate --extra dev --upgrade -q -o requirements.lock pyproject.toml
+
+clean: ## remove what the targets made
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

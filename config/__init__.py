@@ -1,0 +1,1 @@
+"""Every knob of the worker, read once from the environment."""

@@ -1,0 +1,37 @@
+"""What people read about the settings, made from the class."""
+
+from __future__ import annotations
+
+from pydantic.fields import FieldInfo
+
+from config.loading import example, variable
+from config.settings import Settings
+
+
+def _default(info: FieldInfo) -> str:
+    if info.is_required():
+        return "required"
+    return "" if info.default in (None, "{}") else f"`{example(info)}`"
+
+
+def settings_table() -> str:
+    """The settings as a Markdown table, for the README."""
+    rows = ["| variable | default | meaning |", "|---|---|---|"]
+    rows += [
+        f"| `{variable(name)}` | {_default(info)} | {_text(info)} |"
+        for name, info in Settings.model_fields.items()
+    ]
+    return "\n".join(rows) + "\n"
+
+
+def env_example() -> str:
+    """The text of `.env.example`: every variable; those with a default are commented out."""
+    parts = ["# Made by `make docs` from config/settings.py. Copy to .env and fill in."]
+    for name, info in Settings.model_fields.items():
+        mark = "" if info.is_required() else "#"
+        parts.append(f"\n# {_text(info)}\n{mark}{variable(name)}={example(info)}")
+    return "\n".join(parts) + "\n"
+
+
+def _text(info: FieldInfo) -> str:
+    return " ".join((info.description or "").split())

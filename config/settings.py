@@ -1,0 +1,133 @@
+"""The settings: one frozen class. The README's table and `.env.example` are made from it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    Json,
+    SecretStr,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+PREFIX = "REFUNDS_"
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+def _no_trailing_slash(url: str) -> str:
+    return url.rstrip("/")
+
+
+class StoreEntry(BaseModel):
+    """What is needed to call Wix for one store."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    account_id: str = Field(min_length=1, max_length=100)
+    api_key: SecretStr = Field(min_length=1, validation_alias=AliasChoices("api_key", "key"))
+
+
+Milliseconds = Annotated[int, Field(ge=0, le=86_400_000)]
+
+
+class Settings(BaseSettings):
+    """Read from variables named REFUNDS_ and the field's name in capitals."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic's signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what `load_settings` read from a mapping: the demo must not see our environment."""
+        return (init_settings,)
+
+    redis_url: SecretStr = Field(examples=["redis://localhost:6379/0"])
+    """Where the ledger and the queues live."""
+    wix_base_url: Annotated[
+        str, Field(pattern=r"^https?://[^\s]+$"), AfterValidator(_no_trailing_slash)
+    ] = "https://www.wixapis.com"
+    """Wix, or the simulator."""
+    stores: Json[dict[str, StoreEntry]] = Field(
+        default="{}",
+        validate_default=True,
+        examples=['{"<site id>": {"account_id": "<account id>", "api_key": "IST.<key>"}}'],
+    )
+    """Credentials of the stores, as JSON: site id to account id and API key."""
+    cutoff: Annotated[AwareDatetime, AfterValidator(_utc)] = Field(
+        default=datetime(2024, 4, 22, tzinfo=UTC), examples=["2024-04-22T00:00:00Z"]
+    )
+    """Orders placed before it are cancelled, the others refunded; ISO 8601 with a zone."""
+    log_format: Literal["json", "console"] | None = Field(default=None, examples=["json"])
+    """`json` or `console`; when not set: console on a terminal, JSON elsewhere."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least level that is written."""
+    namespace: str = Field(default="refunds", pattern=r"^[a-z][a-z0-9_-]{0,40}$")
+    """Prefix of all keys in Redis."""
+
+    processes: int = Field(default=1, ge=1, le=64)
+    """Worker processes that `python -m worker` runs."""
+    threads: int = Field(default=8, ge=1, le=256)
+    """Steps that each of them does at once."""
+    grace_s: int = Field(default=25, ge=1, le=600)
+    """Time that running steps get to settle after SIGTERM; longer than a whole call to Wix."""
+    lane_width: int = Field(default=4, ge=1, le=1000)
+    """Refunds of one store that are in flight at once."""
+    worker_beat_ms: int = Field(default=2_000, ge=20, le=60_000)
+    """How often a worker says that it lives."""
+    worker_dead_after_ms: int = Field(default=10_000, ge=100, le=600_000)
+    """Silence after which a worker counts as dead and its work is given to others."""
+
+    wix_connect_timeout_ms: int = Field(default=5_000, ge=1, le=60_000)
+    """Longest wait for a connection to Wix."""
+    wix_read_timeout_ms: int = Field(default=10_000, ge=1, le=60_000)
+    """Longest silence of Wix inside an answer."""
+    wix_total_timeout_ms: int = Field(default=14_000, ge=1, le=60_000)
+    """Longest duration of one call to Wix, as a whole."""
+    settle_delay_ms: Milliseconds = 15_000
+    """After a call whose outcome is unknown, "not done" is believed only after this time."""
+
+    retry_first_ms: int = Field(default=1_000, ge=1, le=3_600_000)
+    """Upper bound of the first wait after a failure; it doubles from there."""
+    retry_cap_ms: int = Field(default=900_000, ge=1, le=86_400_000)
+    """Upper bound of every wait after a failure."""
+    retry_for_s: int = Field(default=86_400, ge=0, le=2_592_000)
+    """A failure becomes a dead letter only after this time ..."""
+    retry_attempts: int = Field(default=12, ge=1, le=10_000)
+    """... and this number of attempts."""
+    confirm_first_ms: int = Field(default=1_000, ge=1, le=3_600_000)
+    """First wait for the payment provider; it doubles from there."""
+    confirm_cap_ms: int = Field(default=900_000, ge=1, le=86_400_000)
+    """Longest wait between two looks at the provider's progress."""
+    confirm_for_s: int = Field(default=1_209_600, ge=0, le=7_776_000)
+    """Time after which an unsettled refund is shown to a person."""
+    unfulfill_looks: int = Field(default=10, ge=1, le=1000)
+    """Looks at an order that stays fulfilled without a fulfillment, before a person is asked."""
+    order_rounds: int = Field(default=3, ge=1, le=100)
+    """How often an order may be fulfilled again between our steps, before a person is asked."""
+
+    schedule_tick_ms: int = Field(default=200, ge=5, le=60_000)
+    """How often the scheduler looks for what is due."""
+    reconcile_every_ms: int = Field(default=5_000, ge=10, le=600_000)
+    """How often forgotten refunds are looked for."""

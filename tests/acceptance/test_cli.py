@@ -1,0 +1,232 @@
+"""The command line, as a person or a script uses it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.rig import AFTER, STORE_ID, Rig
+from worker.embedded import environment_without_settings
+from worker.simulator import Fault
+
+ORDER_ID = "67668940-527d-4465-94c6-5475d8c7a412"
+
+
+def _environment(rig: Rig) -> dict[str, str]:
+    return environment_without_settings() | {
+        "REFUNDS_REDIS_URL": rig.settings.redis_url.get_secret_value(),
+        "REFUNDS_NAMESPACE": rig.settings.namespace,
+    }
+
+
+def refunds(
+    rig: Rig | None, *arguments: str, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run `refunds` as a program of its own."""
+    env = environment if environment is not None else _environment(rig) if rig else {}
+    env = environment_without_settings() | env
+    return subprocess.run(
+        [sys.executable, "-c", "from worker.cli import main; main()", *arguments],
+        env=env | {"COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def _json(rig: Rig, *arguments: str) -> Any:
+    done = refunds(rig, *arguments, "--json")
+    assert done.stderr == ""
+    return json.loads(done.stdout)
+
+
+def test_request_then_show_and_list(rig: Rig) -> None:
+    """What an operator does first."""
+    order = rig.order(AFTER)
+    done = refunds(rig, "request", "--store", STORE_ID, "--order", order.id, "--refund-id", "rf-1")
+    assert (done.returncode, done.stdout) == (0, "rf-1\n")
+    rig.settle()
+    shown = _json(rig, "show", "rf-1")
+    assert (shown["state"], shown["flow"]) == ("refunded", "standard")
+    assert shown["history"][0]["event"] == "refund.accepted"
+    assert [row["refund_id"] for row in _json(rig, "list", "--state", "refunded")["refunds"]] == [
+        "rf-1"
+    ]
+    assert _json(rig, "list", "--store", ORDER_ID)["refunds"] == []
+    text = refunds(rig, "show", "rf-1").stdout
+    assert "submit_refund" in text
+    assert order.id in refunds(rig, "list").stdout
+
+
+def test_a_refund_id_is_made_up_when_none_is_given(rig: Rig) -> None:
+    """And told, so that it can be looked up."""
+    made = _json(rig, "request", "--store", STORE_ID, "--order", ORDER_ID)["enqueued"]
+    assert len(made) == 1
+    assert made[0].startswith("rf-")
+
+
+def test_a_wrong_option_names_the_field_and_enqueues_nothing(rig: Rig) -> None:
+    """Wrong usage is exit 2."""
+    done = refunds(rig, "request", "--store", STORE_ID, "--order", "12", "--line", "a:x")
+    assert done.returncode == 2
+    assert "job: order_id:" in done.stderr
+    assert "job: lines.0.quantity:" in done.stderr
+    assert rig.redis.llen(rig.key("refunds")) == 0
+
+
+def test_a_file_of_jobs_is_taken_whole_or_not_at_all(rig: Rig, tmp_path: Path) -> None:
+    """Every wrong line is named."""
+    good = {"refund_id": "rf-1", "store_id": STORE_ID, "order_id": ORDER_ID}
+    file = tmp_path / "jobs.jsonl"
+    file.write_text(json.dumps(good) + "\n\nnope\n[1]\n" + json.dumps(good | {"amount": "-1"}))
+    done = refunds(rig, "request", "--file", str(file))
+    assert done.returncode == 2
+    for place in (
+        "jobs.jsonl, line 3 is not JSON",
+        "line 4 is not a JSON object",
+        "line 5: amount:",
+    ):
+        assert place in done.stderr
+    assert rig.redis.llen(rig.key("refunds")) == 0
+    file.write_text(json.dumps(good) + "\n")
+    assert _json(rig, "request", "--file", str(file))["enqueued"] == ["rf-1"]
+    file.write_text("\n")
+    assert "holds no job" in refunds(rig, "request", "--file", str(file)).stderr
+
+
+def test_dead_letters_are_listed_shown_and_replayed(rig: Rig) -> None:
+    """From page to repair."""
+    rig.simulator.script(Fault("status", "get_order", status=401))
+    refund_id = rig.request(rig.order(AFTER))
+    rig.settle()
+    letters = _json(rig, "dead", "list")["dead"]
+    assert [(x["id"], x["reason"]) for x in letters] == [(refund_id, "key_refused")]
+    letter = _json(rig, "dead", "show", refund_id)
+    assert letter["remedy"].startswith("Ask the merchant")
+    assert "key_refused" in refunds(rig, "dead", "list").stdout
+    assert "step.dead" in refunds(rig, "dead", "show", refund_id).stdout
+    done = refunds(rig, "dead", "replay", refund_id, "nobody", "--by", "ann")
+    assert done.returncode == 1
+    assert f"{refund_id}: replayed" in done.stdout
+    assert "there is no dead letter nobody" in done.stdout
+    rig.settle()
+    assert _json(rig, "show", refund_id)["state"] == "refunded"
+    assert _json(rig, "dead", "list") == {"dead": []}
+    assert refunds(rig, "dead", "show", refund_id).returncode == 1
+
+
+def test_an_unknown_refund_is_exit_1(rig: Rig) -> None:
+    """The answer is no."""
+    done = refunds(rig, "show", "nobody")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "there is no refund nobody" in done.stderr
+
+
+def test_a_missing_setting_and_a_missing_server_are_told_clearly() -> None:
+    """What to do, not a traceback."""
+    done = refunds(None, "list", environment={})
+    assert done.returncode == 2
+    assert done.stderr.startswith("REFUNDS_REDIS_URL is not set")
+    done = refunds(
+        None, "list", environment={"REFUNDS_REDIS_URL": "redis://:hunter22@127.0.0.1:1/0"}
+    )
+    assert done.returncode == 1
+    assert "Redis at REFUNDS_REDIS_URL does not answer" in done.stderr
+    assert "hunter22" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "demo",
+        "request",
+        "show",
+        "list",
+        "simulator",
+        "diagram",
+        "dead list",
+        "dead show",
+        "dead replay",
+    ],
+)
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    """`--help` is where people look first."""
+    done = refunds(None, *command.split(), "--help", environment={})
+    assert done.returncode == 0
+    assert f"Example: refunds {command}" in done.stdout
+    assert "--json" in done.stdout
+
+
+def test_the_diagram_is_printed() -> None:
+    """For documents and eyes."""
+    text = refunds(None, "diagram", environment={}).stdout
+    assert text.startswith("stateDiagram-v2")
+    assert json.loads(refunds(None, "diagram", "--json", environment={}).stdout)["mermaid"] == text
+
+
+def test_tab_completion_knows_commands_and_states() -> None:
+    """Completion that works, without installing it here."""
+    environment = {
+        "_REFUNDS_COMPLETE": "complete_bash",
+        "COMP_WORDS": "refunds list --state re",
+        "COMP_CWORD": "3",
+    }
+    code = "import sys; sys.argv[0] = 'refunds'; from worker.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment_without_settings() | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert set(done.stdout.split()) == {"refundable", "refund_submitted", "refunded", "rejected"}
+
+
+def test_the_simulator_serves_until_it_is_stopped() -> None:
+    """And says how to point a worker at it."""
+    program = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "from worker.cli import main; main()",
+            "simulator",
+            "--port",
+            "0",
+            "--json",
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert program.stdout is not None
+        told = json.loads(program.stdout.readline())
+        books = httpx.get(f"{told['url']}/_simulator/books", trust_env=False).json()
+        assert set(books["orders"]) == {order["order_id"] for order in told["orders"]}
+    finally:
+        program.terminate()
+        out, _ = program.communicate(timeout=20)
+    assert program.returncode == 0
+    assert out == ""
+
+
+def test_the_demo_ends_right_by_wixs_books() -> None:
+    """`refunds demo --json`: one document on stdout, log lines in JSON on stderr."""
+    done = refunds(None, "demo", "--json", environment={})
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["ok"], report["wrong"]) == (0, True, [])
+    assert [refund["state"] for refund in report["refunds"]] == [
+        "cancelled", "cancelled", "refunded", "refunded", "refunded", "rejected", "refunded",
+    ]  # fmt: skip
+    assert sorted(report["wix"]["refunds_per_order"].values()) == [0, 0, 0, 1, 1, 1, 1]
+    assert len(report["wix"]["cancelled_orders"]) == 2
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    events = {line["event"] for line in lines}
+    assert {"refund.accepted", "step.done", "step.retry", "step.rejected", "step.dead"} <= events
+    assert "demo-key" not in done.stderr + done.stdout

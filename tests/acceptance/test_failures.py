@@ -1,0 +1,132 @@
+"""What fails comes back, ends with a reason, and never acts twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from statemachine.flows import State, Transition
+from tests.rig import AFTER, BEFORE, STORE_ID, Rig
+from worker import dead_letters
+from worker.errors import LeaseLost
+from worker.simulator import Fault
+
+
+def test_a_failure_is_retried_until_the_attempts_are_used_up(rig: Rig) -> None:
+    """The dead letter says why, and a replay goes on where it died."""
+    order = rig.order(AFTER)
+    rig.simulator.script(Fault("status", "get_order_refundability", status=503, times=100))
+    refund = rig.run(order)
+    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "attempts_used_up")
+    assert (refund.attempt, refund.died_in) == (4, "refundable")
+    rig.simulator.clear_faults()
+    dead_letters.replay(rig.ledger, rig.broker, refund.refund_id, operator="ann")
+    rig.settle()
+    assert rig.load(refund.refund_id).state is State.REFUNDED
+    assert len(order.refunds) == 1
+    events = [line["event"] for line in rig.ledger.history(refund.refund_id)]
+    assert "refund.replayed" in events
+
+
+def test_attempts_used_up_after_an_unclear_call_is_outcome_unknown(rig: Rig) -> None:
+    """A person must know that money may have moved."""
+    rig.simulator.script(Fault("status", "submit_refund", status=503, times=100))
+    refund = rig.run(rig.order(AFTER))
+    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "outcome_unknown")
+
+
+def test_retry_after_is_obeyed(rig: Rig) -> None:
+    """What Wix asks for is longer than our own wait, so it counts."""
+    rig.simulator.script(Fault("status", "get_order", status=429, retry_after_s=120))
+    refund_id = rig.request(rig.order(AFTER))
+    rig.turn()
+    assert rig.ledger.history(refund_id)[-1]["in_ms"] == 120_000
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_key_needs_a_person(rig: Rig, status: int) -> None:
+    """No attempts are burnt on a key that does not work."""
+    rig.simulator.script(Fault("status", "get_order", status=status))
+    refund = rig.run(rig.order(AFTER))
+    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "key_refused")
+    assert refund.attempts == 1
+
+
+def test_an_unknown_store_needs_a_person(rig: Rig) -> None:
+    """Without credentials nothing can be asked."""
+    refund = rig.run(rig.order(AFTER), store_id="00000000-0000-4000-8000-00000000dead")
+    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "store_unknown")
+
+
+def test_an_unknown_order_is_rejected(rig: Rig) -> None:
+    """404 with Wix's code."""
+    order = rig.order(AFTER)
+    del rig.simulator.orders[order.id]
+    refund = rig.run(order)
+    assert (refund.state, refund.reason["reason"]) == (State.REJECTED, "order_not_found")
+    assert refund.reason["wix_code"] == "ORDER_NOT_FOUND"
+
+
+def test_another_currency_than_the_orders_is_rejected(rig: Rig) -> None:
+    """An amount in another currency is another amount."""
+    refund = rig.run(rig.order(AFTER), amount="1.00", currency="EUR")
+    assert refund.reason["reason"] == "currency_mismatch"
+
+
+def test_a_partial_refund_is_refused_clearly(rig: Rig) -> None:
+    """This version does not do it, and says so instead of refunding all."""
+    order = rig.order(AFTER)
+    refund = rig.run(order, amount="1.00", currency="USD")
+    assert (refund.state, refund.reason["reason"]) == (State.REJECTED, "partial_not_supported")
+    assert order.refunds == []
+
+
+@pytest.mark.parametrize("created", [BEFORE, AFTER])
+def test_a_worker_in_doubt_asks_before_it_changes_anything(rig: Rig, created: str) -> None:
+    """A paused worker whose lease is somebody else's makes no mutating call and writes nothing."""
+    order = rig.order(created)
+    refund_id = rig.request(order)
+    first = rig.broker.consume("refunds", prefetch=2, timeout=1)
+    message = next(first)
+    assert message is not None
+    rig._run(rig.broker.get_actor("request_refund"), message)
+    first.ack(message)
+    rig.steps.run(Transition.ASSESS_ORDER, refund_id, rig.delivery())
+    rig.is_surely_alive = False
+    transition = Transition.CANCEL_ORDER if created == BEFORE else Transition.SUBMIT_REFUND
+    version = rig.load(refund_id).version
+    steal = rig.steps_with(_LosingLease(rig))  # type: ignore[arg-type]  # a ledger with one twist
+    with pytest.raises(LeaseLost):
+        steal.run(transition, refund_id, rig.delivery(message_id="m2"))
+    assert (order.cancellations, order.refunds) == (0, [])
+    assert rig.load(refund_id).version == version
+
+
+class _LosingLease:
+    """A ledger in which somebody takes the lease right after the claim."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+
+    def claim(self, *arguments: object) -> object:
+        """Claim, then lose."""
+        claim = self._rig.ledger.claim(*arguments)  # type: ignore[arg-type]  # passed through
+        assert claim.refund is not None
+        lease = self._rig.key("lease", STORE_ID, claim.refund.request.order_id)
+        self._rig.redis.set(lease, "other|m|e")
+        return claim
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._rig.ledger, name)
+
+
+def test_a_bug_in_a_step_is_retried_and_ends_as_a_dead_letter(rig: Rig) -> None:
+    """An unexpected error neither loses nor doubles a refund, and its text is not repeated."""
+    order = rig.order(AFTER)
+    order.payments[0].amount = "secret@example.com"  # type: ignore[assignment]  # breaks a rule
+    refund_id = rig.request(order)
+    with pytest.raises(TypeError):
+        rig.simulator.answer("get_order", order.id, {}, "", consistent=True)
+    rig.settle()
+    refund = rig.load(refund_id)
+    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "worker_error")
+    assert "secret" not in str(refund.public())

@@ -1,0 +1,146 @@
+"""Jobs as they arrive: right, wrong, twice, unreadable."""
+
+from __future__ import annotations
+
+import json
+import uuid
+
+import dramatiq
+import pytest
+from dramatiq.brokers.redis import RedisBroker
+
+from statemachine.flows import State
+from tests.rig import AFTER, STORE_ID, Rig
+from worker import dead_letters
+from worker.client import RefundClient, enqueue
+from worker.refund import InvalidJob, parse_request
+
+
+def _message(**job: object) -> str:
+    message: dramatiq.Message[None] = dramatiq.Message(
+        queue_name="refunds", actor_name="request_refund", args=(), kwargs=job, options={}
+    )
+    return message.encode().decode()
+
+
+def test_a_job_with_a_bad_field_becomes_a_dead_letter_that_names_it(rig: Rig) -> None:
+    """Nothing is lost, and the worker goes on."""
+    rig.send_raw(_message(refund_id="rf-1", store_id=STORE_ID, order_id="7", amount="1e3"))
+    good = rig.request(rig.order(AFTER))
+    rig.settle()
+    letters = dead_letters.letters(rig.ledger, rig.broker, limit=10)
+    assert [letter["reason"] for letter in letters] == ["invalid_job"]
+    assert set(letters[0]["problems"]) == {"order_id", "amount"}
+    assert letters[0]["refund_id"] == "rf-1"
+    assert rig.load(good).state is State.REFUNDED
+
+
+def test_a_bad_job_cannot_be_replayed_as_it_is(rig: Rig) -> None:
+    """It would fail again; the letter says what to do instead."""
+    rig.send_raw(_message(refund_id="rf-1"), message_id="bad")
+    rig.turn()
+    with pytest.raises(dead_letters.CannotReplay, match="Send it again"):
+        dead_letters.replay(rig.ledger, rig.broker, "bad", operator="ann")
+    found = dead_letters.find(rig.ledger, rig.broker, "bad")
+    assert found is not None
+    assert found["job"] == {"refund_id": "rf-1"}
+
+
+def test_the_same_job_twice_is_one_refund(rig: Rig) -> None:
+    """Same refund_id, same content: nothing changes."""
+    order = rig.order(AFTER)
+    refund_id = rig.request(order)
+    rig.settle()
+    version = rig.load(refund_id).version
+    rig.request(order, refund_id)
+    rig.settle()
+    assert rig.load(refund_id).version == version
+    assert len(order.refunds) == 1
+    assert dead_letters.letters(rig.ledger, rig.broker, limit=10) == []
+
+
+def test_the_same_id_with_other_content_is_refused(rig: Rig) -> None:
+    """The first stays untouched, and a person can see the second."""
+    order, other = rig.order(AFTER), rig.order(AFTER)
+    refund_id = rig.request(order)
+    rig.request(other, refund_id)
+    rig.settle()
+    assert rig.load(refund_id).request.order_id == order.id
+    assert other.refunds == []
+    letters = dead_letters.letters(rig.ledger, rig.broker, limit=10)
+    assert [(x["reason"], x["order_id"]) for x in letters] == [("conflict", other.id)]
+
+
+@pytest.mark.parametrize("body", ["not json", "[]", "{}", '{"queue_name": 1}', "\u0000"])
+def test_a_message_that_cannot_be_read_strands_no_neighbour(rig: Rig, body: str) -> None:
+    """It is kept for a person; the next one runs."""
+    rig.send_raw(body)
+    good = rig.request(rig.order(AFTER))
+    rig.settle()
+    assert rig.load(good).state is State.REFUNDED
+    letters = dead_letters.letters(rig.ledger, rig.broker, limit=10)
+    assert len(letters) == 1
+
+
+def test_a_message_for_an_unknown_actor_can_be_replayed_after_a_deploy(rig: Rig) -> None:
+    """Field note 12: a new actor name must not lose live jobs."""
+    order = rig.order(AFTER)
+    enqueue(
+        rig.broker, parse_request({"refund_id": "rf-1", "store_id": STORE_ID, "order_id": order.id})
+    )
+    message_id = rig.redis.lindex(rig.key("refunds"), 0)
+    body = rig.redis.hget(rig.key("refunds.msgs"), message_id)
+    rig.redis.hset(rig.key("refunds.msgs"), message_id, body.replace("request_refund", "new_actor"))
+    rig.turn()
+    letters = dead_letters.letters(rig.ledger, rig.broker, limit=10)
+    assert [x["reason"] for x in letters] == ["unknown_actor"]
+    dead_letters.replay(rig.ledger, rig.broker, message_id, operator="ann")
+    assert rig.redis.hget(rig.key("refunds.msgs"), message_id)
+    assert dead_letters.letters(rig.ledger, rig.broker, limit=10) == []
+
+
+def test_a_plain_dramatiq_producer_may_enqueue(rig: Rig) -> None:
+    """Upstream needs nothing of ours: queue, actor and keyword arguments are the interface."""
+    order = rig.order(AFTER)
+    plain = RedisBroker(client=rig.redis, namespace=rig.ledger.ns)  # type: ignore[no-untyped-call]  # dramatiq's
+    plain.declare_queue("refunds")
+    plain.enqueue(
+        dramatiq.Message(
+            queue_name="refunds",
+            actor_name="request_refund",
+            args=(),
+            kwargs={"refund_id": "rf-1", "store_id": STORE_ID, "order_id": order.id},
+            options={},
+        )
+    )
+    rig.settle()
+    assert rig.load("rf-1").state is State.REFUNDED
+
+
+def test_the_client_checks_a_job_before_it_sends_it(rig: Rig) -> None:
+    """A wrong field is told to the caller, who still has the context."""
+    namespace = rig.settings.namespace
+    client = RefundClient(rig.settings.redis_url.get_secret_value(), namespace=namespace)
+    with pytest.raises(InvalidJob, match="order_id"):
+        client.request(refund_id="rf-1", store_id=STORE_ID)
+    order = rig.order(AFTER)
+    client.request(refund_id="rf-1", store_id=STORE_ID, order_id=order.id)
+    rig.settle()
+    assert rig.load("rf-1").state is State.REFUNDED
+
+
+def test_a_message_out_of_order_is_redundant_or_illegal_and_harmless(rig: Rig) -> None:
+    """The queue may repeat and reorder anything."""
+    order = rig.order(AFTER)
+    refund_id = rig.request(order)
+    rig.settle()
+    for name in ("assess_order", "submit_refund", "confirm_refund", "cancel_order"):
+        body: dict[str, object] = {
+            "queue_name": "steps", "actor_name": name, "args": [refund_id], "kwargs": {},
+            "options": {}, "message_id": uuid.uuid4().hex, "message_timestamp": 1,
+        }  # fmt: skip
+        rig.send_raw(json.dumps(body), message_id=str(body["message_id"]), queue="steps")
+    rig.settle()
+    assert rig.load(refund_id).state is State.REFUNDED
+    assert len(order.refunds) == 1
+    assert rig.redis.hlen(rig.key("steps.msgs")) == 0

@@ -1,0 +1,208 @@
+"""A worker without threads and without waiting: the tests turn the crank.
+
+Real Redis, real scripts, real consumer and middleware; Wix is the simulator behind
+`httpx.WSGITransport`. `settle()` runs everything that is queued or due, whenever it is due.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+import httpx
+import redis
+from dramatiq.broker import MessageProxy
+from dramatiq.errors import ActorNotFound
+
+from config.loading import load_settings
+from config.settings import Settings
+from statemachine.flows import ACTIVE
+from worker.actors import declare_actors
+from worker.app import ledger_from
+from worker.broker import INTAKE, QUEUES, Broker
+from worker.client import enqueue
+from worker.credentials import EnvironmentStores
+from worker.ledger import Delivery, Ledger
+from worker.refund import Refund, parse_request
+from worker.retry import RetryPolicy
+from worker.simulator import Simulator
+from worker.simulator.faults import ConnectionDropped
+from worker.simulator.orders import Order
+from worker.simulator.wsgi import wsgi
+from worker.steps import Steps
+from worker.wix.client import ClientFactory
+
+KEY = "IST.canary-key.aaaabbbb.ccccdddd"
+BEFORE, AFTER = "2024-03-31T13:42:13.136Z", "2025-01-02T03:04:05.000Z"
+STORE_ID = "4b296c48-0000-4000-8000-000000000001"
+
+#: Short enough that nothing waits by the clock; the crank makes due what must wait.
+QUICK = {
+    "REFUNDS_RETRY_ATTEMPTS": "4",
+    "REFUNDS_RETRY_FOR_S": "0",
+    "REFUNDS_WIX_BASE_URL": "http://wix.test",
+}
+
+
+def settings_for(url: str, **more: str) -> Settings:
+    """Settings of a test: quick, one store, a namespace of its own."""
+    stores = {STORE_ID: {"account_id": "a", "api_key": KEY}}
+    given = {
+        "REFUNDS_REDIS_URL": url,
+        "REFUNDS_STORES": json.dumps(stores),
+        "REFUNDS_NAMESPACE": f"t{uuid.uuid4().hex[:12]}",
+    }
+    return load_settings(given | QUICK | {f"REFUNDS_{k.upper()}": v for k, v in more.items()})
+
+
+class SimulatorTransport(httpx.WSGITransport):
+    """The simulator without a socket; a dropped connection looks as it does on one."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer, or break off."""
+        try:
+            return super().handle_request(request)
+        except ConnectionDropped:
+            raise httpx.RemoteProtocolError("dropped", request=request) from None
+
+
+class Rig:
+    """One worker, one Wix."""
+
+    def __init__(self, settings: Settings, simulator: Simulator) -> None:
+        self.settings = settings
+        self.simulator = simulator
+        simulator.add_store(STORE_ID, KEY)
+        self.broker, self.ledger = ledger_from(settings)
+        self.redis: Any = redis.Redis.from_url(
+            settings.redis_url.get_secret_value(), decode_responses=True
+        )
+        self.is_surely_alive = True
+        self.pauses: list[float] = []
+        self.steps = self.steps_with(self.ledger)
+        declare_actors(self.broker, self.ledger, self.steps)
+        self.broker.beat()
+
+    def steps_with(self, ledger: Ledger) -> Steps:
+        """Steps as the worker has them, with this ledger."""
+        return Steps(
+            ledger=ledger,
+            stores=EnvironmentStores(self.settings.stores),
+            wix=ClientFactory(
+                self.settings.wix_base_url,
+                connect_timeout_ms=1000,
+                read_timeout_ms=1000,
+                total_timeout_ms=1000,
+                transport=lambda: SimulatorTransport(wsgi(self.simulator)),
+            ),
+            settings=self.settings,
+            retry=RetryPolicy(
+                first_ms=self.settings.retry_first_ms,
+                cap_ms=self.settings.retry_cap_ms,
+                for_s=self.settings.retry_for_s,
+                attempts=self.settings.retry_attempts,
+            ),
+            random=lambda: 0.5,
+            is_surely_alive=lambda _: self.is_surely_alive,
+            pause=self.pauses.append,
+        )
+
+    def order(self, created: str = AFTER, **more: Any) -> Order:
+        """Place an order at Wix."""
+        return self.simulator.add_order(STORE_ID, created_date=created, **more)
+
+    def request(self, order: Order, refund_id: str = "", **more: Any) -> str:
+        """Put a job on the queue."""
+        refund_id = refund_id or f"rf-{uuid.uuid4()}"
+        job = {"refund_id": refund_id, "store_id": STORE_ID, "order_id": order.id}
+        enqueue(self.broker, parse_request(job | more))
+        return refund_id
+
+    def send_raw(self, body: str, message_id: str = "m-1", queue: str = INTAKE) -> None:
+        """Put any text on a queue, as a stranger might."""
+        self.broker.command("enqueue", queue, message_id, body)
+
+    def turn(self) -> int:
+        """Handle every message that is queued now; returns how many there were."""
+        done = 0
+        for queue in QUEUES:
+            while self._waiting(queue):
+                done += self._one(queue)
+                assert done < 1_000, "it goes in a circle"
+        return done
+
+    def _waiting(self, queue: str) -> bool:
+        """Whether a message is queued, or in flight here without anybody knowing it."""
+        inflight = self.redis.lrange(self.key(queue, "inflight", self.broker.broker_id), 0, -1)
+        forgotten = set(inflight) - set(self.broker.hands[queue].ids())
+        return bool(forgotten or self.redis.llen(self.key(queue)))
+
+    def _one(self, queue: str) -> int:
+        consumer = self.broker.consume(queue, prefetch=2, timeout=1)
+        message = next(consumer)
+        if message is None:
+            return 1
+        try:
+            actor = self.broker.get_actor(message.actor_name)
+        except ActorNotFound:
+            message.fail()
+        else:
+            self._run(actor, message)
+        (consumer.nack if message.failed else consumer.ack)(message)
+        return 1
+
+    def _run(self, actor: Any, message: MessageProxy) -> None:
+        """As dramatiq's worker thread does it."""
+        self.broker.emit_before("process_message", message)
+        try:
+            actor(*message.args, **message.kwargs)
+        except Exception as error:  # noqa: BLE001 - the middleware judges it, as in dramatiq
+            self.broker.emit_after("process_message", message, exception=error)
+        else:
+            self.broker.emit_after("process_message", message, result=None)
+
+    def later(self) -> int:
+        """Let an hour pass for all that waits: it becomes due, and uncertainty old."""
+        due = self.redis.zrange(self.key("due"), 0, -1)
+        for refund_id in due:
+            self.redis.zadd(self.key("due"), {refund_id: 1})
+            hash_key = self.key("refund", refund_id)
+            if int(self.redis.hget(hash_key, "intent_at_ms") or 0):
+                self.redis.hincrby(hash_key, "intent_at_ms", -3_600_000)
+        self.ledger.wake_due("rig", lead_ms=1)
+        return len(due)
+
+    def settle(self, *, rounds: int = 60) -> None:
+        """Turn the crank until nothing is queued and nothing waits."""
+        for _ in range(rounds):
+            if not self.turn() and not self.later():
+                return
+        raise AssertionError("it does not come to rest")
+
+    def key(self, *parts: str) -> str:
+        """A key of the ledger."""
+        return ":".join((self.ledger.ns, *parts))
+
+    def load(self, refund_id: str) -> Refund:
+        """The record, which must be there."""
+        refund = self.ledger.load(refund_id)
+        assert refund is not None
+        return refund
+
+    def run(self, order: Order, **more: Any) -> Refund:
+        """One refund from its job to its end."""
+        refund_id = self.request(order, **more)
+        self.settle()
+        refund = self.load(refund_id)
+        assert refund.state not in ACTIVE
+        return refund
+
+    def delivery(
+        self, worker_id: str = "", message_id: str = "m", execution: str = "e"
+    ) -> Delivery:
+        """Somebody's message."""
+        return Delivery(worker_id or self.broker.broker_id, "steps", message_id, execution)
+
+
+__all__ = ["AFTER", "BEFORE", "KEY", "STORE_ID", "Broker", "Rig", "settings_for"]

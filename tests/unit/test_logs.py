@@ -1,0 +1,129 @@
+"""Logs: one format, one table of events, no secrets."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from worker.events import EVENTS, events_table, tell
+from worker.logs import configure_logs
+from worker.redaction import MASK, redact, redact_text, register_secrets
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    """Where the lines go; logging is as it was afterwards."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    out = io.StringIO()
+    configure_logs("json", "info", out)
+    yield out
+    root.handlers, root.level = handlers, level
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+
+
+def _lines(stream: io.StringIO) -> list[dict[str, object]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_an_event_is_one_json_line_with_its_context(stream: io.StringIO) -> None:
+    """Bound once, on every line."""
+    with structlog.contextvars.bound_contextvars(refund_id="rf-1"):
+        tell("step.waiting", why="provider", in_ms=5)
+    line = _lines(stream)[0]
+    assert (line["event"], line["level"], line["refund_id"]) == ("step.waiting", "info", "rf-1")
+    assert (line["why"], line["in_ms"]) == ("provider", 5)
+    assert str(line["timestamp"]).endswith("Z")
+
+
+def test_dramatiqs_own_lines_have_the_same_format(stream: io.StringIO) -> None:
+    """Operators read one kind of line."""
+    logging.getLogger("dramatiq.worker").warning("lost %s", "redis://u:hunter22@host/0")
+    line = _lines(stream)[0]
+    assert line["event"] == f"lost redis://{MASK}@host/0"
+    assert line["logger"] == "dramatiq.worker"
+
+
+def test_an_event_that_is_not_in_the_table_cannot_be_told() -> None:
+    """The table is complete by construction."""
+    with pytest.raises(KeyError):
+        tell("step.invented")
+
+
+def test_levels_below_the_chosen_one_are_not_written(stream: io.StringIO) -> None:
+    """And httpx's INFO line never is."""
+    logging.getLogger("httpx").info("HTTP Request")
+    logging.getLogger("x").debug("quiet")
+    assert stream.getvalue() == ""
+
+
+def test_an_exception_is_told_without_locals_and_without_secrets(stream: io.StringIO) -> None:
+    """A traceback may hold a key in its text."""
+    api_key = "IST.canary.aaaa.bbbb"
+    try:
+        raise ValueError(f"bad key {api_key}")
+    except ValueError:
+        logging.getLogger("x").exception("failed")
+    text = stream.getvalue()
+    assert "ValueError" in text
+    assert "canary" not in text
+
+
+def test_the_console_has_no_colours_when_it_is_no_terminal() -> None:
+    """Escape codes in a file help nobody."""
+    out = io.StringIO()
+    configure_logs("console", "info", out)
+    tell("demo.step", text="hello")
+    structlog.reset_defaults()
+    assert "hello" in out.getvalue()
+    assert "\x1b" not in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "IST.eyJraWQi.eyJkYXRh.c2ln",
+        "Authorization: Bearer abcdef123456",
+        "mail buyer@example.co.uk now",
+        "redis://user:hunter22@host:6379/0",
+        "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl",
+    ],
+)
+def test_what_looks_like_a_secret_is_masked(text: str) -> None:
+    """Keys, tokens, addresses and passwords have shapes."""
+    masked = redact_text(text)
+    assert MASK in masked
+    for part in ("eyJ", "abcdef", "buyer@", "hunter22"):
+        assert part not in masked
+
+
+def test_what_has_a_secrets_name_is_masked_at_any_depth() -> None:
+    """Whatever it looks like."""
+    value = {"a": [{"api_key": "plain", "Authorization": "x"}], "email": "", "attempt": 3}
+    masked = redact(value)
+    assert masked == {"a": [{"api_key": MASK, "Authorization": MASK}], "email": "", "attempt": 3}
+
+
+def test_registered_values_are_masked_everywhere() -> None:
+    """A secret that looks like nothing is still one."""
+    register_secrets(["correct horse", "short"])
+    assert redact_text("a correct horse, short") == f"a {MASK}, short"
+    assert redact({"x": object, "y": None, "z": True})["y"] is None
+
+
+def test_ids_and_amounts_stay_readable() -> None:
+    """Too much masking hides what on-call needs."""
+    innocent = "4b296c48-0000-4000-8000-000000000001 rf-2024-000123~4 101.40 USD get_order HTTP 503"
+    assert redact_text(innocent) == innocent
+
+
+def test_the_table_for_the_readme_holds_every_event() -> None:
+    """Nothing is told that nobody can look up."""
+    for name in EVENTS:
+        assert f"| `{name}` |" in events_table()

@@ -1,0 +1,99 @@
+"""Every knob, and what is said when one is wrong."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from pydantic import ValidationError
+
+from config.docs import env_example, settings_table
+from config.loading import SettingsError, example, load_settings, unknown_variables, variable
+from config.settings import Settings
+
+RIGHT = {"REFUNDS_REDIS_URL": "redis://:hunter22@localhost/0"}
+
+
+def test_a_missing_variable_stops_the_start_with_its_name_and_an_example() -> None:
+    """The person who starts it must not guess."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings({})
+    told = "REFUNDS_REDIS_URL is not set; a right value would be: redis://localhost:6379/0"
+    assert str(caught.value) == told
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("REFUNDS_THREADS", "many"),
+        ("REFUNDS_THREADS", "0"),
+        ("REFUNDS_CUTOFF", "2024-04-22T00:00:00"),
+        ("REFUNDS_CUTOFF", "yesterday"),
+        ("REFUNDS_WIX_BASE_URL", "wixapis.com"),
+        ("REFUNDS_LOG_FORMAT", "xml"),
+        ("REFUNDS_STORES", "{"),
+        ("REFUNDS_STORES", '{"s": {"account_id": "a"}}'),
+        ("REFUNDS_STORES", '{"s": {"account_id": "a", "api_key": "k", "IST.canary": 1}}'),
+        ("REFUNDS_NAMESPACE", "{x}"),
+    ],
+)
+def test_a_malformed_variable_is_named_without_its_value(name: str, value: str) -> None:
+    """The name and a right value; never what was given, which may be a secret."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings(RIGHT | {name: value})
+    text = str(caught.value)
+    assert text.startswith(name)
+    assert example(Settings.model_fields[name.removeprefix("REFUNDS_").lower()]) in text
+    assert "canary" not in text
+
+
+def test_all_wrong_variables_are_told_at_once() -> None:
+    """One round of fixing, not three."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"REFUNDS_THREADS": "x", "REFUNDS_GRACE_S": "y"})
+    names = [line.split(" ")[0] for line in str(caught.value).splitlines()]
+    assert names == ["REFUNDS_REDIS_URL", "REFUNDS_THREADS", "REFUNDS_GRACE_S"]
+
+
+def test_an_unknown_variable_is_reported_with_the_nearest() -> None:
+    """A misspelt knob would be silently without effect."""
+    given = {"REFUNDS_THREAD": "4", "REFUNDS_COLOUR": "red", "REFUNDS_THREADS": "4", "PATH": "/"}
+    assert unknown_variables(given) == {"REFUNDS_COLOUR": "", "REFUNDS_THREAD": "REFUNDS_THREADS"}
+
+
+def test_the_cutoff_is_an_instant() -> None:
+    """Given in any zone, kept in UTC."""
+    settings = load_settings(RIGHT | {"REFUNDS_CUTOFF": "2024-04-22T02:00:00+02:00"})
+    assert settings.cutoff == datetime(2024, 4, 22, tzinfo=UTC)
+    assert settings.cutoff.tzinfo is UTC
+
+
+def test_settings_are_frozen_and_show_no_secret() -> None:
+    """A repr may end in a log."""
+    stores = '{"s": {"account_id": "a", "key": "IST.canary"}}'
+    settings = load_settings(RIGHT | {"REFUNDS_STORES": stores})
+    assert settings.stores["s"].api_key.get_secret_value() == "IST.canary"
+    assert "canary" not in repr(settings)
+    assert "hunter22" not in repr(settings)
+    with pytest.raises(ValidationError):
+        settings.threads = 5  # type: ignore[misc]  # that it is read-only is the point
+
+
+def test_an_empty_variable_is_as_good_as_none() -> None:
+    """Compose files and CI set variables to nothing."""
+    assert load_settings(RIGHT | {"REFUNDS_THREADS": ""}).threads == 8
+
+
+def test_the_settle_delay_outlives_a_call() -> None:
+    """While a call may still run, "not done" must not be believed."""
+    settings = load_settings(RIGHT)
+    assert settings.settle_delay_ms > settings.wix_total_timeout_ms
+    assert settings.grace_s * 1000 > settings.wix_total_timeout_ms
+
+
+def test_every_setting_is_documented() -> None:
+    """The table and the example file know every variable, with a meaning."""
+    for name, info in Settings.model_fields.items():
+        assert f"| `{variable(name)}` |" in settings_table()
+        assert f"{variable(name)}=" in env_example()
+        assert info.description

@@ -1,0 +1,181 @@
+"""What goes over the wire, and what comes of what comes back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+
+import httpx
+import pytest
+
+from worker.errors import LeaseLost, OutcomeUnknown, Retryable
+from worker.wix.client import ClientFactory, WixStore
+
+ORDER = {"id": "o", "createdDate": "2024-01-01T00:00:00Z", "status": "APPROVED"}
+
+
+def _store(
+    answer: Callable[[httpx.Request], httpx.Response],
+    guard: Callable[[], None] = lambda: None,
+    *,
+    total_timeout_ms: int = 1_000,
+) -> WixStore:
+    factory = ClientFactory(
+        "http://wix.test",
+        connect_timeout_ms=1_000,
+        read_timeout_ms=1_000,
+        total_timeout_ms=total_timeout_ms,
+        transport=lambda: httpx.MockTransport(answer),
+    )
+    return factory.store("site-1", "IST.key", before_mutation=guard)
+
+
+def test_headers_are_raw_key_and_site() -> None:
+    """No Bearer; the site id; never both id headers [D]."""
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json={"order": ORDER})
+
+    _store(answer).get_order("o/1")
+    assert seen[0].headers["authorization"] == "IST.key"
+    assert seen[0].headers["wix-site-id"] == "site-1"
+    assert "wix-account-id" not in seen[0].headers
+    assert str(seen[0].url) == "http://wix.test/ecom/v1/orders/o%2F1"
+
+
+def test_the_consistency_token_is_echoed() -> None:
+    """We read what we wrote [D by SDK code]."""
+    tokens: list[str | None] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        tokens.append(request.headers.get("x-wix-consistent"))
+        return httpx.Response(200, json={"order": ORDER}, headers={"X-Wix-Consistent": "t-1"})
+
+    store = _store(answer)
+    store.get_order("o")
+    store.get_order("o")
+    assert tokens == [None, "t-1"]
+    assert store.calls == 2
+
+
+def test_the_refund_call_has_the_documented_body() -> None:
+    """Amounts as plain decimals, external said, the reason as our mark."""
+    bodies: list[object] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        bodies.append(json.loads(request.content))
+        return httpx.Response(200, json={"refund": {"id": "r"}})
+
+    payments = [("p1", Decimal("1E+2"), False), ("p2", None, True)]
+    _store(answer).submit_refund("o", payments, customer_reason="why (ref 1)", notify_buyer=True)
+    assert bodies == [
+        {
+            "orderId": "o",
+            "paymentRefunds": [
+                {"paymentId": "p1", "externalRefund": False, "amount": {"amount": "100"}},
+                {"paymentId": "p2", "externalRefund": True},
+            ],
+            "sideEffects": {"notifications": {"sendCustomerEmail": True}},
+            "customerReason": "why (ref 1)",
+        }
+    ]
+
+
+@pytest.mark.parametrize("error", [httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout])
+def test_a_call_that_never_left_is_retryable(error: type[httpx.HTTPError]) -> None:
+    """Even a mutating one: nothing was sent."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        raise error("no", request=request)  # type: ignore[call-arg]  # a RequestError
+
+    store = _store(answer)
+    with pytest.raises(Retryable, match=error.__name__):
+        store.cancel_order("o", restock=False, notify_buyer=False)
+    assert (store.calls, store.sent) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "error", [httpx.ReadTimeout, httpx.WriteError, httpx.RemoteProtocolError, httpx.ReadError]
+)
+def test_a_call_that_broke_off_is_unclear(error: type[httpx.HTTPError]) -> None:
+    """A mutation may have happened; a read is simply repeated."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        raise error("no", request=request)  # type: ignore[call-arg]  # a RequestError
+
+    store = _store(answer)
+    with pytest.raises(OutcomeUnknown):
+        store.cancel_order("o", restock=False, notify_buyer=False)
+    assert store.sent == 1
+    with pytest.raises(Retryable):
+        store.get_order("o")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>", b"{}", b'{"order": null}', b'{"order": {"id": "o", "createdDate": "x"}}',
+     b'{"order": {"id": "o", "createdDate": "2024-01-01T00:00:00", "status": "APPROVED"}}'],
+)  # fmt: skip
+def test_an_odd_answer_is_no_answer(body: bytes) -> None:
+    """200 without what we need: unclear for a mutation; a date without zone decides nothing."""
+    store = _store(lambda _: httpx.Response(200, content=body))
+    with pytest.raises(Retryable, match="not as documented"):
+        store.get_order("o")
+    with pytest.raises(OutcomeUnknown, match="not as documented"):
+        store.cancel_order("o", restock=True, notify_buyer=False)
+
+
+def test_a_trickling_server_is_cut_off() -> None:
+    """Every byte in time, the whole too late."""
+
+    def trickle() -> Iterator[bytes]:
+        while True:
+            yield b" "
+
+    store = _store(lambda _: httpx.Response(200, content=trickle()), total_timeout_ms=1)
+    with pytest.raises(Retryable, match="ReadTimeout"):
+        store.get_order("o")
+
+
+def test_the_guard_stands_before_every_mutation_and_no_read() -> None:
+    """A worker without its lease changes nothing."""
+
+    def forbid() -> None:
+        raise LeaseLost("rf-1")
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.method == "GET" or "refundability" in request.url.path
+        body = {
+            "order": ORDER,
+            "payments": [],
+            "orderTransactions": {},
+            "orderWithFulfillments": {},
+        }
+        return httpx.Response(200, json=body)
+
+    store = _store(answer, forbid)
+    store.get_order("o")
+    store.list_fulfillments("o")
+    store.list_transactions("o")
+    store.get_order_refundability("o")
+    for call in (
+        lambda: store.cancel_order("o", restock=False, notify_buyer=False),
+        lambda: store.delete_fulfillment("o", "f"),
+        lambda: store.submit_refund("o", [], customer_reason="", notify_buyer=False),
+    ):
+        with pytest.raises(LeaseLost):
+            call()
+    assert store.calls == 4
+
+
+def test_missing_fields_are_read_permissively() -> None:
+    """Wix says that fields may be absent; null lists are empty."""
+    body = {"orderTransactions": {"refunds": [{"id": "r", "transactions": None, "details": None}]}}
+    store = _store(lambda _: httpx.Response(200, json=body))
+    refund = store.list_transactions("o").refunds[0]
+    assert (refund.reason, refund.total, refund.statuses) == ("", Decimal(0), ())
+    empty = _store(lambda _: httpx.Response(200, json={}))
+    assert empty.list_transactions("o").refunds == ()

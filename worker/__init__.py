@@ -1,0 +1,1 @@
+"""The refund worker: see README, "Follow one refund through the code"."""

@@ -1,0 +1,117 @@
+"""`python -m worker`: run the worker until SIGTERM or SIGINT, then let the running steps settle."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+
+from dramatiq.errors import ConnectionClosed
+
+from config.loading import SettingsError, load_settings, unknown_variables
+from config.settings import Settings
+from worker.app import App, build
+from worker.events import tell
+from worker.logs import configure_logs
+
+#: How often a waiting program looks whether its parent or its children are still there.
+LOOK_S = 0.5
+#: Kept back of the grace time for writing down and closing.
+CLOSING_S = 2
+_CHILD = "--child"
+
+
+def main(arguments: list[str]) -> int:
+    """Run one worker, or as many children as REFUNDS_PROCESSES says; returns the exit code."""
+    try:
+        settings = load_settings(os.environ)
+    except SettingsError as error:
+        sys.stderr.write(f"the worker cannot start:\n{error}\n")
+        return 2
+    configure_logs(settings.log_format, settings.log_level)
+    stop = _stop_on_signals(settings)
+    if settings.processes > 1 and _CHILD not in arguments:
+        return _run_children(settings, stop)
+    for name, nearest in unknown_variables(os.environ).items():
+        tell("settings.unknown", variable=name, nearest=nearest or None)
+    parent = os.getppid() if _CHILD in arguments else None
+    return run_worker(build(settings), stop, lambda: parent in (None, os.getppid()))
+
+
+def _stop_on_signals(settings: Settings) -> threading.Event:
+    """An event that the first signal sets; any further one changes nothing."""
+    stop = threading.Event()
+
+    def on_signal(number: int, _: object) -> None:
+        if not stop.is_set():
+            stop.set()
+            name = signal.Signals(number).name
+            tell("worker.stopping", signal=name, grace_s=settings.grace_s)
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    return stop
+
+
+def run_worker(app: App, stop: threading.Event, has_parent: Callable[[], bool]) -> int:
+    """Work until *stop* is set or the parent is gone."""
+    while not stop.is_set():
+        try:
+            app.scheduler.beat()
+            break
+        except ConnectionClosed as error:
+            tell("worker.redis_lost", error=str(error))
+            stop.wait(LOOK_S)
+    if stop.is_set():
+        return 0
+    app.scheduler.start()
+    worker = app.worker()
+    worker.start()
+    worker_id = app.broker.broker_id
+    tell(
+        "worker.started",
+        worker_id=worker_id,
+        threads=app.settings.threads,
+        stores=len(app.stores),
+    )
+    while not stop.wait(LOOK_S) and has_parent():
+        pass
+    worker.stop(timeout=(app.settings.grace_s - CLOSING_S) * 1000)
+    is_busy = any(thread.is_alive() for thread in worker.workers)
+    app.scheduler.stop()
+    if is_busy:
+        tell("worker.grace_over")
+        return 1
+    tell("worker.stopped", worker_id=worker_id)
+    return 0
+
+
+def _run_children(settings: Settings, stop: threading.Event) -> int:
+    """Run the children, start again what ends by itself, and stop them all at the end."""
+    command = [sys.executable, "-m", "worker", _CHILD]
+    children = [subprocess.Popen(command) for _ in range(settings.processes)]  # noqa: S603 - ourselves
+    while not stop.wait(LOOK_S):
+        for place, child in enumerate(children):
+            if child.poll() is not None and not stop.is_set():
+                tell("worker.child_ended", exit_code=child.returncode)
+                children[place] = subprocess.Popen(command)  # noqa: S603 - ourselves
+    for child in children:
+        child.terminate()
+    codes = [_end(child, settings.grace_s) for child in children]
+    return max(codes)
+
+
+def _end(child: subprocess.Popen[bytes], grace_s: int) -> int:
+    try:
+        return abs(child.wait(grace_s))
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

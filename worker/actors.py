@@ -1,0 +1,48 @@
+"""The actors: one for each transition, and the one that takes jobs in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dramatiq import actor
+
+from statemachine.flows import Transition
+from worker import intake
+from worker.broker import INTAKE, STEPS, Broker
+from worker.ledger import Ledger
+from worker.middleware import current_delivery
+from worker.steps import Steps
+
+
+def declare_actors(broker: Broker, ledger: Ledger, steps: Steps) -> None:
+    """Make the actors known to the broker. Retries are the ledger's, so none has a retry option."""
+
+    @actor(broker=broker, queue_name=INTAKE)
+    def request_refund(**job: Any) -> None:
+        """A job of upstream becomes a refund."""
+        intake.take(job, ledger=ledger, broker=broker, delivery=current_delivery())
+
+    @actor(broker=broker, queue_name=STEPS)
+    def assess_order(refund_id: str) -> None:
+        """Choose the flow."""
+        steps.run(Transition.ASSESS_ORDER, refund_id, current_delivery())
+
+    @actor(broker=broker, queue_name=STEPS)
+    def unfulfill_order(refund_id: str) -> None:
+        """Delete the fulfillments."""
+        steps.run(Transition.UNFULFILL_ORDER, refund_id, current_delivery())
+
+    @actor(broker=broker, queue_name=STEPS)
+    def cancel_order(refund_id: str) -> None:
+        """Cancel the order."""
+        steps.run(Transition.CANCEL_ORDER, refund_id, current_delivery())
+
+    @actor(broker=broker, queue_name=STEPS)
+    def submit_refund(refund_id: str) -> None:
+        """Ask Wix to refund."""
+        steps.run(Transition.SUBMIT_REFUND, refund_id, current_delivery())
+
+    @actor(broker=broker, queue_name=STEPS)
+    def confirm_refund(refund_id: str) -> None:
+        """Wait for the provider."""
+        steps.run(Transition.CONFIRM_REFUND, refund_id, current_delivery())

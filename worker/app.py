@@ -1,0 +1,89 @@
+"""The composition root: settings in, a worker's parts out. Nothing here happens at import."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+
+import dramatiq
+
+from config.settings import Settings
+from worker.actors import declare_actors
+from worker.broker import Broker, redis_client
+from worker.credentials import EnvironmentStores
+from worker.ledger import Ledger
+from worker.middleware import MessageContext
+from worker.redaction import register_secrets
+from worker.retry import RetryPolicy
+from worker.schedule import Heart, Scheduler
+from worker.steps import Steps
+from worker.wix.client import ClientFactory
+
+
+@dataclass(frozen=True, kw_only=True)
+class App:
+    """The parts of one worker program."""
+
+    settings: Settings
+    stores: EnvironmentStores
+    broker: Broker
+    ledger: Ledger
+    scheduler: Scheduler
+
+    def worker(self) -> dramatiq.Worker:
+        """The worker threads on our broker; not yet started."""
+        return dramatiq.Worker(
+            self.broker, worker_threads=self.settings.threads, worker_timeout=100
+        )
+
+
+def ledger_from(settings: Settings) -> tuple[Broker, Ledger]:
+    """Connect to queues and ledger: all that a producer or an operator needs."""
+    url = settings.redis_url.get_secret_value()
+    register_secrets([url])
+    client = redis_client(url)
+    broker = Broker(client, namespace=settings.namespace, middleware=[MessageContext()])
+    ledger = Ledger(
+        client,
+        namespace=settings.namespace,
+        lane_width=settings.lane_width,
+        worker_dead_after_ms=settings.worker_dead_after_ms,
+    )
+    return broker, ledger
+
+
+def build(settings: Settings) -> App:
+    """Put a worker together."""
+    broker, ledger = ledger_from(settings)
+    stores = EnvironmentStores(settings.stores)
+    heart = Heart(
+        broker.beat, dead_after_ms=settings.worker_dead_after_ms, monotonic=time.monotonic
+    )
+    steps = Steps(
+        ledger=ledger,
+        stores=stores,
+        wix=ClientFactory(
+            settings.wix_base_url,
+            connect_timeout_ms=settings.wix_connect_timeout_ms,
+            read_timeout_ms=settings.wix_read_timeout_ms,
+            total_timeout_ms=settings.wix_total_timeout_ms,
+        ),
+        settings=settings,
+        retry=RetryPolicy(
+            first_ms=settings.retry_first_ms,
+            cap_ms=settings.retry_cap_ms,
+            for_s=settings.retry_for_s,
+            attempts=settings.retry_attempts,
+        ),
+        random=random.SystemRandom().random,
+        is_surely_alive=heart.is_surely_alive,
+    )
+    declare_actors(broker, ledger, steps)
+    return App(
+        settings=settings,
+        stores=stores,
+        broker=broker,
+        ledger=ledger,
+        scheduler=Scheduler(broker, ledger, heart, settings),
+    )

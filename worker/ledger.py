@@ -1,0 +1,229 @@
+"""The ledger: all refunds in Redis, each with its append-only history. Every write is one script.
+
+Keys, all with the hash tag `{namespace}`, so that one Redis Cluster slot holds them:
+
+    {ns}:refund:ID          HASH  request, state, version, attempt, fence, ... (worker.refund)
+    {ns}:history:ID         LIST  JSON lines, oldest first, only ever appended
+    {ns}:accepted           ZSET  refund id -> accepted at, unix ms
+    {ns}:state:STATE        ZSET  refund id -> accepted at, unix ms
+    {ns}:lane:STORE         ZSET  refund id -> number of arrival: waits for its turn
+    {ns}:busy:STORE         ZSET  refund id -> since, unix ms: queued or held by a worker
+    {ns}:busy_stores        SET   stores with somebody in busy
+    {ns}:due                ZSET  refund id -> due at, unix ms: retries and waits
+    {ns}:dead               ZSET  refund id -> died at, unix ms
+    {ns}:quarantine         HASH  message id -> JSON: messages that never became a refund
+    {ns}:lease:STORE:ORDER  STRING "WORKER|MESSAGE|RUN": who is at this order
+    {ns}:fence, :arrivals   STRING counters;  {ns}:scheduler STRING the worker that leads
+    queues: see lua/queue.lua
+
+A lease is good as long as its worker's heartbeat is fresh; its fencing token makes every write of
+a worker that lost it fail.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import redis
+
+from statemachine.flows import State, Transition, next_transition
+from statemachine.machine import sources
+from worker.redaction import redact
+from worker.refund import Refund, RefundRequest, refund_from
+
+#: A lease dies with its worker's heartbeat; this only frees one that its living worker forgot.
+LEASE_CAP_MS = 300_000
+#: How soon to look again at an order that another worker holds.
+BUSY_MS = 500
+
+#: Records that are read at once when listing.
+PAGE = 500
+
+_LUA = Path(__file__).parent / "lua"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """The message that brought a worker here: acknowledged by the script that settles it."""
+
+    worker_id: str
+    queue: str = ""
+    message_id: str = ""
+    execution: str = ""
+    """Tells two runs of the same message apart."""
+
+    @property
+    def token(self) -> str:
+        """Who asks: a repeated question of the same run is the same claim."""
+        return f"{self.worker_id}|{self.message_id}|{self.execution}"
+
+    def fields(self) -> dict[str, str]:
+        """Arguments of the scripts."""
+        fields = {"worker_id": self.worker_id, "queue": self.queue}
+        return fields | ({"message_id": self.message_id} if self.message_id else {})
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The answer to a claim; `refund` is None only when nobody knows the id."""
+
+    verdict: Literal["claimed", "unknown", "refused", "early", "busy"]
+    now_ms: int
+    fence: int
+    refund: Refund | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settlement:
+    """What a step changes."""
+
+    state: State
+    next: Literal["now", "later", "end"]
+    due_in_ms: int = 0
+    fields: Mapping[str, str | int] = field(default_factory=dict)
+    history: tuple[Mapping[str, Any], ...] = ()
+    wix_calls: int = 0
+    intent: Literal["clear", "keep", "open"] = "clear"
+    """What is known of the announced call: its outcome; no more than before; nothing."""
+    uncounted: bool = False
+    """A wait: this attempt does not count."""
+
+
+class Ledger:
+    """Reads and writes refunds. Raises redis.RedisError when the server does not answer."""
+
+    def __init__(
+        self, client: redis.Redis, *, namespace: str, lane_width: int, worker_dead_after_ms: int
+    ) -> None:
+        self.ns = f"{{{namespace}}}"
+        self._redis = client
+        self._dead_after_ms = worker_dead_after_ms
+        following = {s.value: t.value for s in State if (t := next_transition(s))}
+        head = f"local NEXT = cjson.decode('{json.dumps(following)}')\nlocal WIDTH = {lane_width}\n"
+        head += (_LUA / "prelude.lua").read_text()
+        self._scripts = {
+            name: client.register_script(head + (_LUA / f"{name}.lua").read_text())
+            for name in ("accept", "claim", "settle", "replay", "wake", "rouse")
+        }
+
+    def _run(self, script: str, **arguments: Any) -> Any:
+        return self._scripts[script](
+            keys=[self.ns], args=[json.dumps({"dead_after_ms": self._dead_after_ms, **arguments})]
+        )
+
+    def accept(
+        self, request: RefundRequest, delivery: Delivery
+    ) -> Literal["accepted", "duplicate", "conflict"]:
+        """Write a job down as a refund, once; a second one is told apart by its content."""
+        return self._run(  # type: ignore[no-any-return]  # one of the three words of accept.lua
+            "accept",
+            **delivery.fields(),
+            refund_id=request.refund_id,
+            store_id=request.store_id,
+            order_id=request.order_id,
+            request=request.canonical,
+            digest=request.digest,
+            history=_line({"event": "refund.accepted", "requested_by": request.requested_by}),
+        )
+
+    def claim(self, refund_id: str, transition: Transition, delivery: Delivery) -> Claim:
+        """Load, guard, lease and announce in one round trip; asking again changes nothing."""
+        verdict, now_ms, fence, *flat = self._run(
+            "claim",
+            **delivery.fields(),
+            refund_id=refund_id,
+            token=delivery.token,
+            sources={state.value: True for state in sources(transition)},
+            mutates=transition in MUTATING,
+            lease_cap_ms=LEASE_CAP_MS,
+            busy_ms=BUSY_MS,
+        )
+        fields = dict(zip(flat[::2], flat[1::2], strict=True))
+        if verdict == "claimed":
+            fields["intent_at_ms"] = fields.get("prior_intent_at_ms", "0")
+        return Claim(verdict, int(now_ms), int(fence), refund_from(fields) if fields else None)
+
+    def settle(
+        self, refund_id: str, claim: Claim, settlement: Settlement, delivery: Delivery
+    ) -> bool:
+        """Write the result of a step; False when the lease was lost and nothing was written."""
+        verdict = self._run(
+            "settle",
+            **delivery.fields(),
+            refund_id=refund_id,
+            token=delivery.token,
+            fence=str(claim.fence),
+            state=settlement.state.value,
+            next=settlement.next,
+            due_in_ms=settlement.due_in_ms,
+            fields={name: str(value) for name, value in settlement.fields.items()},
+            history=[_line(line) for line in settlement.history],
+            wix_calls=settlement.wix_calls,
+            intent=settlement.intent,
+            uncounted=settlement.uncounted,
+        )
+        return bool(verdict == "settled")
+
+    def still_holds(self, refund: Refund, delivery: Delivery) -> bool:
+        """Ask the server whether this worker's lease of the order is still its own."""
+        key = f"{self.ns}:lease:{refund.request.store_id}:{refund.request.order_id}"
+        return bool(self._redis.get(key) == delivery.token)
+
+    def replay(self, refund_id: str, *, operator: str) -> bool:
+        """Let a dead letter go on where it died; False when it is not one."""
+        line = _line({"event": "refund.replayed", "operator": operator})
+        return bool(self._run("replay", refund_id=refund_id, history=line))
+
+    def wake_due(self, worker_id: str, *, lead_ms: int, limit: int = 200) -> tuple[bool, int]:
+        """Wake what is due, if this worker leads: (leads, how many)."""
+        leads, woken = self._run("wake", worker_id=worker_id, lead_ms=lead_ms, limit=limit)
+        return bool(leads), int(woken)
+
+    def rouse(self, refund_id: str) -> bool:
+        """Set one going that nobody holds or will be told of; False when all is well."""
+        return bool(self._run("rouse", refund_id=refund_id))
+
+    def in_flight(self) -> Iterator[str]:
+        """Refunds that hold a slot of their store."""
+        for store in self._redis.sscan_iter(f"{self.ns}:busy_stores"):
+            ids: Any = self._redis.zrange(f"{self.ns}:busy:{store}", 0, -1)
+            yield from ids
+
+    def load(self, refund_id: str) -> Refund | None:
+        """One record, None when the id is not known."""
+        fields: Any = self._redis.hgetall(f"{self.ns}:refund:{refund_id}")
+        return refund_from(fields) if fields else None
+
+    def history(self, refund_id: str) -> list[dict[str, Any]]:
+        """The history of one refund, oldest first; each line has `at_ms` and `event`."""
+        return [json.loads(x) for x in self._redis.lrange(f"{self.ns}:history:{refund_id}", 0, -1)]
+
+    def newest(
+        self, *, state: State | None = None, store_id: str | None = None, limit: int
+    ) -> Iterator[Refund]:
+        """Records, newest first, at most *limit*, read page by page."""
+        key = f"{self.ns}:state:{state}" if state else f"{self.ns}:accepted"
+        found = 0
+        for start in range(0, self._redis.zcard(key), PAGE):
+            ids: Any = self._redis.zrevrange(key, start, start + PAGE - 1)
+            for refund_id in ids:
+                refund = self.load(refund_id)
+                if refund and store_id in (None, refund.request.store_id):
+                    found += 1
+                    yield refund
+                if found == limit:
+                    return
+
+
+#: A step of these may change something at Wix, so it announces itself.
+MUTATING = frozenset(
+    {Transition.UNFULFILL_ORDER, Transition.CANCEL_ORDER, Transition.SUBMIT_REFUND}
+)
+
+
+def _line(line: Mapping[str, Any]) -> str:
+    return json.dumps(redact(line), separators=(",", ":"), ensure_ascii=False)

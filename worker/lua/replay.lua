@@ -1,0 +1,11 @@
+-- A dead letter goes on where it died; an open intent stays, so that the step looks first.
+local r = key('refund', a.refund_id)
+if redis.call('HGET', r, 'state') ~= 'dead' then return 0 end
+redis.call('HSET', r, 'attempt', 0, 'failing_since_ms', 0, 'reason', '{}', 'updated_at_ms', int(now))
+redis.call('HINCRBY', r, 'version', 1)
+set_state(a.refund_id, redis.call('HGET', r, 'died_in'))
+redis.call('HDEL', r, 'died_in')
+redis.call('ZREM', key('dead'), a.refund_id)
+note(a.refund_id, a.history)
+line_up(a.refund_id, redis.call('HGET', r, 'store_id'))
+return 1

@@ -1,0 +1,12 @@
+-- The scheduler's tick: whoever holds the lead wakes what is due. Returns {leads, woken}.
+local lead = key('scheduler')
+local leader = redis.call('GET', lead)
+if leader and leader ~= a.worker_id then return {0, 0} end
+redis.call('SET', lead, a.worker_id, 'PX', a.lead_ms)
+local due = redis.call('ZRANGEBYSCORE', key('due'), '-inf', now, 'LIMIT', 0, a.limit)
+for _, id in ipairs(due) do
+    redis.call('ZREM', key('due'), id)
+    redis.call('HSET', key('refund', id), 'due_at_ms', 0)
+    line_up(id, redis.call('HGET', key('refund', id), 'store_id'))
+end
+return {1, #due}

@@ -1,0 +1,72 @@
+"""What the command line shows: JSON for programs, tables for people."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from worker.redaction import redact
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(redact(value), indent=2, ensure_ascii=False) + "\n")
+
+
+def say(text: str) -> None:
+    """A sentence for a person, on standard error: standard output is for answers."""
+    sys.stderr.write(text.rstrip("\n") + "\n")
+
+
+def _cell(value: object) -> Text:
+    # Text, not markup: what comes from outside must not paint our terminal.
+    return Text("" if value is None else str(redact(value)))
+
+
+def print_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """A table, coloured only on a terminal; never cut, so that ids can be copied."""
+    # Piped output is as wide as it needs to be.
+    console = Console(width=None if sys.stdout.isatty() else 1000)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(row.get(column)) for column in columns))
+    console.print(table)
+
+
+def print_record(record: Mapping[str, Any]) -> None:
+    """The filled fields of one record, a line each."""
+    lines = {name: value for name, value in record.items() if value not in (None, "", {}, [])}
+    width = max((len(name) for name in lines), default=0)
+    for name, value in lines.items():
+        text = moment(value) if name.endswith("_at_ms") else redact(value)
+        if isinstance(text, dict):
+            text = json.dumps(text, ensure_ascii=False)
+        sys.stdout.write(f"{name:<{width}}  {text}\n")
+
+
+def moment(unix_ms: int) -> str:
+    """A time of the ledger as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(unix_ms / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+def history_rows(history: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """History lines as rows: when, what, and the rest in one cell."""
+    shown = ("at_ms", "event", "transition")
+    return [
+        {
+            "when": moment(line["at_ms"]),
+            "event": line["event"],
+            "transition": line.get("transition", ""),
+            "details": " ".join(f"{k}={v}" for k, v in line.items() if k not in shown),
+        }
+        for line in history
+    ]

@@ -1,0 +1,46 @@
+"""Scripted faults: which call, what goes wrong, how often."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["status", "lost_reply", "drop", "drop_after", "slow", "garbage", "empty"]
+
+
+class ConnectionDropped(Exception):
+    """The server closes the connection without an answer."""
+
+
+@dataclass
+class Fault:
+    """One thing that goes wrong, `times` times.
+
+    status      answers `status` and does nothing
+    lost_reply  does it, then answers `status` (504 by default)
+    drop        closes the connection and does nothing
+    drop_after  does it, then closes the connection
+    slow        waits `slow_ms`, then does it
+    garbage     does it, then answers 200 with a page of HTML
+    empty       does it, then answers 200 with nothing
+    """
+
+    kind: Kind
+    endpoint: str = "*"
+    order_id: str = "*"
+    times: int = 1
+    status: int = 0
+    code: str = ""
+    retry_after_s: int | None = None
+    slow_ms: int = 0
+
+    def hits(self, endpoint: str, order_id: str) -> bool:
+        """Whether it is this call's turn to fail."""
+        return (
+            self.times > 0 and self.endpoint in {"*", endpoint} and self.order_id in {"*", order_id}
+        )
+
+    @property
+    def effective_status(self) -> int:
+        """The HTTP status that it answers."""
+        return self.status or (504 if self.kind == "lost_reply" else 503)

@@ -1,0 +1,161 @@
+"""One step: the algorithm that all transitions share (design.md 4). The flows only look and do.
+
+Claim, look, intent (the claim carries it), do, settle. The message stays in the queue until then,
+so a crash anywhere brings it back, and the look makes the second run harmless.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import redis
+import structlog
+
+from config.settings import Settings
+from statemachine.flows import State, Transition
+from statemachine.machine import Redundant, TransitionError, check
+from worker import verdicts
+from worker.assessment import assess_order
+from worker.cancellation import cancel_order, unfulfill_order
+from worker.credentials import EnvironmentStores
+from worker.errors import Buried, LeaseLost, Permanent, Rejected, Unauthorized
+from worker.events import tell
+from worker.ledger import Claim, Delivery, Ledger, Settlement
+from worker.refund import Refund
+from worker.retry import RetryPolicy
+from worker.standard import confirm_refund, submit_refund
+from worker.step import Advance, Step, Wait
+from worker.wix.client import ClientFactory, WixStore
+
+#: What each transition looks at and does.
+ACTIONS: Mapping[Transition, Callable[[Step], Advance | Wait]] = MappingProxyType(
+    {
+        Transition.ASSESS_ORDER: assess_order,
+        Transition.UNFULFILL_ORDER: unfulfill_order,
+        Transition.CANCEL_ORDER: cancel_order,
+        Transition.SUBMIT_REFUND: submit_refund,
+        Transition.CONFIRM_REFUND: confirm_refund,
+    }
+)
+
+#: How long a finished step goes on trying to write its result down while Redis is away.
+SETTLE_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """Runs steps. Everything it needs is given, so that tests may give their own."""
+
+    ledger: Ledger
+    stores: EnvironmentStores
+    wix: ClientFactory
+    settings: Settings
+    retry: RetryPolicy
+    random: Callable[[], float]
+    is_surely_alive: Callable[[float], bool]
+    """Whether this worker's heartbeat was never in doubt since that monotonic time."""
+    pause: Callable[[float], None] = time.sleep
+    monotonic: Callable[[], float] = field(default=time.monotonic)
+
+    def run(self, transition: Transition, refund_id: str, delivery: Delivery) -> None:
+        """Do one step and settle it.
+
+        Raises:
+            redis.RedisError: nothing is known to be written; the message must come again.
+            LeaseLost: somebody else is at this order; nothing was written.
+        """
+        started = self.monotonic()
+        claim = self.ledger.claim(refund_id, transition, delivery)
+        if claim.verdict != "claimed" or claim.refund is None:
+            _tell_unclaimed(claim, transition)
+            return
+        request = claim.refund.request
+        structlog.contextvars.bind_contextvars(store_id=request.store_id, order_id=request.order_id)
+        wix = self._wix_for(claim.refund, delivery, started)
+        step = (
+            Step(refund=claim.refund, wix=wix, now_ms=claim.now_ms, settings=self.settings)
+            if wix
+            else None
+        )
+        settlement, event = self._do(transition, claim.refund, step, claim.now_ms)
+        event["duration_ms"] = round((self.monotonic() - started) * 1000)
+        self._settle(refund_id, claim, settlement, delivery)
+        tell(event.pop("event"), **event)
+
+    def _wix_for(self, refund: Refund, delivery: Delivery, since: float) -> WixStore | None:
+        store = self.stores.find(refund.request.store_id)
+        if store is None:
+            return None
+
+        def guard() -> None:
+            """Before every mutating call: a worker that was paused must not act on an old lease."""
+            if not self.is_surely_alive(since) and not self.ledger.still_holds(refund, delivery):
+                raise LeaseLost(refund.refund_id)
+
+        return self.wix.store(store.store_id, store.api_key, before_mutation=guard)
+
+    def _do(
+        self, transition: Transition, refund: Refund, step: Step | None, now_ms: int
+    ) -> tuple[Settlement, dict[str, Any]]:
+        """Run the action; turn whatever comes of it into what is written and told."""
+        if step is None:
+            return verdicts.ended(transition, refund, None, Buried("store_unknown"))
+        try:
+            result = ACTIONS[transition](step)
+            if isinstance(result, Wait):
+                return verdicts.waiting(transition, refund, step, result)
+            return verdicts.advanced(transition, refund, step, result)
+        except (LeaseLost, redis.RedisError):
+            raise
+        except (Rejected, Buried) as ending:
+            return verdicts.ended(transition, refund, step, ending)
+        except Unauthorized as refusal:
+            return verdicts.ended(transition, refund, step, Buried("key_refused", refusal))
+        except Permanent as refusal:
+            return verdicts.ended(transition, refund, step, Buried("refused_by_wix", refusal))
+        except Exception as error:  # noqa: BLE001 - a bug must neither lose nor double a refund
+            return verdicts.failed(transition, refund, step, error, self._next_try(refund, now_ms))
+
+    def _next_try(self, refund: Refund, now_ms: int) -> Callable[[int | None], int | None]:
+        """In how many ms to try again, None when all tries are used up."""
+        failing_for_ms = now_ms - (refund.failing_since_ms or now_ms)
+
+        def in_ms(retry_after_ms: int | None) -> int | None:
+            if self.retry.is_used_up(refund.attempt, failing_for_ms=failing_for_ms):
+                return None
+            return self.retry.wait_ms(refund.attempt, self.random, retry_after_ms=retry_after_ms)
+
+        return in_ms
+
+    def _settle(
+        self, refund_id: str, claim: Claim, settlement: Settlement, delivery: Delivery
+    ) -> None:
+        """Write the result down, once; what Wix did must not be forgotten for a short outage."""
+        for pause_s in (*SETTLE_PAUSES_S, None):
+            try:
+                if not self.ledger.settle(refund_id, claim, settlement, delivery):
+                    raise LeaseLost(refund_id)
+                return
+            except redis.RedisError as error:
+                if pause_s is None:
+                    raise
+                tell("worker.redis_lost", error=type(error).__name__)
+                self.pause(pause_s)
+
+
+def _tell_unclaimed(claim: Claim, transition: Transition) -> None:
+    if claim.verdict == "refused" and claim.refund is not None:
+        state: State = claim.refund.state
+        try:
+            check(state, transition)
+        except TransitionError as refusal:
+            redundant = isinstance(refusal, Redundant)
+            event = "step.redundant" if redundant else "step.illegal"
+            tell(event, transition=transition.value, state=state.value)
+        return
+    names = {"unknown": "step.unknown_refund", "early": "step.early", "busy": "step.busy"}
+    tell(names[claim.verdict], transition=transition.value)

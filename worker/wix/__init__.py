@@ -1,0 +1,1 @@
+"""The only rooms that know Wix's spelling or import httpx."""
