@@ -50,7 +50,7 @@ run: $(STAMP) ## the worker, with the environment of .env if there is one
 	@set -a; [ ! -f .env ] || . ./.env; set +a; exec $(BIN)/python -m worker
 
 lock: ## pin all dependencies anew (needs uv)
-	@uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	@uv pip compile --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --extra dev --upgrade -q -o requirements.lock pyproject.toml
 
 clean: ## remove what the targets made

@@ -6,10 +6,12 @@ Source: wix-api.md 0.1 [D], 6.5 [D].
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from statemachine.flows import State
 from worker.errors import Buried, OutcomeUnknown, Permanent, Rejected
 from worker.step import Advance, Step, Wait
-from worker.wix.models import Order
+from worker.wix.models import Fulfillment, Order
 
 #: What Wix's refusals of a cancel mean. Source: wix-api.md 2 row 3 [D].
 _REJECTING = {
@@ -44,15 +46,26 @@ def unfulfill_order(step: Step) -> Advance | Wait:
         return Wait(
             why="new fulfillments noted", in_ms=0, facts={"fulfillments": [*noted.values()]}
         )
-    for fulfillment in listed:
+    for fulfillment in _not_deleted(step, listed):
         _delete(step, fulfillment.id)
     state = state_of(step.wix.get_order(step.order_id))
     if state is not State.FULFILLED:
         return Advance(to=state)
+    return _look_again(step)
+
+
+def _look_again(step: Step) -> Wait:
+    """The order still shows fulfilled although nothing is left: a lag, or beyond our reach."""
     if step.looks + 1 >= step.settings.unfulfill_looks:
         raise Buried("cannot_unfulfill", detail=f"looked {step.looks + 1} times")
     in_ms = min(step.settings.confirm_cap_ms, step.settings.confirm_first_ms * 2**step.looks)
     return step.wait("Wix still shows the order fulfilled", in_ms)
+
+
+def _not_deleted(step: Step, listed: Iterable[Fulfillment]) -> list[Fulfillment]:
+    """Of what Wix lists, what it has not confirmed as deleted: a list may be stale [U]."""
+    deleted = step.notes.get("deleted", step.refund.facts.get("deleted", []))
+    return [fulfillment for fulfillment in listed if fulfillment.id not in deleted]
 
 
 def _delete(step: Step, fulfillment_id: str) -> None:
@@ -62,6 +75,8 @@ def _delete(step: Step, fulfillment_id: str) -> None:
         # Deleted by somebody else, or by us before: absent is what we want. Source: 6.2 [U].
         if error.status != 404:
             raise Buried("refused_by_wix", error) from None
+    before = step.notes.get("deleted", step.refund.facts.get("deleted", []))
+    step.notes["deleted"] = [*before, fulfillment_id]
 
 
 def cancel_order(step: Step) -> Advance | Wait:
@@ -89,7 +104,7 @@ def cancel_order(step: Step) -> Advance | Wait:
     return Advance(to=State.CANCELLED)
 
 
-def _look(step: Step) -> Advance | None:
+def _look(step: Step) -> Advance | Wait | None:
     """Whether there is nothing to cancel: cancelled already, or fulfilled again."""
     try:
         state = state_of(step.wix.get_order(step.order_id))
@@ -100,6 +115,9 @@ def _look(step: Step) -> Advance | None:
         return Advance(to=state, found=ours, by_merchant=not ours)
     if state is State.UNFULFILLED:
         return None
+    listed = step.wix.list_fulfillments(step.order_id).fulfillments
+    if not _not_deleted(step, listed):
+        return _look_again(step)
     rounds = int(step.refund.facts.get("rounds", 0)) + 1
     if rounds > step.settings.order_rounds:
         raise Buried("order_keeps_changing", detail=f"fulfilled again {rounds} times")

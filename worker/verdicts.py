@@ -16,6 +16,9 @@ from worker.redaction import redact, redact_text
 from worker.refund import Refund
 from worker.step import Advance, Step, Wait
 
+#: A token of X-Wix-Consistent is kept up to this length; without it we are only less sure.
+LONGEST_TOKEN = 500
+
 Verdict = tuple[Settlement, dict[str, Any]]
 
 #: Facts about one transition's tries; they end with it.
@@ -25,7 +28,8 @@ _OF_ONE_TRANSITION = ("unclear_sends", "looks", "waiting_since_ms", "refunds_bef
 def advanced(transition: Transition, refund: Refund, step: Step, result: Advance) -> Verdict:
     """It is done: on to the next transition, or to the end."""
     to = apply(refund.state, transition, result.to)
-    facts = {k: v for k, v in refund.facts.items() if k not in _OF_ONE_TRANSITION}
+    known = {**refund.facts, **step.notes}
+    facts = {k: v for k, v in known.items() if k not in _OF_ONE_TRANSITION}
     facts |= result.facts
     flow = facts.pop("flow", "") or refund.flow
     event = _event("step.done", transition, refund, step) | {
@@ -36,7 +40,8 @@ def advanced(transition: Transition, refund: Refund, step: Step, result: Advance
     settlement = Settlement(
         state=to,
         next="now" if next_transition(to) else "end",
-        fields=_fields(facts) | {"attempt": 0, "failing_since_ms": 0, "reason": "{}", "flow": flow},
+        fields=_fields(facts, step)
+        | {"attempt": 0, "failing_since_ms": 0, "reason": "{}", "flow": flow},
         history=(event,),
         wix_calls=step.wix.calls,
     )
@@ -53,7 +58,7 @@ def waiting(transition: Transition, refund: Refund, step: Step, result: Wait) ->
         state=refund.state,
         next="later",
         due_in_ms=result.in_ms,
-        fields=_fields({**refund.facts, **step.notes, **result.facts})
+        fields=_fields({**refund.facts, **step.notes, **result.facts}, step)
         | {"attempt": refund.attempt - 1, "failing_since_ms": 0},
         history=(event,),
         wix_calls=step.wix.calls,
@@ -92,7 +97,7 @@ def failed(
         state=refund.state,
         next="later",
         due_in_ms=in_ms,
-        fields=_fields(facts)
+        fields=_fields(facts, step)
         | {
             "attempt": refund.attempt,
             "failing_since_ms": refund.failing_since_ms or step.now_ms,
@@ -131,7 +136,7 @@ def ended(
     settlement = Settlement(
         state=to,
         next="end",
-        fields=_fields(facts)
+        fields=_fields(facts, step)
         | {"reason": json.dumps(reason), "attempt": refund.attempt}
         | ({"died_in": refund.state.value} if dead else {}),
         history=(event,),
@@ -153,7 +158,11 @@ def _event(name: str, transition: Transition, refund: Refund, step: Step | None)
     return event
 
 
-def _fields(facts: Mapping[str, Any]) -> dict[str, str | int]:
+def _fields(facts: Mapping[str, Any], step: Step | None) -> dict[str, str | int]:
+    """The facts as one field, with Wix's token, so that the next step reads what this one wrote."""
+    token = step.wix.consistent if step else ""
+    if token and len(token) <= LONGEST_TOKEN and redact_text(token) == token:
+        facts = {**facts, "consistent": token}
     return {"facts": json.dumps(redact(facts), ensure_ascii=False)}
 
 

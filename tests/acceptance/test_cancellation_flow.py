@@ -158,3 +158,30 @@ def test_a_part_of_such_an_order_is_rejected(rig: Rig) -> None:
     refund = rig.run(order, amount="1.00", currency="USD")
     assert refund.reason["reason"] == "partial_needs_standard_refund"
     assert order.cancellations == 0
+
+
+def test_every_step_reads_what_the_one_before_wrote(rig: Rig) -> None:
+    """Wix's token goes from step to step, so that stale reads do not send us in circles."""
+    rig.simulator.set_flags(stale_ms=3_600_000)
+    order = rig.order(BEFORE, fulfillments=2)
+    refund = rig.run(order)
+    assert refund.state is State.CANCELLED
+    assert refund.attempts == 3
+    assert order.cancellations == 1
+
+
+def test_stale_reads_without_a_token_are_waited_out(rig: Rig) -> None:
+    """Wix may give no token: what we deleted and still see is old, not new."""
+    clock = [1_000_000]
+    rig.simulator.clock_ms = lambda: clock[0]
+    rig.simulator.set_flags(stale_ms=5_000, consistent_token=False)
+    order = rig.order(BEFORE, fulfillments=2)
+    refund_id = rig.request(order)
+    for _ in range(4):
+        rig.turn()
+        rig.later()
+    clock[0] += 5_000
+    rig.settle()
+    assert rig.load(refund_id).state is State.CANCELLED
+    assert order.cancellations == 1
+    assert rig.simulator.books()["calls_per_order"][order.id]["delete_fulfillment"] == 2

@@ -8,7 +8,7 @@ from statemachine.flows import State, Transition
 from tests.rig import AFTER, BEFORE, STORE_ID, Rig
 from worker import dead_letters
 from worker.errors import LeaseLost
-from worker.simulator import Fault
+from worker.simulator import Fault, rules
 
 
 def test_a_failure_is_retried_until_the_attempts_are_used_up(rig: Rig) -> None:
@@ -130,3 +130,108 @@ def test_a_bug_in_a_step_is_retried_and_ends_as_a_dead_letter(rig: Rig) -> None:
     refund = rig.load(refund_id)
     assert (refund.state, refund.reason["reason"]) == (State.DEAD, "worker_error")
     assert "secret" not in str(refund.public())
+
+
+def test_an_error_outside_of_a_step_goes_to_quarantine(rig: Rig) -> None:
+    """A record that cannot be read must not run in circles."""
+    refund_id = rig.request(rig.order(AFTER))
+    consumer = rig.broker.consume("refunds", prefetch=2, timeout=1)
+    message = next(consumer)
+    assert message is not None
+    rig._run(rig.broker.get_actor("request_refund"), message)
+    consumer.ack(message)
+    rig.redis.hset(rig.key("refund", refund_id), "request", "broken")
+    rig.turn()
+    letters = rig.broker.quarantined()
+    assert [letter["reason"] for letter in letters.values()] == ["worker_error"]
+
+
+def test_an_answer_that_shows_no_cancelled_order_is_unclear(rig: Rig) -> None:
+    """200 is not enough: the order must be CANCELED."""
+    order = rig.order(BEFORE)
+    refund_id = rig.request(order)
+    real = dict(rules.RULES)
+    rules.RULES["cancel_order"] = real["get_order"]  # type: ignore[index]  # a table of the simulator
+    try:
+        rig.turn()
+    finally:
+        rules.RULES.update(real)  # type: ignore[attr-defined]  # a table of the simulator
+    line = rig.ledger.history(refund_id)[-1]
+    assert (line["event"], line.get("outcome_unknown")) == ("step.retry", True)
+    rig.settle()
+    assert order.cancellations == 1
+
+
+@pytest.mark.parametrize("created", [BEFORE, AFTER])
+@pytest.mark.parametrize("endpoint", ["get_order", "list_transactions", "list_fulfillments"])
+def test_a_refusal_that_no_rule_knows_needs_a_person(rig: Rig, created: str, endpoint: str) -> None:
+    """Wherever it comes: never a guess, never a crash."""
+    order = rig.order(created, fulfillments=1 if created == BEFORE else 0)
+    rig.simulator.script(Fault("status", endpoint, status=418, code="TEAPOT", times=99))
+    refund = rig.run(order)
+    used = rig.simulator.faults[0].times < 99
+    assert (refund.state is State.DEAD) == used
+    if used:
+        assert (refund.reason["reason"], refund.reason["wix_code"]) == ("refused_by_wix", "TEAPOT")
+
+
+def test_a_delete_that_wix_refuses_needs_a_person(rig: Rig) -> None:
+    """Only "it is gone" counts as done."""
+    order = rig.order(BEFORE, fulfillments=1)
+    rig.simulator.script(Fault("status", "delete_fulfillment", status=400, code="ODD"))
+    refund = rig.run(order)
+    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "refused_by_wix")
+
+
+def test_an_order_that_is_fulfilled_again_and_again_needs_a_person(rig: Rig) -> None:
+    """After as many rounds as the settings allow."""
+    order = rig.order(BEFORE)
+    refund_id = rig.request(order)
+    consumer = rig.broker.consume("refunds", prefetch=2, timeout=1)
+    message = next(consumer)
+    assert message is not None
+    rig._run(rig.broker.get_actor("request_refund"), message)
+    consumer.ack(message)
+    turn = {
+        State.ACCEPTED: Transition.ASSESS_ORDER,
+        State.UNFULFILLED: Transition.CANCEL_ORDER,
+        State.FULFILLED: Transition.UNFULFILL_ORDER,
+    }
+    for number in range(20):
+        state = rig.load(refund_id).state
+        if state is State.DEAD:
+            break
+        if state is State.UNFULFILLED:
+            rig.simulator.merchant_fulfills(order.id)
+        rig.steps.run(turn[state], refund_id, rig.delivery(message_id=f"m{number}"))
+        rig.later()
+    refund = rig.load(refund_id)
+    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "order_keeps_changing")
+    assert order.cancellations == 0
+
+
+def test_an_order_without_payments_has_nothing_to_refund(rig: Rig) -> None:
+    """Not a success: nothing went back to anybody."""
+    refund = rig.run(rig.order(AFTER, amounts=()))
+    assert (refund.state, refund.reason["reason"]) == (State.REJECTED, "not_refundable")
+
+
+def test_an_offline_payment_that_only_the_call_reveals_is_escalated(rig: Rig) -> None:
+    """EXTERNAL_REFUND_EXPECTED is a person's matter."""
+    code = "EXTERNAL_REFUND_EXPECTED"
+    rig.simulator.script(Fault("status", "submit_refund", status=428, code=code))
+    refund = rig.run(rig.order(AFTER))
+    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "manual_payment")
+
+
+def test_a_pending_refund_that_the_call_reveals_is_waited_for(rig: Rig) -> None:
+    """Somebody else's refund is on its way: try again."""
+    order = rig.order(AFTER)
+    rig.simulator.set_flags(provider_ms=10**9)
+    rig.simulator.merchant_refunds(order.id, reason="by hand")
+    refund_id = rig.request(order)
+    rig.turn()
+    line = rig.ledger.history(refund_id)[-1]
+    assert line["event"] == "step.retry"
+    assert "PENDING_REFUND" in line["error"]
+    assert len(order.refunds) == 1

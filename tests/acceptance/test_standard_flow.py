@@ -58,7 +58,7 @@ def test_a_stale_read_does_not_double_a_refund(rig: Rig) -> None:
     """A reader without the token sees old books for a while: the settle delay covers it."""
     clock = [1_000_000]
     rig.simulator.clock_ms = lambda: clock[0]
-    rig.simulator.set_flags(stale_ms=5_000)
+    rig.simulator.set_flags(stale_ms=5_000, consistent_token=False)
     order = rig.order(AFTER)
     rig.simulator.script(Fault("lost_reply", "submit_refund"))
     refund_id = rig.request(order)

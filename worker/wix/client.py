@@ -55,8 +55,18 @@ class ClientFactory:
         self._transport = transport
         self._local = threading.local()
 
-    def store(self, site_id: str, api_key: str, *, before_mutation: Callable[[], None]) -> WixStore:
-        """The client of one store for one step; *before_mutation* may raise to forbid the call."""
+    def store(
+        self,
+        site_id: str,
+        api_key: str,
+        *,
+        before_mutation: Callable[[], None],
+        consistent: str = "",
+    ) -> WixStore:
+        """The client of one store for one step.
+
+        *before_mutation* may raise to forbid a call; *consistent* is the token of the step before.
+        """
         client: httpx.Client | None = getattr(self._local, "client", None)
         if client is None:
             client = self._local.client = httpx.Client(
@@ -67,7 +77,9 @@ class ClientFactory:
                 trust_env=False,
                 follow_redirects=False,
             )
-        return WixStore(client, self._total_s, site_id, api_key, before_mutation)
+        store = WixStore(client, self._total_s, site_id, api_key, before_mutation)
+        store.consistent = consistent
+        return store
 
 
 class WixStore:

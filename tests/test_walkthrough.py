@@ -1,0 +1,60 @@
+"""Read this first: one refund of each flow, from the job to the money, in the order it happens."""
+
+from __future__ import annotations
+
+from statemachine.flows import State
+from tests.rig import AFTER, BEFORE, STORE_ID, Rig
+from worker import dead_letters
+from worker.simulator import Fault
+
+
+def test_the_story_of_a_standard_refund(rig: Rig) -> None:
+    """A shopper returns a damaged cup that was bought after the cutoff."""
+    # Given an order that was paid with two payments
+    order = rig.order(AFTER, amounts=("20.00", "5.50"))
+    # When upstream puts a job on the queue, and forgets it
+    refund_id = rig.request(order, refund_id="rf-2024-000123", reason="damaged")
+    # And the worker has taken it in, and the reply to its refund call is lost
+    rig.simulator.script(Fault("lost_reply", "submit_refund"))
+    rig.turn()
+    assert rig.load(refund_id).state is State.REFUNDABLE
+    assert rig.load(refund_id).intent_at_ms > 0
+    # Then it does not call again: it looks, and finds its own mark at Wix
+    rig.settle()
+    history = rig.ledger.history(refund_id)
+    assert [line["event"] for line in history] == [
+        "refund.accepted",
+        "step.done",  # assess_order: placed after the cutoff, so the standard flow
+        "step.retry",  # submit_refund: 504, the outcome is unknown
+        "step.done",  # submit_refund: found
+        "step.done",  # confirm_refund: the provider paid
+    ]
+    assert rig.load(refund_id).state is State.REFUNDED
+    # And Wix's own books show one refund, of all that was paid
+    books = rig.simulator.books()
+    assert books["refunds_per_order"] == {order.id: 1}
+    assert books["orders"][order.id]["refunded"] == "25.50"
+    assert books["unlisted_calls"] == []
+
+
+def test_the_story_of_a_cancellation(rig: Rig) -> None:
+    """The same, but the order was placed before the cutoff and has been shipped."""
+    # Given a fulfilled order that Wix cannot refund, and a merchant's key that was revoked
+    order = rig.order(BEFORE, fulfillments=2)
+    rig.simulator.add_store(STORE_ID, "IST.another")
+    # When the job is worked on
+    refund_id = rig.request(order)
+    rig.settle()
+    # Then a person is told precisely why nothing happened, and nothing did
+    letter = dead_letters.find(rig.ledger, rig.broker, refund_id)
+    assert letter is not None
+    assert (letter["reason"], letter["http_status"]) == ("key_refused", 401)
+    assert len(order.fulfillments) == 2
+    # When the key works again and the person replays it
+    rig.simulator.add_store(STORE_ID, rig.settings.stores[STORE_ID].api_key.get_secret_value())
+    dead_letters.replay(rig.ledger, rig.broker, refund_id, operator="ann")
+    rig.settle()
+    # Then both fulfillments are gone, and the order is cancelled, once
+    assert rig.load(refund_id).state is State.CANCELLED
+    assert order.fulfillments == []
+    assert order.cancellations == 1
