@@ -14,6 +14,7 @@ from dramatiq.errors import ConnectionClosed
 from config.loading import SettingsError, load_settings, unknown_variables
 from config.settings import Settings
 from worker.app import App, build
+from worker.doctor import examine
 from worker.events import tell
 from worker.logs import configure_logs
 
@@ -67,6 +68,8 @@ def run_worker(app: App, stop: threading.Event, has_parent: Callable[[], bool]) 
             stop.wait(LOOK_S)
     if stop.is_set():
         return 0
+    if not _is_fit(app):
+        return 1
     app.scheduler.start()
     worker = app.worker()
     worker.start()
@@ -87,6 +90,15 @@ def run_worker(app: App, stop: threading.Event, has_parent: Callable[[], bool]) 
         return 1
     tell("worker.stopped", worker_id=worker_id)
     return 0
+
+
+def _is_fit(app: App) -> bool:
+    """The same checks as `refunds doctor`, told in the log."""
+    findings = examine(app.broker.client)
+    for finding in findings:
+        if finding.verdict != "ok":
+            tell(f"doctor.{finding.verdict}", check=finding.check, text=finding.text)
+    return all(finding.verdict != "refused" for finding in findings)
 
 
 def _run_children(settings: Settings, stop: threading.Event) -> int:

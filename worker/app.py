@@ -53,6 +53,16 @@ def ledger_from(settings: Settings) -> tuple[Broker, Ledger]:
     return broker, ledger
 
 
+def wix_from(settings: Settings) -> ClientFactory:
+    """The client of Wix with its timeouts."""
+    return ClientFactory(
+        settings.wix_base_url,
+        connect_timeout_ms=settings.wix_connect_timeout_ms,
+        read_timeout_ms=settings.wix_read_timeout_ms,
+        total_timeout_ms=settings.wix_total_timeout_ms,
+    )
+
+
 def build(settings: Settings) -> App:
     """Put a worker together."""
     broker, ledger = ledger_from(settings)
@@ -63,12 +73,7 @@ def build(settings: Settings) -> App:
     steps = Steps(
         ledger=ledger,
         stores=stores,
-        wix=ClientFactory(
-            settings.wix_base_url,
-            connect_timeout_ms=settings.wix_connect_timeout_ms,
-            read_timeout_ms=settings.wix_read_timeout_ms,
-            total_timeout_ms=settings.wix_total_timeout_ms,
-        ),
+        wix=wix_from(settings),
         settings=settings,
         retry=RetryPolicy(
             first_ms=settings.retry_first_ms,

@@ -6,34 +6,21 @@ import getpass
 import os
 import sys
 import uuid
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated
 
-import redis
 import typer
-from dramatiq.errors import ConnectionClosed
 
-from config.loading import SettingsError, load_settings
 from statemachine.diagram import mermaid
 from statemachine.flows import State
-from worker import dead_letters, jobs
-from worker.app import ledger_from
-from worker.broker import Broker
+from worker import jobs
+from worker.cli_checks import EXAMPLES, audit, doctor, outcomes
+from worker.cli_common import AsJson, Limit, connect, fail, told
+from worker.cli_dead import dead
 from worker.client import enqueue
-from worker.demo import DemoFailed, run_demo
-from worker.embedded import NoServer
-from worker.ledger import Ledger
+from worker.demo import run_demo
 from worker.logs import configure_logs
-from worker.printing import (
-    history_rows,
-    moment,
-    print_json,
-    print_record,
-    print_table,
-    say,
-)
+from worker.printing import history_rows, moment, print_json, print_record, print_table, say
 from worker.simulator.command import run_simulator
 
 app = typer.Typer(
@@ -44,43 +31,13 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-dead = typer.Typer(no_args_is_help=True, help="Dead letters: list, show, replay.")
 app.add_typer(dead, name="dead")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout.")]
-Limit = Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")]
-
-Command = TypeVar("Command", bound=Callable[..., None])
-
-
-def _fail(text: str, code: int = 1) -> NoReturn:
-    say(text)
-    raise typer.Exit(code)
-
-
-def _told(command: Command) -> Command:
-    """Turn what may go wrong outside of us into one clear sentence."""
-
-    @wraps(command)
-    def inner(*arguments: Any, **options: Any) -> None:
-        try:
-            command(*arguments, **options)
-        except SettingsError as error:
-            _fail(str(error), 2)
-        except (redis.RedisError, ConnectionClosed) as error:
-            _fail(f"Redis at REFUNDS_REDIS_URL does not answer ({error}); is it running?")
-        except (NoServer, DemoFailed, dead_letters.CannotReplay) as error:
-            _fail(str(error))
-
-    return inner  # type: ignore[return-value]  # same signature, by wraps
-
-
-def _connect() -> tuple[Broker, Ledger]:
-    return ledger_from(load_settings(os.environ))
+for command in (outcomes, audit, doctor):
+    app.command(epilog=EXAMPLES[command.__name__])(command)
 
 
 @app.command(epilog="Example: refunds demo --json | jq .ok")
-@_told
+@told
 def demo(as_json: AsJson = False) -> None:
     """Watch seven refunds on an embedded server and the Wix simulator; needs no account."""
     wanted = (
@@ -98,14 +55,14 @@ def demo(as_json: AsJson = False) -> None:
                 say(f"{refund['refund_id']}: {refund['sentence']} ({refund['wix_code']})")
         say("All as it must be, by Wix's own books." if report["ok"] else "")
     if not report["ok"]:
-        _fail("\n".join(report["wrong"]))
+        fail("\n".join(report["wrong"]))
 
 
 @app.command(
     epilog="Example: refunds request --store 4b296c48-0000-4000-8000-000000000001"
     " --order 67668940-527d-4465-94c6-5475d8c7a412 --reason damaged"
 )
-@_told
+@told
 def request(
     store: Annotated[str, typer.Option(help="The Wix site id.")] = "",
     order: Annotated[str, typer.Option(help="The Wix order id.")] = "",
@@ -141,8 +98,8 @@ def request(
     try:
         requests = jobs.read(given, file)
     except jobs.WrongJobs as error:
-        _fail(str(error), 2)
-    broker, _ = _connect()
+        fail(str(error), 2)
+    broker, _ = connect()
     for checked in requests:
         enqueue(broker, checked)
     ids = [checked.refund_id for checked in requests]
@@ -153,13 +110,13 @@ def request(
 
 
 @app.command(epilog="Example: refunds show rf-2024-000123")
-@_told
+@told
 def show(refund_id: str, as_json: AsJson = False) -> None:
     """Show one refund: its record and its history."""
-    _, ledger = _connect()
+    _, ledger = connect()
     refund = ledger.load(refund_id)
     if refund is None:
-        _fail(
+        fail(
             f"there is no refund {refund_id}; `refunds dead list` shows jobs that never became one"
         )
     history = ledger.history(refund_id)
@@ -172,7 +129,7 @@ def show(refund_id: str, as_json: AsJson = False) -> None:
 
 
 @app.command("list", epilog="Example: refunds list --state dead --limit 20")
-@_told
+@told
 def list_refunds(
     state: Annotated[State | None, typer.Option(help="Only these.")] = None,
     store: Annotated[str, typer.Option(help="Only this store's.")] = "",
@@ -180,7 +137,7 @@ def list_refunds(
     as_json: AsJson = False,
 ) -> None:
     """List refunds, newest first."""
-    _, ledger = _connect()
+    _, ledger = connect()
     found = ledger.newest(state=state, store_id=store.lower() or None, limit=limit)
     rows = [refund.public() for refund in found]
     if as_json:
@@ -193,7 +150,7 @@ def list_refunds(
 
 
 @app.command(epilog="Example: refunds simulator --port 8091 --orders 10")
-@_told
+@told
 def simulator(
     port: Annotated[int, typer.Option(help="0 is a free one.")] = 8091,
     orders: Annotated[int, typer.Option(help="Sample orders of both flows.")] = 4,
@@ -210,62 +167,6 @@ def diagram(as_json: AsJson = False) -> None:
         print_json({"mermaid": mermaid()})
     else:
         sys.stdout.write(mermaid())
-
-
-@dead.command("list", epilog="Example: refunds dead list --json")
-@_told
-def dead_list(limit: Limit = 100, as_json: AsJson = False) -> None:
-    """List what needs a person."""
-    broker, ledger = _connect()
-    rows = dead_letters.letters(ledger, broker, limit=limit)
-    if as_json:
-        print_json({"dead": rows})
-        return
-    print_table(rows, ("id", "kind", "refund_id", "order_id", "reason", "sentence", "remedy"))
-
-
-@dead.command("show", epilog="Example: refunds dead show rf-2024-000123")
-@_told
-def dead_show(letter_id: str, as_json: AsJson = False) -> None:
-    """Show one dead letter, why it is one and what to do."""
-    broker, ledger = _connect()
-    letter = dead_letters.find(ledger, broker, letter_id)
-    if letter is None:
-        _fail(f"there is no dead letter {letter_id}")
-    if as_json:
-        print_json(letter)
-        return
-    history = letter.pop("history", [])
-    letter.pop("refund", None)
-    print_record(letter)
-    sys.stdout.write("\n")
-    print_table(history_rows(history), ("when", "event", "transition", "details"))
-
-
-@dead.command("replay", epilog="Example: refunds dead replay rf-2024-000123")
-@_told
-def dead_replay(
-    letter_ids: Annotated[list[str], typer.Argument(metavar="ID...")],
-    by: Annotated[str, typer.Option(help="Who does this.")] = "",
-    as_json: AsJson = False,
-) -> None:
-    """Let dead letters go on where they died; each looks at Wix before it does anything."""
-    broker, ledger = _connect()
-    results: dict[str, str] = {}
-    for letter_id in letter_ids:
-        try:
-            operator = by or getpass.getuser()
-            dead_letters.replay(ledger, broker, letter_id, operator=operator)
-            results[letter_id] = "replayed"
-        except dead_letters.CannotReplay as error:
-            results[letter_id] = str(error)
-    if as_json:
-        print_json({"replayed": results})
-    else:
-        for letter_id, text in results.items():
-            sys.stdout.write(f"{letter_id}: {text}\n")
-    if set(results.values()) != {"replayed"}:
-        raise typer.Exit(1)
 
 
 def main() -> None:

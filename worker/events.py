@@ -129,6 +129,12 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             "info",
             "An order before the cutoff that Wix calls refundable; it is cancelled all the same.",
         ),
+        "doctor.refused": Event(
+            "error",
+            "This installation is not fit to move money; the worker ends.",
+            ("check", "text"),
+        ),
+        "doctor.warning": Event("warning", "This installation could be safer.", ("check", "text")),
         "worker.started": Event(
             "info", "A worker fetches messages.", ("worker_id", "threads", "stores")
         ),

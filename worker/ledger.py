@@ -11,6 +11,7 @@ Keys, all with the hash tag `{namespace}`, so that one Redis Cluster slot holds 
     {ns}:busy_stores        SET   stores with somebody in busy
     {ns}:due                ZSET  refund id -> due at, unix ms: retries and waits
     {ns}:dead               ZSET  refund id -> died at, unix ms
+    {ns}:outcomes           STREAM CloudEvents for upstream (worker.outcomes)
     {ns}:quarantine         HASH  message id -> JSON: messages that never became a refund
     {ns}:lease:STORE:ORDER  STRING "WORKER|MESSAGE|RUN": who is at this order
     {ns}:fence, :arrivals   STRING counters;  {ns}:scheduler STRING the worker that leads
@@ -32,6 +33,7 @@ import redis
 
 from statemachine.flows import State, Transition, next_transition
 from statemachine.machine import sources
+from worker.outcomes import about, outcome
 from worker.redaction import redact
 from worker.refund import Refund, RefundRequest, refund_from
 
@@ -91,6 +93,8 @@ class Settlement:
     """What is known of the announced call: its outcome; no more than before; nothing."""
     uncounted: bool = False
     """A wait: this attempt does not count."""
+    outcome: Mapping[str, str] | None = None
+    """What upstream hears of it."""
 
 
 class Ledger:
@@ -103,11 +107,14 @@ class Ledger:
         self._redis = client
         self._dead_after_ms = worker_dead_after_ms
         following = {s.value: t.value for s in State if (t := next_transition(s))}
-        head = f"local NEXT = cjson.decode('{json.dumps(following)}')\nlocal WIDTH = {lane_width}\n"
+        head = f"local SOURCE = 'wix-refund-worker/{namespace}'\n"
+        head += (
+            f"local NEXT = cjson.decode('{json.dumps(following)}')\nlocal WIDTH = {lane_width}\n"
+        )
         head += (_LUA / "prelude.lua").read_text()
         self._scripts = {
             name: client.register_script(head + (_LUA / f"{name}.lua").read_text())
-            for name in ("accept", "claim", "settle", "replay", "wake", "rouse")
+            for name in ("accept", "claim", "settle", "replay", "wake", "rouse", "audit")
         }
 
     def _run(self, script: str, **arguments: Any) -> Any:
@@ -128,6 +135,7 @@ class Ledger:
             request=request.canonical,
             digest=request.digest,
             history=_line({"event": "refund.accepted", "requested_by": request.requested_by}),
+            outcome=outcome("accepted", "request_refund", **about(request)),
         )
 
     def claim(self, refund_id: str, transition: Transition, delivery: Delivery) -> Claim:
@@ -165,6 +173,7 @@ class Ledger:
             wix_calls=settlement.wix_calls,
             intent=settlement.intent,
             uncounted=settlement.uncounted,
+            **({"outcome": dict(settlement.outcome)} if settlement.outcome else {}),
         )
         return bool(verdict == "settled")
 
@@ -175,23 +184,42 @@ class Ledger:
 
     def replay(self, refund_id: str, *, operator: str) -> bool:
         """Let a dead letter go on where it died; False when it is not one."""
+        refund = self.load(refund_id)
+        if refund is None:
+            return False
+        told = outcome("replayed", "replay", **about(refund.request), operator=operator)
         line = _line({"event": "refund.replayed", "operator": operator})
-        return bool(self._run("replay", refund_id=refund_id, history=line))
+        return bool(self._run("replay", refund_id=refund_id, history=line, outcome=told))
 
     def wake_due(self, worker_id: str, *, lead_ms: int, limit: int = 200) -> tuple[bool, int]:
         """Wake what is due, if this worker leads: (leads, how many)."""
         leads, woken = self._run("wake", worker_id=worker_id, lead_ms=lead_ms, limit=limit)
         return bool(leads), int(woken)
 
-    def rouse(self, refund_id: str) -> bool:
-        """Set one going that nobody holds or will be told of; False when all is well."""
-        return bool(self._run("rouse", refund_id=refund_id))
+    def rouse(self) -> Iterator[str]:
+        """Set going what nobody holds or will be told of; gives the ids, store by store."""
+        stores: Any = self._redis.smembers(f"{self.ns}:busy_stores")
+        listed = sorted(stores)
+        for start in range(0, len(listed), PAGE):
+            yield from self._run("rouse", stores=listed[start : start + PAGE])
 
-    def in_flight(self) -> Iterator[str]:
-        """Refunds that hold a slot of their store."""
-        for store in self._redis.sscan_iter(f"{self.ns}:busy_stores"):
-            ids: Any = self._redis.zrange(f"{self.ns}:busy:{store}", 0, -1)
-            yield from ids
+    def count(self) -> int:
+        """How many refunds were ever accepted."""
+        return int(self._redis.zcard(f"{self.ns}:accepted"))
+
+    def all_ids(self) -> Iterator[str]:
+        """Every id that the ledger knows of, also where only a line still names it."""
+        seen: set[str] = set()
+        for name in ("accepted", "due", "dead"):
+            for refund_id, _ in self._redis.zscan_iter(f"{self.ns}:{name}", count=PAGE):
+                if refund_id not in seen:
+                    seen.add(refund_id)
+                    yield refund_id
+
+    def misplaced(self, ids: list[str], *, repair: bool) -> list[tuple[str, str]]:
+        """Of these ids, those that are not in exactly one place: (id, problem)."""
+        flat = self._run("audit", ids=ids, repair=repair)
+        return list(zip(flat[::2], flat[1::2], strict=True))
 
     def load(self, refund_id: str) -> Refund | None:
         """One record, None when the id is not known."""

@@ -70,3 +70,18 @@ def history_rows(history: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         }
         for line in history
     ]
+
+
+def print_outcome(stream_id: str, event: Mapping[str, Any], *, as_json: bool) -> None:
+    """One event a line, at once, so that a reader at the other end of a pipe can act on it."""
+    if as_json:
+        line = json.dumps(redact(event), ensure_ascii=False)
+    else:
+        told = event["data"]
+        amount = told.get("amount")
+        money = f"{amount['amount']} {amount['currency']}" if amount else ""
+        why = (told.get("reason") or {}).get("reason", "")
+        parts = (stream_id, event["time"], event["type"], event["subject"], money, why)
+        line = "  ".join(str(redact(part)) for part in parts if part)
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

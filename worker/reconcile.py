@@ -11,9 +11,8 @@ from worker.ledger import Ledger
 def reconcile(ledger: Ledger) -> int:
     """Look at every refund that holds a slot of its store; returns how many were forgotten."""
     roused = 0
-    for refund_id in ledger.in_flight():
-        if ledger.rouse(refund_id):
-            roused += 1
-            with structlog.contextvars.bound_contextvars(refund_id=refund_id):
-                tell("refund.roused")
+    for refund_id in ledger.rouse():
+        roused += 1
+        with structlog.contextvars.bound_contextvars(refund_id=refund_id):
+            tell("refund.roused")
     return roused

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from statemachine.flows import State, Transition, next_transition
 from statemachine.machine import apply
+from worker import outcomes
 from worker.errors import Buried, CallFailed, OutcomeUnknown, Rejected
 from worker.ledger import Settlement
 from worker.reasons import REASONS
@@ -36,7 +38,7 @@ def advanced(transition: Transition, refund: Refund, step: Step, result: Advance
         "from_state": refund.state.value,
         "to_state": to.value,
     }
-    event |= {name: True for name in ("found", "by_merchant") if getattr(result, name)}
+    event |= _marks(result)
     settlement = Settlement(
         state=to,
         next="now" if next_transition(to) else "end",
@@ -44,8 +46,15 @@ def advanced(transition: Transition, refund: Refund, step: Step, result: Advance
         | {"attempt": 0, "failing_since_ms": 0, "reason": "{}", "flow": flow},
         history=(event,),
         wix_calls=step.wix.calls,
+        outcome=outcomes.ending(
+            replace(refund, flow=flow), to, transition, facts, **_marks(result)
+        ),
     )
     return settlement, dict(event)
+
+
+def _marks(result: Advance) -> dict[str, bool]:
+    return {name: True for name in ("found", "by_merchant") if getattr(result, name)}
 
 
 def waiting(transition: Transition, refund: Refund, step: Step, result: Wait) -> Verdict:
@@ -142,6 +151,7 @@ def ended(
         history=(event,),
         wix_calls=step.wix.calls if step else 0,
         intent="open" if unclear else "keep",
+        outcome=outcomes.ending(refund, to, transition, facts, reason=reason),
     )
     return settlement, dict(event)
 

@@ -154,6 +154,9 @@ def test_a_missing_setting_and_a_missing_server_are_told_clearly() -> None:
         "dead list",
         "dead show",
         "dead replay",
+        "outcomes",
+        "audit",
+        "doctor",
     ],
 )
 def test_every_command_has_help_with_an_example(command: str) -> None:
@@ -230,3 +233,33 @@ def test_the_demo_ends_right_by_wixs_books() -> None:
     events = {line["event"] for line in lines}
     assert {"refund.accepted", "step.done", "step.retry", "step.rejected", "step.dead"} <= events
     assert "demo-key" not in done.stderr + done.stdout
+
+
+def test_outcomes_are_printed_a_line_each(rig: Rig) -> None:
+    """For eyes, and as CloudEvents for programs."""
+    refund_id = rig.request(rig.order(AFTER))
+    rig.settle()
+    lines = [json.loads(x) for x in refunds(rig, "outcomes", "--json").stdout.splitlines()]
+    assert [line["type"] for line in lines] == ["refund.accepted", "refund.finished"]
+    assert f"refund.finished  {refund_id}  101.40 USD" in refunds(rig, "outcomes").stdout
+
+
+def test_audit_and_doctor_answer_with_their_exit_code(rig: Rig) -> None:
+    """0 all well, 1 not."""
+    refund_id = rig.request(rig.order(AFTER))
+    rig.settle()
+    assert _json(rig, "audit") == {"ok": True, "refunds": 1, "repaired": False, "problems": []}
+    rig.redis.zadd(rig.key("due"), {refund_id: 1})
+    done = refunds(rig, "audit")
+    assert (done.returncode, "ended, but still in a line" in done.stdout) == (1, True)
+    assert "--repair" in done.stderr
+    assert refunds(rig, "audit", "--repair").returncode == 1
+    assert "1 refunds, each in exactly one place." in refunds(rig, "audit").stderr
+    compared = refunds(rig, "audit", "--against-wix", "--rate", "100")
+    assert "no credentials" in compared.stdout
+    report = _json(rig, "doctor")
+    assert report["ok"] is True
+    assert (
+        refunds(None, "doctor", environment={"REFUNDS_REDIS_URL": "redis://127.0.0.1:1"}).returncode
+        == 1
+    )

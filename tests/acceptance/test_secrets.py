@@ -28,6 +28,7 @@ def _everything_stored(rig: Rig) -> str:
             "string": rig.redis.get,
             "set": rig.redis.smembers,
             "list": lambda k: rig.redis.lrange(k, 0, -1),
+            "stream": rig.redis.xrange,
             "zset": lambda k: rig.redis.zrange(k, 0, -1, withscores=True),
         }[kind]
         parts.append((key, read(key)))

@@ -11,5 +11,6 @@ redis.call('HSET', r, 'request', a.request, 'digest', a.digest, 'store_id', a.st
 set_state(a.refund_id, 'accepted')
 redis.call('ZADD', key('accepted'), now, a.refund_id)
 note(a.refund_id, a.history)
+publish(a.refund_id)
 line_up(a.refund_id, a.store_id)
 return 'accepted'

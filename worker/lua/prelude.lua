@@ -15,6 +15,32 @@ local function note(id, line)
     redis.call('RPUSH', key('history', id), '{"at_ms":' .. int(now) .. ',' .. string.sub(line, 2))
 end
 
+-- The server's time as ISO 8601 (Howard Hinnant's civil_from_days; the sandbox has no os.date).
+local function iso()
+    local days, ms = math.floor(now / 86400000), now % 86400000
+    local z = days + 719468
+    local era = math.floor(z / 146097)
+    local doe = z - era * 146097
+    local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
+    local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
+    local mp = math.floor((5 * doy + 2) / 153)
+    local month = mp < 10 and mp + 3 or mp - 9
+    local year = yoe + era * 400 + (month <= 2 and 1 or 0)
+    local s = math.floor(ms / 1000)
+    return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%03dZ', year, month,
+        doy - math.floor((153 * mp + 2) / 5) + 1, math.floor(s / 3600), math.floor(s / 60) % 60, s % 60, ms % 1000)
+end
+
+-- Tell upstream: a.outcome is what happened; the id is the refund's version, so that it is one.
+local function publish(id)
+    local o = a.outcome
+    if not o then return end
+    local event_id = id .. '/' .. redis.call('HGET', key('refund', id), 'version') .. '/' .. o.step
+    redis.call('XADD', key('outcomes'), '*', 'event', '{"specversion":"1.0","type":"' .. o.type
+        .. '","source":"' .. SOURCE .. '","id":"' .. event_id .. '","time":"' .. iso()
+        .. '","subject":"' .. id .. '","datacontenttype":"application/json","data":' .. o.data .. '}')
+end
+
 -- Put a wake-up call for the transition that is due on the queue of steps.
 local function send(id)
     local r = key('refund', id)

@@ -7,5 +7,6 @@ set_state(a.refund_id, redis.call('HGET', r, 'died_in'))
 redis.call('HDEL', r, 'died_in')
 redis.call('ZREM', key('dead'), a.refund_id)
 note(a.refund_id, a.history)
+publish(a.refund_id)
 line_up(a.refund_id, redis.call('HGET', r, 'store_id'))
 return 1

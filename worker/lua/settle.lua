@@ -20,6 +20,7 @@ redis.call('HDEL', r, 'held_by')
 redis.call('DEL', lease)
 set_state(a.refund_id, a.state)
 for _, line in ipairs(a.history) do note(a.refund_id, line) end
+publish(a.refund_id)
 ack()
 if a.next == 'now' then
     send(a.refund_id)

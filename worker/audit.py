@@ -1,0 +1,80 @@
+"""`refunds audit`: is every refund in exactly one place, and does Wix agree? Returns data only."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from statemachine.flows import State
+from worker.credentials import EnvironmentStores
+from worker.errors import CallFailed
+from worker.ledger import Ledger
+from worker.refund import Refund
+from worker.wix.client import ClientFactory, WixStore
+
+#: Refunds that one script looks at: milliseconds of the server's time.
+BATCH = 500
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One refund that is not where it should be."""
+
+    refund_id: str
+    problem: str
+
+
+def audit(ledger: Ledger, *, repair: bool, progress: Callable[[int], None]) -> Iterator[Problem]:
+    """Look at every refund; with *repair* also mend. Tells *progress* how many it has seen.
+
+    Each batch is judged in one script, so that a refund on its way is never seen in between.
+    """
+    ids = ledger.all_ids()
+    while batch := list(itertools.islice(ids, BATCH)):
+        yield from (Problem(*found) for found in ledger.misplaced(batch, repair=repair))
+        progress(len(batch))
+
+
+def against_wix(
+    refunds: Iterator[Refund],
+    *,
+    stores: EnvironmentStores,
+    wix: ClientFactory,
+    per_s: float,
+    progress: Callable[[int], None],
+) -> Iterator[Problem]:
+    """Compare finished refunds with Wix's own books, a few calls a second; reads only."""
+    pause = threading.Event()
+    for refund in refunds:
+        store = stores.find(refund.request.store_id)
+        if store is None:
+            yield Problem(refund.refund_id, "cannot be compared: no credentials of its store")
+        else:
+            reader = wix.store(store.store_id, store.api_key, before_mutation=_forbid)
+            try:
+                problem = _disagreement(refund, reader)
+            except CallFailed as error:
+                problem = f"cannot be compared: {error}"
+            if problem:
+                yield Problem(refund.refund_id, problem)
+            pause.wait(1 / per_s)
+        progress(1)
+
+
+def _forbid() -> None:
+    raise AssertionError("an audit changes nothing at Wix")
+
+
+def _disagreement(refund: Refund, wix: WixStore) -> str:
+    order_id = refund.request.order_id
+    if refund.state is State.CANCELLED:
+        order = wix.get_order(order_id)
+        return "" if order.is_cancelled else f"Wix shows the order {order.status}"
+    listed = wix.list_transactions(order_id).refunds
+    known_id = refund.facts.get("wix_refund_id")
+    ours = [r for r in listed if r.id == known_id or refund.fingerprint in r.reason]
+    if len(ours) != 1:
+        return f"Wix shows {len(ours)} refunds of ours"
+    return "" if set(ours[0].statuses) == {"SUCCEEDED"} else f"Wix shows it {ours[0].statuses}"

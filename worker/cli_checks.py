@@ -1,0 +1,118 @@
+"""Commands that look: outcomes, audit, doctor."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from config.loading import load_settings
+from statemachine.flows import State
+from worker import audit as auditing
+from worker.app import ledger_from, wix_from
+from worker.broker import redis_client
+from worker.cli_common import AsJson, connect, told
+from worker.credentials import EnvironmentStores
+from worker.doctor import examine
+from worker.ledger import Ledger
+from worker.outcomes import read
+from worker.printing import print_json, print_outcome, print_table, say
+
+EXAMPLES = {
+    "outcomes": "Example: refunds outcomes --follow --json | your-service",
+    "audit": "Example: refunds audit --repair",
+    "doctor": "Example: refunds doctor --json",
+}
+
+
+@told
+def outcomes(
+    follow: Annotated[bool, typer.Option("--follow", help="Wait for more.")] = False,
+    after: Annotated[str, typer.Option(help="Go on after this stream id.")] = "0",
+    as_json: AsJson = False,
+) -> None:
+    """Print what upstream hears, oldest first; with --json one CloudEvent a line."""
+    settings = load_settings(os.environ)
+    client = redis_client(settings.redis_url.get_secret_value())
+    for stream_id, event in read(client, settings.namespace, after=after, follow=follow):
+        print_outcome(stream_id, event, as_json=as_json)
+
+
+@told
+def audit(
+    repair: Annotated[bool, typer.Option("--repair", help="Set what is lost going.")] = False,
+    against_wix: Annotated[
+        bool, typer.Option("--against-wix", help="Compare what is finished with Wix's books.")
+    ] = False,
+    rate: Annotated[float, typer.Option(min=0.01, help="Refunds compared in a second.")] = 1.0,
+    as_json: AsJson = False,
+) -> None:
+    """Prove that every refund is in exactly one place; exit 1 if one is not."""
+    _, ledger = connect()
+    with _progress("looking", ledger.count()) as bar:
+        found = list(auditing.audit(ledger, repair=repair, progress=bar))
+    if against_wix:
+        found += _compared(ledger, rate)
+    rows = [asdict(problem) for problem in found]
+    if as_json:
+        print_json(
+            {"ok": not rows, "refunds": ledger.count(), "repaired": repair, "problems": rows}
+        )
+    elif rows:
+        print_table(rows, ("refund_id", "problem"))
+        say(
+            "Repaired; the refunds go on."
+            if repair
+            else "`refunds audit --repair` sets them going."
+        )
+    else:
+        say(f"{ledger.count()} refunds, each in exactly one place.")
+    if rows:
+        raise typer.Exit(1)
+
+
+def _compared(ledger: Ledger, rate: float) -> list[auditing.Problem]:
+    settings = load_settings(os.environ)
+    states = (State.CANCELLED, State.REFUNDED)
+    finished = [r for state in states for r in ledger.newest(state=state, limit=ledger.count())]
+    with _progress("asking Wix", len(finished)) as bar:
+        return list(
+            auditing.against_wix(
+                iter(finished),
+                stores=EnvironmentStores(settings.stores),
+                wix=wix_from(settings),
+                per_s=rate,
+                progress=bar,
+            )
+        )
+
+
+@contextmanager
+def _progress(text: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error; nothing where nobody watches."""
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(text, total=total)
+        yield lambda done: bar.advance(task, done)
+
+
+@told
+def doctor(as_json: AsJson = False) -> None:
+    """Say whether this installation is fit to move money; exit 1 if it is not."""
+    settings = load_settings(os.environ)
+    ledger_from(settings)
+    findings = examine(redis_client(settings.redis_url.get_secret_value()))
+    is_fit = all(finding.verdict != "refused" for finding in findings)
+    rows = [asdict(finding) for finding in findings]
+    if as_json:
+        print_json({"ok": is_fit, "findings": rows})
+    else:
+        print_table(rows, ("check", "verdict", "text"))
+    if not is_fit:
+        raise typer.Exit(1)
