@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit check docs run clean lock
+.PHONY: help demo test unit check faults docs run clean lock
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -42,6 +42,9 @@ check: $(STAMP) ## types, style, arrows, docstrings and all tests with coverage
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report --include 'statemachine/*' --fail-under 100 --skip-covered
 	@$(BIN)/coverage report --fail-under 95 --skip-covered
+
+faults: $(STAMP) ## every command and call of a refund under every fault; writes the README's table
+	@$(BIN)/python -m tests.chaos.matrix --write
 
 docs: $(STAMP) ## write the tables of the README and .env.example anew
 	@$(BIN)/python -m tests.house.documents

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import dramatiq
@@ -63,8 +64,8 @@ def wix_from(settings: Settings) -> ClientFactory:
     )
 
 
-def build(settings: Settings) -> App:
-    """Put a worker together."""
+def build(settings: Settings, *, at: Callable[[str], None] = lambda _: None) -> App:
+    """Put a worker together; *at* is told the named places of every step."""
     broker, ledger = ledger_from(settings)
     stores = EnvironmentStores(settings.stores)
     heart = Heart(
@@ -83,6 +84,7 @@ def build(settings: Settings) -> App:
         ),
         random=random.SystemRandom().random,
         is_surely_alive=heart.is_surely_alive,
+        at=at,
     )
     declare_actors(broker, ledger, steps)
     return App(

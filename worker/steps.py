@@ -58,6 +58,8 @@ class Steps:
     random: Callable[[], float]
     is_surely_alive: Callable[[float], bool]
     """Whether this worker's heartbeat was never in doubt since that monotonic time."""
+    at: Callable[[str], None] = field(default=lambda _: None)
+    """Told every named place of a step: tests kill the program there, for real."""
     pause: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = field(default=time.monotonic)
 
@@ -69,10 +71,12 @@ class Steps:
             LeaseLost: somebody else is at this order; nothing was written.
         """
         started = self.monotonic()
+        self.at("before_claim")
         claim = self.ledger.claim(refund_id, transition, delivery)
         if claim.verdict != "claimed" or claim.refund is None:
             _tell_unclaimed(claim, transition)
             return
+        self.at("after_intent")
         request = claim.refund.request
         structlog.contextvars.bind_contextvars(store_id=request.store_id, order_id=request.order_id)
         wix = self._wix_for(claim.refund, delivery, started)
@@ -82,8 +86,11 @@ class Steps:
             else None
         )
         settlement, event = self._do(transition, claim.refund, step, claim.now_ms)
+        self.at("after_call")
         event["duration_ms"] = round((self.monotonic() - started) * 1000)
+        self.at("before_settle")
         self._settle(refund_id, claim, settlement, delivery)
+        self.at("after_settle")
         tell(event.pop("event"), **event)
 
     def _wix_for(self, refund: Refund, delivery: Delivery, since: float) -> WixStore | None:
@@ -95,6 +102,7 @@ class Steps:
             """Before every mutating call: a worker that was paused must not act on an old lease."""
             if not self.is_surely_alive(since) and not self.ledger.still_holds(refund, delivery):
                 raise LeaseLost(refund.refund_id)
+            self.at("before_call")
 
         return self.wix.store(
             store.store_id,

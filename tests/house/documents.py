@@ -26,11 +26,17 @@ PARTS: Mapping[str, str] = {
 def with_parts(text: str) -> str:
     """The text with every made part as the code has it now."""
     for name, part in PARTS.items():
-        pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
-        made = part.replace("\\", r"\\")
-        text, count = re.subn(pattern, rf"\g<1>{made}\g<2>", text, flags=re.DOTALL)
-        if count != 1:
-            raise ValueError(f"{name} must stand once in the README, not {count} times")
+        text = with_figures(text, name, part)
+    return text
+
+
+def with_figures(text: str, name: str, part: str) -> str:
+    """The text with one part replaced."""
+    pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
+    made = part.replace("\\", r"\\")
+    text, count = re.subn(pattern, rf"\g<1>{made}\g<2>", text, flags=re.DOTALL)
+    if count != 1:
+        raise ValueError(f"{name} must stand once in the README, not {count} times")
     return text
 
 

@@ -1,0 +1,65 @@
+"""A worker in a process of its own, started fast, that can be killed for real."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Mapping
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from config.loading import load_settings
+from worker.__main__ import run_worker
+from worker.app import build
+from worker.logs import configure_logs
+
+#: Everything that waits, waits shortly; what kills is real.
+QUICK = {
+    "REFUNDS_WORKER_BEAT_MS": "100",
+    "REFUNDS_WORKER_DEAD_AFTER_MS": "700",
+    "REFUNDS_RECONCILE_EVERY_MS": "50",
+    "REFUNDS_SCHEDULE_TICK_MS": "20",
+    "REFUNDS_SETTLE_DELAY_MS": "900",
+    "REFUNDS_WIX_CONNECT_TIMEOUT_MS": "400",
+    "REFUNDS_WIX_READ_TIMEOUT_MS": "400",
+    "REFUNDS_WIX_TOTAL_TIMEOUT_MS": "600",
+    "REFUNDS_RETRY_FIRST_MS": "20",
+    "REFUNDS_RETRY_CAP_MS": "200",
+    "REFUNDS_RETRY_FOR_S": "60",
+    "REFUNDS_CONFIRM_FIRST_MS": "20",
+    "REFUNDS_CONFIRM_CAP_MS": "100",
+    "REFUNDS_THREADS": "2",
+}
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["tests.chaos.child"])
+
+
+def _work(environ: Mapping[str, str], crash_at: tuple[str, int] | None) -> None:
+    configure_logs("json", "error", Path(os.devnull).open("w"))  # noqa: SIM115 - for its whole life
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    left = [crash_at[1]] if crash_at else [0]
+
+    def at(place: str) -> None:
+        if crash_at and place == crash_at[0]:
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    settings = load_settings(environ)
+    os._exit(run_worker(build(settings, at=at), stop, lambda: True))
+
+
+def start(environ: Mapping[str, str], crash_at: tuple[str, int] | None = None) -> BaseProcess:
+    """Start a worker; with *crash_at* it kills itself at the nth visit of a named place."""
+    child = _CONTEXT.Process(target=_work, args=(dict(environ), crash_at), daemon=True)
+    child.start()
+    return child
+
+
+def end(child: BaseProcess) -> None:
+    """Kill it, if it still runs."""
+    child.kill()
+    child.join()

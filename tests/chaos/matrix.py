@@ -1,0 +1,294 @@
+"""The fault matrix: every command and call that a refund makes, under every harm, one at a time.
+
+`make faults` prints the table and one line of JSON, and writes the table into the README; exit 1
+if a refund was lost, doubled or stuck.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from config.loading import load_settings
+from statemachine.flows import State
+from tests.chaos import child
+from tests.chaos.proxy import HARMS, Plan, Proxy, http_name, http_size, proxied, redis_size
+from tests.house.documents import README, with_figures
+from tests.rig import AFTER, BEFORE, KEY, STORE_ID
+from worker.app import ledger_from
+from worker.client import enqueue
+from worker.embedded import embedded_server
+from worker.ledger import Ledger
+from worker.refund import parse_request
+from worker.simulator import Simulator, serve
+
+FLOWS = {"cancellation": (BEFORE, 2, State.CANCELLED), "standard": (AFTER, 0, State.REFUNDED)}
+PLACES = (
+    "before_claim",
+    "after_intent",
+    "before_call",
+    "after_call",
+    "before_settle",
+    "after_settle",
+)
+#: A refund that has not ended by then is stuck.
+PATIENCE_S = 25
+#: What goes on all the time, with or without a refund.
+_IDLE = {"beat", "wake", "rouse", "reclaim", "hello", "client", "ping", "info", "time", "other"}
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where something goes wrong."""
+
+    flow: str
+    server: str
+    kind: str
+    nth: int
+    harm: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """How it ended, by Wix's books and our record."""
+
+    point: Point
+    lost: bool
+    doubled: bool
+    stuck: bool
+    struck: bool
+
+
+def _redis_name(ledger: Ledger, queue_sha: str) -> Callable[[bytes], str]:
+    shas = {script.sha.encode(): name for name, script in ledger._scripts.items()}
+
+    def name(request: bytes) -> str:
+        parts = request.split(b"\r\n")
+        command = parts[2].lower().decode() if len(parts) > 2 else "other"
+        if command == "evalsha":
+            sha = parts[4]
+            if sha == queue_sha.encode():
+                return f"{parts[10].decode()} {parts[14].decode()}".strip()
+            return shas.get(sha, "other")
+        if command == "blmove":
+            return f"blmove {parts[4].decode().split(':')[-1]}"
+        return command
+
+    return name
+
+
+class Bench:
+    """One refund, one worker behind two proxies, one simulator."""
+
+    def __init__(self, redis_url: str, redis_port: int, flow: str) -> None:
+        created, fulfillments, self.ends = FLOWS[flow]
+        self.simulator = Simulator()
+        self.simulator.add_store(STORE_ID, KEY)
+        self.order = self.simulator.add_order(
+            STORE_ID, created_date=created, fulfillments=fulfillments
+        )
+        self.refund_id = f"rf-{uuid.uuid4()}"
+        self.environ = child.QUICK | {
+            "REFUNDS_REDIS_URL": redis_url,
+            "REFUNDS_NAMESPACE": f"m{uuid.uuid4().hex[:12]}",
+            "REFUNDS_STORES": json.dumps({STORE_ID: {"account_id": "a", "api_key": KEY}}),
+        }
+        self.redis_port = redis_port
+        settings = load_settings(self.environ)
+        self.broker, self.ledger = ledger_from(settings)
+        for script in (*self.ledger._scripts.values(), self.broker._queue_script):
+            self.broker.client.script_load(script.script)
+
+    @contextmanager
+    def proxies(self) -> Iterator[tuple[Proxy, Proxy]]:
+        """To Redis and to Wix."""
+        name = _redis_name(self.ledger, self.broker._queue_script.sha)
+        with (
+            serve(self.simulator) as url,
+            proxied(self.redis_port, name, redis_size) as to_redis,
+            proxied(int(url.rsplit(":", 1)[1]), http_name, http_size) as to_wix,
+        ):
+            self.environ |= {
+                "REFUNDS_REDIS_URL": f"redis://127.0.0.1:{to_redis.port}/0?socket_timeout=0.5",
+                "REFUNDS_WIX_BASE_URL": f"http://127.0.0.1:{to_wix.port}",
+            }
+            yield to_redis, to_wix
+
+    def ask(self) -> None:
+        """The job, on the queue; not through the proxy: it is ours, not the worker's."""
+        job = {"refund_id": self.refund_id, "store_id": STORE_ID, "order_id": self.order.id}
+        enqueue(self.broker, parse_request(job))
+
+    def wait(self, is_over: Callable[[], bool]) -> bool:
+        """Whether it happened in time."""
+        pause = threading.Event()
+        until = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until:
+            if is_over():
+                return True
+            pause.wait(0.01)
+        return False
+
+    def has_ended(self) -> bool:
+        """Whether the record says so."""
+        refund = self.ledger.load(self.refund_id)
+        return bool(refund and refund.state is self.ends)
+
+    def judge(self, point: Point, *, struck: bool) -> Result:
+        """By Wix's books."""
+        effects = (
+            self.order.cancellations if point.flow == "cancellation" else len(self.order.refunds)
+        )
+        ended = self.has_ended()
+        clean = not self.ledger.misplaced([self.refund_id], repair=False)
+        return Result(
+            point,
+            lost=effects == 0,
+            doubled=effects > 1,
+            stuck=not (ended and clean),
+            struck=struck,
+        )
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.broker.client.close()
+
+
+def points(redis_url: str, redis_port: int) -> list[Point]:
+    """Every place where a refund talks, found by watching one undisturbed refund of each flow."""
+    found = []
+    for flow in FLOWS:
+        bench = Bench(redis_url, redis_port, flow)
+        with bench.proxies() as (to_redis, to_wix):
+            bench.ask()
+            worker = child.start(bench.environ)
+            try:
+                if not bench.wait(bench.has_ended):
+                    raise RuntimeError(f"an undisturbed {flow} refund does not end")
+            finally:
+                child.end(worker)
+            for server, proxy in (("redis", to_redis), ("wix", to_wix)):
+                kinds = Counter(k for k in proxy.seen if k.split(" ")[0] not in _IDLE)
+                for kind, count in kinds.items():
+                    # Fetches repeat as long as nothing comes: three of each are enough.
+                    most = min(count, 3) if "fetch" in kind or "blmove" in kind else count
+                    found += [
+                        Point(flow, server, kind, nth, harm)
+                        for nth in range(1, most + 1)
+                        for harm in HARMS
+                    ]
+        bench.close()
+        found += [
+            Point(flow, "worker", place, nth, "killed") for place in PLACES for nth in (1, 2, 3)
+        ]
+    return found
+
+
+def run(redis_url: str, redis_port: int, point: Point) -> Result:
+    """One refund under one harm."""
+    bench = Bench(redis_url, redis_port, point.flow)
+    with bench.proxies() as (to_redis, to_wix):
+        at = (point.kind, point.nth) if point.server == "worker" else None
+        worker = child.start(bench.environ, at)
+        plan = None
+        if at is None:
+            proxy = to_redis if point.server == "redis" else to_wix
+            harm: Any = point.harm
+            plan = proxy.plan = Plan(point.kind, point.nth, harm, kill=worker.kill)
+        bench.ask()
+        second = None
+        try:
+            if point.harm == "killed":
+                bench.wait(lambda: not worker.is_alive() or bench.has_ended())
+                second = child.start(bench.environ)
+            bench.wait(bench.has_ended)
+            struck = plan.done.is_set() if plan else not worker.is_alive()
+            bench.wait(lambda: not bench.ledger.misplaced([bench.refund_id], repair=False))
+        finally:
+            child.end(worker)
+            if second:
+                child.end(second)
+        result = bench.judge(point, struck=struck)
+    bench.close()
+    return result
+
+
+def table(results: list[Result]) -> str:
+    """Points by harms: how many refunds were run, and how many went wrong."""
+    rows = ["| flow | between worker and | " + " | ".join(HARMS) + " | lost | doubled | stuck |"]
+    rows.append("|---" * (len(HARMS) + 5) + "|")
+    for flow in FLOWS:
+        for server in ("redis", "wix", "worker"):
+            mine = [r for r in results if (r.point.flow, r.point.server) == (flow, server)]
+            counts = Counter(r.point.harm for r in mine)
+            wrong = [sum(getattr(r, name) for r in mine) for name in ("lost", "doubled", "stuck")]
+            where = "its own next step" if server == "worker" else server
+            cells = [flow, where, *(counts[harm] or "" for harm in HARMS), *wrong]
+            rows.append("| " + " | ".join(str(cell) for cell in cells) + " |")
+    return "\n".join(rows) + "\n"
+
+
+def run_all(todo: list[Point], redis_url: str, redis_port: int, workers: int) -> list[Result]:
+    """All of them, some at once; tells its progress on standard error."""
+    results = []
+    with ThreadPoolExecutor(workers) as pool:
+        for result in pool.map(lambda point: run(redis_url, redis_port, point), todo):
+            results.append(result)
+            if len(results) % 25 == 0:
+                sys.stderr.write(f"{len(results)} of {len(todo)}\n")
+            if result.lost or result.doubled or result.stuck:
+                sys.stderr.write(f"WRONG {result}\n")
+    return results
+
+
+def matrix(*, third: int | None, workers: int) -> list[Result]:
+    """Start a server, find the points, run them: all, or a third chosen by a seed."""
+    with embedded_server() as redis_url:
+        port = int(redis_url.rsplit(":", 1)[1].split("/")[0])
+        todo = points(redis_url, port)
+        if third is not None:
+            todo = random.Random(third).sample(todo, len(todo) // 3)  # noqa: S311 - no secret
+        return run_all(todo, redis_url, port, workers)
+
+
+def summary(results: list[Result], seed: int | None) -> dict[str, int | None]:
+    """The line of JSON at the end."""
+    return {
+        "runs": len(results),
+        "lost": sum(r.lost for r in results),
+        "doubled": sum(r.doubled for r in results),
+        "stuck": sum(r.stuck for r in results),
+        "not_struck": sum(not r.struck for r in results),
+        "seed": seed,
+    }
+
+
+def main() -> int:
+    """Run the matrix; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="make faults", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--third", type=int, metavar="SEED", help="only a third, chosen by SEED")
+    parser.add_argument("--workers", type=int, default=6, help="refunds at once")
+    parser.add_argument("--write", action="store_true", help="write the table into the README")
+    options = parser.parse_args()
+    results = matrix(third=options.third, workers=options.workers)
+    sys.stdout.write(table(results))
+    told = summary(results, options.third)
+    sys.stdout.write(json.dumps(told) + "\n")
+    if options.write:
+        README.write_text(with_figures(README.read_text(), "faults", table(results)))
+    return int(any(told[name] for name in ("lost", "doubled", "stuck")))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
