@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ import dramatiq
 from config.settings import Settings
 from worker.actors import declare_actors
 from worker.broker import Broker, redis_client
+from worker.clock import boottime
 from worker.credentials import EnvironmentStores
 from worker.ledger import Ledger
 from worker.middleware import MessageContext
@@ -68,9 +68,7 @@ def build(settings: Settings, *, at: Callable[[str], None] = lambda _: None) -> 
     """Put a worker together; *at* is told the named places of every step."""
     broker, ledger = ledger_from(settings)
     stores = EnvironmentStores(settings.stores)
-    heart = Heart(
-        broker.beat, dead_after_ms=settings.worker_dead_after_ms, monotonic=time.monotonic
-    )
+    heart = Heart(broker.beat, dead_after_ms=settings.worker_dead_after_ms, monotonic=boottime)
     steps = Steps(
         ledger=ledger,
         stores=stores,

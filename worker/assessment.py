@@ -16,7 +16,7 @@ def assess_order(step: Step) -> Advance:
     try:
         order = step.wix.get_order(step.order_id)
     except Permanent as error:
-        if error.status == 404:
+        if error.code == "ORDER_NOT_FOUND":
             raise Rejected("order_not_found", error) from None
         raise Buried("refused_by_wix", error) from None
     if order.status in _REFUSING_STATUS:

@@ -41,6 +41,8 @@ def redis_client(url: str) -> redis.Redis:
     return redis.Redis.from_url(
         url,
         decode_responses=True,
+        # A message that is no text must not jam its queue: it becomes readable and undecodable.
+        encoding_errors="backslashreplace",
         socket_timeout=SOCKET_TIMEOUT_S,
         socket_connect_timeout=SOCKET_TIMEOUT_S,
         retry=Retry(ExponentialBackoff(cap=1, base=0.05), 3),
@@ -102,7 +104,10 @@ class Broker(RedisBroker):
         self.command("beat", "")
 
     def reclaim(self, dead_after_ms: int) -> list[str]:
-        """Give the messages of silent workers back to their queues; returns those workers (6)."""
+        """Give the messages of silent workers back to their queues; returns those workers (6).
+
+        Takes in what a plain producer delayed, too: nobody else would ever read it.
+        """
         return list(self.command("reclaim", "", dead_after_ms, *QUEUES))
 
     def quarantine(self, queue: str, message_id: str, letter: dict[str, Any]) -> None:
@@ -179,7 +184,8 @@ class Consumer(dramatiq.Consumer):
             message = message.copy(queue_name=self.queue_name, options=options)
             # A foreign delay would wait in memory (3); the ledger knows what must wait.
             message.options.pop("eta", None)
-        except (DecodeError, TypeError, ValueError, AttributeError):
+            hash(message.actor_name)  # a list would break dramatiq's look-up of the actor
+        except (DecodeError, TypeError, ValueError, AttributeError, RecursionError):
             self._quarantine(message_id, "undecodable", body)
             return None
         return dramatiq.broker.MessageProxy(message)
@@ -192,8 +198,11 @@ class Consumer(dramatiq.Consumer):
             "message": kept,
             "intact": kept == message,
         }
-        self.broker.quarantine(self.queue_name, message_id, letter)
-        self._hand.discard(message_id)
+        try:
+            self.broker.quarantine(self.queue_name, message_id, letter)
+        finally:
+            # If that failed it is handed out, and quarantined, again.
+            self._hand.discard(message_id)
         tell("message.quarantined", reason=reason, queue=self.queue_name, message_id=message_id)
 
     def ack(self, message: dramatiq.broker.MessageProxy) -> None:

@@ -75,6 +75,7 @@ def _delete(step: Step, fulfillment_id: str) -> None:
         # Deleted by somebody else, or by us before: absent is what we want. Source: 6.2 [U].
         if error.status != 404:
             raise Buried("refused_by_wix", error) from None
+        return
     before = step.notes.get("deleted", step.refund.facts.get("deleted", []))
     step.notes["deleted"] = [*before, fulfillment_id]
 

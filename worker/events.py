@@ -151,6 +151,9 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
         "worker.redis_lost": Event(
             "warning", "Redis does not answer; we go on trying.", ("error",)
         ),
+        "worker.bug": Event(
+            "error", "The worker itself failed beside a step; it goes on.", ("error", "thread")
+        ),
         "worker.child_ended": Event(
             "error", "A worker's child ended by itself; it is started again.", ("exit_code",)
         ),

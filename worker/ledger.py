@@ -42,6 +42,8 @@ LEASE_CAP_MS = 300_000
 #: How soon to look again at an order that another worker holds.
 BUSY_MS = 500
 
+#: Facts that count towards an end; a person's replay begins to count anew.
+COUNTERS = frozenset({"looks", "waiting_since_ms", "rounds", "deleted", "misses"})
 #: Records that are read at once when listing.
 PAGE = 500
 
@@ -187,9 +189,14 @@ class Ledger:
         refund = self.load(refund_id)
         if refund is None:
             return False
+        facts = {k: v for k, v in refund.facts.items() if k not in COUNTERS}
         told = outcome("replayed", "replay", **about(refund.request), operator=operator)
         line = _line({"event": "refund.replayed", "operator": operator})
-        return bool(self._run("replay", refund_id=refund_id, history=line, outcome=told))
+        return bool(
+            self._run(
+                "replay", refund_id=refund_id, history=line, outcome=told, facts=json.dumps(facts)
+            )
+        )
 
     def wake_due(self, worker_id: str, *, lead_ms: int, limit: int = 200) -> tuple[bool, int]:
         """Wake what is due, if this worker leads: (leads, how many)."""

@@ -144,6 +144,8 @@ class Refund:
     updated_at_ms: int
     due_at_ms: int
     """When a retry or a wait is due, unix ms; 0 when none is."""
+    replayed_at_ms: int
+    """When a person last let it go on, unix ms; 0 when nobody did."""
     died_in: str
     """The state in which it became a dead letter."""
     facts: Mapping[str, Any]
@@ -209,6 +211,7 @@ def refund_from(fields: Mapping[str, str]) -> Refund:
         accepted_at_ms=number("accepted_at_ms"),
         updated_at_ms=number("updated_at_ms"),
         due_at_ms=number("due_at_ms"),
+        replayed_at_ms=number("replayed_at_ms"),
         died_in=fields.get("died_in", ""),
         facts=json.loads(fields.get("facts") or "{}"),
         reason=json.loads(fields.get("reason") or "{}"),

@@ -116,5 +116,7 @@ class Scheduler:
                 if not is_lost:
                     tell("worker.redis_lost", error=type(error).__name__)
                 is_lost = True
+            except Exception as bug:  # noqa: BLE001 - a thread that ends would stop healing quietly
+                tell("worker.bug", error=type(bug).__name__, thread=threading.current_thread().name)
             spent_s = time.monotonic() - started
             self._stop.wait(max(0.01, period_ms / 1000 - spent_s))

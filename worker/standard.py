@@ -19,11 +19,15 @@ RETRYABLE_REASONS = frozenset({"PROVIDER_IS_DOWN", "PENDING_REFUND"})
 #: Looks at a refund that Wix answered with but does not list.
 VANISHED_LOOKS = 10
 
+#: Documented refusals of the call: an answer for upstream. All others need a person. Source: 2.15.
 _REFUSALS = {
     "ORDER_NOT_FOUND": "order_not_found",
     "PAYMENT_NOT_REFUNDABLE": "not_refundable",
     "PAYMENT_NOT_FOUND": "not_refundable",
+    "INVALID_PAYMENT_REFUND_AMOUNT": "not_refundable",
 }
+#: Clocks of Wix and of our server may differ by so much.
+CLOCKS_MS = 300_000
 
 PaymentRefund = tuple[str, Decimal | None, bool]
 """Payment id, amount (None for a gift card or membership), whether only recorded."""
@@ -63,7 +67,9 @@ def _refused(step: Step, error: Permanent) -> Advance:
         raise Buried("outcome_unknown", error)
     if error.code == "EXTERNAL_REFUND_EXPECTED":
         raise Buried("manual_payment", error)
-    raise Rejected(_REFUSALS.get(error.code or "", "refused_by_wix"), error, detail=reason)
+    if error.code in _REFUSALS:
+        raise Rejected(_REFUSALS[error.code], error, detail=reason)
+    raise Buried("refused_by_wix", error)
 
 
 def _look(step: Step) -> Advance | None:
@@ -74,12 +80,20 @@ def _look(step: Step) -> Advance | None:
         return Advance(to=State.REFUND_SUBMITTED, facts=_facts(ours), found=True)
     if not step.may_have_happened:
         step.notes["refunds_before"] = [refund.id for refund in transactions.refunds]
-        return None
-    before = step.refund.facts.get("refunds_before", [])
-    if any(refund.id not in before and not refund.reason for refund in transactions.refunds):
+    elif any(_may_be_ours(step, refund) for refund in transactions.refunds):
         # It may be ours without its mark, or the merchant's: only a person can tell.
         raise Buried("outcome_unknown", detail="the order got a refund without any reason")
     return None
+
+
+def _may_be_ours(step: Step, refund: WixRefund) -> bool:
+    """Whether a refund without our mark may still be what an unclear call of ours did."""
+    if refund.reason or refund.id in step.refund.facts.get("refunds_before", []):
+        return False
+    # Older than our job, or than a person's word that it is not ours.
+    since_ms = max(step.refund.accepted_at_ms - CLOCKS_MS, step.refund.replayed_at_ms)
+    created = refund.created_date
+    return created is None or created.timestamp() * 1000 >= since_ms
 
 
 def _ours(step: Step, transactions: Transactions) -> WixRefund | None:
@@ -127,6 +141,8 @@ def _payment(step: Step, payment: PaymentRefundability) -> PaymentRefund:
         cause = Permanent(
             "get_order_refundability", status=200, code=reason, request_id=step.wix.request_id
         )
+        if step.may_have_happened:
+            raise Buried("outcome_unknown", cause)
         raise Rejected("not_refundable", cause)
     if payment.manually_refundable:
         if step.refund.request.manual_payments == "escalate":
@@ -142,8 +158,9 @@ def _payment(step: Step, payment: PaymentRefundability) -> PaymentRefund:
 def confirm_refund(step: Step) -> Advance | Wait:
     """Look whether the provider settled it. An answer of 200 did not move money [D]."""
     refund = _ours(step, step.wix.list_transactions(step.order_id))
-    if refund is None and step.looks >= VANISHED_LOOKS:
-        raise Buried("refund_vanished", detail=f"looked {step.looks} times")
+    misses = 0 if refund else int(step.refund.facts.get("misses", 0)) + 1
+    if misses > VANISHED_LOOKS:
+        raise Buried("refund_vanished", detail=f"not there in {misses} looks")
     statuses = set(refund.statuses) if refund else set()
     if refund and statuses == {"SUCCEEDED"}:
         return Advance(to=State.REFUNDED, facts=_facts(refund))
@@ -157,4 +174,4 @@ def confirm_refund(step: Step) -> Advance | Wait:
     in_ms = min(
         step.settings.confirm_cap_ms, step.settings.confirm_first_ms * 2 ** min(step.looks, 40)
     )
-    return step.wait("the payment provider has not settled it", in_ms)
+    return step.wait("the payment provider has not settled it", in_ms, misses=misses)

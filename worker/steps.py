@@ -21,6 +21,7 @@ from statemachine.machine import Redundant, TransitionError, check
 from worker import verdicts
 from worker.assessment import assess_order
 from worker.cancellation import cancel_order, unfulfill_order
+from worker.clock import boottime
 from worker.credentials import EnvironmentStores
 from worker.errors import Buried, LeaseLost, Permanent, Rejected, Unauthorized
 from worker.events import tell
@@ -42,6 +43,8 @@ ACTIONS: Mapping[Transition, Callable[[Step], Advance | Wait]] = MappingProxyTyp
     }
 )
 
+#: A step that runs longer asks for its lease before it changes anything (LEASE_CAP_MS is the end).
+SURE_FOR_S = 60.0
 #: How long a finished step goes on trying to write its result down while Redis is away.
 SETTLE_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 
@@ -61,7 +64,7 @@ class Steps:
     at: Callable[[str], None] = field(default=lambda _: None)
     """Told every named place of a step: tests kill the program there, for real."""
     pause: Callable[[float], None] = time.sleep
-    monotonic: Callable[[], float] = field(default=time.monotonic)
+    monotonic: Callable[[], float] = field(default=boottime)
 
     def run(self, transition: Transition, refund_id: str, delivery: Delivery) -> None:
         """Do one step and settle it.
@@ -100,7 +103,8 @@ class Steps:
 
         def guard() -> None:
             """Before every mutating call: a worker that was paused must not act on an old lease."""
-            if not self.is_surely_alive(since) and not self.ledger.still_holds(refund, delivery):
+            is_sure = self.is_surely_alive(since) and self.monotonic() - since < SURE_FOR_S
+            if not is_sure and not self.ledger.still_holds(refund, delivery):
                 raise LeaseLost(refund.refund_id)
             self.at("before_call")
 

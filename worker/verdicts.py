@@ -24,7 +24,7 @@ LONGEST_TOKEN = 500
 Verdict = tuple[Settlement, dict[str, Any]]
 
 #: Facts about one transition's tries; they end with it.
-_OF_ONE_TRANSITION = ("unclear_sends", "looks", "waiting_since_ms", "refunds_before")
+_OF_ONE_TRANSITION = ("unclear_sends", "looks", "waiting_since_ms", "refunds_before", "misses")
 
 
 def advanced(transition: Transition, refund: Refund, step: Step, result: Advance) -> Verdict:
@@ -68,7 +68,11 @@ def waiting(transition: Transition, refund: Refund, step: Step, result: Wait) ->
         next="later",
         due_in_ms=result.in_ms,
         fields=_fields({**refund.facts, **step.notes, **result.facts}, step)
-        | {"attempt": refund.attempt - 1, "failing_since_ms": 0},
+        | {
+            "attempt": refund.attempt - 1,
+            # Waiting out an unclear call is part of its failing: its time goes on.
+            "failing_since_ms": 0 if result.outcome_known else refund.failing_since_ms,
+        },
         history=(event,),
         wix_calls=step.wix.calls,
         intent="clear" if result.outcome_known else "keep",

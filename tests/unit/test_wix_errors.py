@@ -15,6 +15,7 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def _error(status: int, *, mutates: bool, **more: object) -> CallFailed:
+    more = more or {"json": {"message": "", "details": {}}}
     response = httpx.Response(status, headers={"x-wix-request-id": "r-1"}, **more)  # type: ignore[arg-type]  # json or content
     return error_from("cancel_order", response, mutates=mutates)
 
@@ -104,3 +105,11 @@ def test_retry_after_is_seconds_or_a_date(header: str, expected: int | None) -> 
     """Both forms of the standard; nonsense is no answer; never more than an hour."""
     headers = httpx.Headers([(b"retry-after", header.encode())])
     assert retry_after_ms(headers, NOW) == expected
+
+
+@pytest.mark.parametrize("status", [400, 404, 428, 501])
+@pytest.mark.parametrize("body", [b"<html>", b"", b"{}"])
+def test_a_refusal_that_wix_did_not_write_is_unclear(status: int, body: bytes) -> None:
+    """A gateway's page or a wrong address is no answer about an order."""
+    assert type(_error(status, mutates=False, content=body)) is Retryable
+    assert type(_error(status, mutates=True, content=body)) is OutcomeUnknown

@@ -18,7 +18,8 @@ local lease = key('lease', store, redis.call('HGET', r, 'order_id'))
 local holder = redis.call('GET', lease)
 local owner = string.match(a.token, '^(.*|)')
 if holder and string.match(holder, '^(.*|)') ~= owner and is_alive(string.match(holder, '^[^|]+')) then
-    postpone(a.refund_id, store, a.busy_ms)
+    -- When it is this very refund that runs elsewhere, nothing has to come back.
+    if redis.call('HGET', r, 'held_by') ~= holder then postpone(a.refund_id, store, a.busy_ms) end
     ack()
     return {'busy', int(now), 0, unpack(redis.call('HGETALL', r))}
 end

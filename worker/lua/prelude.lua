@@ -61,8 +61,10 @@ local function admit(store)
     while redis.call('ZCARD', busy) < WIDTH do
         local first = redis.call('ZPOPMIN', lane)
         if not first[1] then break end
-        redis.call('ZADD', busy, now, first[1])
-        send(first[1])
+        if NEXT[redis.call('HGET', key('refund', first[1]), 'state')] then
+            redis.call('ZADD', busy, now, first[1])
+            send(first[1])
+        end
     end
     if redis.call('ZCARD', busy) > 0 then
         redis.call('SADD', key('busy_stores'), store)

@@ -17,6 +17,8 @@ elseif command == 'beat' then
     redis.call('ZADD', ns .. ':workers', string.format('%.0f', now), worker)
     return 1
 elseif command == 'fetch' then
+    -- Whoever holds messages is listed, so that they are found when it dies before its next beat.
+    redis.call('ZADD', ns .. ':workers', 'NX', string.format('%.0f', now), worker)
     -- ARGV[4] how many are wanted, then the ids the consumer knows. What is in flight here but
     -- unknown to it was lost on the way (field notes 2-4): it is handed out again.
     local known, found = {}, {}
@@ -50,13 +52,28 @@ elseif command == 'requeue' then
     return 1
 elseif command == 'reclaim' then
     -- ARGV[4] milliseconds of silence after which a worker is dead, then all queues.
-    local lost = redis.call('ZRANGEBYSCORE', ns .. ':workers', '-inf', now - tonumber(ARGV[4]))
-    for _, dead in ipairs(lost) do
+    -- A silent worker is drained again and again for an hour: it may only have been paused, fetch
+    -- once more, and die then.
+    local lost = {}
+    for _, dead in ipairs(redis.call('ZRANGEBYSCORE', ns .. ':workers', '-inf', now - tonumber(ARGV[4]))) do
+        local moved = 0
         for i = 5, #ARGV do
             local full = ns .. ':' .. ARGV[i]
-            while redis.call('LMOVE', full .. ':inflight:' .. dead, full, 'RIGHT', 'LEFT') do end
+            while redis.call('LMOVE', full .. ':inflight:' .. dead, full, 'RIGHT', 'LEFT') do moved = moved + 1 end
         end
-        redis.call('ZREM', ns .. ':workers', dead)
+        if moved > 0 then lost[#lost + 1] = dead end
+    end
+    redis.call('ZREMRANGEBYSCORE', ns .. ':workers', '-inf', now - 3600000)
+    -- What a plain producer delayed lies in dramatiq's delay queue, which nobody reads here.
+    for i = 5, #ARGV do
+        local full = ns .. ':' .. ARGV[i]
+        local id = redis.call('LPOP', full .. '.DQ')
+        while id do
+            local body = redis.call('HGET', full .. '.DQ.msgs', id)
+            redis.call('HDEL', full .. '.DQ.msgs', id)
+            if body and redis.call('HSET', full .. '.msgs', id, body) == 1 then redis.call('RPUSH', full, id) end
+            id = redis.call('LPOP', full .. '.DQ')
+        end
     end
     return lost
 elseif command == 'quarantine' then

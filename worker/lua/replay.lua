@@ -1,7 +1,8 @@
 -- A dead letter goes on where it died; an open intent stays, so that the step looks first.
 local r = key('refund', a.refund_id)
 if redis.call('HGET', r, 'state') ~= 'dead' then return 0 end
-redis.call('HSET', r, 'attempt', 0, 'failing_since_ms', 0, 'reason', '{}', 'updated_at_ms', int(now))
+redis.call('HSET', r, 'attempt', 0, 'failing_since_ms', 0, 'reason', '{}', 'updated_at_ms', int(now),
+    'facts', a.facts, 'replayed_at_ms', int(now))
 redis.call('HINCRBY', r, 'version', 1)
 set_state(a.refund_id, redis.call('HGET', r, 'died_in'))
 redis.call('HDEL', r, 'died_in')

@@ -19,6 +19,7 @@ redis.call('HSET', r, 'settled_fence', a.fence, 'updated_at_ms', int(now))
 redis.call('HDEL', r, 'held_by')
 redis.call('DEL', lease)
 set_state(a.refund_id, a.state)
+redis.call('ZREM', key('due'), a.refund_id)
 for _, line in ipairs(a.history) do note(a.refund_id, line) end
 publish(a.refund_id)
 ack()

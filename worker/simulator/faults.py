@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["status", "lost_reply", "drop", "drop_after", "slow", "garbage", "empty"]
+Kind = Literal["status", "lost_reply", "drop", "drop_after", "slow", "garbage", "empty", "not_wix"]
 
 
 class ConnectionDropped(Exception):
@@ -22,6 +22,7 @@ class Fault:
     drop_after  does it, then closes the connection
     slow        waits `slow_ms`, then does it
     garbage     does it, then answers 200 with a page of HTML
+    not_wix     answers `status` with a page of HTML, as a gateway would, and does nothing
     empty       does it, then answers 200 with nothing
     """
 

@@ -110,6 +110,8 @@ def _faulty(
         time.sleep(fault.slow_ms / 1000)
     if fault and fault.kind == "status":
         return fault.effective_status, _error(fault.effective_status, fault.code, {})
+    if fault and fault.kind == "not_wix":
+        return fault.effective_status, b"<html><body>Not here</body></html>"
     status, answer = _by_rule(simulator, environ, endpoint, order_id, body, ids)
     if fault and fault.kind == "drop_after":
         raise ConnectionDropped

@@ -80,6 +80,8 @@ def parse_body(response: httpx.Response) -> dict[str, Any] | None:
 def error_from(endpoint: str, response: httpx.Response, *, mutates: bool) -> CallFailed:
     """Make the right error of an answer that is not 200."""
     body = parse_body(response) or {}
+    # A 4xx that does not speak Wix's language may be a gateway's or a wrong address: not an answer.
+    is_wix = "details" in body or "message" in body
     details = body.get("details")
     details = details if isinstance(details, dict) else {}
     application = details.get("applicationError")
@@ -88,6 +90,7 @@ def error_from(endpoint: str, response: httpx.Response, *, mutates: bool) -> Cal
     found = application.get("data")
     found = found if isinstance(found, dict) else {}
     kind = kind_of(response.status_code, code)
+    kind = "unclear" if kind == "permanent" and not is_wix else kind
     error = _CLASSES[kind, mutates]
     return error(
         endpoint,

@@ -6,7 +6,6 @@ Source of the shapes: wix-api.md 2.1, 2.13, 2.15, 3 [D].
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -143,7 +142,7 @@ class WixRefund(_Answer):
     """A refund as Wix keeps it."""
 
     id: str
-    created_date: datetime | None = None
+    created_date: AwareDatetime | None = None
     transactions: Annotated[tuple[RefundTransaction, ...], BeforeValidator(_list)] = ()
     details: RefundDetails | None = None
 
