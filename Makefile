@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit check faults docs run clean lock
+.PHONY: help demo test unit check faults chaos docs run clean lock
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -45,6 +45,9 @@ check: $(STAMP) ## types, style, arrows, docstrings and all tests with coverage
 
 faults: $(STAMP) ## every command and call of a refund under every fault; writes the README's table
 	@$(BIN)/python -m tests.chaos.matrix --write
+
+chaos: $(STAMP) ## five minutes of kills, freezes, restarts and lies; CHAOS="--minutes 1 --seed 7"
+	@$(BIN)/python -m tests.chaos.storm $(CHAOS)
 
 docs: $(STAMP) ## write the tables of the README and .env.example anew
 	@$(BIN)/python -m tests.house.documents

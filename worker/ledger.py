@@ -210,9 +210,11 @@ class Ledger:
         for start in range(0, len(listed), PAGE):
             yield from self._run("rouse", stores=listed[start : start + PAGE])
 
-    def count(self) -> int:
-        """How many refunds were ever accepted."""
-        return int(self._redis.zcard(f"{self.ns}:accepted"))
+    def count(self, state: State | None = None) -> int:
+        """How many refunds are in this state; how many were ever accepted, when none is named."""
+        return int(
+            self._redis.zcard(f"{self.ns}:state:{state}" if state else f"{self.ns}:accepted")
+        )
 
     def all_ids(self) -> Iterator[str]:
         """Every id that the ledger knows of, also where only a line still names it."""

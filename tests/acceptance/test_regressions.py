@@ -130,6 +130,7 @@ def test_a_long_step_asks_for_its_lease_again(rig: Rig) -> None:
         """The ledger, counting."""
 
         def still_holds(self, *arguments: object) -> bool:
+            """Count, then ask."""
             asked.append(1)
             return rig.ledger.still_holds(*arguments)  # type: ignore[arg-type]  # passed through
 

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Mapping
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -36,7 +37,7 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.chaos.child"])
 
 
-def _work(environ: Mapping[str, str], crash_at: tuple[str, int] | None) -> None:
+def _work(environ: Mapping[str, str], crash_at: tuple[str, int] | None, skew_s: int) -> None:
     configure_logs("json", "error", Path(os.devnull).open("w"))  # noqa: SIM115 - for its whole life
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
@@ -49,12 +50,27 @@ def _work(environ: Mapping[str, str], crash_at: tuple[str, int] | None) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     settings = load_settings(environ)
+    if skew_s:
+        _skew(skew_s)
     os._exit(run_worker(build(settings, at=at), stop, lambda: True))
 
 
-def start(environ: Mapping[str, str], crash_at: tuple[str, int] | None = None) -> BaseProcess:
+def _skew(skew_s: int) -> None:
+    """Let this program's wall clock be off from soon after its start: NTP has failed."""
+    real_s, real_ns = time.time, time.time_ns
+
+    def later() -> None:
+        time.time = lambda: real_s() + skew_s
+        time.time_ns = lambda: real_ns() + skew_s * 10**9
+
+    threading.Timer(1.0, later).start()
+
+
+def start(
+    environ: Mapping[str, str], crash_at: tuple[str, int] | None = None, *, skew_s: int = 0
+) -> BaseProcess:
     """Start a worker; with *crash_at* it kills itself at the nth visit of a named place."""
-    child = _CONTEXT.Process(target=_work, args=(dict(environ), crash_at), daemon=True)
+    child = _CONTEXT.Process(target=_work, args=(dict(environ), crash_at, skew_s), daemon=True)
     child.start()
     return child
 
