@@ -70,10 +70,18 @@ def wsgi(simulator: Simulator) -> Callable[[Environ, StartResponse], Iterable[by
     return application
 
 
+def _path(sent: str) -> str:
+    """Bytes as latin-1, as PEP 3333 has it; `httpx.WSGITransport` gives text."""
+    try:
+        return sent.encode("latin-1").decode()
+    except UnicodeError:
+        return sent
+
+
 def _wix(
     simulator: Simulator, environ: Environ, raw: bytes
 ) -> tuple[int, Json | bytes, list[tuple[str, str]]]:
-    path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
+    path = _path(environ["PATH_INFO"])
     found = find(environ["REQUEST_METHOD"], path)
     if found is None:
         with simulator.lock:
