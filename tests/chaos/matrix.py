@@ -23,6 +23,7 @@ from typing import Any
 from config.loading import load_settings
 from statemachine.flows import State
 from tests.chaos import child
+from tests.chaos.bottomless import bottomless
 from tests.chaos.proxy import HARMS, Plan, Proxy, http_name, http_size, proxied, redis_size
 from tests.house.documents import README, with_figures
 from tests.rig import AFTER, BEFORE, KEY, STORE_ID
@@ -95,9 +96,8 @@ class Bench:
         created, fulfillments, self.ends = FLOWS[flow]
         self.simulator = Simulator()
         self.simulator.add_store(STORE_ID, KEY)
-        self.order = self.simulator.add_order(
-            STORE_ID, created_date=created, fulfillments=fulfillments
-        )
+        order = self.simulator.add_order(STORE_ID, created_date=created, fulfillments=fulfillments)
+        self.order = bottomless(self.simulator, order)
         self.refund_id = f"rf-{uuid.uuid4()}"
         self.environ = child.QUICK | {
             "REFUNDS_REDIS_URL": redis_url,
