@@ -32,7 +32,7 @@ from worker.client import enqueue
 from worker.embedded import embedded_server
 from worker.ledger import Ledger
 from worker.refund import parse_request
-from worker.simulator import Simulator, serve
+from worker.simulator import Fault, Simulator, serve
 
 FLOWS = {"cancellation": (BEFORE, 2, State.CANCELLED), "standard": (AFTER, 0, State.REFUNDED)}
 PLACES = (
@@ -195,9 +195,10 @@ def points(redis_url: str, redis_port: int) -> list[Point]:
     return found
 
 
-def run(redis_url: str, redis_port: int, point: Point) -> Result:
-    """One refund under one harm."""
+def run(redis_url: str, redis_port: int, point: Point, *faults: Fault) -> Result:
+    """One refund under one harm, and under these faults of Wix."""
     bench = Bench(redis_url, redis_port, point.flow)
+    bench.simulator.script(*faults)
     with bench.proxies() as (to_redis, to_wix):
         at = (point.kind, point.nth) if point.server == "worker" else None
         worker = child.start(bench.environ, at)
