@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit check faults chaos docs run clean lock
+.PHONY: help demo test unit check faults chaos recovery scale docs run clean lock
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -48,6 +48,12 @@ faults: $(STAMP) ## every command and call of a refund under every fault; writes
 
 chaos: $(STAMP) ## five minutes of kills, freezes, restarts and lies; CHAOS="--minutes 1 --seed 7"
 	@$(BIN)/python -m tests.chaos.storm $(CHAOS)
+
+recovery: $(STAMP) ## how soon a fresh worker carries on after fifty kills of the only one
+	@$(BIN)/python -m tests.chaos.recovery $(RECOVERY)
+
+scale: $(STAMP) ## long lines: 100,000 waiting refunds, 10,000 refunds of one store
+	@$(BIN)/python -m tests.chaos.scale $(SCALE)
 
 docs: $(STAMP) ## write the tables of the README and .env.example anew
 	@$(BIN)/python -m tests.house.documents

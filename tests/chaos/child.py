@@ -37,40 +37,54 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.chaos.child"])
 
 
-def _work(environ: Mapping[str, str], crash_at: tuple[str, int] | None, skew_s: int) -> None:
+def _work(
+    environ: Mapping[str, str],
+    crash_at: tuple[str, int] | None,
+    skew_s: int,
+    number: signal.Signals,
+) -> None:
     configure_logs("json", "error", Path(os.devnull).open("w"))  # noqa: SIM115 - for its whole life
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     left = [crash_at[1]] if crash_at else [0]
+    skewed = [skew_s == 0]
 
     def at(place: str) -> None:
+        if not skewed[0]:
+            skewed[0] = True
+            _skew(skew_s)
         if crash_at and place == crash_at[0]:
             left[0] -= 1
             if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), number)
 
-    settings = load_settings(environ)
-    if skew_s:
-        _skew(skew_s)
-    os._exit(run_worker(build(settings, at=at), stop, lambda: True))
+    os._exit(run_worker(build(load_settings(environ), at=at), stop, lambda: True))
 
 
 def _skew(skew_s: int) -> None:
-    """Let this program's wall clock be off from soon after its start: NTP has failed."""
+    """Let this program's wall clock be off from its first step on: NTP has failed.
+
+    Not earlier: a worker whose clock is off refuses to start.
+    """
     real_s, real_ns = time.time, time.time_ns
-
-    def later() -> None:
-        time.time = lambda: real_s() + skew_s
-        time.time_ns = lambda: real_ns() + skew_s * 10**9
-
-    threading.Timer(1.0, later).start()
+    time.time = lambda: real_s() + skew_s
+    time.time_ns = lambda: real_ns() + skew_s * 10**9
 
 
 def start(
-    environ: Mapping[str, str], crash_at: tuple[str, int] | None = None, *, skew_s: int = 0
+    environ: Mapping[str, str],
+    crash_at: tuple[str, int] | None = None,
+    *,
+    skew_s: int = 0,
+    crash_by: signal.Signals = signal.SIGKILL,
 ) -> BaseProcess:
-    """Start a worker; with *crash_at* it kills itself at the nth visit of a named place."""
-    child = _CONTEXT.Process(target=_work, args=(dict(environ), crash_at, skew_s), daemon=True)
+    """Start a worker; with *crash_at* it kills itself at the nth visit of a named place.
+
+    Or it freezes there, when *crash_by* is SIGSTOP.
+    """
+    child = _CONTEXT.Process(
+        target=_work, args=(dict(environ), crash_at, skew_s, crash_by), daemon=True
+    )
     child.start()
     return child
 

@@ -23,6 +23,7 @@ from typing import Any
 from config.loading import load_settings
 from statemachine.flows import State
 from tests.chaos import child
+from tests.chaos.bottomless import bottomless
 from tests.chaos.proxy import HARMS, Plan, Proxy, http_name, http_size, proxied, redis_size
 from tests.house.documents import README, with_figures
 from tests.rig import AFTER, BEFORE, KEY, STORE_ID
@@ -31,7 +32,7 @@ from worker.client import enqueue
 from worker.embedded import embedded_server
 from worker.ledger import Ledger
 from worker.refund import parse_request
-from worker.simulator import Simulator, serve
+from worker.simulator import Fault, Simulator, serve
 
 FLOWS = {"cancellation": (BEFORE, 2, State.CANCELLED), "standard": (AFTER, 0, State.REFUNDED)}
 PLACES = (
@@ -95,9 +96,8 @@ class Bench:
         created, fulfillments, self.ends = FLOWS[flow]
         self.simulator = Simulator()
         self.simulator.add_store(STORE_ID, KEY)
-        self.order = self.simulator.add_order(
-            STORE_ID, created_date=created, fulfillments=fulfillments
-        )
+        order = self.simulator.add_order(STORE_ID, created_date=created, fulfillments=fulfillments)
+        self.order = bottomless(self.simulator, order)
         self.refund_id = f"rf-{uuid.uuid4()}"
         self.environ = child.QUICK | {
             "REFUNDS_REDIS_URL": redis_url,
@@ -195,9 +195,10 @@ def points(redis_url: str, redis_port: int) -> list[Point]:
     return found
 
 
-def run(redis_url: str, redis_port: int, point: Point) -> Result:
-    """One refund under one harm."""
+def run(redis_url: str, redis_port: int, point: Point, *faults: Fault) -> Result:
+    """One refund under one harm, and under these faults of Wix."""
     bench = Bench(redis_url, redis_port, point.flow)
+    bench.simulator.script(*faults)
     with bench.proxies() as (to_redis, to_wix):
         at = (point.kind, point.nth) if point.server == "worker" else None
         worker = child.start(bench.environ, at)

@@ -2,7 +2,7 @@
 
 Workers are killed and frozen, the server is killed and restarted on its append-only file, one
 worker's clock is 61 s off, and every tenth call to Wix goes wrong. At the end Wix's books must show
-every order exactly once, and the audit must be clean.
+every order exactly once, upstream must have heard so exactly once, and the audit must be clean.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -18,33 +19,39 @@ import threading
 import time
 import uuid
 from collections import Counter
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis
 from dramatiq.errors import ConnectionClosed
 
 from config.loading import load_settings
-from statemachine.flows import ACTIVE, State
-from tests.chaos import child
+from statemachine.flows import ACTIVE
+from tests.chaos import child, figures
+from tests.chaos.bottomless import bottomless
+from tests.chaos.server import Server
+from tests.chaos.verdict import judge
 from tests.rig import AFTER, BEFORE
 from worker.app import ledger_from
-from worker.broker import Broker
 from worker.client import enqueue
-from worker.embedded import embedded_server
-from worker.ledger import Ledger
 from worker.refund import parse_request
 from worker.simulator import Fault, Flags, Simulator, serve
 
 STORES = 20
-#: Refunds and kills of a run of five minutes; a shorter one has its share.
-REFUNDS, KILLS, RESTARTS = 2_000, 40, 4
-FREEZE_S = 60
-#: Stops longer than that after the last job are a stuck refund.
-PATIENCE_S = 180
+#: What a run of five minutes sees; a shorter one has its share.
+REFUNDS, KILLS, RESTARTS = 2_400, 40, 4
+#: A frozen worker sleeps for this share of the run: a minute of five.
+FREEZE_SHARE = 0.2
+#: Jobs and deeds come in this share of the run; the rest is for what they left unfinished.
+STORM_SHARE = 0.85
+#: What has not ended so long after the last job is stuck.
+PATIENCE_S = 240
+TELL_EVERY_S = 5.0
+SKEW_S = 61
 SETTINGS = child.QUICK | {
     "REFUNDS_THREADS": "8",
     "REFUNDS_WORKER_DEAD_AFTER_MS": "2000",
@@ -55,25 +62,63 @@ SETTINGS = child.QUICK | {
     "REFUNDS_UNFULFILL_LOOKS": "100",
     "REFUNDS_ORDER_ROUNDS": "100",
 }
+#: How a call goes wrong. Slow is longer than the worker waits, so that it acts after its timeout.
+WRONGS: dict[str, Fault] = {
+    "429": Fault("status", status=429),
+    "500": Fault("status", status=500),
+    "503": Fault("status", status=503),
+    "504 after commit": Fault("lost_reply"),
+    "cut before": Fault("drop"),
+    "cut after commit": Fault("drop_after"),
+    "timeout": Fault("slow", slow_ms=800),
+    "garbage": Fault("garbage"),
+}
+
+
+class Deed(NamedTuple):
+    """What happens, and how long after the start."""
+
+    at_s: float
+    what: str
 
 
 @dataclass
 class StormySimulator(Simulator):
-    """Wix on a bad day: every tenth call goes wrong, chosen by the seed."""
+    """Wix on a bad day: every tenth call goes wrong.
 
-    chance: random.Random = field(default_factory=random.Random)
+    What the nth call about an order meets is the same in every run of a seed, whatever the timing.
+    """
+
+    seed: int = 0
+    is_calm: bool = False
+    wrongs: Counter[str] = field(default_factory=Counter)
+    _visits: Counter[str] = field(default_factory=Counter)
 
     def take_fault(self, endpoint: str, order_id: str) -> Fault | None:
         """Mostly nothing."""
         with self.lock:
-            if self.chance.random() >= 0.1:
+            visit = f"{endpoint}/{order_id}"
+            self._visits[visit] += 1
+            chance = random.Random(f"{self.seed}/{visit}/{self._visits[visit]}")  # noqa: S311 - repeatable
+            if self.is_calm or chance.random() >= 0.1:
                 return None
-            kind = self.chance.choice(
-                ("429", "500", "503", "lost_reply", "drop", "drop_after", "slow", "garbage")
-            )
-        if kind.isdigit():
-            return Fault("status", endpoint, order_id, status=int(kind))
-        return Fault(kind, endpoint, order_id, slow_ms=800)  # type: ignore[arg-type]  # one of its kinds
+            name = chance.choice(sorted(WRONGS))
+            self.wrongs[name] += 1
+        return WRONGS[name]
+
+
+def plan(seed: int, minutes: float) -> list[Deed]:
+    """All that will happen: the seed alone decides."""
+    chance = random.Random(seed)  # noqa: S311 - repeatable on purpose
+    share, storm_s = minutes / 5, minutes * 60 * STORM_SHARE
+    jobs = max(40, round(REFUNDS * share))
+    deeds = [Deed(storm_s * n / jobs, "job") for n in range(jobs)]
+    for what, count in (
+        ("kill", max(3, round(KILLS * share))),
+        ("server", round(RESTARTS * share)),
+    ):
+        deeds += [Deed(chance.uniform(0.02, 1) * storm_s, what) for _ in range(max(1, count))]
+    return sorted([*deeds, Deed(storm_s / 3, "freeze")])
 
 
 class Storm:
@@ -82,152 +127,177 @@ class Storm:
     def __init__(self, seed: int, minutes: float) -> None:
         self.seed = seed
         self.minutes = minutes
-        self.share = minutes / 5
-        self.chance = random.Random(seed)  # noqa: S311 - repeatable on purpose
-        flags = Flags(provider_ms=300, stale_ms=500)
-        self.simulator = StormySimulator(flags, chance=random.Random(seed + 1))  # noqa: S311 - see above
-        self.stores = [self.simulator.add_store() for _ in range(STORES)]
+        self.chance = random.Random(seed + 1)  # noqa: S311 - repeatable on purpose
+        # Reads without the token are half a second old; the provider takes its time, too.
+        self.simulator = StormySimulator(Flags(provider_ms=300, stale_ms=500), seed=seed)
+        self.stores = [self.simulator.add_store(self._uuid()) for _ in range(STORES)]
         self.place = Path(tempfile.mkdtemp(prefix="refunds-chaos-"))
+        self.server = Server(self.place)
         self.orders: dict[str, str] = {}
         self.workers: list[BaseProcess] = []
+        self.frozen: BaseProcess | None = None
         self.deeds: Counter[str] = Counter()
         self.pause = threading.Event()
+        self.started = time.monotonic()
+        self._told = 0.0
 
     def run(self) -> dict[str, Any]:
         """From the first job to the last refund; returns the summary."""
-        started = time.monotonic()
-        with ExitStack() as world, serve(self.simulator) as wix_url:
-            server = world.enter_context(ExitStack())
-            url = server.enter_context(embedded_server(directory=self.place))
-            port = int(url.rsplit(":", 1)[1].split("/")[0])
-            stores = {
-                store: {"account_id": "a", "api_key": "IST.simulator"} for store in self.stores
-            }
-            environ = SETTINGS | {
-                "REFUNDS_REDIS_URL": url,
-                "REFUNDS_WIX_BASE_URL": wix_url,
-                "REFUNDS_NAMESPACE": "chaos",
-                "REFUNDS_STORES": json.dumps(stores),
-            }
-            broker, ledger = ledger_from(load_settings(environ))
-            self.workers = [child.start(environ), child.start(environ, skew_s=61)]
-            for what in self._plan():
-                self._do(what, environ, broker, server, port)
-            took_s = time.monotonic() - started
-            self._finish(environ, ledger)
-            summary = self._judge(ledger) | {"seconds_of_storm": round(took_s)}
-            for worker in self.workers:
-                child.end(worker)
-            broker.client.close()
-        return summary
+        with serve(self.simulator) as wix_url, self._running_server():
+            environ = self._environ(wix_url)
+            self.broker, self.ledger = ledger_from(load_settings(environ))
+            try:
+                self.workers = [child.start(environ), child.start(environ, skew_s=SKEW_S)]
+                for deed in plan(self.seed, self.minutes):
+                    self._wait_until(self.started + deed.at_s)
+                    self._do(deed.what, environ)
+                storm_s = round(time.monotonic() - self.started)
+                self._calm_down(environ)
+                verdict = judge(self.ledger, self.simulator, self.orders, load_settings(environ))
+            finally:
+                for worker in self.workers:
+                    child.end(worker)
+                self.broker.client.close()
+        told = {
+            "runs": len(self.orders),
+            **verdict,
+            "deeds": dict(self.deeds),
+            "wix_calls": len(self.simulator.calls),
+            "wix_wrongs": dict(self.simulator.wrongs),
+            "storm_s": storm_s,
+            "took_s": round(time.monotonic() - self.started),
+            "seed": self.seed,
+        }
+        if not failures(told):
+            shutil.rmtree(self.place)
+        return told
 
-    def _plan(self) -> list[str]:
-        """All that will happen, in its order: the seed alone decides."""
-        deeds = (
-            ["job"] * max(40, round(REFUNDS * self.share))
-            + ["kill"] * max(3, round(KILLS * self.share))
-            + ["restart"] * max(1, round(RESTARTS * self.share))
+    @contextmanager
+    def _running_server(self) -> Iterator[None]:
+        self.server.start()
+        try:
+            yield
+        finally:
+            self.server.end()
+
+    def _environ(self, wix_url: str) -> dict[str, str]:
+        stores = {store: {"account_id": "a", "api_key": "IST.simulator"} for store in self.stores}
+        return SETTINGS | {
+            "REFUNDS_REDIS_URL": self.server.url,
+            "REFUNDS_WIX_BASE_URL": wix_url,
+            "REFUNDS_NAMESPACE": "chaos",
+            "REFUNDS_STORES": json.dumps(stores),
+        }
+
+    def _uuid(self) -> str:
+        return str(uuid.UUID(int=self.chance.getrandbits(128), version=4))
+
+    def _wait_until(self, moment: float) -> None:
+        while (left_s := moment - time.monotonic()) > 0:
+            self._tell()
+            self.pause.wait(min(left_s, TELL_EVERY_S))
+
+    def _tell(self) -> None:
+        """Progress, on standard error, every few seconds."""
+        now = time.monotonic()
+        if now - self._told < TELL_EVERY_S:
+            return
+        self._told = now
+        ended = "server is down"
+        try:
+            active = sum(self.ledger.count(state) for state in ACTIVE)
+            ended = f"{self.ledger.count() - active} ended, {active} on their way"
+        except redis.RedisError:
+            pass
+        others = ", ".join(f"{n} x {what}" for what, n in self.deeds.items() if what != "job")
+        wrong, calls = sum(self.simulator.wrongs.values()), len(self.simulator.calls)
+        sys.stderr.write(
+            f"{now - self.started:4.0f} s: {len(self.orders)} jobs, {ended};"
+            f" {wrong} of {calls} calls went wrong; {others}\n"
         )
-        self.chance.shuffle(deeds)
-        deeds.insert(len(deeds) // 3, "freeze")
-        return deeds
 
-    def _do(
-        self, what: str, environ: dict[str, str], broker: Broker, server: ExitStack, port: int
-    ) -> None:
+    def _do(self, what: str, environ: dict[str, str]) -> None:
         self.deeds[what] += 1
         if what == "job":
-            self._job(broker)
-            self.pause.wait(self.minutes * 60 * 0.8 / max(40, round(REFUNDS * self.share)))
+            self._job()
         elif what == "kill":
-            place = self.chance.randrange(2)
-            child.end(self.workers[place])
-            self.workers[place] = child.start(environ, skew_s=61 * place)
+            self._kill(environ)
         elif what == "freeze":
-            frozen = self.workers[0]
-            threading.Thread(target=self._freeze, args=(frozen,), daemon=True).start()
+            threading.Thread(target=self._freeze, daemon=True).start()
         else:
-            client = broker.client
-            pid = int(client.info("server")["process_id"])
-            os.kill(pid, self.chance.choice((signal.SIGKILL, signal.SIGTERM)))
-            server.close()
-            server.enter_context(embedded_server(port=port, directory=self.place))
-        done = sum(self.deeds.values())
-        if done % 100 == 0:
-            sys.stderr.write(f"{self.deeds['job']} jobs; so far {dict(self.deeds)}\n")
+            number = self.chance.choice((signal.SIGKILL, signal.SIGTERM))
+            self.deeds[f"server {number.name}"] += 1
+            self.server.end(number)
+            self.server.start()
 
-    def _freeze(self, frozen: BaseProcess) -> None:
+    def _kill(self, environ: dict[str, str]) -> None:
+        """One of the workers, at once and without warning; not the one that sleeps."""
+        place = self.chance.randrange(2)
+        if self.workers[place] is self.frozen:
+            place = 1 - place
+        child.end(self.workers[place])
+        self.workers[place] = child.start(environ, skew_s=SKEW_S * place)
+
+    def _freeze(self) -> None:
+        """One worker stops in the middle of its steps, and goes on as if nothing had been."""
+        self.frozen = frozen = self.workers[0]
         if frozen.pid and frozen.is_alive():
             os.kill(frozen.pid, signal.SIGSTOP)
-            self.pause.wait(min(FREEZE_S, FREEZE_S * self.share))
-            if frozen.is_alive():
-                os.kill(frozen.pid, signal.SIGCONT)
+            self.pause.wait(self.minutes * 60 * FREEZE_SHARE)
+            os.kill(frozen.pid, signal.SIGCONT)
+            self.deeds["thaw"] += 1
+        self.frozen = None
 
-    def _job(self, broker: Broker) -> None:
+    def _job(self) -> None:
         store_id = self.chance.choice(self.stores)
         created = self.chance.choice((BEFORE, AFTER))
         fulfillments = self.chance.choice((0, 1, 2)) if created == BEFORE else 0
-        order = self.simulator.add_order(store_id, created_date=created, fulfillments=fulfillments)
-        refund_id = f"rf-{uuid.UUID(int=self.chance.getrandbits(128))}"
-        self.orders[refund_id] = order.id
-        job = parse_request({"refund_id": refund_id, "store_id": store_id, "order_id": order.id})
+        order_id, refund_id = self._uuid(), f"rf-{self._uuid()}"
+        order = self.simulator.add_order(
+            store_id, order_id=order_id, created_date=created, fulfillments=fulfillments
+        )
+        bottomless(self.simulator, order)
+        self.orders[refund_id] = order_id
+        job = parse_request({"refund_id": refund_id, "store_id": store_id, "order_id": order_id})
         while True:
             try:
-                return enqueue(broker, job)
+                return enqueue(self.broker, job)
             except ConnectionClosed:
                 # Upstream does what its documentation says: again, until it is told yes.
                 self.pause.wait(0.1)
 
-    def _finish(self, environ: dict[str, str], ledger: Ledger) -> None:
-        """Calm weather: wait until nothing is on its way."""
-        self.simulator.chance = _Calm()
-        for place, worker in enumerate(self.workers):
-            if not worker.is_alive():
-                self.workers[place] = child.start(environ)
+    def _calm_down(self, environ: dict[str, str]) -> None:
+        """Good weather and fresh reads: wait until nothing is on its way."""
+        self.simulator.is_calm = True
+        self.simulator.set_flags(stale_ms=0)
         until = time.monotonic() + PATIENCE_S
         while time.monotonic() < until:
-            try:
-                left = len(self.orders) - ledger.count()
-                left += sum(ledger.count(state) for state in ACTIVE)
-            except redis.RedisError:
-                left = -1
-            if left == 0:
+            for place, worker in enumerate(self.workers):
+                if not worker.is_alive():
+                    self.deeds["died by itself"] += 1
+                    self.workers[place] = child.start(environ)
+            left = len(self.orders) - self.ledger.count()
+            if not left and not any(self.ledger.count(state) for state in ACTIVE):
                 return
+            self._tell()
             self.pause.wait(0.2)
 
-    def _judge(self, ledger: Ledger) -> dict[str, Any]:
-        """By Wix's books, and by the audit."""
-        books = self.simulator.books()["orders"]
-        effects = {
-            i: books[o]["cancellations"] + len(books[o]["refunds"]) for i, o in self.orders.items()
-        }
-        misplaced = ledger.misplaced(list(self.orders), repair=False)
-        dead = list(ledger.newest(state=State.DEAD, limit=1000))
-        for refund in dead[:5]:
-            sys.stderr.write(f"DEAD {refund.public()}\n")
-        doubled = [i for i, n in effects.items() if n > 1]
-        for refund_id in doubled[:5]:
-            sys.stderr.write(f"DOUBLED {refund_id}: {ledger.history(refund_id)}\n")
-        rejected = ledger.count(State.REJECTED)
-        return {
-            "runs": len(self.orders),
-            "lost": sum(n == 0 for n in effects.values()),
-            "doubled": len(doubled),
-            "stuck": sum(ledger.count(state) for state in ACTIVE) + len(misplaced),
-            "dead": len(dead),
-            "rejected": rejected,
-            "wix_calls": self.simulator.books()["calls"],
-            "deeds": dict(self.deeds),
-            "seed": self.seed,
-        }
+
+def failures(told: dict[str, Any]) -> list[str]:
+    """What must be 0 and is not."""
+    names = ("lost", "doubled", "stuck", "dead", "rejected", "misheard", "disagreeing")
+    return [name for name in names if told[name]]
 
 
-class _Calm(random.Random):
-    """A good day."""
-
-    def random(self) -> float:
-        """Nothing goes wrong."""
-        return 1.0
+def _sentence(told: dict[str, Any], minutes: float) -> str:
+    deeds = told["deeds"]
+    return (
+        f"{told['runs']:,} refunds on {STORES} stores in {minutes:g} minutes:"
+        f" {deeds['kill']} kills, {deeds['server']} restarts of the server, one freeze of"
+        f" {minutes * 60 * FREEZE_SHARE:.0f} s, {sum(told['wix_wrongs'].values()):,} of"
+        f" {told['wix_calls']:,} calls gone wrong; lost {told['lost']}, doubled {told['doubled']},"
+        f" stuck {told['stuck']}, dead {told['dead']} (seed {told['seed']})"
+    )
 
 
 def main() -> int:
@@ -235,11 +305,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make chaos", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument("--write", action="store_true", help="write the figures into the README")
     options = parser.parse_args()
     sys.stderr.write(f"seed {options.seed}: repeat with --seed {options.seed}\n")
-    summary = Storm(options.seed, options.minutes).run()
-    sys.stdout.write(json.dumps(summary) + "\n")
-    return int(any(summary[name] for name in ("lost", "doubled", "stuck", "dead", "rejected")))
+    storm = Storm(options.seed, options.minutes)
+    told = storm.run()
+    sys.stdout.write(json.dumps(told) + "\n")
+    if failures(told):
+        sys.stderr.write(
+            f"WRONG: {', '.join(failures(told))}; the server's file is in {storm.place}\n"
+        )
+    elif options.write:
+        figures.write("chaos", _sentence(told, options.minutes))
+    return int(bool(failures(told)))
 
 
 if __name__ == "__main__":

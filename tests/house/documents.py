@@ -8,6 +8,7 @@ from pathlib import Path
 
 from config.docs import env_example, settings_table
 from statemachine.diagram import mermaid
+from tests.chaos.figures import figures_table
 from worker.events import events_table
 from worker.reasons import reasons_table
 
@@ -20,6 +21,7 @@ PARTS: Mapping[str, str] = {
     "settings": settings_table(),
     "reasons": reasons_table(),
     "events": events_table(),
+    "figures": figures_table(),
 }
 
 

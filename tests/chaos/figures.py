@@ -1,0 +1,29 @@
+"""The figures of the long runs: kept in `figures.json`, shown in the README by `make docs`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+KEPT = Path(__file__).parent / "figures.json"
+
+#: What writes a row, and what it shows.
+ROWS: Mapping[str, str] = {
+    "chaos": "`make chaos`: everything at once",
+    "recovery": "`make recovery`: the only worker is killed in the middle of a step",
+    "scale": "`make scale`: long lines",
+}
+
+
+def write(name: str, text: str) -> None:
+    """Keep one row's figures."""
+    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    KEPT.write_text(json.dumps(kept | {name: text}, indent=1, sort_keys=True) + "\n")
+
+
+def figures_table() -> str:
+    """The rows as Markdown."""
+    kept = json.loads(KEPT.read_text())
+    rows = [f"| {what} | {kept[name]} |\n" for name, what in ROWS.items() if name in kept]
+    return "| what | figures |\n|---|---|\n" + "".join(rows)

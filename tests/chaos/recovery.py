@@ -1,0 +1,166 @@
+"""How soon a fresh worker carries on after the only one was killed, with the default settings.
+
+`make recovery`: fifty refunds, each of whose worker is killed (SIGKILL) at a named place of a step;
+a fresh one is started at once. Measured from the kill to the next line of the refund's history.
+Ends with one line of JSON; exit 1 when one in a hundred takes 20 s or longer, or anything is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from config.loading import load_settings
+from statemachine.flows import ACTIVE
+from tests.chaos import child, figures
+from tests.chaos.bottomless import bottomless
+from tests.chaos.matrix import FLOWS, PLACES
+from tests.chaos.server import Server
+from tests.rig import KEY, STORE_ID
+from worker.app import ledger_from
+from worker.client import enqueue
+from worker.refund import parse_request
+from worker.simulator import Simulator, serve
+
+KILLS = 50
+LIMIT_S = 20.0
+#: What has not gone on so long after the kill is lost.
+PATIENCE_S = 90
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """One kill."""
+
+    place: str
+    flow: str
+    carried_on_s: float | None
+    """From the kill to the next line of the history; None when none came."""
+    effects: int
+    """How often Wix did it."""
+    has_ended: bool
+
+
+def kill_and_recover(redis_url: str, seed: int, number: int) -> Recovery:
+    """One refund in a namespace of its own, one killed worker, one fresh one."""
+    chance = random.Random(f"{seed}/{number}")  # noqa: S311 - repeatable on purpose
+    place, nth = chance.choice(PLACES), chance.choice((1, 2))
+    flow = chance.choice(sorted(FLOWS))
+    simulator = Simulator()
+    simulator.add_store(STORE_ID, KEY)
+    created, fulfillments, _ = FLOWS[flow]
+    order = bottomless(
+        simulator,
+        simulator.add_order(STORE_ID, created_date=created, fulfillments=fulfillments),
+    )
+    with serve(simulator) as wix_url:
+        environ = {
+            "REFUNDS_REDIS_URL": redis_url,
+            "REFUNDS_NAMESPACE": f"r{uuid.uuid4().hex[:12]}",
+            "REFUNDS_WIX_BASE_URL": wix_url,
+            "REFUNDS_STORES": json.dumps({STORE_ID: {"account_id": "a", "api_key": KEY}}),
+        }
+        broker, ledger = ledger_from(load_settings(environ))
+        refund_id = f"rf-{number}"
+        enqueue(
+            broker,
+            parse_request({"refund_id": refund_id, "store_id": STORE_ID, "order_id": order.id}),
+        )
+        # A place that changes nothing at Wix may be visited once only: then the first visit counts.
+        first = child.start(environ, (place, 1 if place == "before_call" else nth))
+        first.join(PATIENCE_S)
+        killed = time.monotonic()
+        lines = len(ledger.history(refund_id))
+        second = child.start(environ)
+        carried_on_s = None
+        try:
+            while time.monotonic() - killed < PATIENCE_S:
+                if len(ledger.history(refund_id)) > lines and carried_on_s is None:
+                    carried_on_s = time.monotonic() - killed
+                refund = ledger.load(refund_id)
+                if carried_on_s is not None and refund and refund.state not in ACTIVE:
+                    break
+                threading.Event().wait(0.05)
+            refund = ledger.load(refund_id)
+        finally:
+            child.end(first)
+            child.end(second)
+            broker.client.close()
+        return Recovery(
+            place=place,
+            flow=flow,
+            carried_on_s=carried_on_s,
+            effects=order.cancellations + len(order.refunds),
+            has_ended=bool(refund and refund.state not in ACTIVE),
+        )
+
+
+def recover(kills: int, seed: int, workers: int) -> list[Recovery]:
+    """All of them, some at once: they wait more than they work."""
+    results = []
+    with tempfile.TemporaryDirectory(prefix="refunds-recovery-") as place:
+        server = Server(Path(place))
+        server.start()
+        try:
+            with ThreadPoolExecutor(workers) as pool:
+                todo = [pool.submit(kill_and_recover, server.url, seed, n) for n in range(kills)]
+                for one in todo:
+                    results.append(one.result())
+                    sys.stderr.write(f"{len(results)} of {kills}: {results[-1]}\n")
+        finally:
+            server.end()
+    return results
+
+
+def summary(results: list[Recovery], seed: int) -> dict[str, Any]:
+    """The line of JSON."""
+    times = sorted(r.carried_on_s for r in results if r.carried_on_s is not None)
+    last = times[min(len(times) - 1, round(0.99 * len(times)))] if times else None
+    return {
+        "runs": len(results),
+        "lost": sum(r.effects == 0 for r in results),
+        "doubled": sum(r.effects > 1 for r in results),
+        "stuck": sum(r.carried_on_s is None or not r.has_ended for r in results),
+        "median_s": round(median(times), 1) if times else None,
+        "p99_s": round(last, 1) if last is not None else None,
+        "seed": seed,
+    }
+
+
+def main() -> int:
+    """Run it; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="make recovery", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("--kills", type=int, default=KILLS)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument("--workers", type=int, default=5, help="kills at once")
+    parser.add_argument("--write", action="store_true", help="write the figures into the README")
+    options = parser.parse_args()
+    told = summary(recover(options.kills, options.seed, options.workers), options.seed)
+    sys.stdout.write(json.dumps(told) + "\n")
+    wrong = any(told[name] for name in ("lost", "doubled", "stuck"))
+    is_slow = told["p99_s"] is None or told["p99_s"] >= LIMIT_S
+    if options.write and not wrong:
+        figures.write(
+            "recovery",
+            f"{told['runs']} kills, default settings: a fresh worker carries on after"
+            f" {told['median_s']} s (median), {told['p99_s']} s (99 of 100); lost {told['lost']},"
+            f" doubled {told['doubled']}, stuck {told['stuck']} (seed {told['seed']})",
+        )
+    return int(wrong or is_slow)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

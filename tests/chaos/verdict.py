@@ -1,0 +1,80 @@
+"""How a chaos run ended: by Wix's books, by what upstream heard, and by the audit."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from config.settings import Settings
+from statemachine.flows import ACTIVE, State
+from worker.app import wix_from
+from worker.audit import against_wix, audit
+from worker.credentials import EnvironmentStores
+from worker.ledger import Ledger
+from worker.outcomes import read
+from worker.simulator import Simulator
+
+#: Of each kind of wrong, so many are told in full.
+SHOWN = 3
+
+
+def judge(
+    ledger: Ledger, simulator: Simulator, orders: Mapping[str, str], settings: Settings
+) -> dict[str, int]:
+    """Count what went wrong; *orders* maps each refund asked for to its order, one to one."""
+    books = simulator.books()["orders"]
+    effects = {refund_id: _effects(books[order_id]) for refund_id, order_id in orders.items()}
+    problems = list(audit(ledger, repair=False, progress=lambda _: None))
+    active = [
+        r.refund_id for state in ACTIVE for r in ledger.newest(state=state, limit=len(orders))
+    ]
+    unknown = [refund_id for refund_id in orders if ledger.load(refund_id) is None]
+    wrong = {
+        "lost": [refund_id for refund_id, count in effects.items() if count == 0],
+        "doubled": [refund_id for refund_id, count in effects.items() if count > 1],
+        "stuck": sorted({*active, *unknown, *(p.refund_id for p in problems)}),
+        "dead": [r.refund_id for r in ledger.newest(state=State.DEAD, limit=len(orders))],
+        "rejected": [r.refund_id for r in ledger.newest(state=State.REJECTED, limit=len(orders))],
+        "misheard": _misheard(ledger, settings, orders),
+        "disagreeing": _disagreeing(ledger, settings, len(orders)),
+    }
+    for name, ids in wrong.items():
+        for refund_id in ids[:SHOWN]:
+            sys.stderr.write(f"{name} {refund_id}: {ledger.history(refund_id)}\n")
+    for problem in problems[:SHOWN]:
+        sys.stderr.write(f"audit: {problem}\n")
+    return {name: len(ids) for name, ids in wrong.items()}
+
+
+def _effects(order: dict[str, Any]) -> int:
+    """How often this order was refunded or cancelled."""
+    return int(order["cancellations"]) + len(order["refunds"])
+
+
+def _misheard(ledger: Ledger, settings: Settings, orders: Mapping[str, str]) -> list[str]:
+    """Refunds of which upstream did not hear exactly once that they were accepted, and finished."""
+    heard = Counter(
+        (event["subject"], event["type"]) for _, event in read(ledger._redis, settings.namespace)
+    )
+    expected = {(i, kind) for i in orders for kind in ("refund.accepted", "refund.finished")}
+    wrong = {key for key in expected | set(heard) if heard[key] != (key in expected)}
+    return sorted({refund_id for refund_id, _ in wrong})
+
+
+def _disagreeing(ledger: Ledger, settings: Settings, limit: int) -> list[str]:
+    """Finished refunds that Wix shows otherwise: `refunds audit --against-wix`."""
+    finished = (
+        refund
+        for state in (State.CANCELLED, State.REFUNDED)
+        for refund in ledger.newest(state=state, limit=limit)
+    )
+    problems = against_wix(
+        finished,
+        stores=EnvironmentStores(settings.stores),
+        wix=wix_from(settings),
+        per_s=5_000,
+        progress=lambda _: None,
+    )
+    return [problem.refund_id for problem in problems]
