@@ -19,10 +19,9 @@ from config.loading import load_settings
 from config.settings import Settings
 from statemachine.flows import ACTIVE
 from worker.actors import declare_actors
-from worker.app import ledger_from
+from worker.app import keyring_from, ledger_from, stores_from
 from worker.broker import INTAKE, QUEUES, Broker
 from worker.client import enqueue
-from worker.credentials import EnvironmentStores
 from worker.ledger import Delivery, Ledger
 from worker.refund import Refund, parse_request
 from worker.retry import RetryPolicy
@@ -75,6 +74,14 @@ class Rig:
         self.simulator = simulator
         simulator.add_store(STORE_ID, KEY)
         self.broker, self.ledger = ledger_from(settings)
+        self.stores = stores_from(settings, self.broker)
+        self.wix = ClientFactory(
+            settings.wix_base_url,
+            connect_timeout_ms=1000,
+            read_timeout_ms=1000,
+            total_timeout_ms=1000,
+            transport=lambda: SimulatorTransport(wsgi(simulator)),
+        )
         self.redis: Any = redis.Redis.from_url(
             settings.redis_url.get_secret_value(), decode_responses=True
         )
@@ -88,14 +95,9 @@ class Rig:
         """Steps as the worker has them, with this ledger."""
         return Steps(
             ledger=ledger,
-            stores=EnvironmentStores(self.settings.stores),
-            wix=ClientFactory(
-                self.settings.wix_base_url,
-                connect_timeout_ms=1000,
-                read_timeout_ms=1000,
-                total_timeout_ms=1000,
-                transport=lambda: SimulatorTransport(wsgi(self.simulator)),
-            ),
+            keyring=keyring_from(self.settings),
+            stores=self.stores,
+            wix=self.wix,
             settings=self.settings,
             retry=RetryPolicy(
                 first_ms=self.settings.retry_first_ms,

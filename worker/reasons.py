@@ -92,11 +92,24 @@ REASONS: Mapping[str, Reason] = MappingProxyType(
         ),
         "store_unknown": Reason(
             "No credentials are known for this store.",
-            "Add the store to REFUNDS_STORES, restart the worker, then replay.",
+            "Connect it (`refunds stores connect`) or add it to REFUNDS_STORES, then replay.",
+        ),
+        "store_disconnected": Reason(
+            "The store was disconnected while the refund was not finished.",
+            "Connect it again (`refunds stores connect`), then replay.",
         ),
         "key_refused": Reason(
-            "Wix does not accept the store's API key for this call.",
-            "Ask the merchant for a new key with all five permissions, then replay.",
+            "Wix does not accept the store's API key any more; its refunds wait, nothing is lost.",
+            "Ask the merchant for a new key and connect it (`refunds stores connect`),"
+            " or wait: Wix is asked again.",
+        ),
+        "key_sealed_shut": Reason(
+            "The store's sealed key does not open with this worker's REFUNDS_VAULT_KEYS.",
+            "Give the worker the vault key that sealed it, or connect the store again.",
+        ),
+        "scope_missing": Reason(
+            "The store's API key may not do this: a box is not ticked in the Wix dashboard.",
+            "Tick the box for this key under Account Settings → API Keys, then replay.",
         ),
         "worker_error": Reason(
             "The worker itself failed; this is a bug.", "Tell the maintainers, then replay."
