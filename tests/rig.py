@@ -20,9 +20,11 @@ from config.settings import Settings
 from statemachine.flows import ACTIVE
 from worker.actors import declare_actors
 from worker.app import keyring_from, ledger_from, stores_from
-from worker.broker import INTAKE, QUEUES, Broker
+from worker.broker import INTAKE, QUEUES, STEPS, Broker
 from worker.client import enqueue
 from worker.ledger import Delivery, Ledger
+from worker.onboarding import Examiner
+from worker.probing import Prober
 from worker.refund import Refund, parse_request
 from worker.retry import RetryPolicy
 from worker.simulator import Simulator
@@ -87,6 +89,7 @@ class Rig:
         )
         self.is_surely_alive = True
         self.pauses: list[float] = []
+        self.progress: list[str] = []
         self.steps = self.steps_with(self.ledger)
         declare_actors(self.broker, self.ledger, self.steps)
         self.broker.beat()
@@ -109,6 +112,16 @@ class Rig:
             is_surely_alive=lambda _: self.is_surely_alive,
             pause=self.pauses.append,
         )
+
+    def prober(self) -> Prober:
+        """What asks Wix again about suspended stores."""
+        return Prober(
+            stores=self.stores, keyring=self.steps.keyring, wix=self.wix, settings=self.settings
+        )
+
+    def examiner(self) -> Examiner:
+        """What asks Wix about a key; its pauses are noted, not waited for."""
+        return Examiner(wix=self.wix, progress=self.progress.append, pause=self.pauses.append)
 
     def order(self, created: str = AFTER, **more: Any) -> Order:
         """Place an order at Wix."""
@@ -133,6 +146,14 @@ class Rig:
                 done += self._one(queue)
                 assert done < 1_000, "it goes in a circle"
         return done
+
+    def turn_once(self) -> None:
+        """Take in all jobs, then handle one step."""
+        for queue in QUEUES:
+            while self._waiting(queue):
+                self._one(queue)
+                if queue == STEPS:
+                    return
 
     def _waiting(self, queue: str) -> bool:
         """Whether a message is queued, or in flight here without anybody knowing it."""

@@ -15,6 +15,7 @@ from worker.clock import boottime
 from worker.credentials import Keyring
 from worker.ledger import Ledger
 from worker.middleware import MessageContext
+from worker.probing import Prober
 from worker.redaction import register_secrets
 from worker.retry import RetryPolicy
 from worker.schedule import Heart, Scheduler
@@ -88,11 +89,12 @@ def build(settings: Settings, *, at: Callable[[str], None] = lambda _: None) -> 
     broker, ledger = ledger_from(settings)
     keyring, stores = keyring_from(settings), stores_from(settings, broker)
     heart = Heart(broker.beat, dead_after_ms=settings.worker_dead_after_ms, monotonic=boottime)
+    wix = wix_from(settings)
     steps = Steps(
         ledger=ledger,
         keyring=keyring,
         stores=stores,
-        wix=wix_from(settings),
+        wix=wix,
         settings=settings,
         retry=RetryPolicy(
             first_ms=settings.retry_first_ms,
@@ -105,11 +107,12 @@ def build(settings: Settings, *, at: Callable[[str], None] = lambda _: None) -> 
         at=at,
     )
     declare_actors(broker, ledger, steps)
+    prober = Prober(stores=stores, keyring=keyring, wix=wix, settings=settings)
     return App(
         settings=settings,
         keyring=keyring,
         stores=stores,
         broker=broker,
         ledger=ledger,
-        scheduler=Scheduler(broker, ledger, heart, settings),
+        scheduler=Scheduler(broker, ledger, heart, prober, settings),
     )

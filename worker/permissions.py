@@ -27,7 +27,7 @@ _BOX_OF: Mapping[str, str] = MappingProxyType(
 )
 #: Calls under `/ecom/v1/order-billing`, which a key may lack although it reads orders.
 BILLING = frozenset(
-    {"get_order_refundability", "calculate_refund", "submit_refund", "void_authorized_payments"}
+    {"get_order_refundability", "calculate_refund", "submit_refund", "void_payments"}
 )
 
 

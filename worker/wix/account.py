@@ -14,7 +14,7 @@ class WixSite(WixStore):
         """Read the id of one order, if there is any. Source: row 2, wix-api.md 7 c [D]."""
         body = {"search": {"cursorPaging": {"limit": 1}}}
         found = self._call("search_orders", "POST", "/ecom/v1/orders/search", OrdersFound, body)
-        return [order.id for order in found.orders]
+        return [order.id for order in found.orders or []]
 
     def get_catalog_version(self) -> str:
         """Ask whether Wix Stores is installed. Source: row 28 [D]."""
@@ -34,7 +34,7 @@ class WixAccount(Calls):
         wanted = {"id": {"$in": [site_id]}, "namespace": {"$in": ["WIX", "HEADLESS"]}}
         body = {"query": {"filter": wanted, "cursorPaging": {"limit": 10}}}
         answer = self._call("query_sites", "POST", "/site-list/v2/sites/query", SitesAnswer, body)
-        return answer.sites
+        return answer.sites or []
 
 
 def _forbid() -> None:

@@ -5,7 +5,7 @@ Source: wix-api.md 2.24, 2.26-2.28 [D].
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 
@@ -45,7 +45,7 @@ class Site(_Wire):
 class SitesAnswer(_Wire):
     """The answer of row 24; the cursors differ between old and new docs and are not needed."""
 
-    sites: list[Site] = Field(default_factory=list)
+    sites: list[Site] | None = None
 
 
 class _OrderId(_Wire):
@@ -55,7 +55,7 @@ class _OrderId(_Wire):
 class OrdersFound(_Wire):
     """The answer of row 2, as far as a check needs it."""
 
-    orders: list[_OrderId] = Field(default_factory=list)
+    orders: list[_OrderId] | None = None
 
 
 class CatalogVersion(_Wire):
