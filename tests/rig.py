@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -90,6 +91,7 @@ class Rig:
         self.is_surely_alive = True
         self.pauses: list[float] = []
         self.progress: list[str] = []
+        self.at: dict[str, Callable[[], object]] = {}
         self.steps = self.steps_with(self.ledger)
         declare_actors(self.broker, self.ledger, self.steps)
         self.broker.beat()
@@ -111,6 +113,7 @@ class Rig:
             random=lambda: 0.5,
             is_surely_alive=lambda _: self.is_surely_alive,
             pause=self.pauses.append,
+            at=self._at,
         )
 
     def prober(self) -> Prober:
@@ -118,6 +121,9 @@ class Rig:
         return Prober(
             stores=self.stores, keyring=self.steps.keyring, wix=self.wix, settings=self.settings
         )
+
+    def _at(self, place: str) -> None:
+        self.at.get(place, lambda: None)()
 
     def examiner(self) -> Examiner:
         """What asks Wix about a key; its pauses are noted, not waited for."""
