@@ -42,6 +42,8 @@ class Flags:
     """Whether `customerReason` comes back as `details.reason`."""
     chargeback: Literal["reduces", "blocks"] = "reduces"
     """What a chargeback does to the rest of its payment."""
+    offline_shows_refundable: bool = False
+    """Whether refundability calls an offline payment refundable; only the refund call refuses."""
     gift_card_monetary: bool = True
     """Whether refundability shows a gift card with amounts."""
     authorized_shows: Literal["NOT_PAID", "PENDING", "PAID"] = "NOT_PAID"

@@ -15,8 +15,12 @@ from worker.simulator.refusals import Json
 
 Part = TypeVar("Part", Line, Fee, Payment)
 _AMOUNTS = frozenset({"amount", "price", "tax", "chargeback", "shipping", "discount"})
-#: Fields of an order that are set plainly.
-PLAIN = frozenset(field.name for field in fields(Order)) - {"id", "site_id", "lines", "payments"}
+#: Fields of an order that Wix fills, not whoever places it.
+INTERNAL = frozenset(
+    {"id", "site_id", "refunds", "cancellations", "updated_date", "effects", "emails"}
+    | {"lags_until_ms", "lagging_status"}
+)
+_PLAIN = frozenset(field.name for field in fields(Order)) - INTERNAL - {"lines", "payments", "fees"}
 
 
 def part(kind: type[Part], given: Part | Mapping[str, Any]) -> Part:
@@ -48,7 +52,7 @@ def placed(
     cover all lines, or a list of `{lineItems: [{id | index, quantity}], trackingInfo}`.
     *more* are fields of `Order`.
     """
-    if odd := more.keys() - PLAIN:
+    if odd := more.keys() - _PLAIN:
         raise TypeError(f"an order has no {', '.join(sorted(odd))}")
     for name, value in more.items():
         setattr(order, name, _exact(name, value))

@@ -121,7 +121,8 @@ def _payment(call: Call, payment: Payment) -> Json:
         answer["providerLink"] = payment.provider_link
     if reason := obstacle(order, payment, call.flags):
         return answer | {"nonRefundable": {"reason": reason}}
-    if reason := manual_reason(payment):
+    hides = payment.offline and call.flags.offline_shows_refundable
+    if (reason := manual_reason(payment)) and not hides:
         return answer | {"manuallyRefundable": {"reason": reason}}
     return answer | {"refundable": True}
 

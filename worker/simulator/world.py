@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from worker.simulator.faults import Fault
+from worker.simulator.flag_table import checked_flags
 from worker.simulator.flags import Flags
 from worker.simulator.orders import Order
 from worker.simulator.payments import new_id
@@ -61,6 +62,10 @@ class World:
                 before or Store(site_id, owner), account_id=owner, **more
             )
         return site_id
+
+    def api_key_of(self, site_id: str) -> str:
+        """The key that the store was opened with, or that replaced it."""
+        return self._key_of[site_id]
 
     def add_key(
         self,
@@ -134,9 +139,13 @@ class World:
             self.faults.clear()
 
     def set_flags(self, **flags: Any) -> None:
-        """Change some of the unknowns."""
+        """Change some of the unknowns.
+
+        Raises:
+            ValueError: a name or value is wrong; it says the right ones.
+        """
         with self.lock:
-            self.flags = replace(self.flags, **flags)
+            self.flags = replace(self.flags, **checked_flags(flags))
 
     def take_fault(self, endpoint: str, order_id: str) -> Fault | None:
         """The fault of this call, used up by one."""
