@@ -31,15 +31,25 @@ local function iso()
         doy - math.floor((153 * mp + 2) / 5) + 1, math.floor(s / 3600), math.floor(s / 60) % 60, s % 60, ms % 1000)
 end
 
--- Tell upstream: a.outcome is what happened; the id is the refund's version, so that it is one.
-local function publish(id)
-    local o = a.outcome
-    if not o then return end
-    local event_id = id .. '/' .. redis.call('HGET', key('refund', id), 'version') .. '/' .. o.step
+-- Tell upstream: an outcome about a subject, under an id of its own.
+local function emit(o, subject, event_id)
     redis.call('XADD', key('outcomes'), '*', 'event', '{"specversion":"1.0","type":"' .. o.type
         .. '","source":"' .. SOURCE .. '","id":"' .. event_id .. '","time":"' .. iso()
-        .. '","subject":"' .. id .. '","datacontenttype":"application/json","data":' .. o.data .. '}')
+        .. '","subject":"' .. subject .. '","datacontenttype":"application/json","data":' .. o.data .. '}')
 end
+
+-- a.outcome is what happened to a refund; the id is the refund's version, so that it is one.
+local function publish(id)
+    if not a.outcome then return end
+    emit(a.outcome, id, id .. '/' .. redis.call('HGET', key('refund', id), 'version') .. '/' .. a.outcome.step)
+end
+
+-- The same of a store; its events are counted.
+local function publish_store(store, o)
+    emit(o, store, store .. '/' .. redis.call('HINCRBY', key('store', store), 'events', 1) .. '/' .. o.step)
+end
+
+local function is_suspended(store) return redis.call('EXISTS', key('suspended', store)) == 1 end
 
 -- Put a wake-up call for the transition that is due, or for another actor, on the queue of steps.
 local function send(id, actor)
@@ -55,10 +65,12 @@ local function send(id, actor)
     redis.call('RPUSH', ns .. ':steps', message_id)
 end
 
--- Let the first of a store's lane go, as long as fewer than WIDTH are in flight.
+-- Let the first of a store's lane go, as long as fewer than WIDTH are in flight; of a suspended
+-- store's lane nobody goes.
 local function admit(store)
     local lane, busy = key('lane', store), key('busy', store)
-    while redis.call('ZCARD', busy) < WIDTH do
+    local suspended = is_suspended(store)
+    while not suspended and redis.call('ZCARD', busy) < WIDTH do
         local first = redis.call('ZPOPMIN', lane)
         if not first[1] then break end
         if NEXT[redis.call('HGET', key('refund', first[1]), 'state')] then
@@ -77,6 +89,12 @@ end
 local function line_up(id, store)
     redis.call('ZADD', key('lane', store), redis.call('HGET', key('refund', id), 'arrival'), id)
     admit(store)
+end
+
+-- Give up the slot and stand in the lane again.
+local function stand_back(id, store)
+    redis.call('ZREM', key('busy', store), id)
+    line_up(id, store)
 end
 
 -- Leave the lane's slot and come back later.
@@ -107,4 +125,10 @@ end
 local function is_alive(worker_id)
     local beat = redis.call('ZSCORE', key('workers'), worker_id)
     return beat and tonumber(beat) > now - a.dead_after_ms
+end
+
+-- End a store's suspension, if there is one; admit() then lets its lane go, in order of arrival.
+local function release(store, o)
+    redis.call('ZREM', key('probes'), store)
+    if redis.call('DEL', key('suspended', store)) == 1 then publish_store(store, o) end
 end
