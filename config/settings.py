@@ -112,6 +112,8 @@ class Settings(BaseSettings):
     """Time that running steps get to settle after SIGTERM; longer than a whole call to Wix."""
     lane_width: int = Field(default=4, ge=1, le=1000)
     """Refunds of one store that are in flight at once."""
+    store_calls_per_min: int = Field(default=0, ge=0, le=60_000)
+    """Calls to Wix for one store, on average; 0 for as many as come (a 429 is waited out)."""
     worker_beat_ms: int = Field(default=2_000, ge=20, le=60_000)
     """How often a worker says that it lives."""
     worker_dead_after_ms: int = Field(default=10_000, ge=100, le=600_000)

@@ -13,6 +13,7 @@ from worker.actors import declare_actors
 from worker.broker import Broker, redis_client
 from worker.clock import boottime
 from worker.credentials import Keyring
+from worker.lanes import Lanes
 from worker.ledger import Ledger
 from worker.middleware import MessageContext
 from worker.probing import Prober
@@ -44,6 +45,10 @@ class App:
         )
 
 
+def _lanes(settings: Settings) -> Lanes:
+    return Lanes(settings.lane_width, settings.store_calls_per_min)
+
+
 def ledger_from(settings: Settings) -> tuple[Broker, Ledger]:
     """Connect to queues and ledger: all that a producer or an operator needs."""
     url = settings.redis_url.get_secret_value()
@@ -53,7 +58,7 @@ def ledger_from(settings: Settings) -> tuple[Broker, Ledger]:
     ledger = Ledger(
         client,
         namespace=settings.namespace,
-        lane_width=settings.lane_width,
+        lanes=_lanes(settings),
         worker_dead_after_ms=settings.worker_dead_after_ms,
     )
     return broker, ledger
@@ -64,7 +69,7 @@ def stores_from(settings: Settings, broker: Broker) -> Stores:
     return Stores(
         broker.client,
         namespace=settings.namespace,
-        lane_width=settings.lane_width,
+        lanes=_lanes(settings),
         worker_dead_after_ms=settings.worker_dead_after_ms,
     )
 

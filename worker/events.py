@@ -114,6 +114,11 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             "The store is suspended; the refund waits in its lane, no attempt is spent.",
             ("transition", "reason", "attempt", "wix_calls", "duration_ms"),
         ),
+        "step.paced": Event(
+            "debug",
+            "The store is over its rate; the refund waits in its lane, no attempt is spent.",
+            ("transition",),
+        ),
         "step.unknown_refund": Event(
             "error", "A message names a refund that the ledger does not know.", ("transition",)
         ),

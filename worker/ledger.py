@@ -9,6 +9,8 @@ Keys, all with the hash tag `{namespace}`, so that one Redis Cluster slot holds 
     {ns}:lane:STORE         ZSET  refund id -> number of arrival: waits for its turn
     {ns}:busy:STORE         ZSET  refund id -> since, unix ms: queued or held by a worker
     {ns}:busy_stores        SET   stores with somebody in busy
+    {ns}:rate:STORE         STRING when its calls to Wix are paid off, unix ms (worker.lanes)
+    {ns}:paced              ZSET  store over its rate -> when its lane goes on, unix ms
     {ns}:due                ZSET  refund id -> due at, unix ms: retries and waits
     {ns}:watch              ZSET  refund id -> next look, unix ms: finished, but may be reversed
     {ns}:dead               ZSET  refund id -> died at, unix ms
@@ -33,6 +35,7 @@ import redis
 
 from statemachine.flows import State, Transition
 from statemachine.machine import sources
+from worker.lanes import Lanes
 from worker.outcomes import about, outcome
 from worker.redaction import redact
 from worker.refund import Refund, RefundRequest, refund_from
@@ -60,7 +63,7 @@ class Ledger:
     """Reads and writes refunds. Raises redis.RedisError when the server does not answer."""
 
     def __init__(
-        self, client: redis.Redis, *, namespace: str, lane_width: int, worker_dead_after_ms: int
+        self, client: redis.Redis, *, namespace: str, lanes: Lanes, worker_dead_after_ms: int
     ) -> None:
         self.ns = f"{{{namespace}}}"
         self._redis = client
@@ -69,7 +72,7 @@ class Ledger:
             client,
             SCRIPTS,
             namespace=namespace,
-            lane_width=lane_width,
+            lanes=lanes,
         )
 
     def _run(self, script: str, **arguments: Any) -> Any:

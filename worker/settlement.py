@@ -35,7 +35,7 @@ class Delivery:
 class Claim:
     """The answer to a claim; `refund` is None only when nobody knows the id."""
 
-    verdict: Literal["claimed", "unknown", "refused", "early", "busy", "suspended"]
+    verdict: Literal["claimed", "unknown", "refused", "early", "busy", "suspended", "paced"]
     now_ms: int
     fence: int
     refund: Refund | None

@@ -25,6 +25,7 @@ import redis
 
 from statemachine.flows import ACTIVE, State
 from worker import outcomes
+from worker.lanes import Lanes
 from worker.redaction import redact
 from worker.refund import Refund
 from worker.scripts import load_scripts
@@ -80,13 +81,13 @@ class Stores:
     """Reads and writes stores. Raises redis.RedisError when the server does not answer."""
 
     def __init__(
-        self, client: redis.Redis, *, namespace: str, lane_width: int, worker_dead_after_ms: int
+        self, client: redis.Redis, *, namespace: str, lanes: Lanes, worker_dead_after_ms: int
     ) -> None:
         self.ns = f"{{{namespace}}}"
         self._redis = client
         self._dead_after_ms = worker_dead_after_ms
         names = ("connect", "resume", "disconnect", "bury", "reseal", "probed")
-        self._scripts = load_scripts(client, names, namespace=namespace, lane_width=lane_width)
+        self._scripts = load_scripts(client, names, namespace=namespace, lanes=lanes)
 
     def _run(self, script: str, store_id: str, **arguments: Any) -> Any:
         given = {"store_id": store_id, "dead_after_ms": self._dead_after_ms, **arguments}

@@ -1,6 +1,6 @@
 -- Load, guard, lease and intent in one round trip.
 -- Returns {verdict, now, fence, sealed key, epoch, disconnected, record...};
--- verdict: claimed | unknown | refused | early | busy | suspended.
+-- verdict: claimed | unknown | refused | early | busy | suspended | paced.
 -- a.token is "WORKER|MESSAGE|EXECUTION". The same token may ask again: a lost reply changes nothing.
 -- The same message in the same worker may take over from its earlier execution, which has ended.
 local r = key('refund', a.refund_id)
@@ -26,6 +26,10 @@ if held_by ~= a.token and is_suspended(store) then
     -- No attempt is spent; an intent whose outcome nobody told stays open.
     stand_back(a.refund_id, store)
     return unclaimed('suspended')
+end
+if held_by ~= a.token and is_paced(store) then
+    stand_back(a.refund_id, store)
+    return unclaimed('paced')
 end
 if held_by ~= a.token then
     local intent = tonumber(redis.call('HGET', r, 'intent_at_ms') or 0)

@@ -1,5 +1,5 @@
 -- Shared by every script of the ledger. KEYS[1] is "{namespace}", ARGV[1] a JSON object of
--- arguments; NEXT (state -> transition due) and WIDTH (lane width) are set above by ledger.py.
+-- arguments; SOURCE and NEXT (state -> transition due) are set above by scripts.py.
 -- Time is the server's, so that a worker's wrong clock cannot move a lease or a due time.
 
 local ns = KEYS[1]
@@ -65,46 +65,6 @@ local function send(id, actor)
     redis.call('RPUSH', ns .. ':steps', message_id)
 end
 
--- Let the first of a store's lane go, as long as fewer than WIDTH are in flight; of a suspended
--- store's lane nobody goes.
-local function admit(store)
-    local lane, busy = key('lane', store), key('busy', store)
-    local suspended = is_suspended(store)
-    while not suspended and redis.call('ZCARD', busy) < WIDTH do
-        local first = redis.call('ZPOPMIN', lane)
-        if not first[1] then break end
-        if NEXT[redis.call('HGET', key('refund', first[1]), 'state')] then
-            redis.call('ZADD', busy, now, first[1])
-            send(first[1])
-        end
-    end
-    if redis.call('ZCARD', busy) > 0 then
-        redis.call('SADD', key('busy_stores'), store)
-    else
-        redis.call('SREM', key('busy_stores'), store)
-    end
-end
-
--- Stand in the lane, in order of arrival; a refund that comes back keeps its place.
-local function line_up(id, store)
-    redis.call('ZADD', key('lane', store), redis.call('HGET', key('refund', id), 'arrival'), id)
-    admit(store)
-end
-
--- Give up the slot and stand in the lane again.
-local function stand_back(id, store)
-    redis.call('ZREM', key('busy', store), id)
-    line_up(id, store)
-end
-
--- Leave the lane's slot and come back later.
-local function postpone(id, store, in_ms)
-    redis.call('ZADD', key('due'), now + in_ms, id)
-    redis.call('HSET', key('refund', id), 'due_at_ms', int(now + in_ms))
-    redis.call('ZREM', key('busy', store), id)
-    admit(store)
-end
-
 local function set_state(id, state)
     local r = key('refund', id)
     local old = redis.call('HGET', r, 'state')
@@ -125,10 +85,4 @@ end
 local function is_alive(worker_id)
     local beat = redis.call('ZSCORE', key('workers'), worker_id)
     return beat and tonumber(beat) > now - a.dead_after_ms
-end
-
--- End a store's suspension, if there is one; admit() then lets its lane go, in order of arrival.
-local function release(store, o)
-    redis.call('ZREM', key('probes'), store)
-    if redis.call('DEL', key('suspended', store)) == 1 then publish_store(store, o) end
 end

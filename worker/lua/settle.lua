@@ -17,6 +17,7 @@ redis.call('HSET', r, 'intent_at_ms', intent[a.intent])
 for field, value in pairs(a.fields) do redis.call('HSET', r, field, value) end
 redis.call('HINCRBY', r, 'version', 1)
 redis.call('HINCRBY', r, 'wix_calls', a.wix_calls)
+charge(store, a.wix_calls)
 if a.uncounted then redis.call('HINCRBY', r, 'attempts', -1) end
 redis.call('HSET', r, 'settled_fence', a.fence, 'updated_at_ms', int(now))
 redis.call('HDEL', r, 'held_by')
