@@ -18,8 +18,9 @@ $(STAMP): pyproject.toml requirements.lock
 	@echo "setting up $(VENV), once ..." >&2
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip --disable-pip-version-check --quiet check
 	@touch $(STAMP)
 
 demo: $(STAMP) ## seven refunds through the real worker, on an embedded server
