@@ -77,6 +77,13 @@ def request(
     line: Annotated[
         list[str] | None, typer.Option(help="LINE_ITEM_ID:QUANTITY; repeatable.")
     ] = None,
+    shipping: Annotated[str, typer.Option(help="Shipping to refund, a plain decimal.")] = "",
+    fee: Annotated[
+        list[str] | None, typer.Option(help="FEE_ID or FEE_ID:AMOUNT; repeatable.")
+    ] = None,
+    manual_payments: Annotated[
+        str, typer.Option(help="What Wix cannot move itself: escalate (default) or record.")
+    ] = "",
     reason: Annotated[str, typer.Option(help="Why, in your words.")] = "",
     restock: Annotated[bool, typer.Option("--restock", help="Put the units back.")] = False,
     notify_buyer: Annotated[bool, typer.Option("--notify-buyer", help="Wix e-mails.")] = False,
@@ -93,6 +100,9 @@ def request(
         "amount": amount,
         "currency": currency,
         "lines": [jobs.parse_line(text) for text in line or []],
+        "shipping": shipping,
+        "additional_fees": [jobs.parse_fee(text) for text in fee or []],
+        "manual_payments": manual_payments,
         "reason": reason,
         "restock": restock,
         "notify_buyer": notify_buyer,

@@ -25,6 +25,12 @@ def parse_line(text: str) -> dict[str, Any]:
     }
 
 
+def parse_fee(text: str) -> dict[str, str]:
+    """FEE_ID or FEE_ID:AMOUNT as a refund fee; without an amount all that is left of it."""
+    fee_id, _, amount = text.partition(":")
+    return {"additional_fee_id": fee_id} | ({"amount": amount} if amount else {})
+
+
 def read(given: Mapping[str, Any], file: Path | None) -> list[RefundRequest]:
     """Check one job of options, or every line of a file with the options as its defaults.
 

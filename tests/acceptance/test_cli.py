@@ -47,6 +47,41 @@ def _json(rig: Rig, *arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
+def test_every_field_of_a_job_can_be_given_as_an_option(rig: Rig) -> None:
+    """What upstream can ask for, an operator can, too."""
+    options = [
+        "--line",
+        "l1:2",
+        "--shipping",
+        "5.00",
+        "--fee",
+        "f1",
+        "--fee",
+        "f2:1.50",
+        "--amount",
+        "9.10",
+        "--currency",
+        "USD",
+        "--manual-payments",
+        "record",
+        "--restock",
+        "--notify-buyer",
+        "--reason",
+        "damaged",
+    ]
+    ids = ("--store", STORE_ID, "--order", ORDER_ID, "--refund-id", "rf-1")
+    assert refunds(rig, "request", *ids, *options).returncode == 0
+    rig.turn()
+    asked = rig.load("rf-1").request
+    assert [(line.line_item_id, line.quantity) for line in asked.lines] == [("l1", 2)]
+    fees = [(fee.additional_fee_id, fee.amount) for fee in asked.additional_fees]
+    assert fees == [("f1", None), ("f2", "1.50")]
+    assert (asked.shipping, asked.amount, asked.currency) == ("5.00", "9.10", "USD")
+    assert (asked.manual_payments, asked.restock, asked.notify_buyer) == ("record", True, True)
+    wrong = refunds(rig, "request", *ids, "--manual-payments", "perhaps")
+    assert (wrong.returncode, "manual_payments" in wrong.stderr) == (2, True)
+
+
 def test_request_then_show_and_list(rig: Rig) -> None:
     """What an operator does first."""
     order = rig.order(AFTER)
