@@ -165,6 +165,10 @@ class StormyRig(Rig):
         reconcile(self.ledger)
 
 
+def _kill() -> None:
+    raise Killed
+
+
 class Weather(RuleBasedStateMachine):
     """One worker, one Wix, and everything that may happen to them."""
 
@@ -189,8 +193,8 @@ class Weather(RuleBasedStateMachine):
     def begin(self, **flags: Any) -> None:
         """Wix is what it is; an order of each kind is to be refunded."""
         self.rig = StormyRig(self.url, Flags(**flags))
-        for created in (BEFORE, AFTER):
-            self.job(created=created, n=1, amounts=("101.40",), pays_twice=True, work=0)
+        for created in (BEFORE, AFTER) * 2:
+            self.job(created=created, n=0, amounts=("101.40",), pays_twice=True, work=1)
 
     @event(
         created=st.sampled_from([BEFORE, AFTER]),
@@ -239,28 +243,15 @@ class Weather(RuleBasedStateMachine):
             return
         getattr(self.rig.simulator, f"merchant_{what}")(order.id)
 
-    @event(place=st.sampled_from(PLACES))
-    def the_worker_is_killed(self, place: str) -> None:
-        """When it next comes to this place."""
-
-        def kill() -> None:
-            raise Killed
-
-        self.rig.harms[place] = kill
-
-    @event(place=st.sampled_from(PLACES[1:-1]))
-    def a_lease_is_lost(self, place: str) -> None:
-        """When a step next comes to this place."""
-        self.rig.harms[place] = self._drop_leases
+    @event(place=st.sampled_from(PLACES), harm=st.sampled_from(["kill", "freeze", "unlease"]))
+    def a_step_is_disturbed(self, place: str, harm: str) -> None:
+        """When one next comes to this place. Frozen in its very call it acts late: see README."""
+        harms = {"kill": _kill, "freeze": self.rig.freeze, "unlease": self._drop_leases}
+        self.rig.harms[place] = harms["kill" if place == "before_call" else harm]
 
     def _drop_leases(self) -> None:
         for lease in list(self.rig.redis.scan_iter(self.rig.key("lease", "*"))):
             self.rig.redis.delete(lease)
-
-    @event(place=st.sampled_from(["after_intent", "after_call", "after_settle"]))
-    def the_worker_is_frozen(self, place: str) -> None:
-        """When it next comes to this place; not between its last check and its call (README)."""
-        self.rig.harms[place] = self.rig.freeze
 
     @event()
     def a_call_is_held_back(self) -> None:
@@ -294,6 +285,13 @@ class Weather(RuleBasedStateMachine):
     def time_passes(self) -> None:
         """An hour: what waits becomes due."""
         self.rig.later()
+
+    @event()
+    def a_moment_passes(self) -> None:
+        """What waits is woken, and everything that is uncertain still is."""
+        for refund_id in self.rig.redis.zrange(self.rig.key("due"), 0, -1):
+            self.rig.redis.zadd(self.rig.key("due"), {refund_id: 1})
+        self.rig.ledger.wake_due("rig", lead_ms=1)
 
     @event()
     def the_leader_heals(self) -> None:
