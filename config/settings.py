@@ -122,8 +122,18 @@ class Settings(BaseSettings):
     """Longest wait between two looks at the provider's progress."""
     confirm_for_s: int = Field(default=1_209_600, ge=0, le=7_776_000)
     """Time after which an unsettled refund is shown to a person."""
-    unfulfill_looks: int = Field(default=10, ge=1, le=1000)
-    """Looks at an order that stays fulfilled without a fulfillment, before a person is asked."""
+    watch_for_s: int = Field(default=259_200, ge=0, le=7_776_000)
+    """Time after a refund in which a reversal by the provider is looked for; 0 for never."""
+    watch_first_ms: int = Field(default=60_000, ge=1, le=86_400_000)
+    """First wait of that watch; it doubles, to a day at most."""
+    approval_for_s: int = Field(default=86_400, ge=0, le=7_776_000)
+    """Time that an order may stay unapproved before its refund is rejected."""
+    unfulfill_looks: int = Field(default=7, ge=1, le=1000)
+    """Looks at an order that stays fulfilled after its fulfillments were removed."""
+    without_fulfillments: Literal["try_cancel", "escalate"] = "try_cancel"
+    """Fulfilled, but without a fulfillment to remove: cancel it all the same, or ask a person."""
+    restore_fulfillments: bool = True
+    """Whether removed fulfillments are created again when Wix refuses the cancel for good."""
     order_rounds: int = Field(default=3, ge=1, le=100)
     """How often an order may be fulfilled again between our steps, before a person is asked."""
 

@@ -15,12 +15,19 @@ def mermaid() -> str:
             for edge in edges
             for target in edge.targets
         ]
+    drawn = {
+        (edge.source, target)
+        for edges in FLOWS.values()
+        for edge in edges
+        for target in edge.targets
+    }
     lines.append("    %% any step may end here; a person may replay a dead letter")
     lines += [
         f"    {state} --> {ending}"
         for state in State
         if next_transition(state)
         for ending in sorted(ENDINGS)
+        if (state, ending) not in drawn
     ]
     lines += [f"    {state} --> [*]" for state in State if state in TERMINAL]
     return "\n".join(lines) + "\n"

@@ -20,6 +20,14 @@ class State(StrEnum):
     """The order, placed before the cutoff, can be cancelled."""
     CANCELLED = "cancelled"
     """The order is cancelled. The end of the cancellation flow."""
+    AUTHORIZED = "authorized"
+    """A payment of the order is authorized but not captured: no money to refund, one to void."""
+    VOID_SUBMITTED = "void_submitted"
+    """Wix took our void; the authorization does not show as voided yet."""
+    VOIDED = "voided"
+    """The authorization is void, and nothing was paid beside it. An end of the standard flow."""
+    RESTORING = "restoring"
+    """Wix refused the cancel for good: what we unfulfilled is made fulfilled again."""
     REFUNDABLE = "refundable"
     """The order, placed on or after the cutoff, waits for its refund call."""
     REFUND_SUBMITTED = "refund_submitted"
@@ -38,6 +46,9 @@ class Transition(StrEnum):
     ASSESS_ORDER = "assess_order"
     UNFULFILL_ORDER = "unfulfill_order"
     CANCEL_ORDER = "cancel_order"
+    VOID_PAYMENTS = "void_payments"
+    CONFIRM_VOID = "confirm_void"
+    RESTORE_FULFILLMENTS = "restore_fulfillments"
     SUBMIT_REFUND = "submit_refund"
     CONFIRM_REFUND = "confirm_refund"
 
@@ -57,22 +68,35 @@ class Edge(NamedTuple):
     targets: tuple[State, ...]
 
 
+#: Where an order of the cancellation flow may turn out to stand, whatever we were at.
+_STANDS = (State.FULFILLED, State.UNFULFILLED, State.CANCELLED)
+
 #: Orders placed before the cutoff: made unfulfilled when they are not, then cancelled.
 CANCELLATION: tuple[Edge, ...] = (
-    Edge(
-        State.ACCEPTED,
-        Transition.ASSESS_ORDER,
-        (State.FULFILLED, State.UNFULFILLED, State.CANCELLED),
-    ),
+    Edge(State.ACCEPTED, Transition.ASSESS_ORDER, (*_STANDS, State.AUTHORIZED)),
+    Edge(State.AUTHORIZED, Transition.VOID_PAYMENTS, (State.VOID_SUBMITTED, *_STANDS)),
+    Edge(State.VOID_SUBMITTED, Transition.CONFIRM_VOID, _STANDS),
     Edge(State.FULFILLED, Transition.UNFULFILL_ORDER, (State.UNFULFILLED, State.CANCELLED)),
     # Back to fulfilled: the merchant may fulfill again between our two steps.
-    Edge(State.UNFULFILLED, Transition.CANCEL_ORDER, (State.CANCELLED, State.FULFILLED)),
+    Edge(
+        State.UNFULFILLED,
+        Transition.CANCEL_ORDER,
+        (State.CANCELLED, State.FULFILLED, State.AUTHORIZED, State.RESTORING),
+    ),
+    # Always ends with a person: the order is as it was, and not refunded.
+    Edge(State.RESTORING, Transition.RESTORE_FULFILLMENTS, (State.DEAD,)),
 )
 
 #: Orders placed on or after the cutoff: refunded by Wix, asynchronously.
 STANDARD: tuple[Edge, ...] = (
     Edge(State.ACCEPTED, Transition.ASSESS_ORDER, (State.REFUNDABLE,)),
-    Edge(State.REFUNDABLE, Transition.SUBMIT_REFUND, (State.REFUND_SUBMITTED,)),
+    Edge(State.REFUNDABLE, Transition.SUBMIT_REFUND, (State.REFUND_SUBMITTED, State.AUTHORIZED)),
+    Edge(
+        State.AUTHORIZED,
+        Transition.VOID_PAYMENTS,
+        (State.VOID_SUBMITTED, State.VOIDED, State.REFUNDABLE),
+    ),
+    Edge(State.VOID_SUBMITTED, Transition.CONFIRM_VOID, (State.VOIDED, State.REFUNDABLE)),
     Edge(State.REFUND_SUBMITTED, Transition.CONFIRM_REFUND, (State.REFUNDED,)),
 )
 
@@ -81,7 +105,9 @@ FLOWS: Mapping[Flow, tuple[Edge, ...]] = MappingProxyType(
 )
 
 #: Nothing follows these.
-TERMINAL: frozenset[State] = frozenset({State.CANCELLED, State.REFUNDED, State.REJECTED})
+TERMINAL: frozenset[State] = frozenset(
+    {State.CANCELLED, State.REFUNDED, State.VOIDED, State.REJECTED}
+)
 
 #: The work is not over: a transition is due.
 ACTIVE: frozenset[State] = frozenset(State) - TERMINAL - {State.DEAD}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from transitions import EventData, Machine
 
-from statemachine.flows import ACTIVE, ENDINGS, FLOWS, State, Transition
+from statemachine.flows import ACTIVE, ENDINGS, FLOWS, Flow, State, Transition
 
 
 class TransitionError(Exception):
@@ -61,11 +61,11 @@ def _build() -> Machine:
     return machine
 
 
-def _edges() -> set[tuple[State, Transition, State]]:
-    """Every (source, transition, target) of both flows, with the endings that are always open."""
+def _edges(flow: Flow | None = None) -> set[tuple[State, Transition, State]]:
+    """Every (source, transition, target) of a flow, with the endings that are always open."""
     return {
         (edge.source, edge.transition, target)
-        for edges in FLOWS.values()
+        for edges in ([FLOWS[flow]] if flow else FLOWS.values())
         for edge in edges
         for target in {*edge.targets, *ENDINGS}
     }
@@ -74,23 +74,23 @@ def _edges() -> set[tuple[State, Transition, State]]:
 _MACHINE = _build()
 
 
-def _reachable() -> dict[Transition, frozenset[State]]:
-    """For each transition the states that lie at or behind one of its targets."""
-    onward: dict[State, set[State]] = {state: set() for state in State}
-    for source, _, target in _edges():
-        onward[source].add(target)
-    found: dict[Transition, frozenset[State]] = {}
-    for transition in Transition:
-        seen: set[State] = set()
-        front = {target for _, name, target in _edges() if name is transition}
-        while front:
-            seen |= front
-            front = {further for state in front for further in onward[state]} - seen
-        found[transition] = frozenset(seen)
-    return found
+_EDGES = {flow: _edges(flow) for flow in Flow}
 
 
-_BEHIND = _reachable()
+def _behind(flow: Flow, transition: Transition) -> set[State]:
+    """The states that lie at or behind one of the transition's targets in this flow."""
+    seen: set[State] = set()
+    front = {target for _, name, target in _EDGES[flow] if name is transition}
+    while front:
+        seen |= front
+        front = {target for source, _, target in _EDGES[flow] if source in front} - seen
+    return seen
+
+
+_BEHIND = {
+    transition: frozenset().union(*(_behind(flow, transition) for flow in Flow))
+    for transition in Transition
+}
 
 
 def check(state: State, transition: Transition) -> None:
@@ -107,14 +107,18 @@ def check(state: State, transition: Transition) -> None:
     raise Illegal(state, transition)
 
 
-def apply(state: State, transition: Transition, to: State) -> State:
+def apply(state: State, transition: Transition, to: State, *, flow: Flow | None = None) -> State:
     """Return the state after *transition* led from *state* to *to*.
+
+    The flows share some states; with *flow* an edge of the other one is illegal, too.
 
     Raises:
         Redundant: it has happened already, or the refund has ended.
         Illegal: the tables have no such edge.
     """
     check(state, transition)
+    if flow and (state, transition, to) not in _EDGES[flow]:
+        raise Illegal(state, transition, to)
     cursor = _Cursor(state.value, to.value)
     # The event is triggered on a model the machine does not keep: no list to leak, no lock needed.
     if not _MACHINE.events[transition.value].trigger(cursor):

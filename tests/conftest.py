@@ -29,5 +29,4 @@ def rig(redis_url: str, simulator: Simulator) -> Iterator[Rig]:
     """A worker that the test drives, in a namespace of its own."""
     rig = Rig(settings_for(redis_url), simulator)
     yield rig
-    rig.redis.close()
-    rig.broker.client.close()
+    rig.close()

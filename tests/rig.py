@@ -23,14 +23,16 @@ from worker.app import ledger_from
 from worker.broker import INTAKE, QUEUES, Broker
 from worker.client import enqueue
 from worker.credentials import EnvironmentStores
-from worker.ledger import Delivery, Ledger
+from worker.ledger import Ledger
 from worker.refund import Refund, parse_request
 from worker.retry import RetryPolicy
+from worker.settlement import Delivery
 from worker.simulator import Simulator
 from worker.simulator.faults import ConnectionDropped
 from worker.simulator.orders import Order
 from worker.simulator.wsgi import wsgi
 from worker.steps import Steps
+from worker.watch import Watch
 from worker.wix.client import ClientFactory
 
 KEY = "IST.canary-key.aaaabbbb.ccccdddd"
@@ -81,7 +83,10 @@ class Rig:
         self.is_surely_alive = True
         self.pauses: list[float] = []
         self.steps = self.steps_with(self.ledger)
-        declare_actors(self.broker, self.ledger, self.steps)
+        self.watch = Watch(
+            ledger=self.ledger, stores=self.steps.stores, wix=self.steps.wix, settings=settings
+        )
+        declare_actors(self.broker, self.ledger, self.steps, self.watch)
         self.broker.beat()
 
     def steps_with(self, ledger: Ledger) -> Steps:
@@ -173,12 +178,25 @@ class Rig:
         self.ledger.wake_due("rig", lead_ms=1)
         return len(due)
 
+    def age(self, refund_id: str, *, days: int) -> None:
+        """Let what this refund waits for have begun so many days earlier."""
+        refund_hash = self.key("refund", refund_id)
+        facts = json.loads(self.redis.hget(refund_hash, "facts") or "{}")
+        if "waiting_since_ms" in facts:
+            facts["waiting_since_ms"] -= days * 86_400_000
+            self.redis.hset(refund_hash, "facts", json.dumps(facts))
+
     def settle(self, *, rounds: int = 60) -> None:
         """Turn the crank until nothing is queued and nothing waits."""
         for _ in range(rounds):
             if not self.turn() and not self.later():
                 return
         raise AssertionError("it does not come to rest")
+
+    def close(self) -> None:
+        """Close what a test opened beside its fixture."""
+        self.redis.close()
+        self.broker.client.close()
 
     def key(self, *parts: str) -> str:
         """A key of the ledger."""

@@ -12,9 +12,10 @@ from worker.broker import INTAKE, STEPS, Broker
 from worker.ledger import Ledger
 from worker.middleware import current_delivery
 from worker.steps import Steps
+from worker.watch import Watch
 
 
-def declare_actors(broker: Broker, ledger: Ledger, steps: Steps) -> None:
+def declare_actors(broker: Broker, ledger: Ledger, steps: Steps, watch: Watch) -> None:
     """Make the actors known to the broker. Retries are the ledger's, so none has a retry option."""
 
     @actor(broker=broker, queue_name=INTAKE)
@@ -28,6 +29,16 @@ def declare_actors(broker: Broker, ledger: Ledger, steps: Steps) -> None:
         steps.run(Transition.ASSESS_ORDER, refund_id, current_delivery())
 
     @actor(broker=broker, queue_name=STEPS)
+    def recheck_refund(refund_id: str) -> None:
+        """Look whether the provider took it back."""
+        watch.recheck_refund(refund_id, current_delivery())
+
+    _cancellation(broker, steps)
+    _standard(broker, steps)
+
+
+def _cancellation(broker: Broker, steps: Steps) -> None:
+    @actor(broker=broker, queue_name=STEPS)
     def unfulfill_order(refund_id: str) -> None:
         """Delete the fulfillments."""
         steps.run(Transition.UNFULFILL_ORDER, refund_id, current_delivery())
@@ -37,6 +48,23 @@ def declare_actors(broker: Broker, ledger: Ledger, steps: Steps) -> None:
         """Cancel the order."""
         steps.run(Transition.CANCEL_ORDER, refund_id, current_delivery())
 
+    @actor(broker=broker, queue_name=STEPS)
+    def restore_fulfillments(refund_id: str) -> None:
+        """Make undone what we did."""
+        steps.run(Transition.RESTORE_FULFILLMENTS, refund_id, current_delivery())
+
+    @actor(broker=broker, queue_name=STEPS)
+    def void_payments(refund_id: str) -> None:
+        """Void what is only authorized."""
+        steps.run(Transition.VOID_PAYMENTS, refund_id, current_delivery())
+
+    @actor(broker=broker, queue_name=STEPS)
+    def confirm_void(refund_id: str) -> None:
+        """Wait for the void."""
+        steps.run(Transition.CONFIRM_VOID, refund_id, current_delivery())
+
+
+def _standard(broker: Broker, steps: Steps) -> None:
     @actor(broker=broker, queue_name=STEPS)
     def submit_refund(refund_id: str) -> None:
         """Ask Wix to refund."""

@@ -19,6 +19,7 @@ from worker.redaction import register_secrets
 from worker.retry import RetryPolicy
 from worker.schedule import Heart, Scheduler
 from worker.steps import Steps
+from worker.watch import Watch
 from worker.wix.client import ClientFactory
 
 
@@ -84,7 +85,8 @@ def build(settings: Settings, *, at: Callable[[str], None] = lambda _: None) -> 
         is_surely_alive=heart.is_surely_alive,
         at=at,
     )
-    declare_actors(broker, ledger, steps)
+    watch = Watch(ledger=ledger, stores=stores, wix=steps.wix, settings=settings)
+    declare_actors(broker, ledger, steps, watch)
     return App(
         settings=settings,
         stores=stores,

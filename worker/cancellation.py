@@ -6,20 +6,27 @@ Source: wix-api.md 0.1 [D], 6.5 [D].
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
 
 from statemachine.flows import State
 from worker.errors import Buried, OutcomeUnknown, Permanent, Rejected
+from worker.reasons import ending
 from worker.step import Advance, Step, Wait
 from worker.wix.models import Fulfillment, Order
 
 #: What Wix's refusals of a cancel mean. Source: wix-api.md 2 row 3 [D].
-_REJECTING = {
-    "ORDER_NOT_FOUND": "order_not_found",
-    "ORDER_IS_PENDING": "order_pending",
-    "ORDER_IS_REJECTED": "order_rejected",
-}
-_BURYING = {"ORDER_HAS_AUTHORIZED_TRANSACTION": "order_authorized"}
+REFUSALS: Mapping[str, str] = MappingProxyType(
+    {
+        "ORDER_NOT_FOUND": "order_not_found",
+        "ORDER_IS_PENDING": "order_pending",
+        "ORDER_IS_REJECTED": "order_rejected",
+        "ORDER_HAS_AUTHORIZED_TRANSACTION": "order_authorized",
+    }
+)
+#: An empty list may be stale: it is believed at this look.
+EMPTY_LOOKS = 2
 
 
 def state_of(order: Order) -> State:
@@ -29,37 +36,65 @@ def state_of(order: Order) -> State:
     return State.UNFULFILLED if order.is_unfulfilled else State.FULFILLED
 
 
+def found_cancelled(*, by_merchant: bool) -> Advance:
+    """There is nothing to cancel any more."""
+    effect = "already_cancelled" if by_merchant else "order_cancelled"
+    return Advance(
+        to=State.CANCELLED,
+        facts={"effect": effect},
+        found=not by_merchant,
+        by_merchant=by_merchant,
+    )
+
+
 def unfulfill_order(step: Step) -> Advance | Wait:
     """Delete every fulfillment, one by one, until Wix shows the order unfulfilled.
 
     Safe to repeat at any point: deleting what is gone changes nothing. Source: wix-api.md 6.2 [I].
     """
     state = state_of(step.wix.get_order(step.order_id))
-    if state is not State.FULFILLED:
-        return Advance(to=state, by_merchant=not step.may_have_happened)
+    if state is State.CANCELLED:
+        return found_cancelled(by_merchant=True)
     listed = step.wix.list_fulfillments(step.order_id).fulfillments
-    noted = {f["id"]: f for f in step.refund.facts.get("fulfillments", [])}
-    fresh = [f for f in listed if f.id not in noted]
-    if fresh:
-        # Nothing else could bring them back: they are written down before they are deleted.
-        noted |= {f.id: f.model_dump(mode="json") for f in fresh}
-        return Wait(
-            why="new fulfillments noted", in_ms=0, facts={"fulfillments": [*noted.values()]}
-        )
+    noted = step.refund.facts.get("fulfillments", [])
+    step.notes["fulfillments"] = kept = _kept(step, listed)
+    if state is State.UNFULFILLED:
+        return Advance(to=state, by_merchant=not step.may_have_happened)
+    noted_ids = {fulfillment["id"] for fulfillment in noted}
     for fulfillment in _not_deleted(step, listed):
-        _delete(step, fulfillment.id)
+        if fulfillment.id in noted_ids:
+            _delete(step, fulfillment.id)
+    if any(fulfillment.id not in noted_ids for fulfillment in listed):
+        # They are written down before they are deleted.
+        rounds = _next_round(step) if noted else {}
+        return Wait(why="new fulfillments noted", in_ms=0, facts=rounds)
     state = state_of(step.wix.get_order(step.order_id))
-    if state is not State.FULFILLED:
+    if state is State.CANCELLED:
+        return found_cancelled(by_merchant=True)
+    if state is State.UNFULFILLED:
         return Advance(to=state)
-    return _look_again(step)
+    return _still_fulfilled(step, looks=step.settings.unfulfill_looks if kept else EMPTY_LOOKS)
 
 
-def _look_again(step: Step) -> Wait:
-    """The order still shows fulfilled although nothing is left: a lag, or beyond our reach."""
-    if step.looks + 1 >= step.settings.unfulfill_looks:
-        raise Buried("cannot_unfulfill", detail=f"looked {step.looks + 1} times")
-    in_ms = min(step.settings.confirm_cap_ms, step.settings.confirm_first_ms * 2**step.looks)
-    return step.wait("Wix still shows the order fulfilled", in_ms)
+def _kept(step: Step, listed: Iterable[Fulfillment]) -> list[dict[str, Any]]:
+    """Every fulfillment that we see or have removed, whole: nothing else could bring it back.
+
+    What the merchant removed is not ours to restore.
+    """
+    noted = {f["id"]: f for f in step.refund.facts.get("fulfillments", [])}
+    if not step.may_have_happened:
+        deleted = step.refund.facts.get("deleted", [])
+        noted = {i: f for i, f in noted.items() if i in deleted}
+    return [*(noted | {f.id: f.whole() for f in listed}).values()]
+
+
+def _still_fulfilled(step: Step, *, looks: int) -> Advance | Wait:
+    """The order shows fulfilled although nothing is left: a lag, or beyond our reach (0.4 [I])."""
+    if step.looks + 1 < looks:
+        return step.wait("Wix still shows the order fulfilled", step.next_look_ms)
+    if step.settings.without_fulfillments == "escalate":
+        raise ending("cannot_unfulfill", detail=f"looked {step.looks + 1} times")
+    return Advance(to=State.UNFULFILLED, facts={"still_fulfilled": True})
 
 
 def _not_deleted(step: Step, listed: Iterable[Fulfillment]) -> list[Fulfillment]:
@@ -74,7 +109,7 @@ def _delete(step: Step, fulfillment_id: str) -> None:
     except Permanent as error:
         # Deleted by somebody else, or by us before: absent is what we want. Source: 6.2 [U].
         if error.status != 404:
-            raise Buried("refused_by_wix", error) from None
+            raise
         return
     before = step.notes.get("deleted", step.refund.facts.get("deleted", []))
     step.notes["deleted"] = [*before, fulfillment_id]
@@ -94,15 +129,12 @@ def cancel_order(step: Step) -> Advance | Wait:
         )
     except Permanent as error:
         # Wix may refuse because of what happened a moment ago: look again. Source: 6.1 [U].
-        looked = _look(step)
-        if looked:
-            return looked
-        raise _refusal(error) from None
+        return _look(step) or _refused(step, error)
     if not order.is_cancelled:
         raise OutcomeUnknown(
             "cancel_order", status=200, detail="the answer shows no cancelled order"
         )
-    return Advance(to=State.CANCELLED)
+    return Advance(to=State.CANCELLED, facts={"effect": "order_cancelled"})
 
 
 def _look(step: Step) -> Advance | Wait | None:
@@ -110,23 +142,53 @@ def _look(step: Step) -> Advance | Wait | None:
     try:
         state = state_of(step.wix.get_order(step.order_id))
     except Permanent as error:
-        raise _refusal(error) from None
+        raise _ending(step, error) from None
     if state is State.CANCELLED:
-        ours = step.may_have_happened
-        return Advance(to=state, found=ours, by_merchant=not ours)
+        return found_cancelled(by_merchant=not step.may_have_happened)
     if state is State.UNFULFILLED:
         return None
     listed = step.wix.list_fulfillments(step.order_id).fulfillments
     if not _not_deleted(step, listed):
-        return _look_again(step)
+        if step.refund.facts.get("still_fulfilled"):
+            return None
+        if step.looks + 1 < step.settings.unfulfill_looks:
+            known = not step.may_have_happened
+            return step.wait("it shows as fulfilled", step.next_look_ms, outcome_known=known)
+    facts = _next_round(step) | {"still_fulfilled": False, "fulfillments": _kept(step, listed)}
+    return Advance(to=State.FULFILLED, facts=facts, by_merchant=True)
+
+
+def _next_round(step: Step) -> dict[str, int]:
+    """The order changed between our steps: back, but not for ever."""
     rounds = int(step.refund.facts.get("rounds", 0)) + 1
     if rounds > step.settings.order_rounds:
-        raise Buried("order_keeps_changing", detail=f"fulfilled again {rounds} times")
-    return Advance(to=State.FULFILLED, facts={"rounds": rounds}, by_merchant=True)
+        raise ending("order_keeps_changing", detail=f"it changed {rounds} times")
+    return {"rounds": rounds}
 
 
-def _refusal(error: Permanent) -> Rejected | Buried:
-    code = error.code or ""
-    if code in _REJECTING:
-        return Rejected(_REJECTING[code], error)
-    return Buried(_BURYING.get(code, "refused_by_wix"), error)
+def _refused(step: Step, error: Permanent) -> Advance | Wait:
+    """Void first if that is what Wix asks for; else make undone what we did, and tell a person."""
+    if error.code == "ORDER_HAS_AUTHORIZED_TRANSACTION":
+        payments = step.wix.list_transactions(step.order_id).payments
+        if any(payment.stands == "AUTHORIZED" for payment in payments):
+            return Advance(to=State.AUTHORIZED, facts=_next_round(step))
+        if step.looks + 1 < step.settings.unfulfill_looks:
+            return step.wait("Wix still sees an authorized payment", step.next_look_ms)
+    no = _ending(step, error)
+    noted = step.refund.facts.get("fulfillments")
+    if not noted or error.status == 404 or not step.settings.restore_fulfillments:
+        raise no
+    refusal = {
+        "reason": no.reason,
+        "endpoint": error.endpoint,
+        "status": error.status,
+        "code": error.code,
+        "request_id": error.request_id,
+    }
+    return Advance(to=State.RESTORING, facts={"refusal": refusal})
+
+
+def _ending(step: Step, error: Permanent) -> Rejected | Buried:
+    still = step.refund.facts.get("still_fulfilled")
+    unknown = "cannot_unfulfill" if still else "refused_by_wix"
+    return ending(REFUSALS.get(error.code or "", unknown), error)

@@ -21,7 +21,8 @@ from worker.client import enqueue
 from worker.demo import run_demo
 from worker.logs import configure_logs
 from worker.printing import history_rows, moment, print_json, print_record, print_table, say
-from worker.simulator.command import run_simulator
+from worker.simulator.command import print_flags, run_simulator
+from worker.simulator.reading import Wrong
 
 app = typer.Typer(
     name="refunds",
@@ -149,15 +150,29 @@ def list_refunds(
     print_table(rows, columns)
 
 
-@app.command(epilog="Example: refunds simulator --port 8091 --orders 10")
-@told
+@app.command(epilog="Example: refunds simulator --port 8091 --flag cancel_twice=428")
 def simulator(
     port: Annotated[int, typer.Option(help="0 is a free one.")] = 8091,
     orders: Annotated[int, typer.Option(help="Sample orders of both flows.")] = 4,
+    scenario: Annotated[
+        Path | None, typer.Option(help="A TOML file of stores, orders and faults instead.")
+    ] = None,
+    flag: Annotated[
+        list[str] | None, typer.Option(help="An unknown of Wix, name=value; may be repeated.")
+    ] = None,
+    flags: Annotated[bool, typer.Option("--flags", help="List these unknowns, and stop.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run Wix on loopback until Ctrl-C; prints what to put into the environment, and its orders."""
-    run_simulator(port=port, orders=orders, as_json=as_json)
+    if flags:
+        print_flags(as_json=as_json)
+        return
+    try:
+        run_simulator(
+            port=port, orders=orders, scenario=scenario, flags=flag or [], as_json=as_json
+        )
+    except Wrong as error:
+        fail(str(error), 2)
 
 
 @app.command(epilog="Example: refunds diagram > states.mmd")

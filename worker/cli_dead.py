@@ -50,6 +50,9 @@ def dead_show(letter_id: str, as_json: AsJson = False) -> None:
 def dead_replay(
     letter_ids: Annotated[list[str], typer.Argument(metavar="ID...")],
     by: Annotated[str, typer.Option(help="Who does this.")] = "",
+    manual_done: Annotated[
+        bool, typer.Option("--manual-done", help="You paid what Wix cannot move: record it.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Let dead letters go on where they died; each looks at Wix before it does anything."""
@@ -58,7 +61,9 @@ def dead_replay(
     for letter_id in letter_ids:
         try:
             operator = by or getpass.getuser()
-            dead_letters.replay(ledger, broker, letter_id, operator=operator)
+            dead_letters.replay(
+                ledger, broker, letter_id, operator=operator, manual_done=manual_done
+            )
             results[letter_id] = "replayed"
         except dead_letters.CannotReplay as error:
             results[letter_id] = str(error)

@@ -10,9 +10,6 @@ from worker.ledger import Ledger
 from worker.reasons import REASONS
 from worker.refund import Refund
 
-#: Reasons for which the same message would only fail again.
-_NOT_REPLAYABLE = frozenset({"invalid_job", "conflict"})
-
 
 class CannotReplay(Exception):
     """This letter cannot be replayed; the text says what to do instead."""
@@ -36,20 +33,36 @@ def find(ledger: Ledger, broker: Broker, letter_id: str) -> dict[str, Any] | Non
     return _of_message(letter_id, letter) | letter if letter else None
 
 
-def replay(ledger: Ledger, broker: Broker, letter_id: str, *, operator: str) -> None:
+def replay(
+    ledger: Ledger, broker: Broker, letter_id: str, *, operator: str, manual_done: bool = False
+) -> None:
     """Let a dead letter go on where it died; the step looks at Wix before it does anything.
+
+    With *manual_done* a person has paid what Wix cannot move: it is only recorded there.
 
     Raises:
         CannotReplay: there is no such letter, or another try would fail as the first did.
     """
-    if ledger.replay(letter_id, operator=operator):
-        return
+    refund = ledger.load(letter_id)
+    if refund and refund.state is State.DEAD:
+        _check_replay(refund, manual_done=manual_done)
+        more = {"manual_done": True} if manual_done else {}
+        if ledger.replay(letter_id, operator=operator, **more):
+            return
     letter = broker.quarantined().get(letter_id)
     if letter is None:
         raise CannotReplay(f"there is no dead letter {letter_id}")
-    if letter["reason"] in _NOT_REPLAYABLE or not letter.get("intact"):
+    if not REASONS[letter["reason"]].replayable or not letter.get("intact"):
         raise CannotReplay(f"{letter_id} cannot be replayed: {REASONS[letter['reason']].remedy}")
     broker.restore(letter["queue"], letter_id, letter["message"])
+
+
+def _check_replay(refund: Refund, *, manual_done: bool) -> None:
+    code = str(refund.reason.get("reason", ""))
+    if manual_done and code != "manual_payment":
+        raise CannotReplay(f"{refund.refund_id} did not die of a manual payment, but of {code}")
+    if code in REASONS and not REASONS[code].replayable:
+        raise CannotReplay(f"{refund.refund_id} cannot be replayed: {REASONS[code].remedy}")
 
 
 def _of_refund(refund: Refund) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 WorkerError
 ├── CallFailed            a call to Wix brought no usable answer
 │   ├── Retryable         it did not happen; the same call may work later
+│   │   └── Unreadable    it only read, and Wix's answer is not as documented
 │   ├── OutcomeUnknown    a mutating call that may have happened: look before repeating
 │   ├── Permanent         Wix says no for good
 │   └── Unauthorized      Wix does not accept the store's key
@@ -14,6 +15,8 @@ WorkerError
 from __future__ import annotations
 
 from collections.abc import Mapping
+
+from statemachine.flows import State
 
 
 class WorkerError(Exception):
@@ -60,6 +63,10 @@ class Retryable(CallFailed):
     """The call did not happen, or only read: the same call may work later."""
 
 
+class Unreadable(Retryable):
+    """A read whose answer is JSON, but not as documented: a person is asked soon."""
+
+
 class OutcomeUnknown(CallFailed):
     """A mutating call whose effect is not known: look before repeating."""
 
@@ -87,7 +94,21 @@ class Rejected(_Ending):
 
 
 class Buried(_Ending):
-    """A person must decide: the refund becomes a dead letter."""
+    """A person must decide: the refund becomes a dead letter.
+
+    `resume` is the state in which a replay goes on, None for the one it died in.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        cause: CallFailed | None = None,
+        detail: str = "",
+        *,
+        resume: State | None = None,
+    ) -> None:
+        super().__init__(reason, cause, detail)
+        self.resume = resume
 
 
 class LeaseLost(WorkerError):

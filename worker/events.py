@@ -121,6 +121,17 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             ("error",),
         ),
         "refund.replayed": Event("info", "A person sent a dead letter on.", ("operator",)),
+        "refund.reversed": Event(
+            "error", "The provider took back what it had paid; upstream is told.", ("from", "to")
+        ),
+        "refund.settled_again": Event(
+            "warning", "What the provider had taken back is paid after all.", ("from", "to")
+        ),
+        "refund.recheck_failed": Event(
+            "warning",
+            "A finished refund could not be looked at; we look again.",
+            ("error",),
+        ),
         "refund.roused": Event("warning", "A forgotten refund was set going again."),
         "message.quarantined": Event(
             "error", "A message that no step could take waits for a person.", ("reason", "queue")

@@ -9,10 +9,11 @@ import structlog
 
 from worker.broker import Broker
 from worker.events import tell
-from worker.ledger import Delivery, Ledger
+from worker.ledger import Ledger
 from worker.reasons import REASONS
 from worker.redaction import redact
 from worker.refund import InvalidJob, parse_request
+from worker.settlement import Delivery
 
 
 def take(job: Mapping[str, Any], *, ledger: Ledger, broker: Broker, delivery: Delivery) -> None:

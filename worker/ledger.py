@@ -10,6 +10,7 @@ Keys, all with the hash tag `{namespace}`, so that one Redis Cluster slot holds 
     {ns}:busy:STORE         ZSET  refund id -> since, unix ms: queued or held by a worker
     {ns}:busy_stores        SET   stores with somebody in busy
     {ns}:due                ZSET  refund id -> due at, unix ms: retries and waits
+    {ns}:watch              ZSET  refund id -> next look, unix ms: finished, but may be reversed
     {ns}:dead               ZSET  refund id -> died at, unix ms
     {ns}:outcomes           STREAM CloudEvents for upstream (worker.outcomes)
     {ns}:quarantine         HASH  message id -> JSON: messages that never became a refund
@@ -25,7 +26,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,6 +36,7 @@ from statemachine.machine import sources
 from worker.outcomes import about, outcome
 from worker.redaction import redact
 from worker.refund import Refund, RefundRequest, refund_from
+from worker.settlement import Claim, Delivery, Settlement
 
 #: A lease dies with its worker's heartbeat; this only frees one that its living worker forgot.
 LEASE_CAP_MS = 300_000
@@ -47,56 +48,13 @@ COUNTERS = frozenset({"looks", "waiting_since_ms", "rounds", "deleted", "misses"
 #: Records that are read at once when listing.
 PAGE = 500
 
+#: When to look again at a finished refund whose message was lost.
+WATCH_AGAIN_MS = 600_000
+
+#: One file each, in lua/.
+SCRIPTS = ("accept", "claim", "settle", "replay", "wake", "watched", "rouse", "audit")
+
 _LUA = Path(__file__).parent / "lua"
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """The message that brought a worker here: acknowledged by the script that settles it."""
-
-    worker_id: str
-    queue: str = ""
-    message_id: str = ""
-    execution: str = ""
-    """Tells two runs of the same message apart."""
-
-    @property
-    def token(self) -> str:
-        """Who asks: a repeated question of the same run is the same claim."""
-        return f"{self.worker_id}|{self.message_id}|{self.execution}"
-
-    def fields(self) -> dict[str, str]:
-        """Arguments of the scripts."""
-        fields = {"worker_id": self.worker_id, "queue": self.queue}
-        return fields | ({"message_id": self.message_id} if self.message_id else {})
-
-
-@dataclass(frozen=True)
-class Claim:
-    """The answer to a claim; `refund` is None only when nobody knows the id."""
-
-    verdict: Literal["claimed", "unknown", "refused", "early", "busy"]
-    now_ms: int
-    fence: int
-    refund: Refund | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settlement:
-    """What a step changes."""
-
-    state: State
-    next: Literal["now", "later", "end"]
-    due_in_ms: int = 0
-    fields: Mapping[str, str | int] = field(default_factory=dict)
-    history: tuple[Mapping[str, Any], ...] = ()
-    wix_calls: int = 0
-    intent: Literal["clear", "keep", "open"] = "clear"
-    """What is known of the announced call: its outcome; no more than before; nothing."""
-    uncounted: bool = False
-    """A wait: this attempt does not count."""
-    outcome: Mapping[str, str] | None = None
-    """What upstream hears of it."""
 
 
 class Ledger:
@@ -116,7 +74,7 @@ class Ledger:
         head += (_LUA / "prelude.lua").read_text()
         self._scripts = {
             name: client.register_script(head + (_LUA / f"{name}.lua").read_text())
-            for name in ("accept", "claim", "settle", "replay", "wake", "rouse", "audit")
+            for name in SCRIPTS
         }
 
     def _run(self, script: str, **arguments: Any) -> Any:
@@ -175,6 +133,7 @@ class Ledger:
             wix_calls=settlement.wix_calls,
             intent=settlement.intent,
             uncounted=settlement.uncounted,
+            watch_in_ms=settlement.watch_in_ms,
             **({"outcome": dict(settlement.outcome)} if settlement.outcome else {}),
         )
         return bool(verdict == "settled")
@@ -184,12 +143,36 @@ class Ledger:
         key = f"{self.ns}:lease:{refund.request.store_id}:{refund.request.order_id}"
         return bool(self._redis.get(key) == delivery.token)
 
-    def replay(self, refund_id: str, *, operator: str) -> bool:
-        """Let a dead letter go on where it died; False when it is not one."""
+    def watched(
+        self,
+        refund_id: str,
+        delivery: Delivery,
+        *,
+        first_ms: int,
+        for_ms: int,
+        change: Mapping[str, Any] | None = None,
+        facts: Mapping[str, Any] | None = None,
+        outcome: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write down a look at a finished refund, what had changed if anything, and the next."""
+        changed = {"facts": json.dumps(facts), "history": _line(change)} if change else {}
+        told = {"outcome": dict(outcome)} if outcome else {}
+        self._run(
+            "watched",
+            **delivery.fields(),
+            refund_id=refund_id,
+            first_ms=first_ms,
+            for_ms=for_ms,
+            **changed,
+            **told,
+        )
+
+    def replay(self, refund_id: str, *, operator: str, **more: Any) -> bool:
+        """Let a dead letter go on where it died, knowing *more*; False when it is not one."""
         refund = self.load(refund_id)
         if refund is None:
             return False
-        facts = {k: v for k, v in refund.facts.items() if k not in COUNTERS}
+        facts = {k: v for k, v in refund.facts.items() if k not in COUNTERS} | more
         told = outcome("replayed", "replay", **about(refund.request), operator=operator)
         line = _line({"event": "refund.replayed", "operator": operator})
         return bool(
@@ -200,7 +183,13 @@ class Ledger:
 
     def wake_due(self, worker_id: str, *, lead_ms: int, limit: int = 200) -> tuple[bool, int]:
         """Wake what is due, if this worker leads: (leads, how many)."""
-        leads, woken = self._run("wake", worker_id=worker_id, lead_ms=lead_ms, limit=limit)
+        leads, woken = self._run(
+            "wake",
+            worker_id=worker_id,
+            lead_ms=lead_ms,
+            limit=limit,
+            watch_again_ms=WATCH_AGAIN_MS,
+        )
         return bool(leads), int(woken)
 
     def rouse(self) -> Iterator[str]:
@@ -258,7 +247,13 @@ class Ledger:
 
 #: A step of these may change something at Wix, so it announces itself.
 MUTATING = frozenset(
-    {Transition.UNFULFILL_ORDER, Transition.CANCEL_ORDER, Transition.SUBMIT_REFUND}
+    {
+        Transition.UNFULFILL_ORDER,
+        Transition.CANCEL_ORDER,
+        Transition.SUBMIT_REFUND,
+        Transition.VOID_PAYMENTS,
+        Transition.RESTORE_FULFILLMENTS,
+    }
 )
 
 

@@ -13,7 +13,7 @@ from dramatiq.errors import ConnectionClosed
 
 from worker.errors import LeaseLost
 from worker.events import tell
-from worker.ledger import Delivery
+from worker.settlement import Delivery
 
 _delivery: ContextVar[Delivery] = ContextVar("delivery")
 

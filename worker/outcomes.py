@@ -17,20 +17,19 @@ from statemachine.flows import State
 from worker.redaction import redact
 from worker.refund import Refund, RefundRequest
 
-Kind = Literal["accepted", "finished", "rejected", "dead_lettered", "replayed"]
+Kind = Literal[
+    "accepted", "finished", "rejected", "dead_lettered", "replayed", "reversed", "settled_again"
+]
 
 #: The states of which upstream hears, and as what.
 KIND_OF: Mapping[State, Kind] = MappingProxyType(
     {
         State.CANCELLED: "finished",
         State.REFUNDED: "finished",
+        State.VOIDED: "finished",
         State.REJECTED: "rejected",
         State.DEAD: "dead_lettered",
     }
-)
-#: What happened at Wix when it finished. A cancel moves no money there.
-EFFECT_OF: Mapping[State, str] = MappingProxyType(
-    {State.CANCELLED: "order_cancelled", State.REFUNDED: "payments_refunded"}
 )
 
 
@@ -61,10 +60,11 @@ def ending(
     if to not in KIND_OF:
         return None
     content = about(refund.request) | {"state": to.value, "flow": refund.flow or None} | more
-    if to in EFFECT_OF:
-        amount, currency = facts.get("refund_amount"), facts.get("currency")
-        content["effect"] = EFFECT_OF[to]
-        content["amount"] = {"amount": amount, "currency": currency} if amount else None
+    if KIND_OF[to] == "finished":
+        content |= {"effect": facts["effect"], "amount": None}
+    if amount := facts.get("refund_amount"):
+        content["amount"] = {"amount": amount, "currency": facts.get("currency")}
+        content["payments"] = facts.get("payments", [])
     return outcome(KIND_OF[to], step, **content)
 
 

@@ -24,8 +24,18 @@ def _as_uuid(text: str) -> str:
 
 
 Guid = Annotated[str, Field(max_length=38), AfterValidator(_as_uuid)]
+
+
+def _more_than_nothing(text: str) -> str:
+    if not Decimal(text):
+        raise ValueError("must be more than 0")
+    return text
+
+
 #: Plain decimals only: "1E+2" and "NaN" are not amounts.
-Amount = Annotated[str, Field(pattern=r"^\d{1,15}(\.\d{1,4})?$")]
+Amount = Annotated[
+    str, Field(pattern=r"^\d{1,15}(\.\d{1,4})?$"), AfterValidator(_more_than_nothing)
+]
 
 
 class _Strict(BaseModel):
@@ -41,6 +51,15 @@ class RefundLine(_Strict):
     """How many units."""
 
 
+class RefundFee(_Strict):
+    """One additional fee of the order."""
+
+    additional_fee_id: str = Field(min_length=1, max_length=100)
+    """Wix's id of the fee."""
+    amount: Amount | None = None
+    """A part of it; all that is left of it when not given."""
+
+
 class RefundRequest(_Strict):
     """The job: queue `refunds`, actor `request_refund`, these as keyword arguments."""
 
@@ -54,8 +73,10 @@ class RefundRequest(_Strict):
     """Lines to refund; none means all of the order."""
     shipping: Amount | None = None
     """Shipping to refund, a plain decimal in `currency`."""
+    additional_fees: tuple[RefundFee, ...] = Field(default=(), max_length=100)
+    """Additional fees to refund."""
     amount: Amount | None = None
-    """A plain amount to refund instead of lines, in `currency`."""
+    """A plain amount in `currency`; with lines, shipping or fees: what they must come to."""
     currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
     """ISO 4217 code; asked for whenever an amount is given, and checked against the order."""
     reason: str = Field(default="", max_length=500)
@@ -73,16 +94,27 @@ class RefundRequest(_Strict):
 
     @model_validator(mode="after")
     def _amounts_have_a_currency(self) -> RefundRequest:
-        if (self.amount or self.shipping) and not self.currency:
-            raise ValueError("currency is needed with amount or shipping")
-        if self.amount and (self.lines or self.shipping):
-            raise ValueError("amount goes alone: not with lines or shipping")
+        if self.amounts and not self.currency:
+            raise ValueError("currency is needed with an amount, of shipping and of fees, too")
+        if self.restock and self.is_partial and not self.lines:
+            raise ValueError("restock needs lines, or a full refund")
         return self
+
+    @property
+    def amounts(self) -> tuple[str, ...]:
+        """Every amount that the job names, in `currency`."""
+        named = (self.amount, self.shipping, *(fee.amount for fee in self.additional_fees))
+        return tuple(amount for amount in named if amount)
+
+    @property
+    def has_items(self) -> bool:
+        """Whether parts of the order are named: Wix then says what they come to."""
+        return bool(self.lines or self.shipping or self.additional_fees)
 
     @property
     def is_partial(self) -> bool:
         """Whether less than the whole order is asked for."""
-        return bool(self.lines or self.shipping or self.amount)
+        return self.has_items or bool(self.amount)
 
     @property
     def canonical(self) -> str:
@@ -186,6 +218,7 @@ class Refund:
             "updated_at_ms": self.updated_at_ms,
             "due_at_ms": self.due_at_ms or None,
             "died_in": self.died_in or None,
+            "effect": self.facts.get("effect"),
             "facts": dict(self.facts),
             "reason": dict(self.reason) or None,
             "request": self.request.model_dump(mode="json"),

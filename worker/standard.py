@@ -6,78 +6,120 @@ Source: wix-api.md 0.5-0.7 [D/I], 6.3.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 from statemachine.flows import State
-from worker.errors import Buried, Permanent, Rejected, Retryable
+from worker.errors import Buried, Permanent, Rejected
+from worker.reasons import ending
+from worker.refund import Refund
+from worker.refundable import WAITING, asked, code_of, is_waiting, shares, sort, total_of
 from worker.step import Advance, Step, Wait
-from worker.wix.models import PaymentRefundability, Transactions, WixRefund
+from worker.wix.billing import Transactions, WixRefund
 
-#: The provider may be asked again; a refund on its way must end first. Source: 2.13 [D].
-RETRYABLE_REASONS = frozenset({"PROVIDER_IS_DOWN", "PENDING_REFUND"})
 #: Looks at a refund that Wix answered with but does not list.
 VANISHED_LOOKS = 10
-
-#: Documented refusals of the call: an answer for upstream. All others need a person. Source: 2.15.
-_REFUSALS = {
-    "ORDER_NOT_FOUND": "order_not_found",
-    "PAYMENT_NOT_REFUNDABLE": "not_refundable",
-    "PAYMENT_NOT_FOUND": "not_refundable",
-    "INVALID_PAYMENT_REFUND_AMOUNT": "not_refundable",
-}
 #: Clocks of Wix and of our server may differ by so much.
 CLOCKS_MS = 300_000
 
-PaymentRefund = tuple[str, Decimal | None, bool]
-"""Payment id, amount (None for a gift card or membership), whether only recorded."""
+#: Documented refusals of the call; all others need a person. Source: 2.15 [D].
+REFUSALS: Mapping[str, str] = MappingProxyType(
+    {
+        "ORDER_NOT_FOUND": "order_not_found",
+        "PAYMENT_NOT_FOUND": "payment_not_found",
+        "INVALID_PAYMENT_REFUND_AMOUNT": "amount_exceeds_refundable",
+        "INVALID_ADDITIONAL_FEE_REFUND_AMOUNT": "lines_not_refundable",
+        "INVALID_SHIPPING_REFUND_AMOUNT": "lines_not_refundable",
+        "INVALID_LINE_ITEM_REFUND_QUANTITY": "lines_not_refundable",
+        "LINE_ITEM_NOT_FOUND": "lines_not_refundable",
+        "ADDITIONAL_FEE_NOT_FOUND": "lines_not_refundable",
+        "SHIPPING_NOT_FOUND": "lines_not_refundable",
+        "INVALID_LINE_ITEM_RESTOCK_QUANTITY": "restock_refused",
+        "PARTIAL_REFUND_FOR_MULTIPLE_LOCATIONS_NOT_ALLOWED": "restock_refused",
+    }
+)
+#: Reasons that do not come from our own earlier call.
+_A_PERSON_ACTS = frozenset({"manual_payment", "outcome_unknown"})
 
 
 def submit_refund(step: Step) -> Advance | Wait:
-    """Refund all that can still be refunded, in one call, unless an earlier attempt did."""
-    looked = _look(step)
+    """Refund what was asked for, in one call, unless an earlier attempt did."""
+    transactions = step.wix.list_transactions(step.order_id)
+    looked = _look(step, transactions)
     if looked:
         return looked
     if step.unsure_for_ms:
         return Wait(why="an earlier refund call may still show", in_ms=step.unsure_for_ms)
     try:
-        payments = _payments(step)
-        request = step.refund.request
-        refund = step.wix.submit_refund(
-            step.order_id,
-            payments,
-            customer_reason=step.refund.customer_reason,
-            notify_buyer=request.notify_buyer,
-        )
+        return _submit(step, transactions)
+    except (Rejected, Buried) as no:
+        if step.may_have_happened and no.reason not in _A_PERSON_ACTS:
+            # What it ends for may be what an earlier call of ours did.
+            raise Buried("outcome_unknown", no.cause, no.detail or no.reason) from None
+        raise
+
+
+def _submit(step: Step, transactions: Transactions) -> Advance | Wait:
+    authorized = any(payment.stands == "AUTHORIZED" for payment in transactions.payments)
+    if authorized and not step.refund.request.is_partial:
+        return _void_first(step)
+    total = total_of(step)
+    answer = step.wix.get_order_refundability(step.order_id)
+    found = sort(step, answer, transactions)
+    if is_waiting(found, total):
+        return _wait(step, found.waiting[0])
+    if authorized and not found.sources and not found.manual:
+        raise ending("authorized_only_in_full")
+    chosen = shares(step, found, total)
+    try:
+        refund = step.wix.submit_refund(step.order_id, asked(step, chosen, answer))
     except Permanent as error:
         return _refused(step, error)
-    return Advance(to=State.REFUND_SUBMITTED, facts=_facts(refund))
+    return Advance(to=State.REFUND_SUBMITTED, facts=facts_of(refund))
 
 
-def _refused(step: Step, error: Permanent) -> Advance:
+def _void_first(step: Step) -> Advance:
+    """An authorized payment is voided, not refunded; what else was paid is refunded after it."""
+    rounds = int(step.refund.facts.get("rounds", 0)) + 1
+    if rounds > step.settings.order_rounds:
+        raise ending("order_keeps_changing", detail=f"authorized again {rounds} times")
+    return Advance(to=State.AUTHORIZED, facts={"rounds": rounds})
+
+
+def _wait(step: Step, word: str) -> Wait:
+    """The provider is down, or another refund is on its way: look again, for a bounded time."""
+    if step.waiting_for_ms >= step.settings.confirm_for_s * 1000:
+        raise ending(WAITING[word], detail=word)
+    known = not step.may_have_happened
+    return step.wait(f"Wix says {word}", step.next_look_ms, outcome_known=known)
+
+
+def _refused(step: Step, error: Permanent) -> Advance | Wait:
     """A refusal is final only when no earlier call of ours can be what Wix refuses it for."""
-    reason = str(error.facts.get("nonRefundableReason", ""))
-    if reason in RETRYABLE_REASONS:
-        request_id = error.request_id
-        raise Retryable(error.endpoint, status=error.status, code=reason, request_id=request_id)
+    word = str(error.facts.get("nonRefundableReason", ""))
+    if word in WAITING:
+        return _wait(step, word)
     if step.may_have_happened:
-        looked = _look(step)
+        looked = _look(step, step.wix.list_transactions(step.order_id))
         if looked:
             return looked
         raise Buried("outcome_unknown", error)
-    if error.code == "EXTERNAL_REFUND_EXPECTED":
-        raise Buried("manual_payment", error)
-    if error.code in _REFUSALS:
-        raise Rejected(_REFUSALS[error.code], error, detail=reason)
-    raise Buried("refused_by_wix", error)
+    payment_id = error.facts.get("paymentId")
+    if error.code == "EXTERNAL_REFUND_EXPECTED" and payment_id:
+        known = [*step.refund.facts.get("manual_ids", []), payment_id]
+        return Wait(why="Wix cannot move it itself", in_ms=0, facts={"manual_ids": known})
+    if error.code == "PAYMENT_NOT_REFUNDABLE":
+        raise ending(code_of(word) if word else "not_refundable", error, word)
+    raise ending(REFUSALS.get(error.code or "", "refused_by_wix"), error)
 
 
-def _look(step: Step) -> Advance | None:
+def _look(step: Step, transactions: Transactions) -> Advance | None:
     """Find our own refund among the order's."""
-    transactions = step.wix.list_transactions(step.order_id)
-    ours = _ours(step, transactions)
+    ours = find_ours(step.refund, transactions)
     if ours:
-        return Advance(to=State.REFUND_SUBMITTED, facts=_facts(ours), found=True)
+        return Advance(to=State.REFUND_SUBMITTED, facts=facts_of(ours), found=True)
     if not step.may_have_happened:
         step.notes["refunds_before"] = [refund.id for refund in transactions.refunds]
     elif any(_may_be_ours(step, refund) for refund in transactions.refunds):
@@ -96,82 +138,60 @@ def _may_be_ours(step: Step, refund: WixRefund) -> bool:
     return created is None or created.timestamp() * 1000 >= since_ms
 
 
-def _ours(step: Step, transactions: Transactions) -> WixRefund | None:
-    known_id = step.refund.facts.get("wix_refund_id")
-    for refund in transactions.refunds:
-        if refund.id == known_id or step.refund.fingerprint in refund.reason:
-            return refund
+def find_ours(refund: Refund, transactions: Transactions) -> WixRefund | None:
+    """The refund that we asked for, by Wix's id or by our fingerprint."""
+    known_id = refund.facts.get("wix_refund_id")
+    for listed in transactions.refunds:
+        if listed.id == known_id or refund.fingerprint in listed.reason:
+            return listed
     return None
 
 
-def _facts(refund: WixRefund) -> dict[str, Any]:
-    return {"wix_refund_id": refund.id, "refund_amount": str(refund.total)}
-
-
-def _payments(step: Step) -> list[PaymentRefund]:
-    """Choose what to refund of each payment, or say why nothing can be.
-
-    Raises:
-        Rejected: nothing is left to refund, or Wix cannot refund a payment.
-        Buried: a person must move the money, or must find out whether we did.
-        Retryable: it may work later.
-    """
-    answer = step.wix.get_order_refundability(step.order_id)
-    open_payments = [p for p in answer.payments if not _is_refunded(p)]
-    if not open_payments:
-        if step.may_have_happened:
-            raise Buried("outcome_unknown", detail="all payments are refunded; was it us?")
-        if not answer.payments:
-            raise Rejected("not_refundable", detail="the order has no payment")
-        raise Rejected("already_refunded")
-    return [_payment(step, payment) for payment in open_payments]
-
-
-def _is_refunded(payment: PaymentRefundability) -> bool:
-    why = payment.non_refundable
-    return bool(why and why.reason in {"ALREADY_REFUNDED", "ZERO_PRICE"})
-
-
-def _payment(step: Step, payment: PaymentRefundability) -> PaymentRefund:
-    payment_id = payment.payment.payment_id
-    if payment.non_refundable:
-        reason = payment.non_refundable.reason
-        if reason in RETRYABLE_REASONS:
-            raise Retryable("get_order_refundability", status=200, code=reason)
-        cause = Permanent(
-            "get_order_refundability", status=200, code=reason, request_id=step.wix.request_id
-        )
-        if step.may_have_happened:
-            raise Buried("outcome_unknown", cause)
-        raise Rejected("not_refundable", cause)
-    if payment.manually_refundable:
-        if step.refund.request.manual_payments == "escalate":
-            reason = payment.manually_refundable.reason
-            cause = Permanent(
-                "get_order_refundability", status=200, code=reason, request_id=step.wix.request_id
-            )
-            raise Buried("manual_payment", cause)
-        return payment_id, payment.max_refund, True
-    return payment_id, payment.max_refund, False
+def facts_of(refund: WixRefund) -> dict[str, Any]:
+    """What we keep of it: Wix's id, the sum, and how each payment's part stands."""
+    parts = [
+        {
+            "payment_id": part.payment_id,
+            "amount": f"{part.amount.amount:f}" if part.amount else None,
+            "status": part.refund_status,
+            "external": part.external_refund,
+        }
+        for part in refund.transactions
+    ]
+    recorded = all(part["external"] for part in parts)
+    return {
+        "wix_refund_id": refund.id,
+        "refund_amount": f"{refund.total:f}",
+        "payments": parts,
+        "effect": "refund_recorded" if recorded else "payments_refunded",
+    }
 
 
 def confirm_refund(step: Step) -> Advance | Wait:
     """Look whether the provider settled it. An answer of 200 did not move money [D]."""
-    refund = _ours(step, step.wix.list_transactions(step.order_id))
+    refund = find_ours(step.refund, step.wix.list_transactions(step.order_id))
     misses = 0 if refund else int(step.refund.facts.get("misses", 0)) + 1
     if misses > VANISHED_LOOKS:
-        raise Buried("refund_vanished", detail=f"not there in {misses} looks")
+        raise ending("refund_vanished", detail=f"not there in {misses} looks")
     statuses = set(refund.statuses) if refund else set()
     if refund and statuses == {"SUCCEEDED"}:
-        return Advance(to=State.REFUNDED, facts=_facts(refund))
+        return Advance(to=State.REFUNDED, facts=facts_of(refund))
     if refund and statuses and statuses <= {"SUCCEEDED", "FAILED"}:
-        codes = ", ".join(sorted(set(refund.failures())))
-        raise (Buried if "SUCCEEDED" in statuses else Rejected)(
-            "refund_mixed" if "SUCCEEDED" in statuses else "refund_failed", detail=codes
-        )
+        step.notes.update(facts_of(refund))
+        raise _failed(step, refund)
     if step.waiting_for_ms >= step.settings.confirm_for_s * 1000:
-        raise Buried("refund_not_settled", detail=", ".join(sorted(statuses)))
-    in_ms = min(
-        step.settings.confirm_cap_ms, step.settings.confirm_first_ms * 2 ** min(step.looks, 40)
+        raise ending("refund_not_settled", detail=", ".join(sorted(statuses)))
+    return step.wait("the payment provider has not settled it", step.next_look_ms, misses=misses)
+
+
+def _failed(step: Step, refund: WixRefund) -> Exception:
+    """All of it failed, or a part: then a person needs both amounts."""
+    codes = ", ".join(sorted(set(refund.failures())))
+    if "SUCCEEDED" not in refund.statuses:
+        return ending("refund_failed", detail=codes)
+    paid = refund.sum_of("SUCCEEDED")
+    failed: Decimal = refund.sum_of("FAILED")
+    currency = step.refund.facts.get("currency", "")
+    return ending(
+        "refund_mixed", detail=f"paid {paid:f} {currency}, failed {failed:f} {currency}: {codes}"
     )
-    return step.wait("the payment provider has not settled it", in_ms, misses=misses)

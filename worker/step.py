@@ -80,8 +80,14 @@ class Step:
         """Since when it waits, 0 the first time."""
         return self.now_ms - int(self.refund.facts.get("waiting_since_ms", self.now_ms))
 
-    def wait(self, why: str, in_ms: int, **facts: Any) -> Wait:
-        """Wait once more, counting the looks; what was announced before has ended."""
+    @property
+    def next_look_ms(self) -> int:
+        """The wait before the next look: it doubles from one to the next, up to the cap."""
+        first_ms, cap_ms = self.settings.confirm_first_ms, self.settings.confirm_cap_ms
+        return min(cap_ms, first_ms << min(self.looks, 40))
+
+    def wait(self, why: str, in_ms: int, *, outcome_known: bool = True, **facts: Any) -> Wait:
+        """Wait once more, counting the looks; mostly what was announced before has ended."""
         since_ms = self.now_ms - self.waiting_for_ms
         counted = {"looks": self.looks + 1, "waiting_since_ms": since_ms}
-        return Wait(why=why, in_ms=in_ms, facts=facts | counted, outcome_known=True)
+        return Wait(why=why, in_ms=in_ms, facts=facts | counted, outcome_known=outcome_known)

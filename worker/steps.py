@@ -23,13 +23,16 @@ from worker.assessment import assess_order
 from worker.cancellation import cancel_order, unfulfill_order
 from worker.clock import boottime
 from worker.credentials import EnvironmentStores
-from worker.errors import Buried, LeaseLost, Permanent, Rejected, Unauthorized
+from worker.errors import Buried, LeaseLost, Permanent, Rejected, Unauthorized, Unreadable
 from worker.events import tell
-from worker.ledger import Claim, Delivery, Ledger, Settlement
+from worker.ledger import Ledger
 from worker.refund import Refund
+from worker.restoring import restore_fulfillments
 from worker.retry import RetryPolicy
+from worker.settlement import Claim, Delivery, Settlement
 from worker.standard import confirm_refund, submit_refund
 from worker.step import Advance, Step, Wait
+from worker.voiding import confirm_void, void_payments
 from worker.wix.client import ClientFactory, WixStore
 
 #: What each transition looks at and does.
@@ -38,11 +41,16 @@ ACTIONS: Mapping[Transition, Callable[[Step], Advance | Wait]] = MappingProxyTyp
         Transition.ASSESS_ORDER: assess_order,
         Transition.UNFULFILL_ORDER: unfulfill_order,
         Transition.CANCEL_ORDER: cancel_order,
+        Transition.VOID_PAYMENTS: void_payments,
+        Transition.CONFIRM_VOID: confirm_void,
+        Transition.RESTORE_FULFILLMENTS: restore_fulfillments,
         Transition.SUBMIT_REFUND: submit_refund,
         Transition.CONFIRM_REFUND: confirm_refund,
     }
 )
 
+#: An answer that is not as documented will hardly become so in a day: a person is asked then.
+UNREADABLE_ATTEMPTS = 3
 #: A step that runs longer asks for its lease before it changes anything (LEASE_CAP_MS is the end).
 SURE_FOR_S = 60.0
 #: How long a finished step goes on trying to write its result down while Redis is away.
@@ -128,13 +136,9 @@ class Steps:
             return verdicts.advanced(transition, refund, step, result)
         except (LeaseLost, redis.RedisError):
             raise
-        except (Rejected, Buried) as ending:
-            return verdicts.ended(transition, refund, step, ending)
-        except Unauthorized as refusal:
-            return verdicts.ended(transition, refund, step, Buried("key_refused", refusal))
-        except Permanent as refusal:
-            return verdicts.ended(transition, refund, step, Buried("refused_by_wix", refusal))
         except Exception as error:  # noqa: BLE001 - a bug must neither lose nor double a refund
+            if ending := _ending_of(error, refund):
+                return verdicts.ended(transition, refund, step, ending)
             return verdicts.failed(transition, refund, step, error, self._next_try(refund, now_ms))
 
     def _next_try(self, refund: Refund, now_ms: int) -> Callable[[int | None], int | None]:
@@ -162,6 +166,19 @@ class Steps:
                     raise
                 tell("worker.redis_lost", error=type(error).__name__)
                 self.pause(pause_s)
+
+
+def _ending_of(error: Exception, refund: Refund) -> Rejected | Buried | None:
+    """What ends a refund at once; None for what is tried again."""
+    if isinstance(error, Rejected | Buried):
+        return error
+    if isinstance(error, Unauthorized):
+        return Buried("key_refused", error)
+    if isinstance(error, Permanent):
+        return Buried("refused_by_wix", error)
+    if isinstance(error, Unreadable) and refund.attempt >= UNREADABLE_ATTEMPTS:
+        return Buried("answer_unreadable", error)
+    return None
 
 
 def _tell_unclaimed(claim: Claim, transition: Transition) -> None:

@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from statemachine.flows import State, Transition, next_transition
+from statemachine.flows import Flow, State, Transition, next_transition
 from statemachine.machine import apply
 from worker import outcomes
 from worker.errors import Buried, CallFailed, OutcomeUnknown, Rejected
-from worker.ledger import Settlement
 from worker.reasons import REASONS
 from worker.redaction import redact, redact_text
 from worker.refund import Refund
+from worker.settlement import Settlement
 from worker.step import Advance, Step, Wait
 
 #: A token of X-Wix-Consistent is kept up to this length; without it we are only less sure.
@@ -29,11 +29,11 @@ _OF_ONE_TRANSITION = ("unclear_sends", "looks", "waiting_since_ms", "refunds_bef
 
 def advanced(transition: Transition, refund: Refund, step: Step, result: Advance) -> Verdict:
     """It is done: on to the next transition, or to the end."""
-    to = apply(refund.state, transition, result.to)
+    flow = str(result.facts.get("flow", "")) or refund.flow
+    to = apply(refund.state, transition, result.to, flow=Flow(flow))
     known = {**refund.facts, **step.notes}
     facts = {k: v for k, v in known.items() if k not in _OF_ONE_TRANSITION}
-    facts |= result.facts
-    flow = facts.pop("flow", "") or refund.flow
+    facts |= {k: v for k, v in result.facts.items() if k != "flow"}
     event = _event("step.done", transition, refund, step) | {
         "from_state": refund.state.value,
         "to_state": to.value,
@@ -49,8 +49,15 @@ def advanced(transition: Transition, refund: Refund, step: Step, result: Advance
         outcome=outcomes.ending(
             replace(refund, flow=flow), to, transition, facts, **_marks(result)
         ),
+        watch_in_ms=_watch_in_ms(to, facts, step),
     )
     return settlement, dict(event)
+
+
+def _watch_in_ms(to: State, facts: Mapping[str, Any], step: Step) -> int:
+    """What was only recorded did not pass a provider who could take it back."""
+    is_watched = to is State.REFUNDED and facts["effect"] == "payments_refunded"
+    return step.settings.watch_first_ms if is_watched and step.settings.watch_for_s else 0
 
 
 def _marks(result: Advance) -> dict[str, bool]:
@@ -145,13 +152,12 @@ def ended(
     facts = {**refund.facts, **(step.notes if step else {})}
     if unclear and step:
         facts["unclear_sends"] = step.unclear_sends + 1
-    dead = to is State.DEAD
     settlement = Settlement(
         state=to,
         next="end",
         fields=_fields(facts, step)
         | {"reason": json.dumps(reason), "attempt": refund.attempt}
-        | ({"died_in": refund.state.value} if dead else {}),
+        | ({"died_in": ending.resume or refund.state} if isinstance(ending, Buried) else {}),
         history=(event,),
         wix_calls=step.wix.calls if step else 0,
         intent="open" if unclear else "keep",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from statemachine.flows import State
-from tests.rig import BEFORE, Rig
-from worker.simulator import Fault
+from tests.rig import BEFORE, Rig, settings_for
+from worker.simulator import Fault, Simulator
 from worker.simulator.faults import Kind
 
 
@@ -85,13 +85,40 @@ def test_an_order_fulfilled_again_between_our_steps_goes_back(rig: Rig) -> None:
     assert order.cancellations == 1
 
 
-def test_an_order_that_keeps_being_fulfilled_needs_a_person(rig: Rig) -> None:
-    """We do not fight the merchant for ever."""
+def test_an_order_fulfilled_without_fulfillments_is_cancelled_all_the_same(rig: Rig) -> None:
+    """Nothing can be removed; Wix may cancel it so, and then it is done."""
     order = rig.order(BEFORE, marked_fulfilled=True)
     refund = rig.run(order)
-    assert refund.state is State.DEAD
-    assert refund.reason["reason"] == "cannot_unfulfill"
+    assert refund.state is State.CANCELLED
+    assert order.cancellations == 1
+
+
+def test_an_order_fulfilled_without_fulfillments_that_wix_does_not_cancel_so_needs_a_person(
+    rig: Rig,
+) -> None:
+    """The dead letter says what to click; a replay after that goes on."""
+    rig.simulator.set_flags(cancel_fulfilled="428")
+    order = rig.order(BEFORE, marked_fulfilled=True)
+    refund = rig.run(order)
+    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "cannot_unfulfill")
+    assert "Mark as Unfulfilled" in refund.reason["remedy"]
     assert order.cancellations == 0
+    order.marked_fulfilled = False
+    assert rig.ledger.replay(refund.refund_id, operator="ann")
+    rig.settle()
+    assert order.cancellations == 1
+
+
+def test_an_order_fulfilled_without_fulfillments_is_escalated_where_so_configured(
+    redis_url: str, simulator: Simulator
+) -> None:
+    """Not even tried: no mutating call."""
+    rig = Rig(settings_for(redis_url, without_fulfillments="escalate"), simulator)
+    order = rig.order(BEFORE, marked_fulfilled=True)
+    refund = rig.run(order)
+    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "cannot_unfulfill")
+    assert "cancel_order" not in rig.simulator.books()["calls_per_order"][order.id]
+    rig.close()
 
 
 @pytest.mark.parametrize("twice", ["ok", "428"])
@@ -140,16 +167,6 @@ def test_an_order_that_cannot_be_cancelled_is_rejected(
     """Wix's rules give an answer for upstream."""
     refund = rig.run(rig.order(BEFORE, **change))
     assert (refund.state, refund.reason["reason"]) == (state, reason)
-
-
-def test_an_authorized_payment_needs_a_person(rig: Rig) -> None:
-    """Wix does not cancel it, and voiding is not ours yet."""
-    order = rig.order(BEFORE)
-    order.payments[0].authorized = True
-    refund = rig.run(order)
-    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "order_authorized")
-    assert refund.reason["wix_code"] == "ORDER_HAS_AUTHORIZED_TRANSACTION"
-    assert refund.reason["wix_request_id"]
 
 
 def test_a_part_of_such_an_order_is_rejected(rig: Rig) -> None:

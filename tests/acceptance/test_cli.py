@@ -189,7 +189,13 @@ def test_tab_completion_knows_commands_and_states() -> None:
         text=True,
         check=False,
     )
-    assert set(done.stdout.split()) == {"refundable", "refund_submitted", "refunded", "rejected"}
+    assert set(done.stdout.split()) == {
+        "refundable",
+        "refund_submitted",
+        "refunded",
+        "rejected",
+        "restoring",
+    }
 
 
 def test_the_simulator_serves_until_it_is_stopped() -> None:

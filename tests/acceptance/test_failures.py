@@ -72,14 +72,6 @@ def test_another_currency_than_the_orders_is_rejected(rig: Rig) -> None:
     assert refund.reason["reason"] == "currency_mismatch"
 
 
-def test_a_partial_refund_is_refused_clearly(rig: Rig) -> None:
-    """This version does not do it, and says so instead of refunding all."""
-    order = rig.order(AFTER)
-    refund = rig.run(order, amount="1.00", currency="USD")
-    assert (refund.state, refund.reason["reason"]) == (State.REJECTED, "partial_not_supported")
-    assert order.refunds == []
-
-
 @pytest.mark.parametrize("created", [BEFORE, AFTER])
 def test_a_worker_in_doubt_asks_before_it_changes_anything(rig: Rig, created: str) -> None:
     """A paused worker whose lease is somebody else's makes no mutating call and writes nothing."""
@@ -217,21 +209,24 @@ def test_an_order_without_payments_has_nothing_to_refund(rig: Rig) -> None:
 
 
 def test_an_offline_payment_that_only_the_call_reveals_is_escalated(rig: Rig) -> None:
-    """EXTERNAL_REFUND_EXPECTED is a person's matter."""
-    code = "EXTERNAL_REFUND_EXPECTED"
-    rig.simulator.script(Fault("status", "submit_refund", status=428, code=code))
-    refund = rig.run(rig.order(AFTER))
+    """EXTERNAL_REFUND_EXPECTED is a person's matter, although Wix called it refundable."""
+    rig.simulator.set_flags(offline_shows_refundable=True)
+    order = rig.order(AFTER)
+    order.payments[0].offline = True
+    refund = rig.run(order)
     assert (refund.state, refund.reason["reason"]) == (State.DEAD, "manual_payment")
+    assert order.refunds == []
 
 
 def test_a_pending_refund_that_the_call_reveals_is_waited_for(rig: Rig) -> None:
-    """Somebody else's refund is on its way: try again."""
+    """Somebody else's refund is on its way: look again, without spending an attempt."""
     order = rig.order(AFTER)
     rig.simulator.set_flags(provider_ms=10**9)
     rig.simulator.merchant_refunds(order.id, reason="by hand")
     refund_id = rig.request(order)
     rig.turn()
     line = rig.ledger.history(refund_id)[-1]
-    assert line["event"] == "step.retry"
-    assert "PENDING_REFUND" in line["error"]
+    assert line["event"] == "step.waiting"
+    assert "PENDING_REFUND" in line["why"]
+    assert rig.load(refund_id).attempt == 0
     assert len(order.refunds) == 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,7 +38,6 @@ from worker.simulator import Fault, Flags, Simulator
 from worker.simulator.faults import Kind
 from worker.simulator.orders import Order
 from worker.simulator.rules import RULES
-from worker.simulator.simulator import _wall_ms
 from worker.simulator.wsgi import wsgi
 from worker.steps import Steps
 from worker.wix.client import ClientFactory
@@ -108,7 +108,7 @@ class StormyRig(Rig):
     def __init__(self, url: str, flags: Flags) -> None:
         self.passed_ms = 0
         self.harms: dict[str, Callable[[], None]] = {}
-        simulator = Simulator(flags, clock_ms=lambda: _wall_ms() + self.passed_ms)
+        simulator = Simulator(flags, clock_ms=lambda: time.time_ns() // 1_000_000 + self.passed_ms)
         self.network = LateTransport(simulator)
         super().__init__(settings_for(url), simulator)
 

@@ -16,7 +16,7 @@ from dramatiq.errors import ConnectionClosed
 from statemachine.flows import State, Transition
 from tests.rig import AFTER, BEFORE, STORE_ID, Rig, settings_for
 from worker.broker import Broker, redis_client
-from worker.ledger import Settlement
+from worker.settlement import Settlement
 from worker.simulator import Fault, Simulator
 
 
@@ -197,6 +197,7 @@ def test_a_replay_vouches_for_what_was_there_before_it(rig: Rig) -> None:
 
 def test_a_replay_begins_to_count_anew(rig: Rig) -> None:
     """The order had kept changing; now it rests."""
+    rig.simulator.set_flags(cancel_fulfilled="428")
     order = rig.order(BEFORE, marked_fulfilled=True)
     refund = rig.run(order)
     assert refund.reason["reason"] == "cannot_unfulfill"

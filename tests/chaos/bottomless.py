@@ -17,7 +17,7 @@ class BottomlessOrder(Order):
     def moved(
         self,
         payment_id: str,  # noqa: ARG002 - the order's signature
-        statuses: set[str],  # noqa: ARG002 - see above
+        statuses: frozenset[str],  # noqa: ARG002 - see above
     ) -> Decimal:
         """Nothing, whatever was refunded."""
         return Decimal(0)

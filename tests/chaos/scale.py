@@ -28,8 +28,9 @@ from tests.rig import AFTER, KEY, STORE_ID
 from worker.app import ledger_from
 from worker.broker import Broker
 from worker.client import enqueue
-from worker.ledger import Delivery, Ledger
+from worker.ledger import Ledger
 from worker.refund import parse_request
+from worker.settlement import Delivery
 from worker.simulator import Simulator, serve
 
 OTHER_STORE = "4b296c48-0000-4000-8000-000000000002"

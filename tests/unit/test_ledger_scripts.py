@@ -6,8 +6,9 @@ import fakeredis
 import pytest
 
 from statemachine.flows import State, Transition
-from worker.ledger import Delivery, Ledger, Settlement
+from worker.ledger import Ledger
 from worker.refund import RefundRequest, parse_request
+from worker.settlement import Delivery, Settlement
 
 STORE_ID = "4b296c48-0000-4000-8000-000000000001"
 ME = Delivery("me", "steps", "m-1", "run-1")

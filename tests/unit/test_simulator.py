@@ -16,6 +16,7 @@ from worker.simulator.wsgi import wsgi
 
 KEY = "IST.simulator"
 AFTER = "2025-01-02T03:04:05.000Z"
+NOBODY = "00000000-0000-4000-8000-00000000dead"
 
 
 @pytest.fixture
@@ -156,10 +157,9 @@ def test_a_pending_refund_blocks_the_next(simulator: Simulator, http: httpx.Clie
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"paymentId": "other"}, (404, "PAYMENT_NOT_FOUND")),
-        ({"amount": {"amount": "x"}}, (400, "INVALID_PAYMENT_REFUND_AMOUNT")),
-        ({"amount": {}}, (400, "INVALID_PAYMENT_REFUND_AMOUNT")),
+        ({"paymentId": NOBODY}, (404, "PAYMENT_NOT_FOUND")),
         ({"amount": {"amount": "0"}}, (400, "INVALID_PAYMENT_REFUND_AMOUNT")),
+        ({"amount": {"amount": "101.41"}}, (400, "INVALID_PAYMENT_REFUND_AMOUNT")),
     ],
 )
 def test_wrong_refunds_are_refused(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 
@@ -59,29 +58,6 @@ def test_the_consistency_token_is_echoed() -> None:
     store.get_order("o")
     assert tokens == [None, "t-1"]
     assert store.calls == 2
-
-
-def test_the_refund_call_has_the_documented_body() -> None:
-    """Amounts as plain decimals, external said, the reason as our mark."""
-    bodies: list[object] = []
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        bodies.append(json.loads(request.content))
-        return httpx.Response(200, json={"refund": {"id": "r"}})
-
-    payments = [("p1", Decimal("1E+2"), False), ("p2", None, True)]
-    _store(answer).submit_refund("o", payments, customer_reason="why (ref 1)", notify_buyer=True)
-    assert bodies == [
-        {
-            "orderId": "o",
-            "paymentRefunds": [
-                {"paymentId": "p1", "externalRefund": False, "amount": {"amount": "100"}},
-                {"paymentId": "p2", "externalRefund": True},
-            ],
-            "sideEffects": {"notifications": {"sendCustomerEmail": True}},
-            "customerReason": "why (ref 1)",
-        }
-    ]
 
 
 @pytest.mark.parametrize("error", [httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout])
@@ -164,7 +140,9 @@ def test_the_guard_stands_before_every_mutation_and_no_read() -> None:
     for call in (
         lambda: store.cancel_order("o", restock=False, notify_buyer=False),
         lambda: store.delete_fulfillment("o", "f"),
-        lambda: store.submit_refund("o", [], customer_reason="", notify_buyer=False),
+        lambda: store.submit_refund("o", {}),
+        lambda: store.void_payments("o", ["p"]),
+        lambda: store.create_fulfillment("o", {}),
     ):
         with pytest.raises(LeaseLost):
             call()

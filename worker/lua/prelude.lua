@@ -41,12 +41,12 @@ local function publish(id)
         .. '","subject":"' .. id .. '","datacontenttype":"application/json","data":' .. o.data .. '}')
 end
 
--- Put a wake-up call for the transition that is due on the queue of steps.
-local function send(id)
+-- Put a wake-up call for the transition that is due, or for another actor, on the queue of steps.
+local function send(id, actor)
     local r = key('refund', id)
     local message_id = id .. '~' .. redis.call('HINCRBY', r, 'wakes', 1)
     local body = cjson.encode({
-        queue_name = 'steps', actor_name = NEXT[redis.call('HGET', r, 'state')],
+        queue_name = 'steps', actor_name = actor or NEXT[redis.call('HGET', r, 'state')],
         args = {id}, kwargs = {}, options = {redis_message_id = message_id},
         message_id = message_id, message_timestamp = now,
     })

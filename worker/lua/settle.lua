@@ -22,6 +22,7 @@ set_state(a.refund_id, a.state)
 redis.call('ZREM', key('due'), a.refund_id)
 for _, line in ipairs(a.history) do note(a.refund_id, line) end
 publish(a.refund_id)
+if a.watch_in_ms > 0 then redis.call('ZADD', key('watch'), now + a.watch_in_ms, a.refund_id) end
 ack()
 if a.next == 'now' then
     send(a.refund_id)

@@ -6,9 +6,13 @@ import json
 import signal
 import sys
 import threading
-import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
+from worker.simulator.flag_table import flag_rows, flags_from_text
 from worker.simulator.flags import Flags
+from worker.simulator.scenario import load_scenario
 from worker.simulator.server import serve
 from worker.simulator.simulator import Simulator
 
@@ -21,39 +25,72 @@ _SAMPLES = (
 )
 
 
-def run_simulator(*, port: int, orders: int, as_json: bool) -> None:
-    """Serve until a signal; say first how to point a worker at it."""
+def run_simulator(
+    *, port: int, orders: int, scenario: Path | None, flags: list[str], as_json: bool
+) -> None:
+    """Serve until a signal; say first how to point a worker at it.
+
+    Raises:
+        Wrong: a flag or the scenario cannot be used.
+    """
     simulator = Simulator(Flags(provider_ms=1_500))
-    store_id = simulator.add_store(api_key=KEY)
-    samples = []
-    for number in range(orders):
-        created, fulfillments, what = _SAMPLES[number % len(_SAMPLES)]
-        order = simulator.add_order(store_id, created_date=created, fulfillments=fulfillments)
-        samples.append({"order_id": order.id, "what": what})
+    what: dict[str, str] = {}
+    if scenario:
+        load_scenario(scenario, simulator)
+    else:
+        store_id = simulator.add_store(api_key=KEY)
+        for number in range(orders):
+            created, fulfillments, text = _SAMPLES[number % len(_SAMPLES)]
+            order = simulator.add_order(store_id, created_date=created, fulfillments=fulfillments)
+            what[order.id] = text
+    simulator.set_flags(**flags_from_text(flags))
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with serve(simulator, port=port) as url:
-        stores = {store_id: {"account_id": str(uuid.uuid4()), "api_key": KEY}}
-        told: dict[str, object] = {
-            "url": url,
-            "store_id": store_id,
-            "stores": stores,
-            "orders": samples,
-        }
+        told = _told(simulator, url, what)
         sys.stdout.write(json.dumps(told) + "\n" if as_json else _text(told))
         sys.stdout.flush()
         stop.wait()
 
 
-def _text(told: dict[str, object]) -> str:
+def _told(simulator: Simulator, url: str, what: Mapping[str, str]) -> dict[str, Any]:
+    """What a person or a script needs to begin."""
+    stores = {
+        site_id: {"account_id": store.account_id, "api_key": simulator.api_key_of(site_id)}
+        for site_id, store in simulator.stores.items()
+    }
+    orders = [
+        {
+            "order_id": order.id,
+            "store_id": order.site_id,
+            "what": what.get(order.id) or f"{order.status}, placed {order.created_date}",
+        }
+        for order in simulator.orders.values()
+    ]
+    first = next(iter(stores), None)
+    return {"url": url, "store_id": first, "stores": stores, "orders": orders}
+
+
+def print_flags(*, as_json: bool) -> None:
+    """List the unknowns of Wix that can be switched."""
+    rows = [row._asdict() for row in flag_rows()]
+    if as_json:
+        sys.stdout.write(json.dumps({"flags": rows}) + "\n")
+        return
+    for row in rows:
+        sys.stdout.write(
+            f"{row['name']}={row['default']}\n    {row['meaning']}  ({row['values']})\n"
+        )
+
+
+def _text(told: dict[str, Any]) -> str:
     stores = json.dumps(told["stores"])
     lines = [
         f"export REFUNDS_WIX_BASE_URL={told['url']}",
         f"export REFUNDS_STORES='{stores}'",
         f"# books: curl {told['url']}/_simulator/books",
-        f"# store {told['store_id']}",
+        *(f"# store {store_id}" for store_id in told["stores"]),
+        *(f"# order {order['order_id']}  {order['what']}" for order in told["orders"]),
     ]
-    samples = told["orders"] if isinstance(told["orders"], list) else []
-    lines += [f"# order {sample['order_id']}  {sample['what']}" for sample in samples]
     return "\n".join(lines) + "\n"

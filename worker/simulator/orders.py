@@ -2,45 +2,17 @@
 
 from __future__ import annotations
 
-import uuid
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
 
-Json = dict[str, Any]
+from worker.simulator.lines import Fee, Line
+from worker.simulator.money import total
+from worker.simulator.payments import Payment
+from worker.simulator.refusals import Json
 
-
-def money(amount: Decimal) -> Json:
-    """A Price on the wire."""
-    return {"amount": f"{amount:f}", "formattedAmount": f"${amount:.2f}"}
-
-
-@dataclass
-class Payment:
-    """One payment of an order."""
-
-    amount: Decimal
-    id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    offline: bool = False
-    authorized: bool = False
-    non_refundable: str = ""
-    """A reason of 2.13, when the provider refuses for good."""
-    outcome: str = "SUCCEEDED"
-    """How the provider ends a refund of it."""
-
-    def wire(self, refunded: Decimal) -> Json:
-        """As listTransactions shows it."""
-        status = "AUTHORIZED" if self.authorized else "APPROVED"
-        if refunded:
-            status = "REFUNDED" if refunded >= self.amount else "PARTIALLY_REFUNDED"
-        details = {"offlinePayment": self.offline, "paymentMethod": "CreditCard", "status": status}
-        return {
-            "id": self.id,
-            "amount": money(self.amount),
-            "refundDisabled": False,
-            "status": status,
-            "regularPaymentDetails": details,
-        }
+PENDING = frozenset({"SCHEDULED", "STARTED", "PENDING"})
 
 
 @dataclass
@@ -50,10 +22,14 @@ class Order:
     id: str
     site_id: str
     created_date: str
-    line_ids: list[str]
+    lines: list[Line]
     payments: list[Payment]
+    number: str = "10001"
     currency: str = "USD"
     status: str = "APPROVED"
+    shipping: Decimal | None = None
+    fees: list[Fee] = field(default_factory=list)
+    discount: Decimal = Decimal(0)
     fulfillments: list[Json] = field(default_factory=list)
     marked_fulfilled: bool = False
     """Fulfilled by hand or automatically: without any fulfillment."""
@@ -61,75 +37,115 @@ class Order:
     activities: list[str] = field(default_factory=list)
     cancellations: int = 0
     email: str = "buyer@example.com"
+    archived: bool = False
+    imported: bool = False
+    purchased_date: str = ""
+    updated_date: str = ""
+    channel: str = "OTHER_PLATFORM"
+    external_id: str = ""
     lags_until_ms: int = 0
     lagging_status: str = ""
+    effects: list[str] = field(default_factory=list)
+    """The mutating calls that Wix did, in order."""
+    emails: list[str] = field(default_factory=list)
+    """Which mails the buyer got."""
+    extra: Json = field(default_factory=dict)
+    """Laid over what getOrder shows: unknown enum values, fields of tomorrow."""
+
+    @property
+    def total(self) -> Decimal:
+        """The price of everything."""
+        lines = total(line.before_tax + line.tax for line in self.lines)
+        fees = total(fee.amount for fee in self.fees)
+        return lines + (self.shipping or Decimal(0)) + fees - self.discount
+
+    @property
+    def paid(self) -> Decimal:
+        """What came in, whatever went back since."""
+        return total(payment.amount for payment in self.payments if payment.is_paid)
 
     @property
     def fulfillment_status(self) -> str:
-        """Derived from what is fulfilled. Source: 2.7 [I]."""
+        """Derived from the fulfilled units. Source: 2.7 [I]."""
         if self.marked_fulfilled:
             return "FULFILLED"
-        covered = {line["id"] for f in self.fulfillments for line in f["lineItems"]}
-        if not covered:
+        fulfilled = self.fulfilled_units()
+        if not fulfilled:
             return "NOT_FULFILLED"
-        return "FULFILLED" if covered >= set(self.line_ids) else "PARTIALLY_FULFILLED"
+        is_all = all(fulfilled[line.id] >= line.quantity for line in self.lines)
+        return "FULFILLED" if is_all else "PARTIALLY_FULFILLED"
 
-    def moved(self, payment_id: str, statuses: set[str]) -> Decimal:
+    def fulfilled_units(self) -> Counter[str]:
+        """Units in fulfillments, for each line."""
+        units: Counter[str] = Counter()
+        for fulfillment in self.fulfillments:
+            for item in fulfillment["lineItems"]:
+                units[item["id"]] += item["quantity"]
+        return units
+
+    def line(self, line_id: str) -> Line | None:
+        """One line."""
+        return next((line for line in self.lines if line.id == line_id), None)
+
+    def payment(self, payment_id: str) -> Payment | None:
+        """One payment."""
+        return next((payment for payment in self.payments if payment.id == payment_id), None)
+
+    def moved(self, payment_id: str, statuses: frozenset[str]) -> Decimal:
         """The sum of this payment's refund transactions in one of *statuses*."""
-        return sum(
-            (
-                Decimal(t["amount"]["amount"])
-                for refund in self.refunds
-                for t in refund["transactions"]
-                if t["paymentId"] == payment_id and t["refundStatus"] in statuses
-            ),
-            Decimal(0),
+        return total(
+            Decimal(t["amount"]["amount"])
+            for refund in self.refunds
+            for t in refund["transactions"]
+            if t["paymentId"] == payment_id and t["refundStatus"] in statuses
         )
 
     def pending(self, payment_id: str) -> Decimal:
         """What is on its way to the buyer."""
-        return self.moved(payment_id, {"SCHEDULED", "STARTED", "PENDING"})
+        return self.moved(payment_id, PENDING)
 
     def refunded(self, payment_id: str) -> Decimal:
         """What went back to the buyer."""
-        return self.moved(payment_id, {"SUCCEEDED"})
+        return self.moved(payment_id, frozenset({"SUCCEEDED"}))
+
+    def refunded_items(self) -> Iterable[Json]:
+        """The `details` of all refunds that did not fail."""
+        for refund in self.refunds:
+            if any(t["refundStatus"] != "FAILED" for t in refund["transactions"]):
+                yield refund["details"]
+
+    def refunded_units(self, line_id: str) -> int:
+        """Units of a line that refunds name."""
+        return sum(
+            item["quantity"]
+            for details in self.refunded_items()
+            for item in details.get("lineItems", [])
+            if item["lineItemId"] == line_id
+        )
+
+    def refunded_shipping(self) -> Decimal:
+        """What refunds name of the shipping."""
+        found = (details.get("shipping") for details in self.refunded_items())
+        return total(Decimal(shipping["amount"]["amount"]) for shipping in found if shipping)
+
+    def refunded_fee(self, fee_id: str) -> Decimal:
+        """What refunds name of a fee."""
+        return total(
+            Decimal(fee["amount"]["amount"])
+            for details in self.refunded_items()
+            for fee in details.get("additionalFees", [])
+            if fee["additionalFeeId"] == fee_id
+        )
 
     @property
     def payment_status(self) -> str:
-        """Derived from the refunds; a cancel does not change it. Source: 6.1 [I]."""
-        back = sum((self.refunded(p.id) for p in self.payments), Decimal(0))
-        if not back:
+        """Derived from payments and refunds; a cancel does not change it. Source: 6.1 [I]."""
+        back = total(self.refunded(p.id) for p in self.payments)
+        if back:
+            return "FULLY_REFUNDED" if back >= self.paid else "PARTIALLY_REFUNDED"
+        if self.paid >= self.total:
             return "PAID"
-        paid = sum((p.amount for p in self.payments), Decimal(0))
-        return "FULLY_REFUNDED" if back >= paid else "PARTIALLY_REFUNDED"
-
-    def wire(self, now_ms: int) -> Json:
-        """As getOrder shows it."""
-        total = money(sum((p.amount for p in self.payments), Decimal(0)))
-        lags = now_ms < self.lags_until_ms
-        return {
-            "id": self.id,
-            "number": str(10_000 + len(self.id)),
-            "createdDate": self.created_date,
-            "status": self.status,
-            "paymentStatus": self.payment_status,
-            "fulfillmentStatus": self.lagging_status if lags else self.fulfillment_status,
-            "archived": False,
-            "currency": self.currency,
-            "buyerInfo": {"email": self.email},
-            "lineItems": [{"id": line, "quantity": 1} for line in self.line_ids],
-            "priceSummary": {"total": total},
-            "activities": [{"activityType": kind} for kind in self.activities],
-        }
-
-    def wire_fulfillments(self) -> Json:
-        """As listing and deleting fulfillments answer."""
-        return {
-            "orderWithFulfillments": {"orderId": self.id, "fulfillments": list(self.fulfillments)}
-        }
-
-    def wire_transactions(self) -> Json:
-        """As listTransactions answers."""
-        payments = [p.wire(self.refunded(p.id)) for p in self.payments]
-        inner = {"orderId": self.id, "payments": payments, "refunds": self.refunds}
-        return {"orderTransactions": inner}
+        if self.paid:
+            return "PARTIALLY_PAID"
+        waiting = {payment.status for payment in self.payments if payment.status}
+        return next(iter(waiting)) if len(waiting) == 1 else "NOT_PAID"

@@ -1,39 +1,45 @@
-"""HTTP: routes, keys, error bodies and faults around the rules. One WSGI callable."""
+"""HTTP around the rules: keys, shapes, error bodies and faults. One WSGI callable."""
 
 from __future__ import annotations
 
 import json
-import re
 import time
-import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs
 
+from worker.simulator.access import site_of, sites_of
 from worker.simulator.admin import administer
 from worker.simulator.faults import ConnectionDropped, Fault
-from worker.simulator.orders import Json
-from worker.simulator.rules import Refusal
+from worker.simulator.payments import new_id
+from worker.simulator.refusals import Json, Refusal, refused
+from worker.simulator.requests import BODIES, PATH_IDS
+from worker.simulator.routes import Route, find
+from worker.simulator.rules import RULES
 from worker.simulator.simulator import Simulator
-
-_ID = r"(?P<{}>[^/]{{1,100}})"
-_ORDER, _FULFILLMENT = _ID.format("order_id"), _ID.format("fulfillment_id")
-#: Verb, path, endpoint. Source: wix-api.md 2 [D].
-ROUTES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
-    (verb, re.compile(path), endpoint)
-    for verb, path, endpoint in (
-        ("GET", f"/ecom/v1/orders/{_ORDER}", "get_order"),
-        ("POST", f"/ecom/v1/orders/{_ORDER}/cancel", "cancel_order"),
-        ("GET", f"/ecom/v1/fulfillments/orders/{_ORDER}", "list_fulfillments"),
-        ("DELETE", f"/ecom/v1/fulfillments/{_FULFILLMENT}/orders/{_ORDER}", "delete_fulfillment"),
-        ("POST", "/ecom/v1/order-billing/get-order-refundability", "get_order_refundability"),
-        ("POST", "/ecom/v1/order-billing/refund-payments", "submit_refund"),
-        ("GET", f"/ecom/v1/payments/orders/{_ORDER}", "list_transactions"),
-    )
-)
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
+Answer = tuple[int, Json | bytes]
+
+
+class Request(NamedTuple):
+    """One request to an endpoint that exists."""
+
+    route: Route
+    ids: Mapping[str, str]
+    body: Json
+    query: Mapping[str, list[str]]
+    api_key: str
+    site_id: str
+    account_id: str
+    consistent: bool
+
+    @property
+    def order_id(self) -> str:
+        """The one order that it is about, if it is."""
+        return str(self.ids.get("order_id") or self.body.get("orderId") or "")
 
 
 def wsgi(simulator: Simulator) -> Callable[[Environ, StartResponse], Iterable[bytes]]:
@@ -42,9 +48,9 @@ def wsgi(simulator: Simulator) -> Callable[[Environ, StartResponse], Iterable[by
     def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         length = int(environ.get("CONTENT_LENGTH") or 0)
         raw = environ["wsgi.input"].read(length) if length else b""
+        headers: list[tuple[str, str]] = []
         status: int
         body: Json | bytes
-        headers: list[tuple[str, str]] = []
         if environ["PATH_INFO"].startswith("/_simulator/"):
             status, body = administer(simulator, environ, raw)
         else:
@@ -55,7 +61,7 @@ def wsgi(simulator: Simulator) -> Callable[[Environ, StartResponse], Iterable[by
             [
                 ("Content-Type", "text/html" if isinstance(body, bytes) else "application/json"),
                 ("Content-Length", str(len(content))),
-                ("x-wix-request-id", str(uuid.uuid4())),
+                ("x-wix-request-id", new_id()),
                 *headers,
             ],
         )
@@ -64,59 +70,70 @@ def wsgi(simulator: Simulator) -> Callable[[Environ, StartResponse], Iterable[by
     return application
 
 
+def _path(sent: str) -> str:
+    """Bytes as latin-1, as PEP 3333 has it; `httpx.WSGITransport` gives text."""
+    try:
+        return sent.encode("latin-1").decode()
+    except UnicodeError:
+        return sent
+
+
 def _wix(
     simulator: Simulator, environ: Environ, raw: bytes
 ) -> tuple[int, Json | bytes, list[tuple[str, str]]]:
-    verb, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-    matches = ((v, pattern.fullmatch(path), name) for v, pattern, name in ROUTES)
-    found = next(((m, name) for v, m, name in matches if v == verb and m), None)
+    path = _path(environ["PATH_INFO"])
+    found = find(environ["REQUEST_METHOD"], path)
     if found is None:
         with simulator.lock:
-            simulator.unlisted.append(f"{verb} {path}")
-        return 404, _error(404, "", {}), []
-    match, endpoint = found
+            simulator.unlisted.append(f"{environ['REQUEST_METHOD']} {path}")
+        return 404, refused(404, "", {}), []
     try:
         body = json.loads(raw) if raw else {}
     except ValueError:
-        return 400, _error(400, "", {}), []
-    ids = match.groupdict()
-    order_id = str(ids.get("order_id") or body.get("orderId") or "")
-    fault = simulator.take_fault(endpoint, order_id)
+        return 400, refused(400, "", {}), []
+    request = Request(
+        *found,
+        body if isinstance(body, dict) else {"": body},
+        parse_qs(environ.get("QUERY_STRING", "")),
+        environ.get("HTTP_AUTHORIZATION", ""),
+        environ.get("HTTP_WIX_SITE_ID", ""),
+        environ.get("HTTP_WIX_ACCOUNT_ID", ""),
+        bool(environ.get("HTTP_X_WIX_CONSISTENT")),
+    )
+    endpoint = request.route.endpoint
+    fault = simulator.take_fault(endpoint, request.order_id)
     try:
-        status, answer = _faulty(simulator, environ, endpoint, order_id, body, ids, fault)
+        status, answer = _faulty(simulator, request, fault)
     except ConnectionDropped:
-        simulator.note_call(endpoint, order_id, 0)
+        simulator.note_call(endpoint, request.order_id, 0, request.site_id)
         raise
-    simulator.note_call(endpoint, order_id, status)
-    headers = [("X-Wix-Consistent", "consistent")] if simulator.flags.consistent_token else []
-    if fault and fault.retry_after_s is not None:
-        headers.append(("Retry-After", str(fault.retry_after_s)))
+    simulator.note_call(endpoint, request.order_id, status, request.site_id)
+    headers = [("x-wix-responded-by", f"simulator:{endpoint}")]
+    if simulator.flags.consistent_token:
+        headers.append(("X-Wix-Consistent", "consistent"))
+    wait_s = fault.retry_after_s if fault else None
+    if wait_s is None and status == 429:
+        wait_s = simulator.flags.throttled_s
+    if wait_s is not None:
+        headers.append(("Retry-After", str(wait_s)))
     return status, answer, headers
 
 
-def _faulty(
-    simulator: Simulator,
-    environ: Environ,
-    endpoint: str,
-    order_id: str,
-    body: Json,
-    ids: dict[str, str],
-    fault: Fault | None,
-) -> tuple[int, Json | bytes]:
+def _faulty(simulator: Simulator, request: Request, fault: Fault | None) -> Answer:
     """Do the call, unless a fault says otherwise; answer, unless a fault says otherwise."""
     if fault and fault.kind == "drop":
         raise ConnectionDropped
     if fault and fault.kind == "slow":
         time.sleep(fault.slow_ms / 1000)
     if fault and fault.kind == "status":
-        return fault.effective_status, _error(fault.effective_status, fault.code, {})
+        return fault.effective_status, refused(fault.effective_status, fault.code, {})
     if fault and fault.kind == "not_wix":
         return fault.effective_status, b"<html><body>Not here</body></html>"
-    status, answer = _by_rule(simulator, environ, endpoint, order_id, body, ids)
+    status, answer = _by_rule(simulator, request)
     if fault and fault.kind == "drop_after":
         raise ConnectionDropped
     if fault and fault.kind == "lost_reply":
-        return fault.effective_status, _error(fault.effective_status, "", {})
+        return fault.effective_status, refused(fault.effective_status, "", {})
     if fault and fault.kind == "garbage":
         return 200, b"<html><body>Sorry</body></html>"
     if fault and fault.kind == "empty":
@@ -124,42 +141,44 @@ def _faulty(
     return status, answer
 
 
-def _by_rule(
-    simulator: Simulator,
-    environ: Environ,
-    endpoint: str,
-    order_id: str,
-    body: Json,
-    ids: dict[str, str],
-) -> tuple[int, Json]:
+def _by_rule(simulator: Simulator, request: Request) -> Answer:
     try:
-        _check_key(simulator, environ, order_id)
-        consistent = bool(environ.get("HTTP_X_WIX_CONSISTENT"))
-        fulfillment_id = ids.get("fulfillment_id", "")
-        return 200, simulator.answer(
-            endpoint, order_id, body, fulfillment_id, consistent=consistent
-        )
+        return 200, _answer(simulator, request)
     except Refusal as refusal:
-        return refusal.status, _error(refusal.status, refusal.code, refusal.data)
+        return refusal.status, refusal.body()
 
 
-def _check_key(simulator: Simulator, environ: Environ, order_id: str) -> None:
-    """Who may call. Source: wix-api.md 6.7 auth [D/O/I]."""
-    site_id, key = environ.get("HTTP_WIX_SITE_ID"), environ.get("HTTP_AUTHORIZATION")
-    if not site_id or not key:
-        raise Refusal(428, "MISSING_METASITE_ID")
-    if key not in simulator.stores.values():
-        raise Refusal(401)
-    if simulator.stores.get(site_id) != key:
-        raise Refusal(403)
-    order = simulator.orders.get(order_id)
-    if order is not None and order.site_id != site_id:
-        raise Refusal(404, "ORDER_NOT_FOUND")
+def _answer(simulator: Simulator, request: Request) -> Json:
+    """First who calls, then the shape of the call, then its rule."""
+    route, who = request.route, (request.api_key, request.site_id, request.account_id)
+    store, sites = None, []
+    with simulator.lock:
+        if route.is_account:
+            sites = sites_of(simulator, route, *who)
+        else:
+            store = site_of(simulator, route, *who)
+    _check_shape(simulator, request)
+    if route.endpoint not in RULES:
+        return simulator.answer_wide(route.endpoint, request.body, request.query, store, sites)
+    return simulator.answer(
+        route.endpoint,
+        request.order_id,
+        request.body,
+        request.ids.get("fulfillment_id", ""),
+        consistent=request.consistent,
+        site_id=store.site_id if store else None,
+        payment_id=request.ids.get("payment_id", ""),
+    )
 
 
-def _error(status: int, code: str, found: Json) -> Json:
-    """An error body. 5xx are empty by design. Source: wix-api.md 4.1 [D]."""
-    if status >= 500 or not code:
-        return {"message": "", "details": {}}
-    inner = {"code": code, "description": "", "data": found}
-    return {"message": code, "details": {"applicationError": inner}}
+def _check_shape(simulator: Simulator, request: Request) -> None:
+    strict = simulator.flags.unknown_fields == "400"
+    violations = [
+        problem
+        for name, value in request.ids.items()
+        for problem in PATH_IDS[name].check(value, name, strict=strict)
+    ]
+    if shape := BODIES.get(request.route.endpoint):
+        violations += shape.check(request.body, "", strict=strict)
+    if violations:
+        raise Refusal(400, violations=violations)

@@ -21,6 +21,9 @@ BY_CODE: Mapping[str, Kind] = MappingProxyType(
     {
         # An ecom call without a usable site or key answers 428, not 401. Source: 4.1 [O].
         "MISSING_METASITE_ID": "unauthorized",
+        # 409s that say clearly that nothing was done. Source: rows 9, 16 [D].
+        "TRACKING_NUMBER_ALREADY_EXISTS": "permanent",
+        "PAYMENT_ALREADY_VOIDED": "permanent",
     }
 )
 #: ... then by status. "unclear": a read may be repeated, a mutation must be looked for first.

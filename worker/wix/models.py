@@ -1,11 +1,11 @@
-"""What we read of Wix's answers: permissive, because documented fields may be absent.
+"""What we read of Wix's answers about orders: permissive, because documented fields may be absent.
 
 Source of the shapes: wix-api.md 2.1, 2.13, 2.15, 3 [D].
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -13,23 +13,51 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from pydantic.alias_generators import to_camel
 
 
-def _list(value: Any) -> Any:
+def as_list(value: Any) -> Any:
+    """An absent list is an empty one."""
     return [] if value is None else value
 
 
-class _Answer(BaseModel):
+def _plain(value: Any) -> Any:
+    """Money is a plain decimal: "1E+2" or a float is not an amount that we would send back."""
+    if isinstance(value, str) and re.fullmatch(r"-?\d{1,16}(\.\d{1,9})?", value):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise ValueError("not a plain decimal")
+
+
+Plain = Annotated[Decimal, BeforeValidator(_plain)]
+
+
+class Answer(BaseModel):
+    """Base of all shapes: Wix's spelling outside, ours inside; unknown fields are passed over."""
+
     model_config = ConfigDict(
         frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True
     )
 
 
-class Price(_Answer):
+class Price(Answer):
     """An amount of money; its currency is the order's."""
 
-    amount: Decimal = Field(ge=0)
+    amount: Plain = Field(ge=0)
 
 
-class Order(_Answer):
+class Balance(Answer):
+    """What was paid and what is only reserved; balances of more kinds exist."""
+
+    authorized: Price | None = None
+
+
+class OrderLine(Answer):
+    """One line of an order."""
+
+    id: str
+    quantity: int = 1
+
+
+class Order(Answer):
     """An order, as far as a refund needs it."""
 
     id: str
@@ -38,6 +66,14 @@ class Order(_Answer):
     fulfillment_status: str = ""
     payment_status: str = ""
     currency: str = ""
+    balance_summary: Balance | None = None
+    line_items: Annotated[tuple[OrderLine, ...], BeforeValidator(as_list)] = ()
+
+    @property
+    def has_authorization(self) -> bool:
+        """Whether Wix shows money that is reserved, not paid; absent is no proof of none."""
+        authorized = self.balance_summary.authorized if self.balance_summary else None
+        return bool(authorized and authorized.amount)
 
     @property
     def is_cancelled(self) -> bool:
@@ -46,142 +82,51 @@ class Order(_Answer):
 
     @property
     def is_unfulfilled(self) -> bool:
-        """Whether nothing of it is fulfilled, as far as Wix says."""
-        return self.fulfillment_status in {"NOT_FULFILLED", ""}
+        """Whether Wix says that nothing of it is fulfilled; any other word is not that."""
+        return self.fulfillment_status == "NOT_FULFILLED"
 
 
-class OrderAnswer(_Answer):
+class OrderAnswer(Answer):
     """The answer of getOrder and cancelOrder."""
 
     order: Order
 
 
-class FulfillmentLine(_Answer):
+class FulfillmentLine(Answer):
     """Units of one line."""
 
     id: str
     quantity: int | None = None
 
 
-class Fulfillment(_Answer):
-    """A shipment; kept before it is deleted, because nothing else can bring it back."""
+class Fulfillment(Answer):
+    """A shipment; kept whole before it is deleted, because nothing else can bring it back."""
+
+    model_config = ConfigDict(extra="allow")
 
     id: str
-    line_items: Annotated[tuple[FulfillmentLine, ...], BeforeValidator(_list)] = ()
+    line_items: Annotated[tuple[FulfillmentLine, ...], BeforeValidator(as_list)] = ()
     tracking_info: dict[str, Any] | None = None
 
+    def whole(self) -> dict[str, Any]:
+        """Everything that Wix said of it, in Wix's spelling."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
-class OrderWithFulfillments(_Answer):
+    @property
+    def likeness(self) -> str:
+        """Lines and tracking number: by these one made again is known, as its id is new."""
+        lines = sorted(f"{line.id}x{line.quantity or 0}" for line in self.line_items)
+        number = (self.tracking_info or {}).get("trackingNumber") or ""
+        return f"{' '.join(lines)}|{number}"
+
+
+class OrderWithFulfillments(Answer):
     """All fulfillments of one order."""
 
-    fulfillments: Annotated[tuple[Fulfillment, ...], BeforeValidator(_list)] = ()
+    fulfillments: Annotated[tuple[Fulfillment, ...], BeforeValidator(as_list)] = ()
 
 
-class FulfillmentsAnswer(_Answer):
+class FulfillmentsAnswer(Answer):
     """The answer of listing and deleting."""
 
     order_with_fulfillments: OrderWithFulfillments
-
-
-class Why(_Answer):
-    """Why a payment cannot be refunded by Wix, or at all."""
-
-    reason: str = "UNKNOWN_REASON"
-
-
-class Monetary(_Answer):
-    """What was paid and what can still go back."""
-
-    max_refund: Price | None = None
-
-
-class RefundablePayment(_Answer):
-    """Which payment it is; gift cards and memberships have no monetary part."""
-
-    payment_id: str
-    monetary: Monetary | None = None
-
-
-class PaymentRefundability(_Answer):
-    """One payment and what Wix can do about it."""
-
-    payment: RefundablePayment
-    refundable: bool = False
-    manually_refundable: Why | None = None
-    non_refundable: Why | None = None
-
-    @property
-    def max_refund(self) -> Decimal | None:
-        """What can still go back; None when it is no money (gift card, membership)."""
-        monetary = self.payment.monetary
-        return monetary.max_refund.amount if monetary and monetary.max_refund else None
-
-
-class Refundability(_Answer):
-    """The answer of getOrderRefundability."""
-
-    payments: Annotated[tuple[PaymentRefundability, ...], BeforeValidator(_list)] = ()
-
-
-class RefundTransaction(_Answer):
-    """A refund's part on one payment."""
-
-    payment_id: str = ""
-    amount: Price | None = None
-    refund_status: str = ""
-    refund_status_info: dict[str, Any] | None = None
-
-
-class RefundDetails(_Answer):
-    """What the caller said when it asked for the refund."""
-
-    reason: str | None = None
-
-
-class WixRefund(_Answer):
-    """A refund as Wix keeps it."""
-
-    id: str
-    created_date: AwareDatetime | None = None
-    transactions: Annotated[tuple[RefundTransaction, ...], BeforeValidator(_list)] = ()
-    details: RefundDetails | None = None
-
-    @property
-    def reason(self) -> str:
-        """Where our fingerprint is looked for."""
-        return (self.details.reason if self.details else None) or ""
-
-    @property
-    def total(self) -> Decimal:
-        """The sum over its payments, in the order's currency."""
-        return sum((t.amount.amount for t in self.transactions if t.amount), Decimal(0))
-
-    @property
-    def statuses(self) -> tuple[str, ...]:
-        """SCHEDULED, STARTED, PENDING, SUCCEEDED or FAILED, one for each payment."""
-        return tuple(transaction.refund_status for transaction in self.transactions)
-
-    def failures(self) -> Iterator[str]:
-        """The provider's codes of what failed."""
-        for transaction in self.transactions:
-            if transaction.refund_status == "FAILED":
-                info = transaction.refund_status_info or {}
-                yield str(info.get("paymentGatewayReasonCode") or "FAILED")
-
-
-class RefundAnswer(_Answer):
-    """The answer of refundPayments."""
-
-    refund: WixRefund
-
-
-class Transactions(_Answer):
-    """Payments and refunds of one order."""
-
-    refunds: Annotated[tuple[WixRefund, ...], BeforeValidator(_list)] = ()
-
-
-class TransactionsAnswer(_Answer):
-    """The answer of listTransactions; `{}` for an unknown order is possible. Source: 3 [U]."""
-
-    order_transactions: Transactions = Field(default_factory=Transactions)

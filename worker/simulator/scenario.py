@@ -1,0 +1,126 @@
+"""A world from one readable TOML file: flags, stores with their orders, keys, faults."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from worker.simulator.faults import Fault
+from worker.simulator.flag_table import checked_flags
+from worker.simulator.lines import Fee, Line
+from worker.simulator.orders import Order
+from worker.simulator.payments import Payment
+from worker.simulator.placing import INTERNAL
+from worker.simulator.reading import Wrong, table
+from worker.simulator.routes import ALL_SCOPES, ROUTES
+from worker.simulator.simulator import Simulator
+from worker.simulator.stores import Key, Store
+
+_ENDPOINTS = frozenset({"*", *(route.endpoint for route in ROUTES)})
+#: The parts of an order, and the one field that each needs.
+_PARTS: tuple[tuple[str, type, str], ...] = (
+    ("lines", Line, "price"),
+    ("payments", Payment, "amount"),
+    ("fees", Fee, "amount"),
+)
+
+
+def load_scenario(path: Path, simulator: Simulator) -> None:
+    """Put what the file says into *simulator*.
+
+    Raises:
+        Wrong: with the file, the place in it and what may stand there.
+    """
+    try:
+        with path.open("rb") as file:
+            given = tomllib.load(file)
+    except OSError as error:
+        raise Wrong(f"{path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Wrong(f"{path}: this is not TOML: {error}") from None
+    try:
+        fill(simulator, given)
+    except Wrong as error:
+        raise Wrong(f"{path}: {error}") from None
+
+
+def fill(simulator: Simulator, given: dict[str, Any]) -> None:
+    """Put a scenario into *simulator*.
+
+    Raises:
+        Wrong: with the place and what may stand there.
+    """
+    if odd := given.keys() - {"flags", "stores", "keys", "faults"}:
+        raise Wrong(f"{min(odd)}: there are only flags, stores, keys and faults")
+    simulator.set_flags(**checked_flags(given.get("flags", {})))
+    for place, store in _each(given, "stores"):
+        _add_store(simulator, dict(store), place)
+    for place, key in _each(given, "keys"):
+        made = table(Key, key, place, leave_out=["revoked"], api_key=str)
+        _need(made, place, "api_key", "account_id")
+        _scopes(made, place)
+        simulator.add_key(made.pop("api_key"), made.pop("account_id"), **made)
+    for place, fault in _each(given, "faults"):
+        _add_fault(simulator, fault, place)
+
+
+def _each(given: dict[str, Any], name: str, at: str = "") -> list[tuple[str, dict[str, Any]]]:
+    found = given.get(name, [])
+    if not isinstance(found, list):
+        raise Wrong(f"{at}{name}: must be a list of tables: [[{name}]]")
+    for number, item in enumerate(found):
+        if not isinstance(item, dict):
+            raise Wrong(f"{at}{name}[{number}]: this must be a table of fields")
+    return [(f"{at}{name}[{number}]", item) for number, item in enumerate(found)]
+
+
+def _need(given: dict[str, Any], place: str, *names: str) -> None:
+    for name in names:
+        if name not in given:
+            raise Wrong(f"{place}.{name}: this is required")
+
+
+def _scopes(given: dict[str, Any], place: str) -> None:
+    if odd := set(given.get("scopes", ())) - ALL_SCOPES:
+        raise Wrong(f"{place}.scopes: no {min(odd)}; there are {', '.join(sorted(ALL_SCOPES))}")
+
+
+def _add_store(simulator: Simulator, given: dict[str, Any], place: str) -> None:
+    orders = _each(given, "orders", f"{place}.")
+    given.pop("orders", None)
+    store = table(Store, given, place, api_key=str, scopes=frozenset[str])
+    _scopes(store, place)
+    site_id = simulator.add_store(**store)
+    for at, order in orders:
+        _add_order(simulator, site_id, order, at)
+
+
+def _add_order(simulator: Simulator, site_id: str, given: Any, place: str) -> None:
+    also = {"order_id": str, "amounts": list[str], "fulfillments": Any, "faults": list[Any]}
+    order = table(
+        Order, given, place, leave_out=INTERNAL, **also, lines=Any, payments=Any, fees=Any
+    )
+    _need(order, place, "created_date")
+    faults = _each(order, "faults", f"{place}.")
+    order.pop("faults", None)
+    for name, kind, needed in _PARTS:
+        if name in order:
+            parts = [(at, table(kind, part, at)) for at, part in _each(order, name, f"{place}.")]
+            for at, part in parts:
+                _need(part, at, needed)
+            order[name] = [part for _, part in parts]
+    try:
+        made = simulator.add_order(site_id, **order)
+    except (ValueError, TypeError, KeyError, IndexError, ArithmeticError) as error:
+        raise Wrong(f"{place}: {error}") from None
+    for at, fault in faults:
+        _add_fault(simulator, fault, at, order_id=made.id)
+
+
+def _add_fault(simulator: Simulator, given: Any, place: str, **more: str) -> None:
+    fault = table(Fault, given, place) | more
+    _need(fault, place, "kind")
+    if fault.get("endpoint", "*") not in _ENDPOINTS:
+        raise Wrong(f"{place}.endpoint: must be one of {', '.join(sorted(_ENDPOINTS))}")
+    simulator.script(Fault(**fault))

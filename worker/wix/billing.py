@@ -1,0 +1,212 @@
+"""What we read of Wix's answers about money: refundability, refunds, payments.
+
+Source of the shapes: wix-api.md 2.1, 2.13-2.16, 3 [D].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BeforeValidator, Field
+
+from worker.wix.models import Answer, Price, as_list
+
+
+class Why(Answer):
+    """Why a payment cannot be refunded by Wix, or at all."""
+
+    reason: str = "UNKNOWN_REASON"
+
+
+class Monetary(Answer):
+    """What was paid and what can still go back."""
+
+    max_refund: Price | None = None
+
+
+class RefundablePayment(Answer):
+    """Which payment it is; memberships have no monetary part."""
+
+    payment_id: str
+    monetary: Monetary | None = None
+
+
+class PaymentRefundability(Answer):
+    """One payment and what Wix can do about it."""
+
+    payment: RefundablePayment
+    refundable: bool = False
+    manually_refundable: Why | None = None
+    non_refundable: Why | None = None
+    provider_link: str | None = None
+    """Where a person finds the payment at its provider."""
+
+    @property
+    def max_refund(self) -> Decimal | None:
+        """What can still go back; None when it is no money (gift card, membership)."""
+        monetary = self.payment.monetary
+        return monetary.max_refund.amount if monetary and monetary.max_refund else None
+
+
+class LineRefundability(Answer):
+    """How many units of a line can still be refunded."""
+
+    line_item_id: str
+    available_refund_quantity: int = 0
+
+
+class Refundability(Answer):
+    """The answer of getOrderRefundability."""
+
+    payments: Annotated[tuple[PaymentRefundability, ...], BeforeValidator(as_list)] = ()
+    line_items: Annotated[tuple[LineRefundability, ...], BeforeValidator(as_list)] = ()
+
+
+class CalculationSummary(Answer):
+    """What the asked lines, fees and shipping come to."""
+
+    total: Price
+
+
+class NotAvailable(Answer):
+    """Why nothing could be calculated, item by item."""
+
+    errors: Annotated[tuple[dict[str, Any], ...], BeforeValidator(as_list)] = ()
+
+    @property
+    def codes(self) -> str:
+        """Wix's code of every item's error."""
+        inner = [item.get("error") for item in self.errors]
+        found = [e.get("applicationError") for e in inner if isinstance(e, dict)]
+        return ", ".join(sorted({str(f.get("code")) for f in found if isinstance(f, dict)}))
+
+
+class Calculation(Answer):
+    """The answer of calculateRefund: a refusal comes with 200, too. Source: 2.14 [D]."""
+
+    available: bool = False
+    summary: CalculationSummary | None = None
+    not_available: NotAvailable | None = None
+
+
+class RefundTransaction(Answer):
+    """A refund's part on one payment."""
+
+    payment_id: str = ""
+    amount: Price | None = None
+    refund_status: str = ""
+    refund_status_info: dict[str, Any] | None = None
+    external_refund: bool | None = None
+    """Only recorded: the money moves elsewhere."""
+
+
+class RefundDetails(Answer):
+    """What the caller said when it asked for the refund."""
+
+    reason: str | None = None
+
+
+class WixRefund(Answer):
+    """A refund as Wix keeps it."""
+
+    id: str
+    created_date: AwareDatetime | None = None
+    transactions: Annotated[tuple[RefundTransaction, ...], BeforeValidator(as_list)] = ()
+    details: RefundDetails | None = None
+
+    @property
+    def reason(self) -> str:
+        """Where our fingerprint is looked for."""
+        return (self.details.reason if self.details else None) or ""
+
+    @property
+    def total(self) -> Decimal:
+        """The sum over its payments, in the order's currency."""
+        return sum((t.amount.amount for t in self.transactions if t.amount), Decimal(0))
+
+    @property
+    def statuses(self) -> tuple[str, ...]:
+        """SCHEDULED, STARTED, PENDING, SUCCEEDED or FAILED, one for each payment."""
+        return tuple(transaction.refund_status for transaction in self.transactions)
+
+    def sum_of(self, status: str) -> Decimal:
+        """The sum of what has this status, in the order's currency."""
+        parts = (t.amount for t in self.transactions if t.refund_status == status)
+        return sum((part.amount for part in parts if part), Decimal(0))
+
+    def failures(self) -> Iterator[str]:
+        """The provider's codes of what failed."""
+        for transaction in self.transactions:
+            if transaction.refund_status == "FAILED":
+                info = transaction.refund_status_info or {}
+                yield str(info.get("paymentGatewayReasonCode") or "FAILED")
+
+
+class RefundAnswer(Answer):
+    """The answer of refundPayments."""
+
+    refund: WixRefund
+
+
+class Void(Answer):
+    """How a void of an authorization goes; the words of its status are not documented [U]."""
+
+    status: str = ""
+
+
+class Authorization(Answer):
+    """A delayed capture."""
+
+    void: Void | None = None
+
+
+class RegularPayment(Answer):
+    """A payment by card, provider or offline."""
+
+    status: str = ""
+    authorization_details: Authorization | None = None
+
+
+class Payment(Answer):
+    """One payment of an order."""
+
+    id: str
+    status: str | None = None
+    regular_payment_details: RegularPayment | None = None
+    giftcard_payment_details: dict[str, Any] | None = None
+    membership_payment_details: dict[str, Any] | None = None
+
+    @property
+    def stands(self) -> str:
+        """Its status: the new field first, the deprecated one where that is absent. 2.1 [D]."""
+        old = self.regular_payment_details.status if self.regular_payment_details else ""
+        return self.status or old
+
+    @property
+    def void_status(self) -> str:
+        """How its void goes, nothing when none was asked for."""
+        regular = self.regular_payment_details
+        details = regular.authorization_details if regular else None
+        return details.void.status if details and details.void else ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it can only be refunded in full: gift cards and memberships. 2.1 [D]."""
+        return bool(
+            self.giftcard_payment_details is not None or self.membership_payment_details is not None
+        )
+
+
+class Transactions(Answer):
+    """Payments and refunds of one order."""
+
+    payments: Annotated[tuple[Payment, ...], BeforeValidator(as_list)] = ()
+    refunds: Annotated[tuple[WixRefund, ...], BeforeValidator(as_list)] = ()
+
+
+class TransactionsAnswer(Answer):
+    """The answer of listTransactions; `{}` for an unknown order is possible. Source: 3 [U]."""
+
+    order_transactions: Transactions = Field(default_factory=Transactions)
