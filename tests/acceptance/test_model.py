@@ -367,7 +367,7 @@ class Weather(RuleBasedStateMachine):
 
 
 def test_no_history_of_events_loses_or_doubles_a_refund(redis_url: str) -> None:
-    """A hundred random histories, the same ones every time."""
+    """Eighty random histories, the same ones every time."""
 
     class Here(Weather):
         """On the suite's server."""
@@ -377,7 +377,7 @@ def test_no_history_of_events_loses_or_doubles_a_refund(redis_url: str) -> None:
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=100,
+            max_examples=80,
             stateful_step_count=30,
             derandomize=True,
             deadline=None,
