@@ -43,7 +43,7 @@ from worker.steps import Steps
 from worker.wix.client import ClientFactory
 
 HOUR_MS = 3_600_000
-PLACES = ("before_claim", "after_intent", "before_call", "after_call", "after_settle")
+PLACES = ("before_claim", "after_intent", "after_look", "before_call", "after_call", "after_settle")
 
 faults = st.builds(
     Fault,
@@ -83,16 +83,21 @@ class LateTransport(SimulatorTransport):
         super().__init__(wsgi(simulator))
         self.holds_next = False
         self.held: list[httpx.Request] = []
+        self.after_look: Callable[[], None] = lambda: None
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Hold back the next call that changes something, or pass it on."""
         mutates = request.url.path.endswith(("/cancel", "/refund-payments"))
-        if self.holds_next and (mutates or request.method == "DELETE"):
+        mutates = mutates or request.method == "DELETE"
+        if self.holds_next and mutates:
             self.holds_next = False
             request.read()
             self.held.append(request)
             raise httpx.ReadTimeout("held back", request=request)
-        return super().handle_request(request)
+        answer = super().handle_request(request)
+        if not mutates:
+            self.after_look()
+        return answer
 
     def arrive(self) -> None:
         """What was held back arrives; nobody listens for the answer."""
@@ -110,6 +115,7 @@ class StormyRig(Rig):
         self.harms: dict[str, Callable[[], None]] = {}
         simulator = Simulator(flags, clock_ms=lambda: time.time_ns() // 1_000_000 + self.passed_ms)
         self.network = LateTransport(simulator)
+        self.network.after_look = lambda: self._at("after_look")
         super().__init__(settings_for(url), simulator)
 
     def steps_with(self, ledger: Ledger) -> Steps:
@@ -246,8 +252,14 @@ class Weather(RuleBasedStateMachine):
     @event(place=st.sampled_from(PLACES), harm=st.sampled_from(["kill", "freeze", "unlease"]))
     def a_step_is_disturbed(self, place: str, harm: str) -> None:
         """When one next comes to this place. Frozen in its very call it acts late: see README."""
-        harms = {"kill": _kill, "freeze": self.rig.freeze, "unlease": self._drop_leases}
+        harms = {"kill": _kill, "freeze": self._freeze, "unlease": self._drop_leases}
         self.rig.harms[place] = harms["kill" if place == "before_call" else harm]
+
+    def _freeze(self) -> None:
+        """While it sleeps, others may end what it is at: it must leave that as it is."""
+        self.rig.freeze()
+        self.nothing_is_done_twice()
+        self.history_only_grows_and_the_end_is_the_end()
 
     def _drop_leases(self) -> None:
         for lease in list(self.rig.redis.scan_iter(self.rig.key("lease", "*"))):
