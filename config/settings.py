@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -22,6 +23,19 @@ PREFIX = "REFUNDS_"
 
 def _utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
+
+
+#: A Fernet key: 32 bytes in URL-safe base64.
+_VAULT_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
+
+
+def _vault_keys(given: SecretStr) -> SecretStr:
+    keys = [key.strip() for key in given.get_secret_value().split(",")]
+    if not all(_VAULT_KEY.fullmatch(key) for key in keys):
+        raise ValueError(
+            "it takes one key or several, with commas; `refunds stores keygen` makes one"
+        )
+    return SecretStr(",".join(keys))
 
 
 def _no_trailing_slash(url: str) -> str:
@@ -74,7 +88,11 @@ class Settings(BaseSettings):
         validate_default=True,
         examples=['{"<site id>": {"account_id": "<account id>", "api_key": "IST.<key>"}}'],
     )
-    """Credentials of the stores, as JSON: site id to account id and API key."""
+    """Keys of stores that are not in the vault, as JSON: site id to account id and API key."""
+    vault_keys: Annotated[SecretStr, AfterValidator(_vault_keys)] | None = Field(
+        default=None, examples=["<what `refunds stores keygen` prints>"]
+    )
+    """Keys that seal the stores' API keys, newest first, with commas; the first seals, all open."""
     cutoff: Annotated[AwareDatetime, AfterValidator(_utc)] = Field(
         default=datetime(2024, 4, 22, tzinfo=UTC), examples=["2024-04-22T00:00:00Z"]
     )
@@ -94,6 +112,8 @@ class Settings(BaseSettings):
     """Time that running steps get to settle after SIGTERM; longer than a whole call to Wix."""
     lane_width: int = Field(default=4, ge=1, le=1000)
     """Refunds of one store that are in flight at once."""
+    store_calls_per_min: int = Field(default=0, ge=0, le=60_000)
+    """Calls to Wix for one store, on average; 0 for as many as come (a 429 is waited out)."""
     worker_beat_ms: int = Field(default=2_000, ge=20, le=60_000)
     """How often a worker says that it lives."""
     worker_dead_after_ms: int = Field(default=10_000, ge=100, le=600_000)
@@ -137,6 +157,10 @@ class Settings(BaseSettings):
     order_rounds: int = Field(default=3, ge=1, le=100)
     """How often an order may be fulfilled again between our steps, before a person is asked."""
 
+    probe_first_ms: int = Field(default=60_000, ge=1, le=3_600_000)
+    """First wait before Wix is asked again about a suspended store; it doubles from there."""
+    probe_cap_ms: int = Field(default=3_600_000, ge=1, le=86_400_000)
+    """Longest wait between two such questions."""
     schedule_tick_ms: int = Field(default=200, ge=5, le=60_000)
     """How often the scheduler looks for what is due."""
     reconcile_every_ms: int = Field(default=5_000, ge=10, le=600_000)

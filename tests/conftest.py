@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import logging
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from tests.rig import Rig, settings_for
 from worker.embedded import embedded_server
+from worker.logs import configure_logs
 from worker.simulator import Simulator
 
 
@@ -30,3 +34,16 @@ def rig(redis_url: str, simulator: Simulator) -> Iterator[Rig]:
     rig = Rig(settings_for(redis_url), simulator)
     yield rig
     rig.close()
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """What is logged, as JSON lines; logging is as it was afterwards."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    out = io.StringIO()
+    configure_logs("json", "info", out)
+    yield out
+    root.handlers, root.level = handlers, level
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -19,11 +20,12 @@ from config.loading import load_settings
 from config.settings import Settings
 from statemachine.flows import ACTIVE
 from worker.actors import declare_actors
-from worker.app import ledger_from
-from worker.broker import INTAKE, QUEUES, Broker
+from worker.app import keyring_from, ledger_from, stores_from
+from worker.broker import INTAKE, QUEUES, STEPS, Broker
 from worker.client import enqueue
-from worker.credentials import EnvironmentStores
 from worker.ledger import Ledger
+from worker.onboarding import Examiner
+from worker.probing import Prober
 from worker.refund import Refund, parse_request
 from worker.retry import RetryPolicy
 from worker.settlement import Delivery
@@ -77,14 +79,28 @@ class Rig:
         self.simulator = simulator
         simulator.add_store(STORE_ID, KEY)
         self.broker, self.ledger = ledger_from(settings)
+        self.stores = stores_from(settings, self.broker)
+        self.wix = ClientFactory(
+            settings.wix_base_url,
+            connect_timeout_ms=1000,
+            read_timeout_ms=1000,
+            total_timeout_ms=1000,
+            transport=lambda: SimulatorTransport(wsgi(simulator)),
+        )
         self.redis: Any = redis.Redis.from_url(
             settings.redis_url.get_secret_value(), decode_responses=True
         )
         self.is_surely_alive = True
         self.pauses: list[float] = []
+        self.progress: list[str] = []
+        self.at: dict[str, Callable[[], object]] = {}
         self.steps = self.steps_with(self.ledger)
         self.watch = Watch(
-            ledger=self.ledger, stores=self.steps.stores, wix=self.steps.wix, settings=settings
+            ledger=self.ledger,
+            keyring=self.steps.keyring,
+            stores=self.stores,
+            wix=self.wix,
+            settings=settings,
         )
         declare_actors(self.broker, self.ledger, self.steps, self.watch)
         self.broker.beat()
@@ -93,14 +109,9 @@ class Rig:
         """Steps as the worker has them, with this ledger."""
         return Steps(
             ledger=ledger,
-            stores=EnvironmentStores(self.settings.stores),
-            wix=ClientFactory(
-                self.settings.wix_base_url,
-                connect_timeout_ms=1000,
-                read_timeout_ms=1000,
-                total_timeout_ms=1000,
-                transport=lambda: SimulatorTransport(wsgi(self.simulator)),
-            ),
+            keyring=keyring_from(self.settings),
+            stores=self.stores,
+            wix=self.wix,
             settings=self.settings,
             retry=RetryPolicy(
                 first_ms=self.settings.retry_first_ms,
@@ -111,7 +122,21 @@ class Rig:
             random=lambda: 0.5,
             is_surely_alive=lambda _: self.is_surely_alive,
             pause=self.pauses.append,
+            at=self._at,
         )
+
+    def prober(self) -> Prober:
+        """What asks Wix again about suspended stores."""
+        return Prober(
+            stores=self.stores, keyring=self.steps.keyring, wix=self.wix, settings=self.settings
+        )
+
+    def _at(self, place: str) -> None:
+        self.at.get(place, lambda: None)()
+
+    def examiner(self) -> Examiner:
+        """What asks Wix about a key; its pauses are noted, not waited for."""
+        return Examiner(wix=self.wix, progress=self.progress.append, pause=self.pauses.append)
 
     def order(self, created: str = AFTER, **more: Any) -> Order:
         """Place an order at Wix."""
@@ -136,6 +161,14 @@ class Rig:
                 done += self._one(queue)
                 assert done < 1_000, "it goes in a circle"
         return done
+
+    def turn_once(self) -> None:
+        """Take in all jobs, then handle one step."""
+        for queue in QUEUES:
+            while self._waiting(queue):
+                self._one(queue)
+                if queue == STEPS:
+                    return
 
     def _waiting(self, queue: str) -> bool:
         """Whether a message is queued, or in flight here without anybody knowing it."""

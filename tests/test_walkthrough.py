@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from statemachine.flows import State
 from tests.rig import AFTER, BEFORE, STORE_ID, Rig
-from worker import dead_letters
 from worker.simulator import Fault
 
 
@@ -45,14 +44,15 @@ def test_the_story_of_a_cancellation(rig: Rig) -> None:
     # When the job is worked on
     refund_id = rig.request(order)
     rig.settle()
-    # Then a person is told precisely why nothing happened, and nothing did
-    letter = dead_letters.find(rig.ledger, rig.broker, refund_id)
-    assert letter is not None
-    assert (letter["reason"], letter["http_status"]) == ("key_refused", 401)
+    # Then the store is suspended, its refund waits in its lane, and nothing happened to the order
+    store = rig.stores.find(STORE_ID).public()
+    assert (store["state"], store["waiting"], store["in_flight"]) == ("suspended", 1, 0)
+    assert store["suspended_because"]["reason"] == "key_refused"
+    assert rig.load(refund_id).attempts == 0
     assert len(order.fulfillments) == 2
-    # When the key works again and the person replays it
+    # When the key works again and a person lets the store go on
     rig.simulator.add_store(STORE_ID, rig.settings.stores[STORE_ID].api_key.get_secret_value())
-    dead_letters.replay(rig.ledger, rig.broker, refund_id, operator="ann")
+    assert rig.stores.resume(STORE_ID, by="ann")
     rig.settle()
     # Then both fulfillments are gone, and the order is cancelled, once
     assert rig.load(refund_id).state is State.CANCELLED

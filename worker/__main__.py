@@ -23,6 +23,10 @@ LOOK_S = 0.5
 #: Kept back of the grace time for writing down and closing.
 CLOSING_S = 2
 _CHILD = "--child"
+NO_KEYS = (
+    "REFUNDS_VAULT_KEYS is not set, so that no store's key could be opened; make one with"
+    " `refunds stores keygen` and keep it safe (or give the stores' keys in REFUNDS_STORES)"
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -31,6 +35,9 @@ def main(arguments: list[str]) -> int:
         settings = load_settings(os.environ)
     except SettingsError as error:
         sys.stderr.write(f"the worker cannot start:\n{error}\n")
+        return 2
+    if settings.vault_keys is None and not settings.stores:
+        sys.stderr.write(f"the worker cannot start:\n{NO_KEYS}\n")
         return 2
     configure_logs(settings.log_format, settings.log_level)
     stop = _stop_on_signals(settings)
@@ -78,7 +85,7 @@ def run_worker(app: App, stop: threading.Event, has_parent: Callable[[], bool]) 
         "worker.started",
         worker_id=worker_id,
         threads=app.settings.threads,
-        stores=len(app.stores),
+        stores=len({*app.keyring.given, *app.stores.ids()}),
     )
     while not stop.wait(LOOK_S) and has_parent():
         pass

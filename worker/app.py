@@ -12,13 +12,17 @@ from config.settings import Settings
 from worker.actors import declare_actors
 from worker.broker import Broker, redis_client
 from worker.clock import boottime
-from worker.credentials import EnvironmentStores
+from worker.credentials import Keyring
+from worker.lanes import Lanes
 from worker.ledger import Ledger
 from worker.middleware import MessageContext
+from worker.probing import Prober
 from worker.redaction import register_secrets
 from worker.retry import RetryPolicy
 from worker.schedule import Heart, Scheduler
 from worker.steps import Steps
+from worker.stores import Stores
+from worker.vault import Vault
 from worker.watch import Watch
 from worker.wix.client import ClientFactory
 
@@ -28,7 +32,8 @@ class App:
     """The parts of one worker program."""
 
     settings: Settings
-    stores: EnvironmentStores
+    keyring: Keyring
+    stores: Stores
     broker: Broker
     ledger: Ledger
     scheduler: Scheduler
@@ -40,6 +45,10 @@ class App:
         )
 
 
+def _lanes(settings: Settings) -> Lanes:
+    return Lanes(settings.lane_width, settings.store_calls_per_min)
+
+
 def ledger_from(settings: Settings) -> tuple[Broker, Ledger]:
     """Connect to queues and ledger: all that a producer or an operator needs."""
     url = settings.redis_url.get_secret_value()
@@ -49,10 +58,26 @@ def ledger_from(settings: Settings) -> tuple[Broker, Ledger]:
     ledger = Ledger(
         client,
         namespace=settings.namespace,
-        lane_width=settings.lane_width,
+        lanes=_lanes(settings),
         worker_dead_after_ms=settings.worker_dead_after_ms,
     )
     return broker, ledger
+
+
+def stores_from(settings: Settings, broker: Broker) -> Stores:
+    """What is known of stores, on the broker's connection."""
+    return Stores(
+        broker.client,
+        namespace=settings.namespace,
+        lanes=_lanes(settings),
+        worker_dead_after_ms=settings.worker_dead_after_ms,
+    )
+
+
+def keyring_from(settings: Settings) -> Keyring:
+    """The keys of the environment, and what opens those of the vault."""
+    keys = settings.vault_keys.get_secret_value().split(",") if settings.vault_keys else []
+    return Keyring(settings.stores, Vault(keys) if keys else None)
 
 
 def wix_from(settings: Settings) -> ClientFactory:
@@ -68,12 +93,14 @@ def wix_from(settings: Settings) -> ClientFactory:
 def build(settings: Settings, *, at: Callable[[str], None] = lambda _: None) -> App:
     """Put a worker together; *at* is told the named places of every step."""
     broker, ledger = ledger_from(settings)
-    stores = EnvironmentStores(settings.stores)
+    keyring, stores = keyring_from(settings), stores_from(settings, broker)
     heart = Heart(broker.beat, dead_after_ms=settings.worker_dead_after_ms, monotonic=boottime)
+    wix = wix_from(settings)
     steps = Steps(
         ledger=ledger,
+        keyring=keyring,
         stores=stores,
-        wix=wix_from(settings),
+        wix=wix,
         settings=settings,
         retry=RetryPolicy(
             first_ms=settings.retry_first_ms,
@@ -85,12 +112,14 @@ def build(settings: Settings, *, at: Callable[[str], None] = lambda _: None) -> 
         is_surely_alive=heart.is_surely_alive,
         at=at,
     )
-    watch = Watch(ledger=ledger, stores=stores, wix=steps.wix, settings=settings)
+    watch = Watch(ledger=ledger, keyring=keyring, stores=stores, wix=wix, settings=settings)
     declare_actors(broker, ledger, steps, watch)
+    prober = Prober(stores=stores, keyring=keyring, wix=wix, settings=settings)
     return App(
         settings=settings,
+        keyring=keyring,
         stores=stores,
         broker=broker,
         ledger=ledger,
-        scheduler=Scheduler(broker, ledger, heart, settings),
+        scheduler=Scheduler(broker, ledger, heart, prober, settings),
     )

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from statemachine.flows import State
-from worker.credentials import EnvironmentStores
+from worker.credentials import Keyring
 from worker.errors import CallFailed
 from worker.ledger import Ledger
 from worker.refund import Refund
+from worker.stores import Stores
+from worker.vault import SealedShut
 from worker.wix.client import ClientFactory, WixStore
 
 #: Refunds that one script looks at: milliseconds of the server's time.
@@ -40,7 +42,8 @@ def audit(ledger: Ledger, *, repair: bool, progress: Callable[[int], None]) -> I
 def against_wix(
     refunds: Iterator[Refund],
     *,
-    stores: EnvironmentStores,
+    keyring: Keyring,
+    stores: Stores,
     wix: ClientFactory,
     per_s: float,
     progress: Callable[[int], None],
@@ -48,7 +51,11 @@ def against_wix(
     """Compare finished refunds with Wix's own books, a few calls a second; reads only."""
     pause = threading.Event()
     for refund in refunds:
-        store = stores.find(refund.request.store_id)
+        store_id = refund.request.store_id
+        try:
+            store = keyring.find(store_id, stores.find(store_id).sealed)
+        except SealedShut:
+            store = None
         if store is None:
             yield Problem(refund.refund_id, "cannot be compared: no credentials of its store")
         else:

@@ -17,6 +17,7 @@ from worker import jobs
 from worker.cli_checks import EXAMPLES, audit, doctor, outcomes
 from worker.cli_common import AsJson, Limit, connect, fail, told
 from worker.cli_dead import dead
+from worker.cli_stores import stores
 from worker.client import enqueue
 from worker.demo import run_demo
 from worker.logs import configure_logs
@@ -33,6 +34,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(dead, name="dead")
+app.add_typer(stores, name="stores")
 for command in (outcomes, audit, doctor):
     app.command(epilog=EXAMPLES[command.__name__])(command)
 

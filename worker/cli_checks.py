@@ -15,10 +15,9 @@ from rich.progress import Progress
 from config.loading import load_settings
 from statemachine.flows import State
 from worker import audit as auditing
-from worker.app import ledger_from, wix_from
+from worker.app import keyring_from, ledger_from, stores_from, wix_from
 from worker.broker import redis_client
 from worker.cli_common import AsJson, connect, told
-from worker.credentials import EnvironmentStores
 from worker.doctor import examine
 from worker.ledger import Ledger
 from worker.outcomes import read
@@ -79,13 +78,15 @@ def audit(
 
 def _compared(ledger: Ledger, rate: float) -> list[auditing.Problem]:
     settings = load_settings(os.environ)
+    stores = stores_from(settings, ledger_from(settings)[0])
     states = (State.CANCELLED, State.REFUNDED)
     finished = [r for state in states for r in ledger.newest(state=state, limit=ledger.count())]
     with _progress("asking Wix", len(finished)) as bar:
         return list(
             auditing.against_wix(
                 iter(finished),
-                stores=EnvironmentStores(settings.stores),
+                keyring=keyring_from(settings),
+                stores=stores,
                 wix=wix_from(settings),
                 per_s=rate,
                 progress=bar,

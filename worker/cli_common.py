@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
+from contextvars import ContextVar
 from functools import wraps
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -26,6 +28,10 @@ Limit = Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")
 Command = TypeVar("Command", bound=Callable[..., None])
 
 
+#: What the running command opened.
+_opened: ContextVar[ExitStack] = ContextVar("opened")
+
+
 def fail(text: str, code: int = 1) -> NoReturn:
     """End with a sentence and an exit code: 1 the answer is no, 2 wrong usage."""
     say(text)
@@ -38,7 +44,9 @@ def told(command: Command) -> Command:
     @wraps(command)
     def inner(*arguments: Any, **options: Any) -> None:
         try:
-            command(*arguments, **options)
+            with ExitStack() as opened:
+                _opened.set(opened)
+                command(*arguments, **options)
         except SettingsError as error:
             fail(str(error), 2)
         except (redis.RedisError, ConnectionClosed) as error:
@@ -51,4 +59,11 @@ def told(command: Command) -> Command:
 
 def connect() -> tuple[Broker, Ledger]:
     """Queues and ledger, as the environment says."""
-    return ledger_from(load_settings(os.environ))
+    broker, ledger = ledger_from(load_settings(os.environ))
+    close_at_end(broker.client.close)
+    return broker, ledger
+
+
+def close_at_end(close: Callable[[], object]) -> None:
+    """Call this when the running command ends."""
+    _opened.get().callback(close)

@@ -1,38 +1,40 @@
-"""The stores' API keys, from the environment: the interface that a vault will have, too."""
+"""Where a store's API key comes from: sealed in the vault, or the environment."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from config.settings import StoreEntry
 from worker.redaction import register_secrets
+from worker.vault import Credentials, SealedShut, Vault
 
 
-@dataclass(frozen=True)
-class Credentials:
-    """What one store's calls to Wix need."""
+class Keyring:
+    """Finds the key of a store. What was connected last, the vault's, wins over REFUNDS_STORES."""
 
-    store_id: str
-    account_id: str
-    api_key: str = field(repr=False)
-
-
-class EnvironmentStores:
-    """Credentials as REFUNDS_STORES gives them."""
-
-    def __init__(self, entries: Mapping[str, StoreEntry]) -> None:
-        self._stores = {
+    def __init__(self, entries: Mapping[str, StoreEntry], vault: Vault | None = None) -> None:
+        self.vault = vault
+        self._given = {
             store_id.strip().lower(): Credentials(
                 store_id.strip().lower(), entry.account_id, entry.api_key.get_secret_value().strip()
             )
             for store_id, entry in entries.items()
         }
-        register_secrets(store.api_key for store in self._stores.values())
+        register_secrets(store.api_key for store in self._given.values())
 
-    def find(self, store_id: str) -> Credentials | None:
-        """The credentials of a store, None when nobody connected it."""
-        return self._stores.get(store_id)
+    @property
+    def given(self) -> list[str]:
+        """The stores of REFUNDS_STORES."""
+        return sorted(self._given)
 
-    def __len__(self) -> int:
-        return len(self._stores)
+    def find(self, store_id: str, sealed: str = "") -> Credentials | None:
+        """The credentials of a store, None when nobody connected it.
+
+        Raises:
+            SealedShut: the store has a sealed key that the vault keys of this worker do not open.
+        """
+        if not sealed:
+            return self._given.get(store_id)
+        if self.vault is None:
+            raise SealedShut(f"store {store_id} has a sealed key, but REFUNDS_VAULT_KEYS is empty")
+        return self.vault.open(sealed, store_id)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,12 +13,16 @@ from config.loading import load_settings
 from config.settings import Settings
 from statemachine.flows import State
 from worker import dead_letters
-from worker.app import App, build
+from worker.app import App, build, wix_from
+from worker.cleaning import clean
 from worker.client import enqueue
+from worker.connecting import connect
 from worker.embedded import embedded_server
 from worker.events import tell
+from worker.onboarding import Examiner
 from worker.refund import Refund, parse_request
 from worker.simulator import Fault, Flags, Simulator, serve
+from worker.vault import Vault, new_key
 
 BEFORE, AFTER = "2024-03-31T13:42:13.136Z", "2025-01-02T03:04:05.000Z"
 #: Everything that waits, waits shortly; the rest is as in production.
@@ -85,19 +88,19 @@ def run_demo() -> dict[str, Any]:
     simulator = Simulator(Flags(provider_ms=PROVIDER_MS))
     store_id = simulator.add_store(api_key=KEY)
     with embedded_server() as redis_url, serve(simulator) as wix_url:
-        settings = _settings(redis_url, wix_url, store_id)
-        with _running(build(settings)) as app:
+        vault_key = new_key()
+        with _running(build(_settings(redis_url, wix_url, vault_key))) as app:
+            _connect(app, vault_key, store_id, simulator.stores[store_id].account_id)
             orders = {scene: _start(app, simulator, store_id, scene) for scene in SCENES}
             refunds = {scene: _watch(app, simulator, orders[scene], scene) for scene in SCENES}
     return _report(simulator, orders, refunds)
 
 
-def _settings(redis_url: str, wix_url: str, store_id: str) -> Settings:
-    stores = f'{{"{store_id}": {{"account_id": "{uuid.uuid4()}", "api_key": "{KEY}"}}}}'
+def _settings(redis_url: str, wix_url: str, vault_key: str) -> Settings:
     given = {
         "REFUNDS_REDIS_URL": redis_url,
         "REFUNDS_WIX_BASE_URL": wix_url,
-        "REFUNDS_STORES": stores,
+        "REFUNDS_VAULT_KEYS": vault_key,
     }
     return load_settings(given | WAITS)
 
@@ -114,6 +117,21 @@ def _running(app: App) -> Iterator[App]:
     finally:
         worker.stop(timeout=10_000)
         app.scheduler.stop()
+
+
+def _connect(app: App, vault_key: str, store_id: str, account_id: str) -> None:
+    """As `refunds stores connect` does, sealed with a vault key that nobody keeps."""
+    tell("demo.step", text="connecting the store: its key is checked and sealed")
+    findings = connect(
+        clean(site_id=store_id, account_id=account_id, api_key=KEY),
+        vault=Vault([vault_key]),
+        stores=app.stores,
+        examiner=Examiner(
+            wix=wix_from(app.settings), progress=lambda _: None, pause=threading.Event().wait
+        ),
+    )
+    if not findings.is_good:
+        raise DemoFailed(f"the store was not connected: {findings.reason}")
 
 
 def _start(app: App, simulator: Simulator, store_id: str, scene: Scene) -> str:

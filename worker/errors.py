@@ -82,10 +82,14 @@ class Unauthorized(CallFailed):
 class _Ending(WorkerError):
     """A reason code of `worker.reasons` and what Wix said, if it said anything."""
 
-    def __init__(self, reason: str, cause: CallFailed | None = None, detail: str = "") -> None:
+    def __init__(
+        self, reason: str, cause: CallFailed | None = None, detail: str = "", remedy: str = ""
+    ) -> None:
         self.reason = reason
         self.cause = cause
         self.detail = detail
+        self.remedy = remedy
+        """What a person can do, when the table's row is too general."""
         super().__init__(": ".join(part for part in (reason, detail or str(cause or "")) if part))
 
 
@@ -105,9 +109,10 @@ class Buried(_Ending):
         cause: CallFailed | None = None,
         detail: str = "",
         *,
+        remedy: str = "",
         resume: State | None = None,
     ) -> None:
-        super().__init__(reason, cause, detail)
+        super().__init__(reason, cause, detail, remedy)
         self.resume = resume
 
 

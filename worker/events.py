@@ -109,6 +109,16 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
         "step.busy": Event(
             "info", "Another worker is at this order; we come back.", ("transition",)
         ),
+        "step.suspended": Event(
+            "debug",
+            "The store is suspended; the refund waits in its lane, no attempt is spent.",
+            ("transition", "reason", "attempt", "wix_calls", "duration_ms"),
+        ),
+        "step.paced": Event(
+            "debug",
+            "The store is over its rate; the refund waits in its lane, no attempt is spent.",
+            ("transition",),
+        ),
         "step.unknown_refund": Event(
             "error", "A message names a refund that the ledger does not know.", ("transition",)
         ),
@@ -120,6 +130,27 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             "Redis did not take the result; the step runs again and looks first.",
             ("error",),
         ),
+        "store.connected": Event(
+            "info", "A store's key was checked and saved.", ("name", "currency", "rotated")
+        ),
+        "store.suspended": Event(
+            "error",
+            "Wix refuses the store's key: its refunds wait in their lane, other stores go on.",
+            (
+                "reason",
+                "sentence",
+                "remedy",
+                "detail",
+                "http_status",
+                "wix_code",
+                "wix_request_id",
+            ),
+        ),
+        "store.probed": Event(
+            "info", "Wix was asked about a suspended store and still refuses.", ("error",)
+        ),
+        "store.resumed": Event("info", "The store's lane goes on, in order of arrival.", ("by",)),
+        "store.disconnected": Event("info", "The store's key was forgotten.", ("dead_letters",)),
         "refund.replayed": Event("info", "A person sent a dead letter on.", ("operator",)),
         "refund.reversed": Event(
             "error", "The provider took back what it had paid; upstream is told.", ("from", "to")

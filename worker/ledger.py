@@ -9,12 +9,15 @@ Keys, all with the hash tag `{namespace}`, so that one Redis Cluster slot holds 
     {ns}:lane:STORE         ZSET  refund id -> number of arrival: waits for its turn
     {ns}:busy:STORE         ZSET  refund id -> since, unix ms: queued or held by a worker
     {ns}:busy_stores        SET   stores with somebody in busy
+    {ns}:rate:STORE         STRING when its calls to Wix are paid off, unix ms (worker.lanes)
+    {ns}:paced              ZSET  store over its rate -> when its lane goes on, unix ms
     {ns}:due                ZSET  refund id -> due at, unix ms: retries and waits
     {ns}:watch              ZSET  refund id -> next look, unix ms: finished, but may be reversed
     {ns}:dead               ZSET  refund id -> died at, unix ms
     {ns}:outcomes           STREAM CloudEvents for upstream (worker.outcomes)
     {ns}:quarantine         HASH  message id -> JSON: messages that never became a refund
     {ns}:lease:STORE:ORDER  STRING "WORKER|MESSAGE|RUN": who is at this order
+    {ns}:store:STORE, :suspended:STORE, ...: see worker.stores
     {ns}:fence, :arrivals   STRING counters;  {ns}:scheduler STRING the worker that leads
     queues: see lua/queue.lua
 
@@ -26,16 +29,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 import redis
 
-from statemachine.flows import State, Transition, next_transition
+from statemachine.flows import State, Transition
 from statemachine.machine import sources
+from worker.lanes import Lanes
 from worker.outcomes import about, outcome
 from worker.redaction import redact
 from worker.refund import Refund, RefundRequest, refund_from
+from worker.scripts import load_scripts
 from worker.settlement import Claim, Delivery, Settlement
 
 #: A lease dies with its worker's heartbeat; this only frees one that its living worker forgot.
@@ -54,28 +58,22 @@ WATCH_AGAIN_MS = 600_000
 #: One file each, in lua/.
 SCRIPTS = ("accept", "claim", "settle", "replay", "wake", "watched", "rouse", "audit")
 
-_LUA = Path(__file__).parent / "lua"
-
 
 class Ledger:
     """Reads and writes refunds. Raises redis.RedisError when the server does not answer."""
 
     def __init__(
-        self, client: redis.Redis, *, namespace: str, lane_width: int, worker_dead_after_ms: int
+        self, client: redis.Redis, *, namespace: str, lanes: Lanes, worker_dead_after_ms: int
     ) -> None:
         self.ns = f"{{{namespace}}}"
         self._redis = client
         self._dead_after_ms = worker_dead_after_ms
-        following = {s.value: t.value for s in State if (t := next_transition(s))}
-        head = f"local SOURCE = 'wix-refund-worker/{namespace}'\n"
-        head += (
-            f"local NEXT = cjson.decode('{json.dumps(following)}')\nlocal WIDTH = {lane_width}\n"
+        self._scripts = load_scripts(
+            client,
+            SCRIPTS,
+            namespace=namespace,
+            lanes=lanes,
         )
-        head += (_LUA / "prelude.lua").read_text()
-        self._scripts = {
-            name: client.register_script(head + (_LUA / f"{name}.lua").read_text())
-            for name in SCRIPTS
-        }
 
     def _run(self, script: str, **arguments: Any) -> Any:
         return self._scripts[script](
@@ -100,7 +98,7 @@ class Ledger:
 
     def claim(self, refund_id: str, transition: Transition, delivery: Delivery) -> Claim:
         """Load, guard, lease and announce in one round trip; asking again changes nothing."""
-        verdict, now_ms, fence, *flat = self._run(
+        verdict, now_ms, fence, sealed, epoch, gone, *flat = self._run(
             "claim",
             **delivery.fields(),
             refund_id=refund_id,
@@ -113,12 +111,24 @@ class Ledger:
         fields = dict(zip(flat[::2], flat[1::2], strict=True))
         if verdict == "claimed":
             fields["intent_at_ms"] = fields.get("prior_intent_at_ms", "0")
-        return Claim(verdict, int(now_ms), int(fence), refund_from(fields) if fields else None)
+        refund = refund_from(fields) if fields else None
+        return Claim(
+            verdict,
+            int(now_ms),
+            int(fence),
+            refund,
+            sealed,
+            int(epoch or 0),
+            disconnected=bool(gone),
+        )
 
     def settle(
         self, refund_id: str, claim: Claim, settlement: Settlement, delivery: Delivery
-    ) -> bool:
-        """Write the result of a step; False when the lease was lost and nothing was written."""
+    ) -> Literal["", "settled", "suspended"]:
+        """Write the result of a step; "" when the lease was lost and nothing was written.
+
+        "suspended": it is this step that suspended its store.
+        """
         verdict = self._run(
             "settle",
             **delivery.fields(),
@@ -134,9 +144,12 @@ class Ledger:
             intent=settlement.intent,
             uncounted=settlement.uncounted,
             watch_in_ms=settlement.watch_in_ms,
+            worked=list(settlement.worked),
+            epoch=str(claim.epoch),
+            **({"suspension": dict(settlement.suspension)} if settlement.suspension else {}),
             **({"outcome": dict(settlement.outcome)} if settlement.outcome else {}),
         )
-        return bool(verdict == "settled")
+        return "" if verdict == "stale" else verdict
 
     def still_holds(self, refund: Refund, delivery: Delivery) -> bool:
         """Ask the server whether this worker's lease of the order is still its own."""

@@ -42,6 +42,21 @@ def outcome(kind: Kind, step: str, **content: Any) -> dict[str, str]:
     }
 
 
+def of_store(
+    kind: Literal["connected", "suspended", "resumed", "disconnected"],
+    store_id: str,
+    **content: Any,
+) -> dict[str, str]:
+    """What a script needs to write one event about a store; its subject is the store's id."""
+    return {
+        "type": f"store.{kind}",
+        "step": kind,
+        "data": json.dumps(
+            redact({"store_id": store_id, **content}), ensure_ascii=False, separators=(",", ":")
+        ),
+    }
+
+
 def about(request: RefundRequest) -> dict[str, Any]:
     """What every event says of its refund: enough for upstream to find it again."""
     return {

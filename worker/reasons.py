@@ -12,8 +12,8 @@ from worker.errors import Buried, CallFailed, Rejected
 class Reason(NamedTuple):
     """What a reason code means, how it ends, and what a person can do about it."""
 
-    ends: Literal["rejected", "dead"]
-    """An answer for upstream, or a dead letter."""
+    ends: Literal["rejected", "dead", "suspended"]
+    """An answer for upstream; a dead letter; not at all: the store's refunds wait in their lane."""
     replayable: bool
     """Whether the same refund may still end well once the remedy is done."""
     meaning: str
@@ -27,6 +27,10 @@ def _rejected(meaning: str, remedy: str) -> Reason:
 
 def _dead(meaning: str, remedy: str, *, replayable: bool = True) -> Reason:
     return Reason("dead", replayable, meaning, remedy)
+
+
+def _suspended(meaning: str, remedy: str) -> Reason:
+    return Reason("suspended", False, meaning, remedy)  # noqa: FBT003 - a row of a table
 
 
 _NOTHING = "Nothing to do."
@@ -152,10 +156,20 @@ REASONS: Mapping[str, Reason] = MappingProxyType({
         "See the last failure; replay once its cause is gone."),
     "store_unknown": _dead(
         "No credentials are known for this store.",
-        "Add the store to REFUNDS_STORES, restart the worker, then replay."),
-    "key_refused": _dead(
-        "Wix does not accept the store's API key for this call.",
-        "Ask the merchant for a new key with all five permissions, then replay."),
+        "Connect it (`refunds stores connect`) or add it to REFUNDS_STORES, then replay."),
+    "store_disconnected": _dead(
+        "The store was disconnected while the refund was not finished.",
+        "Connect it again (`refunds stores connect`), then replay."),
+    "scope_missing": _dead(
+        "The store's API key may not do this: a box is not ticked in the Wix dashboard.",
+        "Tick the box for this key under Account Settings → API Keys, then replay."),
+    "key_refused": _suspended(
+        "Wix does not accept the store's API key any more; its refunds wait, nothing is lost.",
+        "Ask the merchant for a new key and connect it (`refunds stores connect`),"
+        " or wait: Wix is asked again."),
+    "key_sealed_shut": _suspended(
+        "The store's sealed key does not open with this worker's REFUNDS_VAULT_KEYS.",
+        "Give the worker the vault key that sealed it, or connect the store again."),
     "worker_error": _dead(
         "The worker itself failed; this is a bug.", "Tell the maintainers, then replay."),
     # Messages that never became a refund.
@@ -177,6 +191,9 @@ def ending(reason: str, cause: CallFailed | None = None, detail: str = "") -> Re
     return kind(reason, cause, detail)
 
 
+_SHOWN = {"rejected": "rejected", "dead": "dead letter", "suspended": "the store waits"}
+
+
 def reasons_table() -> str:
     """The table as Markdown, for the README."""
     rows = [
@@ -184,8 +201,8 @@ def reasons_table() -> str:
         "|---|---|---|---|---|",
     ]
     rows += [
-        f"| `{code}` | {'dead letter' if r.ends == 'dead' else r.ends} |"
-        f" {'replay' if r.replayable else 'no'} | {r.meaning} | {r.remedy} |"
+        f"| `{code}` | {_SHOWN[r.ends]} | {'replay' if r.replayable else 'no'} |"
+        f" {r.meaning} | {r.remedy} |"
         for code, r in REASONS.items()
     ]
     return "\n".join(rows) + "\n"

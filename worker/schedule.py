@@ -1,4 +1,4 @@
-"""Two threads beside the steps: one says that this worker lives, one wakes what is due.
+"""Threads beside the steps: one says that this worker lives, one wakes what is due, and so on.
 
 Neither does anything that a crash would lose: due times are the ledger's.
 """
@@ -16,6 +16,7 @@ from config.settings import Settings
 from worker.broker import Broker
 from worker.events import tell
 from worker.ledger import Ledger
+from worker.probing import Prober
 from worker.reconcile import reconcile
 
 
@@ -53,13 +54,22 @@ class Heart:
             return on_time and self._doubted_until <= since
 
 
+#: How often the leader looks whether a suspended store's time has come, at most.
+PROBE_TICK_MS = 1_000
+#: A thread that waits for Wix is not waited for: it only reads there.
+JOIN_S = 2.0
+
+
 class Scheduler:
     """The threads' lives: started with the worker, stopped after its last step."""
 
-    def __init__(self, broker: Broker, ledger: Ledger, heart: Heart, settings: Settings) -> None:
+    def __init__(
+        self, broker: Broker, ledger: Ledger, heart: Heart, prober: Prober, settings: Settings
+    ) -> None:
         self._broker = broker
         self._ledger = ledger
         self._heart = heart
+        self._prober = prober
         self._settings = settings
         self._stop = threading.Event()
         self._leads = False
@@ -69,6 +79,8 @@ class Scheduler:
                 ("heart", settings.worker_beat_ms, heart.beat),
                 ("clock", settings.schedule_tick_ms, self.wake),
                 ("reconcile", settings.reconcile_every_ms, self.heal),
+                # A thread of its own: a slow Wix must not delay what is due.
+                ("probe", min(PROBE_TICK_MS, settings.probe_first_ms), self.probe),
             )
         ]
 
@@ -89,7 +101,7 @@ class Scheduler:
         """End all threads."""
         self._stop.set()
         for thread in self._threads:
-            thread.join()
+            thread.join(JOIN_S)
 
     def wake(self) -> None:
         """One tick: the leader wakes what is due."""
@@ -104,6 +116,11 @@ class Scheduler:
         if lost:
             tell("worker.reclaimed", workers=lost)
         reconcile(self._ledger)
+
+    def probe(self) -> None:
+        """The leader asks Wix again about suspended stores."""
+        if self._leads:
+            self._prober.turn(self._stop.is_set)
 
     def _every(self, period_ms: int, turn: Callable[[], object]) -> None:
         is_lost = False

@@ -35,10 +35,15 @@ class Delivery:
 class Claim:
     """The answer to a claim; `refund` is None only when nobody knows the id."""
 
-    verdict: Literal["claimed", "unknown", "refused", "early", "busy"]
+    verdict: Literal["claimed", "unknown", "refused", "early", "busy", "suspended", "paced"]
     now_ms: int
     fence: int
     refund: Refund | None
+    sealed: str = ""
+    """The store's sealed key as it is now, "" when the vault has none."""
+    epoch: int = 0
+    """Counts the store's connects, resumes and disconnects: an older refusal says nothing."""
+    disconnected: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +51,8 @@ class Settlement:
     """What a step changes."""
 
     state: State
-    next: Literal["now", "later", "end"]
+    next: Literal["now", "later", "end", "lane"]
+    """The next transition; the same one later; none; the same one when its turn comes."""
     due_in_ms: int = 0
     fields: Mapping[str, str | int] = field(default_factory=dict)
     history: tuple[Mapping[str, Any], ...] = ()
@@ -59,3 +65,7 @@ class Settlement:
     """What upstream hears of it."""
     watch_in_ms: int = 0
     """When to look again at what is finished; 0 for never."""
+    worked: tuple[str, ...] = ()
+    """The endpoints of Wix that took the store's key in this step."""
+    suspension: Mapping[str, Any] | None = None
+    """With next "lane": why the store is suspended (worker.stores)."""

@@ -6,11 +6,11 @@ so a crash anywhere brings it back, and the look makes the second run harmless.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
 
 import redis
 import structlog
@@ -22,8 +22,16 @@ from worker import verdicts
 from worker.assessment import assess_order
 from worker.cancellation import cancel_order, unfulfill_order
 from worker.clock import boottime
-from worker.credentials import EnvironmentStores
-from worker.errors import Buried, LeaseLost, Permanent, Rejected, Unauthorized, Unreadable
+from worker.credentials import Keyring
+from worker.errors import (
+    Buried,
+    CallFailed,
+    LeaseLost,
+    Permanent,
+    Rejected,
+    Unauthorized,
+    Unreadable,
+)
 from worker.events import tell
 from worker.ledger import Ledger
 from worker.refund import Refund
@@ -32,6 +40,9 @@ from worker.retry import RetryPolicy
 from worker.settlement import Claim, Delivery, Settlement
 from worker.standard import confirm_refund, submit_refund
 from worker.step import Advance, Step, Wait
+from worker.stores import Stores
+from worker.suspension import judge
+from worker.vault import Credentials, SealedShut
 from worker.voiding import confirm_void, void_payments
 from worker.wix.client import ClientFactory, WixStore
 
@@ -62,7 +73,8 @@ class Steps:
     """Runs steps. Everything it needs is given, so that tests may give their own."""
 
     ledger: Ledger
-    stores: EnvironmentStores
+    keyring: Keyring
+    stores: Stores
     wix: ClientFactory
     settings: Settings
     retry: RetryPolicy
@@ -90,25 +102,44 @@ class Steps:
         self.at("after_intent")
         request = claim.refund.request
         structlog.contextvars.bind_contextvars(store_id=request.store_id, order_id=request.order_id)
-        wix = self._wix_for(claim.refund, delivery, started)
-        step = (
-            Step(refund=claim.refund, wix=wix, now_ms=claim.now_ms, settings=self.settings)
-            if wix
-            else None
-        )
-        settlement, event = self._do(transition, claim.refund, step, claim.now_ms)
+        settlement, event = self._with_key(transition, claim.refund, claim, delivery, started)
         self.at("after_call")
         event["duration_ms"] = round((self.monotonic() - started) * 1000)
         self.at("before_settle")
-        self._settle(refund_id, claim, settlement, delivery)
+        verdict = self._settle(refund_id, claim, settlement, delivery)
         self.at("after_settle")
         tell(event.pop("event"), **event)
+        if verdict == "suspended" and settlement.suspension:
+            tell("store.suspended", **json.loads(settlement.suspension["reason"]))
 
-    def _wix_for(self, refund: Refund, delivery: Delivery, since: float) -> WixStore | None:
-        store = self.stores.find(refund.request.store_id)
-        if store is None:
-            return None
+    def _with_key(
+        self,
+        transition: Transition,
+        refund: Refund,
+        claim: Claim,
+        delivery: Delivery,
+        since: float,
+    ) -> verdicts.Verdict:
+        """Do the step, if the store has a key that opens."""
+        try:
+            store = self.keyring.find(refund.request.store_id, claim.sealed)
+        except SealedShut:
+            shut = verdicts.reason_of(Buried("key_sealed_shut"))
+            return verdicts.suspended(transition, refund, None, shut, "", self._probe_in_ms)
+        if store is None or claim.disconnected:
+            code = "store_disconnected" if claim.disconnected else "store_unknown"
+            return verdicts.ended(transition, refund, None, Buried(code))
+        wix = self._wix_for(store, refund, delivery, since)
+        step = Step(refund=refund, wix=wix, now_ms=claim.now_ms, settings=self.settings)
+        return self._do(transition, refund, step, claim.now_ms)
 
+    @property
+    def _probe_in_ms(self) -> int:
+        return self.settings.probe_first_ms
+
+    def _wix_for(
+        self, store: Credentials, refund: Refund, delivery: Delivery, since: float
+    ) -> WixStore:
         def guard() -> None:
             """Before every mutating call: a worker that was paused must not act on an old lease."""
             is_sure = self.is_surely_alive(since) and self.monotonic() - since < SURE_FOR_S
@@ -124,11 +155,9 @@ class Steps:
         )
 
     def _do(
-        self, transition: Transition, refund: Refund, step: Step | None, now_ms: int
-    ) -> tuple[Settlement, dict[str, Any]]:
+        self, transition: Transition, refund: Refund, step: Step, now_ms: int
+    ) -> verdicts.Verdict:
         """Run the action; turn whatever comes of it into what is written and told."""
-        if step is None:
-            return verdicts.ended(transition, refund, None, Buried("store_unknown"))
         try:
             result = ACTIONS[transition](step)
             if isinstance(result, Wait):
@@ -136,10 +165,28 @@ class Steps:
             return verdicts.advanced(transition, refund, step, result)
         except (LeaseLost, redis.RedisError):
             raise
+        except Unauthorized as refusal:
+            return self._refused(transition, refund, step, refusal)
         except Exception as error:  # noqa: BLE001 - a bug must neither lose nor double a refund
             if ending := _ending_of(error, refund):
                 return verdicts.ended(transition, refund, step, ending)
             return verdicts.failed(transition, refund, step, error, self._next_try(refund, now_ms))
+
+    def _refused(
+        self, transition: Transition, refund: Refund, step: Step, refusal: Unauthorized
+    ) -> verdicts.Verdict:
+        """The key was refused: the store is suspended, or the dead letter names the missing box."""
+        try:
+            ending = judge(refusal, step, lambda: self.stores.worked(refund.request.store_id))
+        except CallFailed as unclear:
+            next_try = self._next_try(refund, step.now_ms)
+            return verdicts.failed(transition, refund, step, unclear, next_try)
+        if ending:
+            return verdicts.ended(transition, refund, step, ending)
+        why = verdicts.reason_of(Buried("key_refused", refusal))
+        return verdicts.suspended(
+            transition, refund, step, why, refusal.endpoint, self._probe_in_ms
+        )
 
     def _next_try(self, refund: Refund, now_ms: int) -> Callable[[int | None], int | None]:
         """In how many ms to try again, None when all tries are used up."""
@@ -154,26 +201,26 @@ class Steps:
 
     def _settle(
         self, refund_id: str, claim: Claim, settlement: Settlement, delivery: Delivery
-    ) -> None:
+    ) -> str:
         """Write the result down, once; what Wix did must not be forgotten for a short outage."""
         for pause_s in (*SETTLE_PAUSES_S, None):
             try:
-                if not self.ledger.settle(refund_id, claim, settlement, delivery):
+                verdict = self.ledger.settle(refund_id, claim, settlement, delivery)
+                if not verdict:
                     raise LeaseLost(refund_id)
-                return
+                return verdict
             except redis.RedisError as error:
                 if pause_s is None:
                     raise
                 tell("worker.redis_lost", error=type(error).__name__)
                 self.pause(pause_s)
+        raise AssertionError("the last round returned or raised")
 
 
 def _ending_of(error: Exception, refund: Refund) -> Rejected | Buried | None:
     """What ends a refund at once; None for what is tried again."""
     if isinstance(error, Rejected | Buried):
         return error
-    if isinstance(error, Unauthorized):
-        return Buried("key_refused", error)
     if isinstance(error, Permanent):
         return Buried("refused_by_wix", error)
     if isinstance(error, Unreadable) and refund.attempt >= UNREADABLE_ATTEMPTS:
@@ -191,5 +238,5 @@ def _tell_unclaimed(claim: Claim, transition: Transition) -> None:
             event = "step.redundant" if redundant else "step.illegal"
             tell(event, transition=transition.value, state=state.value)
         return
-    names = {"unknown": "step.unknown_refund", "early": "step.early", "busy": "step.busy"}
-    tell(names[claim.verdict], transition=transition.value)
+    name = "unknown_refund" if claim.verdict == "unknown" else claim.verdict
+    tell(f"step.{name}", transition=transition.value)

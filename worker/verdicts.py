@@ -46,6 +46,7 @@ def advanced(transition: Transition, refund: Refund, step: Step, result: Advance
         | {"attempt": 0, "failing_since_ms": 0, "reason": "{}", "flow": flow},
         history=(event,),
         wix_calls=step.wix.calls,
+        worked=_worked(step),
         outcome=outcomes.ending(
             replace(refund, flow=flow), to, transition, facts, **_marks(result)
         ),
@@ -82,6 +83,7 @@ def waiting(transition: Transition, refund: Refund, step: Step, result: Wait) ->
         },
         history=(event,),
         wix_calls=step.wix.calls,
+        worked=_worked(step),
         intent="clear" if result.outcome_known else "keep",
         uncounted=True,
     )
@@ -125,6 +127,7 @@ def failed(
         },
         history=(event,),
         wix_calls=step.wix.calls,
+        worked=_worked(step),
         intent="open" if unclear else "keep",
     )
     return settlement, dict(event)
@@ -142,7 +145,7 @@ def ended(
     to = apply(
         refund.state, transition, State.DEAD if isinstance(ending, Buried) else State.REJECTED
     )
-    reason = _reason_of(ending)
+    reason = reason_of(ending)
     said = {name: reason[name] for name in reason if name not in {"remedy", "detail"}}
     if reason.get("detail"):
         said["error"] = reason["detail"]
@@ -160,10 +163,45 @@ def ended(
         | ({"died_in": ending.resume or refund.state} if isinstance(ending, Buried) else {}),
         history=(event,),
         wix_calls=step.wix.calls if step else 0,
+        worked=_worked(step),
         intent="open" if unclear else "keep",
         outcome=outcomes.ending(refund, to, transition, facts, reason=reason),
     )
     return settlement, dict(event)
+
+
+def suspended(
+    transition: Transition,
+    refund: Refund,
+    step: Step | None,
+    reason: Mapping[str, Any],
+    endpoint: str,
+    probe_in_ms: int,
+) -> Verdict:
+    """The store's key is refused: back into the lane, which is held; the attempt does not count."""
+    event = _event("step.suspended", transition, refund, step) | {"reason": reason["reason"]}
+    settlement = Settlement(
+        state=refund.state,
+        next="lane",
+        fields=_fields({**refund.facts, **(step.notes if step else {})}, step)
+        | {"attempt": refund.attempt - 1, "failing_since_ms": 0, "reason": json.dumps(reason)},
+        history=(event,),
+        wix_calls=step.wix.calls if step else 0,
+        intent="keep",
+        uncounted=True,
+        worked=_worked(step),
+        suspension={
+            "reason": json.dumps(reason, ensure_ascii=False),
+            "endpoint": endpoint,
+            "probe_in_ms": probe_in_ms,
+            "outcome": outcomes.of_store("suspended", refund.request.store_id, reason=reason),
+        },
+    )
+    return settlement, dict(event)
+
+
+def _worked(step: Step | None) -> tuple[str, ...]:
+    return tuple(sorted(step.wix.worked)) if step else ()
 
 
 def _event(name: str, transition: Transition, refund: Refund, step: Step | None) -> dict[str, Any]:
@@ -212,13 +250,14 @@ def _wix_said(error: CallFailed) -> dict[str, Any]:
     return {name: value for name, value in said.items() if value is not None}
 
 
-def _reason_of(ending: Rejected | Buried) -> dict[str, Any]:
+def reason_of(ending: Rejected | Buried) -> dict[str, Any]:
+    """What the record and upstream say of an ending: code, sentence, remedy, what Wix said."""
     known = REASONS[ending.reason]
     detail = ending.detail or (str(ending.cause) if ending.cause else "")
     return {
         "reason": ending.reason,
         "sentence": known.meaning,
-        "remedy": known.remedy,
+        "remedy": ending.remedy or known.remedy,
         **({"detail": redact_text(detail)} if detail else {}),
         **(_wix_said(ending.cause) if ending.cause else {}),
     }

@@ -10,7 +10,7 @@ from typing import Any
 
 from config.settings import Settings
 from statemachine.flows import State
-from worker.credentials import EnvironmentStores
+from worker.credentials import Keyring
 from worker.errors import CallFailed
 from worker.events import tell
 from worker.ledger import Ledger
@@ -18,6 +18,8 @@ from worker.outcomes import about, outcome
 from worker.refund import Refund
 from worker.settlement import Delivery
 from worker.standard import facts_of, find_ours
+from worker.stores import Stores
+from worker.vault import SealedShut
 from worker.wix.client import ClientFactory
 
 
@@ -25,9 +27,16 @@ class Watch:
     """Looks at finished refunds; only reads at Wix."""
 
     def __init__(
-        self, *, ledger: Ledger, stores: EnvironmentStores, wix: ClientFactory, settings: Settings
+        self,
+        *,
+        ledger: Ledger,
+        keyring: Keyring,
+        stores: Stores,
+        wix: ClientFactory,
+        settings: Settings,
     ) -> None:
         self._ledger = ledger
+        self._keyring = keyring
         self._stores = stores
         self._wix = wix
         self._settings = settings
@@ -49,7 +58,12 @@ class Watch:
         )
 
     def _payments(self, refund: Refund) -> list[dict[str, Any]] | None:
-        store = self._stores.find(refund.request.store_id)
+        store_id = refund.request.store_id
+        try:
+            store = self._keyring.find(store_id, self._stores.find(store_id).sealed)
+        except SealedShut as error:
+            tell("refund.recheck_failed", error=str(error))
+            return None
         if store is None:
             return None
         wix = self._wix.store(store.store_id, store.api_key, before_mutation=_forbid)

@@ -33,7 +33,7 @@ def _taken_in(rig: Rig, refund_id: str = "rf-1") -> str:
 
 def test_a_healthy_ledger_has_no_problem(rig: Rig) -> None:
     """Queued, waiting, dead, rejected, finished: all in their one place."""
-    rig.simulator.script(Fault("status", "get_order", status=401))
+    rig.simulator.script(Fault("status", "get_order", status=501))
     rig.run(rig.order(AFTER))
     rig.run(rig.order(BEFORE))
     rig.run(rig.order(BEFORE, status="PENDING"))
@@ -95,7 +95,7 @@ def test_an_ended_refund_in_a_line_and_a_line_without_a_refund_are_cleaned(rig: 
 
 def test_a_dead_letter_that_is_not_listed_is_listed_again(rig: Rig) -> None:
     """A person must be able to find it."""
-    rig.simulator.script(Fault("status", "get_order", status=401))
+    rig.simulator.script(Fault("status", "get_order", status=501))
     refund = rig.run(rig.order(AFTER))
     rig.redis.delete(rig.key("dead"))
     assert _audit(rig, repair=True) == {refund.refund_id: "dead, but not listed"}
@@ -108,7 +108,8 @@ def _compare(rig: Rig) -> list[Problem]:
     return list(
         against_wix(
             iter(finished),
-            stores=rig.steps.stores,
+            keyring=rig.steps.keyring,
+            stores=rig.stores,
             wix=rig.steps.wix,
             per_s=10_000,
             progress=lambda _: None,

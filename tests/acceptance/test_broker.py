@@ -146,7 +146,7 @@ def test_an_unsettled_step_comes_again_and_looks_first(rig: Rig) -> None:
         def __init__(self) -> None:
             self.failing = 0
 
-        def settle(self, *arguments: object) -> bool:
+        def settle(self, *arguments: object) -> str:
             """Fail while Wix has just refunded."""
             if len(order.refunds) == 1 and self.failing < 6:
                 self.failing += 1

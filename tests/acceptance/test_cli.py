@@ -103,14 +103,14 @@ def test_a_file_of_jobs_is_taken_whole_or_not_at_all(rig: Rig, tmp_path: Path) -
 
 def test_dead_letters_are_listed_shown_and_replayed(rig: Rig) -> None:
     """From page to repair."""
-    rig.simulator.script(Fault("status", "get_order", status=401))
+    rig.simulator.script(Fault("status", "get_order", status=501))
     refund_id = rig.request(rig.order(AFTER))
     rig.settle()
     letters = _json(rig, "dead", "list")["dead"]
-    assert [(x["id"], x["reason"]) for x in letters] == [(refund_id, "key_refused")]
+    assert [(x["id"], x["reason"]) for x in letters] == [(refund_id, "refused_by_wix")]
     letter = _json(rig, "dead", "show", refund_id)
-    assert letter["remedy"].startswith("Ask the merchant")
-    assert "key_refused" in refunds(rig, "dead", "list").stdout
+    assert letter["remedy"].startswith("See Wix's code")
+    assert "refused_by_wix" in refunds(rig, "dead", "list").stdout
     assert "step.dead" in refunds(rig, "dead", "show", refund_id).stdout
     done = refunds(rig, "dead", "replay", refund_id, "nobody", "--by", "ann")
     assert done.returncode == 1

@@ -42,15 +42,6 @@ def test_retry_after_is_obeyed(rig: Rig) -> None:
     assert rig.ledger.history(refund_id)[-1]["in_ms"] == 120_000
 
 
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_key_needs_a_person(rig: Rig, status: int) -> None:
-    """No attempts are burnt on a key that does not work."""
-    rig.simulator.script(Fault("status", "get_order", status=status))
-    refund = rig.run(rig.order(AFTER))
-    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "key_refused")
-    assert refund.attempts == 1
-
-
 def test_an_unknown_store_needs_a_person(rig: Rig) -> None:
     """Without credentials nothing can be asked."""
     refund = rig.run(rig.order(AFTER), store_id="00000000-0000-4000-8000-00000000dead")

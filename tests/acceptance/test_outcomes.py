@@ -57,7 +57,7 @@ def test_a_cancel_is_told_as_what_it_is(rig: Rig) -> None:
 def test_rejection_death_and_replay_are_told_with_their_reason(rig: Rig) -> None:
     """Upstream knows what a person knows."""
     rig.run(rig.order(BEFORE, status="REJECTED"))
-    rig.simulator.script(Fault("status", "get_order", status=401))
+    rig.simulator.script(Fault("status", "get_order", status=501))
     dead = rig.run(rig.order(AFTER))
     dead_letters.replay(rig.ledger, rig.broker, dead.refund_id, operator="ann")
     rig.settle()
@@ -66,7 +66,7 @@ def test_rejection_death_and_replay_are_told_with_their_reason(rig: Rig) -> None
         "refund.rejected", "refund.dead_lettered", "refund.replayed", "refund.finished",
     ]  # fmt: skip
     assert events[0]["data"]["reason"]["reason"] == "order_rejected"
-    assert events[1]["data"]["reason"]["remedy"].startswith("Ask the merchant")
+    assert events[1]["data"]["reason"]["remedy"].startswith("See Wix's code")
     assert events[2]["data"]["operator"] == "ann"
     assert len({event["id"] for event in events}) == 4
 

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.rig import AFTER, BEFORE, STORE_ID, Rig
+from statemachine.flows import State
+from tests.rig import AFTER, BEFORE, KEY, STORE_ID, Rig
 from worker.reasons import REASONS
 from worker.simulator import Fault
+from worker.simulator.routes import ALL_SCOPES, BILLING
 
 Case = Callable[[Rig], Mapping[str, Any]]
 
@@ -49,6 +51,29 @@ def _waits_for_ever(flag: Mapping[str, Any], arrange: Callable[[Rig], Any]) -> C
 def _authorized(created: str) -> Callable[[Rig], str]:
     payment = {"amount": "20.00", "authorized": True}
     return lambda rig: rig.request(rig.order(created, payments=[payment]))
+
+
+def _disconnected(rig: Rig) -> Mapping[str, Any]:
+    rig.stores.connect(STORE_ID, "sealed", {}, ())
+    assert rig.stores.disconnect(STORE_ID)
+    return rig.run(rig.order(AFTER)).reason
+
+
+def _suspended(arrange: Callable[[Rig], object]) -> Case:
+    """The reason for which a refund waits in its lane."""
+
+    def case(rig: Rig) -> Mapping[str, Any]:
+        arrange(rig)
+        refund_id = rig.request(rig.order(AFTER))
+        rig.settle()
+        return rig.load(refund_id).reason
+
+    return case
+
+
+def _without_billing(rig: Rig) -> Mapping[str, Any]:
+    rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {BILLING})
+    return rig.run(rig.order(AFTER)).reason
 
 
 def _pending_elsewhere(rig: Rig) -> str:
@@ -233,7 +258,12 @@ CASES: Mapping[str, Case] = {
     "answer_unreadable": _unreadable,
     "attempts_used_up": _refused("get_order", "", status=503),
     "store_unknown": _store_unknown,
-    "key_refused": _refused("get_order", "", status=401),
+    "store_disconnected": _disconnected,
+    "scope_missing": _without_billing,
+    "key_refused": _suspended(lambda rig: rig.simulator.revoke_key(KEY)),
+    "key_sealed_shut": _suspended(
+        lambda rig: rig.stores.connect(STORE_ID, "by another vault", {}, ())
+    ),
     "worker_error": _bug,
     "invalid_job": _letter(_message("request_refund", refund_id="rf-1", store_id=STORE_ID)),
     "conflict": _conflict,
@@ -255,9 +285,16 @@ def test_the_reason_happens_and_ends_as_the_table_says(rig: Rig, code: str) -> N
     refunds = [rig.load(refund_id) for refund_id in rig.ledger.all_ids()]
     ended = [refund for refund in refunds if refund.reason.get("reason") == code]
     for refund in ended:
-        assert refund.state == REASONS[code].ends
         assert refund.reason["sentence"] == REASONS[code].meaning
-        assert refund.reason["remedy"] == REASONS[code].remedy
+        if REASONS[code].ends == "suspended":
+            assert (refund.state, refund.attempts) == (State.ACCEPTED, 0)
+            assert rig.stores.find(STORE_ID).state == "suspended"
+        else:
+            assert refund.state == REASONS[code].ends
+        if code == "scope_missing":
+            assert "tick “Wix Stores”" in refund.reason["remedy"]
+        else:
+            assert refund.reason["remedy"] == REASONS[code].remedy
     assert ended or rig.broker.quarantined()
     for order in rig.simulator.orders.values():
         assert order.cancellations <= 1

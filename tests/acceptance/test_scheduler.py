@@ -36,7 +36,7 @@ def _events(told: io.StringIO) -> list[str]:
 
 def _scheduler(rig: Rig) -> Scheduler:
     heart = Heart(rig.broker.beat, dead_after_ms=10_000, monotonic=lambda: 0.0)
-    return Scheduler(rig.broker, rig.ledger, heart, rig.settings)
+    return Scheduler(rig.broker, rig.ledger, heart, rig.prober(), rig.settings)
 
 
 def test_the_leader_gives_back_what_a_dead_worker_held(
@@ -99,6 +99,6 @@ def test_the_threads_start_and_stop(rig: Rig) -> None:
     before = threading.active_count()
     scheduler.beat()
     scheduler.start()
-    assert threading.active_count() == before + 3
+    assert threading.active_count() == before + 4
     scheduler.stop()
     assert threading.active_count() == before

@@ -9,9 +9,8 @@ from typing import Any
 
 from config.settings import Settings
 from statemachine.flows import ACTIVE, State
-from worker.app import wix_from
+from worker.app import keyring_from, ledger_from, stores_from, wix_from
 from worker.audit import against_wix, audit
-from worker.credentials import EnvironmentStores
 from worker.ledger import Ledger
 from worker.outcomes import read
 from worker.simulator import Simulator
@@ -72,7 +71,8 @@ def _disagreeing(ledger: Ledger, settings: Settings, limit: int) -> list[str]:
     )
     problems = against_wix(
         finished,
-        stores=EnvironmentStores(settings.stores),
+        keyring=keyring_from(settings),
+        stores=stores_from(settings, ledger_from(settings)[0]),
         wix=wix_from(settings),
         per_s=5_000,
         progress=lambda _: None,

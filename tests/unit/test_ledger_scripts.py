@@ -6,6 +6,7 @@ import fakeredis
 import pytest
 
 from statemachine.flows import State, Transition
+from worker.lanes import Lanes
 from worker.ledger import Ledger
 from worker.refund import RefundRequest, parse_request
 from worker.settlement import Delivery, Settlement
@@ -19,7 +20,7 @@ def ledger() -> Ledger:
     """A ledger in memory, on which `me` is alive."""
     client = fakeredis.FakeRedis(decode_responses=True)
     client.zadd("{unit}:workers", {"me": 10**14})
-    return Ledger(client, namespace="unit", lane_width=2, worker_dead_after_ms=10_000)
+    return Ledger(client, namespace="unit", lanes=Lanes(2), worker_dead_after_ms=10_000)
 
 
 def _request(refund_id: str = "rf-1", number: int = 1, **more: object) -> RefundRequest:

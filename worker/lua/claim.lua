@@ -1,18 +1,17 @@
 -- Load, guard, lease and intent in one round trip.
--- Returns {verdict, now, fence, record...}; verdict: claimed | unknown | refused | early | busy.
+-- Returns {verdict, now, fence, sealed key, epoch, disconnected, record...};
+-- verdict: claimed | unknown | refused | early | busy | suspended | paced.
 -- a.token is "WORKER|MESSAGE|EXECUTION". The same token may ask again: a lost reply changes nothing.
 -- The same message in the same worker may take over from its earlier execution, which has ended.
 local r = key('refund', a.refund_id)
 local state = redis.call('HGET', r, 'state')
-if not state then ack() return {'unknown', int(now), 0} end
-if not a.sources[state] then
+local function unclaimed(verdict)
     ack()
-    return {'refused', int(now), 0, unpack(redis.call('HGETALL', r))}
+    return {verdict, int(now), 0, '', 0, '', unpack(redis.call('HGETALL', r))}
 end
-if redis.call('ZSCORE', key('due'), a.refund_id) then
-    ack()
-    return {'early', int(now), 0, unpack(redis.call('HGETALL', r))}
-end
+if not state then return unclaimed('unknown') end
+if not a.sources[state] then return unclaimed('refused') end
+if redis.call('ZSCORE', key('due'), a.refund_id) then return unclaimed('early') end
 local store = redis.call('HGET', r, 'store_id')
 local lease = key('lease', store, redis.call('HGET', r, 'order_id'))
 local holder = redis.call('GET', lease)
@@ -20,10 +19,18 @@ local owner = string.match(a.token, '^(.*|)')
 if holder and string.match(holder, '^(.*|)') ~= owner and is_alive(string.match(holder, '^[^|]+')) then
     -- When it is this very refund that runs elsewhere, nothing has to come back.
     if redis.call('HGET', r, 'held_by') ~= holder then postpone(a.refund_id, store, a.busy_ms) end
-    ack()
-    return {'busy', int(now), 0, unpack(redis.call('HGETALL', r))}
+    return unclaimed('busy')
 end
 local held_by = redis.call('HGET', r, 'held_by')
+if held_by ~= a.token and is_suspended(store) then
+    -- No attempt is spent; an intent whose outcome nobody told stays open.
+    stand_back(a.refund_id, store)
+    return unclaimed('suspended')
+end
+if held_by ~= a.token and is_paced(store) then
+    stand_back(a.refund_id, store)
+    return unclaimed('paced')
+end
 if held_by ~= a.token then
     local intent = tonumber(redis.call('HGET', r, 'intent_at_ms') or 0)
     -- Whoever announced it never told the outcome: its call may have left a moment ago.
@@ -37,4 +44,6 @@ end
 redis.call('SET', lease, a.token, 'PX', a.lease_cap_ms)
 redis.call('ZADD', key('busy', store), 'NX', now, a.refund_id)
 redis.call('SADD', key('busy_stores'), store)
-return {'claimed', int(now), redis.call('HGET', r, 'fence'), unpack(redis.call('HGETALL', r))}
+local known = redis.call('HMGET', key('store', store), 'sealed', 'epoch', 'disconnected_at_ms')
+return {'claimed', int(now), redis.call('HGET', r, 'fence'), known[1] or '', known[2] or 0, known[3] or '',
+    unpack(redis.call('HGETALL', r))}

@@ -1,5 +1,5 @@
 -- Shared by every script of the ledger. KEYS[1] is "{namespace}", ARGV[1] a JSON object of
--- arguments; NEXT (state -> transition due) and WIDTH (lane width) are set above by ledger.py.
+-- arguments; SOURCE and NEXT (state -> transition due) are set above by scripts.py.
 -- Time is the server's, so that a worker's wrong clock cannot move a lease or a due time.
 
 local ns = KEYS[1]
@@ -31,15 +31,25 @@ local function iso()
         doy - math.floor((153 * mp + 2) / 5) + 1, math.floor(s / 3600), math.floor(s / 60) % 60, s % 60, ms % 1000)
 end
 
--- Tell upstream: a.outcome is what happened; the id is the refund's version, so that it is one.
-local function publish(id)
-    local o = a.outcome
-    if not o then return end
-    local event_id = id .. '/' .. redis.call('HGET', key('refund', id), 'version') .. '/' .. o.step
+-- Tell upstream: an outcome about a subject, under an id of its own.
+local function emit(o, subject, event_id)
     redis.call('XADD', key('outcomes'), '*', 'event', '{"specversion":"1.0","type":"' .. o.type
         .. '","source":"' .. SOURCE .. '","id":"' .. event_id .. '","time":"' .. iso()
-        .. '","subject":"' .. id .. '","datacontenttype":"application/json","data":' .. o.data .. '}')
+        .. '","subject":"' .. subject .. '","datacontenttype":"application/json","data":' .. o.data .. '}')
 end
+
+-- a.outcome is what happened to a refund; the id is the refund's version, so that it is one.
+local function publish(id)
+    if not a.outcome then return end
+    emit(a.outcome, id, id .. '/' .. redis.call('HGET', key('refund', id), 'version') .. '/' .. a.outcome.step)
+end
+
+-- The same of a store; its events are counted.
+local function publish_store(store, o)
+    emit(o, store, store .. '/' .. redis.call('HINCRBY', key('store', store), 'events', 1) .. '/' .. o.step)
+end
+
+local function is_suspended(store) return redis.call('EXISTS', key('suspended', store)) == 1 end
 
 -- Put a wake-up call for the transition that is due, or for another actor, on the queue of steps.
 local function send(id, actor)
@@ -53,38 +63,6 @@ local function send(id, actor)
     redis.call('HSET', r, 'message_id', message_id)
     redis.call('HSET', ns .. ':steps.msgs', message_id, body)
     redis.call('RPUSH', ns .. ':steps', message_id)
-end
-
--- Let the first of a store's lane go, as long as fewer than WIDTH are in flight.
-local function admit(store)
-    local lane, busy = key('lane', store), key('busy', store)
-    while redis.call('ZCARD', busy) < WIDTH do
-        local first = redis.call('ZPOPMIN', lane)
-        if not first[1] then break end
-        if NEXT[redis.call('HGET', key('refund', first[1]), 'state')] then
-            redis.call('ZADD', busy, now, first[1])
-            send(first[1])
-        end
-    end
-    if redis.call('ZCARD', busy) > 0 then
-        redis.call('SADD', key('busy_stores'), store)
-    else
-        redis.call('SREM', key('busy_stores'), store)
-    end
-end
-
--- Stand in the lane, in order of arrival; a refund that comes back keeps its place.
-local function line_up(id, store)
-    redis.call('ZADD', key('lane', store), redis.call('HGET', key('refund', id), 'arrival'), id)
-    admit(store)
-end
-
--- Leave the lane's slot and come back later.
-local function postpone(id, store, in_ms)
-    redis.call('ZADD', key('due'), now + in_ms, id)
-    redis.call('HSET', key('refund', id), 'due_at_ms', int(now + in_ms))
-    redis.call('ZREM', key('busy', store), id)
-    admit(store)
 end
 
 local function set_state(id, state)

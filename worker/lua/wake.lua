@@ -9,6 +9,11 @@ for _, id in ipairs(due) do
     redis.call('HSET', key('refund', id), 'due_at_ms', 0)
     line_up(id, redis.call('HGET', key('refund', id), 'store_id'))
 end
+-- Stores that were over their rate.
+for _, store in ipairs(redis.call('ZRANGEBYSCORE', key('paced'), '-inf', now, 'LIMIT', 0, a.limit)) do
+    redis.call('ZREM', key('paced'), store)
+    admit(store)
+end
 -- Finished refunds that are watched: should the message be lost, the next look is not.
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('watch'), '-inf', now, 'LIMIT', 0, a.limit)) do
     redis.call('ZADD', key('watch'), now + a.watch_again_ms, id)

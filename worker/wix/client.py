@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 import httpx
-from pydantic import BaseModel, ValidationError
 
-from worker.errors import OutcomeUnknown, Retryable, Unreadable
 from worker.wix.billing import (
     Calculation,
     Refundability,
@@ -20,13 +17,9 @@ from worker.wix.billing import (
     TransactionsAnswer,
     WixRefund,
 )
-from worker.wix.errors import error_from, parse_body, request_id
+from worker.wix.calls import Calls
 from worker.wix.models import FulfillmentsAnswer, Order, OrderAnswer, OrderWithFulfillments
-
-Model = TypeVar("Model", bound=BaseModel)
-
-#: An answer is read up to here; Wix's are far smaller.
-MAX_BODY_BYTES = 5_000_000
+from worker.wix.sites import SiteProperties, SitePropertiesAnswer
 
 
 class ClientFactory:
@@ -64,6 +57,12 @@ class ClientFactory:
 
         *before_mutation* may raise to forbid a call; *consistent* is the token of the step before.
         """
+        store = WixStore(*self.connection(), api_key, {"wix-site-id": site_id}, before_mutation)
+        store.consistent = consistent
+        return store
+
+    def connection(self) -> tuple[httpx.Client, float]:
+        """The calling thread's client and the longest duration of a call, seconds."""
         client: httpx.Client | None = getattr(self._local, "client", None)
         if client is None:
             client = self._local.client = httpx.Client(
@@ -74,40 +73,22 @@ class ClientFactory:
                 trust_env=False,
                 follow_redirects=False,
             )
-        store = WixStore(client, self._total_s, site_id, api_key, before_mutation)
-        store.consistent = consistent
-        return store
+        return client, self._total_s
+
+    def close(self) -> None:
+        """Close the calling thread's connections."""
+        client: httpx.Client | None = self._local.__dict__.pop("client", None)
+        if client is not None:
+            client.close()
 
 
-class WixStore:
+class WixStore(Calls):
     """Wix as one store sees it.
 
     Every call raises Retryable, OutcomeUnknown, Permanent or Unauthorized (see `worker.errors`).
     `calls` counts them; `request_id` is the last one's; `consistent` is echoed to Wix, so that we
     read what we wrote. Source: wix-api.md 1 [D by SDK code].
     """
-
-    def __init__(
-        self,
-        client: httpx.Client,
-        total_s: float,
-        site_id: str,
-        api_key: str,
-        before_mutation: Callable[[], None],
-    ) -> None:
-        self._client = client
-        self._total_s = total_s
-        self._headers = {
-            "Authorization": api_key,
-            "wix-site-id": site_id,
-            "Accept": "application/json",
-        }
-        self._before_mutation = before_mutation
-        self.calls = 0
-        self.sent = 0
-        """Mutating calls that left, whatever came back."""
-        self.request_id: str | None = None
-        self.consistent = ""
 
     def get_order(self, order_id: str) -> Order:
         """Read one order. Source: row 1 [D]."""
@@ -175,93 +156,20 @@ class WixStore:
         answer = self._call("void_payments", "POST", path, TransactionsAnswer, body, mutates=True)
         return answer.order_transactions
 
+    def get_site_properties(self) -> SiteProperties:
+        """Read name, currency and time zone of the site. Source: row 26, 2.26 [D]."""
+        path = "/site-properties/v4/properties"
+        asked = "fields.paths=paymentCurrency&fields.paths=siteDisplayName&fields.paths=timeZone"
+        return self._call(
+            "get_site_properties", "GET", f"{path}?{asked}", SitePropertiesAnswer
+        ).properties
+
     def list_transactions(self, order_id: str) -> Transactions:
         """Read payments and refunds of an order. Source: row 18 [D]."""
         path = f"/ecom/v1/payments/orders/{_part(order_id)}"
         return self._call("list_transactions", "GET", path, TransactionsAnswer).order_transactions
 
-    def _call(
-        self,
-        endpoint: str,
-        method: str,
-        path: str,
-        model: type[Model],
-        body: Mapping[str, Any] | None = None,
-        *,
-        mutates: bool = False,
-    ) -> Model:
-        if mutates:
-            self._before_mutation()
-        unclear = OutcomeUnknown if mutates else Retryable
-        response = self._send(endpoint, method, path, body, mutates=mutates)
-        self.request_id = request_id(response)
-        self.consistent = response.headers.get("x-wix-consistent") or self.consistent
-        if response.status_code != 200:
-            raise error_from(endpoint, response, mutates=mutates)
-        answer = parse_body(response)
-        try:
-            return model.model_validate(answer)
-        except ValidationError as error:
-            said = "no JSON object" if answer is None else _fields(error)
-            unreadable = Unreadable if answer is not None and not mutates else unclear
-            raise unreadable(
-                endpoint,
-                status=200,
-                request_id=self.request_id,
-                detail=f"the answer is not as documented: {said}",
-            ) from None
-
-    def _send(
-        self,
-        endpoint: str,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None,
-        *,
-        mutates: bool,
-    ) -> httpx.Response:
-        headers = dict(self._headers)
-        if self.consistent:
-            headers["X-Wix-Consistent"] = self.consistent
-        unclear = OutcomeUnknown if mutates else Retryable
-        self.calls += 1
-        try:
-            response = self._within_total(method, path, body, headers)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            # Nothing left this machine: the call did not happen.
-            raise Retryable(endpoint, detail=type(error).__name__) from None
-        except httpx.HTTPError as error:
-            self.sent += mutates
-            raise unclear(endpoint, detail=type(error).__name__) from None
-        self.sent += mutates
-        return response
-
-    def _within_total(
-        self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]
-    ) -> httpx.Response:
-        """Read the answer; a server that trickles is cut off after the total time."""
-        until = time.monotonic() + self._total_s
-        with self._client.stream(method, path, json=body, headers=headers) as response:
-            content = bytearray()
-            for chunk in response.iter_bytes():
-                content += chunk
-                if time.monotonic() > until or len(content) > MAX_BODY_BYTES:
-                    raise httpx.ReadTimeout("the answer took longer than the total timeout")
-        return httpx.Response(
-            response.status_code,
-            headers=[(k, v) for k, v in response.headers.items() if k in _KEPT_HEADERS],
-            content=bytes(content),
-        )
-
-
-_KEPT_HEADERS = {"x-wix-request-id", "x-wix-consistent", "retry-after", "content-type"}
-
 
 def _part(text: str) -> str:
     """An id as a path segment."""
     return quote(text, safe="")
-
-
-def _fields(error: ValidationError) -> str:
-    places = (".".join(str(part) for part in problem["loc"]) for problem in error.errors())
-    return ", ".join(sorted(set(places)))[:200]

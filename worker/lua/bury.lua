@@ -1,0 +1,24 @@
+-- An unfinished refund becomes a dead letter, wherever it waits; one that a living worker holds is
+-- left to its step. Returns 1 | 0.
+local r = key('refund', a.refund_id)
+local state = redis.call('HGET', r, 'state')
+if not NEXT[state] then return 0 end
+local lease = key('lease', a.store_id, redis.call('HGET', r, 'order_id'))
+local held_by = redis.call('HGET', r, 'held_by')
+if held_by and redis.call('GET', lease) == held_by then
+    if is_alive(string.match(held_by, '^[^|]+')) then return 0 end
+    redis.call('DEL', lease)
+end
+-- A worker that was paused and comes back finds its token gone; an open intent stays open.
+redis.call('HDEL', r, 'held_by')
+redis.call('HSET', r, 'died_in', state, 'reason', a.reason, 'due_at_ms', 0, 'updated_at_ms', int(now))
+redis.call('HINCRBY', r, 'version', 1)
+set_state(a.refund_id, 'dead')
+redis.call('ZADD', key('dead'), now, a.refund_id)
+redis.call('ZREM', key('due'), a.refund_id)
+redis.call('ZREM', key('lane', a.store_id), a.refund_id)
+redis.call('ZREM', key('busy', a.store_id), a.refund_id)
+note(a.refund_id, a.history)
+publish(a.refund_id)
+admit(a.store_id)
+return 1

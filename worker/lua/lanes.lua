@@ -1,0 +1,62 @@
+-- Lanes: who may go next. WIDTH, PER_CALL_MS and BURST_MS are set above by lanes.py.
+
+-- Calls to Wix are spread over time (GCRA): rate:STORE is when the calls made so far are paid off.
+local function charge(store, calls)
+    if PER_CALL_MS == 0 or calls == 0 then return end
+    local paid_at = math.max(tonumber(redis.call('GET', key('rate', store)) or 0), now) + calls * PER_CALL_MS
+    redis.call('SET', key('rate', store), int(paid_at), 'PX', int(paid_at - now))
+end
+
+-- Whether a store is over its rate; if so, wake.lua lets its lane go on in time.
+local function is_paced(store)
+    local early_ms = tonumber(redis.call('GET', key('rate', store)) or 0) - now - BURST_MS
+    if early_ms <= 0 then return false end
+    redis.call('ZADD', key('paced'), now + early_ms, store)
+    return true
+end
+
+-- Let the first of a store's lane go, as long as fewer than WIDTH are in flight; of a store
+-- that is suspended, or over its rate, nobody goes.
+local function admit(store)
+    local lane, busy = key('lane', store), key('busy', store)
+    local held = is_suspended(store) or is_paced(store)
+    while not held and redis.call('ZCARD', busy) < WIDTH do
+        local first = redis.call('ZPOPMIN', lane)
+        if not first[1] then break end
+        if NEXT[redis.call('HGET', key('refund', first[1]), 'state')] then
+            redis.call('ZADD', busy, now, first[1])
+            send(first[1])
+        end
+    end
+    if redis.call('ZCARD', busy) > 0 then
+        redis.call('SADD', key('busy_stores'), store)
+    else
+        redis.call('SREM', key('busy_stores'), store)
+    end
+end
+
+-- Stand in the lane, in order of arrival; a refund that comes back keeps its place.
+local function line_up(id, store)
+    redis.call('ZADD', key('lane', store), redis.call('HGET', key('refund', id), 'arrival'), id)
+    admit(store)
+end
+
+-- Give up the slot and stand in the lane again.
+local function stand_back(id, store)
+    redis.call('ZREM', key('busy', store), id)
+    line_up(id, store)
+end
+
+-- Leave the lane's slot and come back later.
+local function postpone(id, store, in_ms)
+    redis.call('ZADD', key('due'), now + in_ms, id)
+    redis.call('HSET', key('refund', id), 'due_at_ms', int(now + in_ms))
+    redis.call('ZREM', key('busy', store), id)
+    admit(store)
+end
+
+-- End a store's suspension, if there is one; admit() then lets its lane go, in order of arrival.
+local function release(store, o)
+    redis.call('ZREM', key('probes'), store)
+    if redis.call('DEL', key('suspended', store)) == 1 then publish_store(store, o) end
+end

@@ -1,0 +1,68 @@
+"""What Wix says of a site beside its orders; fields that we do not need are ignored.
+
+Source: wix-api.md 2.24, 2.26-2.28 [D].
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, alias_generator=to_camel, populate_by_name=True, hide_input_in_errors=True
+    )
+
+
+class SiteProperties(_Wire):
+    """What the merchant filled in under Business Info; any of it may be empty."""
+
+    site_display_name: str | None = None
+    payment_currency: str | None = None
+    """ISO 4217 code."""
+    time_zone: str | None = None
+    """IANA name."""
+
+
+class SitePropertiesAnswer(_Wire):
+    """The answer of row 26."""
+
+    properties: SiteProperties
+
+
+class Site(_Wire):
+    """One site of an account."""
+
+    id: str
+    display_name: str | None = None
+    owner_account_id: str | None = None
+    trashed_date: str | None = None
+    """Set while the site lies in the trash."""
+    blocked: bool | None = None
+
+
+class SitesAnswer(_Wire):
+    """The answer of row 24; the cursors differ between old and new docs and are not needed."""
+
+    sites: list[Site] | None = None
+
+
+class _OrderId(_Wire):
+    id: str
+
+
+class OrdersFound(_Wire):
+    """The answer of row 2, as far as a check needs it."""
+
+    orders: list[_OrderId] | None = None
+
+
+class CatalogVersion(_Wire):
+    """The answer of row 28: V1_CATALOG, V3_CATALOG or STORES_NOT_INSTALLED."""
+
+    catalog_version: str = ""
+
+
+class CurrenciesAnswer(_Wire):
+    """The answer of row 27; that it comes is all that counts."""
