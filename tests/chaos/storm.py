@@ -289,11 +289,11 @@ def failures(told: dict[str, Any]) -> list[str]:
 
 
 def _sentence(told: dict[str, Any], minutes: float) -> str:
-    deeds = told["deeds"]
+    deeds, freeze_s = told["deeds"], minutes * 60 * FREEZE_SHARE
     return (
         f"{told['runs']:,} refunds of {len(HOPEFUL)} kinds on {STORES} stores in"
-        f" {told['took_s']} s: {deeds['kill']} kills, {deeds['server']} restarts of the server, one freeze of"
-        f" {minutes * 60 * FREEZE_SHARE:.0f} s, {sum(told['wix_wrongs'].values()):,} of"
+        f" {told['took_s']} s: {deeds['kill']} kills, {deeds['server']} restarts of the server,"
+        f" one freeze of {freeze_s:.0f} s, {sum(told['wix_wrongs'].values()):,} of"
         f" {told['wix_calls']:,} calls gone wrong; lost {told['lost']}, doubled {told['doubled']},"
         f" stuck {told['stuck']}, dead {told['dead']} (seed {told['seed']})"
     )
