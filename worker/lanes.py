@@ -1,6 +1,7 @@
 """Who may go next: per store so many refunds in flight, and so many calls to Wix a minute.
 
-The lanes are moved by the scripts (`lua/lanes.lua`), in the same atomic write that claims or settles.
+The lanes are moved by the scripts (`lua/lanes.lua`), in the same atomic write that claims or
+settles.
 """
 
 from __future__ import annotations
