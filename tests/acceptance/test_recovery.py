@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +19,8 @@ from statemachine.flows import State
 from tests.chaos import child
 from tests.chaos.bottomless import bottomless
 from tests.rig import AFTER, BEFORE, KEY, STORE_ID, Rig
+from worker.audit import audit
+from worker.outcomes import read
 from worker.simulator import Fault, serve
 from worker.simulator.orders import Order
 
@@ -54,10 +59,13 @@ class Two:
         self.started: list[BaseProcess] = []
 
     def start(
-        self, at: tuple[str, int] | None = None, by: signal.Signals = signal.SIGKILL
+        self,
+        at: tuple[str, int] | None = None,
+        by: signal.Signals = signal.SIGKILL,
+        log: Path | None = None,
     ) -> BaseProcess:
         """Start one; it kills or stops itself there."""
-        self.started.append(child.start(self.environ, at, crash_by=by))
+        self.started.append(child.start(self.environ, at, crash_by=by, log=log))
         return self.started[-1]
 
     def ends(self, refund_id: str, state: State) -> None:
@@ -115,8 +123,7 @@ def test_a_worker_that_was_frozen_after_its_claim_does_not_act_when_it_wakes(
         workers.start()
         workers.ends(refund_id, END[created])
         written = rig.ledger.history(refund_id)
-        assert frozen.pid
-        os.kill(frozen.pid, signal.SIGCONT)
+        _wake(frozen)
         _let_it_run(rig, frozen, workers)
         assert workers.calls(endpoint, order) == 1
         assert rig.ledger.history(refund_id) == written
@@ -141,6 +148,75 @@ def test_a_worker_that_was_frozen_just_before_its_call_does_not_send_it(rig: Rig
         assert workers.calls("submit_refund", order) == 1
         assert rig.ledger.history(refund_id) == written
     assert len(order.refunds) == 1
+
+
+@pytest.mark.parametrize("place", ["after_call", "before_settle"])
+@pytest.mark.parametrize("created", [BEFORE, AFTER])
+def test_a_worker_that_was_frozen_after_its_call_writes_nothing_when_it_wakes(
+    rig: Rig, created: str, place: str, tmp_path: Path
+) -> None:
+    """Wix did it; the heartbeat lapses; another worker ends the refund; SIGCONT: too late."""
+    order = bottomless(rig.simulator, rig.order(created))
+    with two(rig) as workers:
+        frozen = workers.start((place, 2), signal.SIGSTOP, log=tmp_path / "frozen.log")
+        refund_id = rig.request(order)
+        until(lambda: _effects(order))
+        until(lambda: _is_stopped(frozen))
+        workers.start()
+        workers.ends(refund_id, END[created])
+        written, told = rig.ledger.history(refund_id), _outcomes(rig)
+        _wake(frozen)
+        _let_it_run(rig, frozen, workers)
+        assert rig.ledger.history(refund_id) == written
+        assert told == [e for e in _outcomes(rig) if e["subject"] == refund_id]
+    assert [e["type"] for e in told] == ["refund.accepted", "refund.finished"]
+    assert _lease_lost_in(tmp_path / "frozen.log") == [refund_id]
+    assert _effects(order) == 1
+    assert list(audit(rig.ledger, repair=False, progress=lambda _: None)) == []
+
+
+@pytest.mark.parametrize("created", [BEFORE, AFTER])
+def test_a_woken_worker_does_not_write_over_one_that_is_at_the_same_step(
+    rig: Rig, created: str, tmp_path: Path
+) -> None:
+    """The other one stands in its own step, which it took over, when the first one settles."""
+    order = bottomless(rig.simulator, rig.order(created))
+    with two(rig) as workers:
+        frozen = workers.start(("after_call", 2), signal.SIGSTOP, log=tmp_path / "frozen.log")
+        refund_id = rig.request(order)
+        until(lambda: _effects(order))
+        until(lambda: _is_stopped(frozen))
+        other = workers.start(("after_intent", 1), signal.SIGSTOP)
+        until(lambda: _is_stopped(other))
+        written = rig.ledger.history(refund_id)
+        _wake(frozen)
+        until(lambda: _lease_lost_in(tmp_path / "frozen.log"))
+        assert rig.ledger.history(refund_id) == written
+        _wake(other)
+        workers.ends(refund_id, END[created])
+    assert _effects(order) == 1
+    assert list(audit(rig.ledger, repair=False, progress=lambda _: None)) == []
+
+
+def _wake(stopped: BaseProcess) -> None:
+    assert stopped.pid
+    os.kill(stopped.pid, signal.SIGCONT)
+
+
+def _is_stopped(one: BaseProcess) -> bool:
+    """Whether the program stands still, by the system's own word."""
+    asked = ["ps", "-o", "stat=", "-p", str(one.pid)]
+    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout[:1] == "T"
+
+
+def _outcomes(rig: Rig) -> list[dict[str, Any]]:
+    return [event for _, event in read(rig.redis, rig.settings.namespace)]
+
+
+def _lease_lost_in(log: Path) -> list[str]:
+    """The refunds whose steps were fenced there."""
+    told = [json.loads(line) for line in log.read_text().splitlines()]
+    return [line["refund_id"] for line in told if line["event"] == "step.lease_lost"]
 
 
 def _let_it_run(rig: Rig, woken: BaseProcess, workers: Two) -> None:

@@ -42,8 +42,10 @@ def _work(
     crash_at: tuple[str, int] | None,
     skew_s: int,
     number: signal.Signals,
+    log: Path | None,
 ) -> None:
-    configure_logs("json", "error", Path(os.devnull).open("w"))  # noqa: SIM115 - for its whole life
+    out = (log or Path(os.devnull)).open("w")  # for its whole life
+    configure_logs("json", "info" if log else "error", out)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     left = [crash_at[1]] if crash_at else [0]
@@ -56,7 +58,8 @@ def _work(
         if crash_at and place == crash_at[0]:
             left[0] -= 1
             if left[0] == 0:
-                os.kill(os.getpid(), number)
+                # To this very thread: a whole program that is told to stop goes on a little.
+                signal.pthread_kill(threading.get_ident(), number)
 
     os._exit(run_worker(build(load_settings(environ), at=at), stop, lambda: True))
 
@@ -77,13 +80,14 @@ def start(
     *,
     skew_s: int = 0,
     crash_by: signal.Signals = signal.SIGKILL,
+    log: Path | None = None,
 ) -> BaseProcess:
     """Start a worker; with *crash_at* it kills itself at the nth visit of a named place.
 
-    Or it freezes there, when *crash_by* is SIGSTOP.
+    Or it freezes there, when *crash_by* is SIGSTOP. What it tells goes to *log*.
     """
     child = _CONTEXT.Process(
-        target=_work, args=(dict(environ), crash_at, skew_s, crash_by), daemon=True
+        target=_work, args=(dict(environ), crash_at, skew_s, crash_by, log), daemon=True
     )
     child.start()
     return child

@@ -16,14 +16,17 @@ ROWS: Mapping[str, str] = {
 }
 
 
-def write(name: str, text: str) -> None:
-    """Keep one row's figures."""
+def write(name: str, text: str, *, runs: int = 1) -> None:
+    """Keep one row's figures: of its last runs, the newest last."""
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
-    KEPT.write_text(json.dumps(kept | {name: text}, indent=1, sort_keys=True) + "\n")
+    texts = [*kept.get(name, []), text][-runs:]
+    KEPT.write_text(json.dumps(kept | {name: texts}, indent=1, sort_keys=True) + "\n")
 
 
 def figures_table() -> str:
     """The rows as Markdown."""
     kept = json.loads(KEPT.read_text())
-    rows = [f"| {what} | {kept[name]} |\n" for name, what in ROWS.items() if name in kept]
+    rows = [
+        f"| {what} | {'<br>'.join(kept[name])} |\n" for name, what in ROWS.items() if name in kept
+    ]
     return "| what | figures |\n|---|---|\n" + "".join(rows)

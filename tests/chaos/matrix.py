@@ -21,12 +21,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from config.loading import load_settings
-from statemachine.flows import State
 from tests.chaos import child
-from tests.chaos.bottomless import bottomless
 from tests.chaos.proxy import HARMS, Plan, Proxy, http_name, http_size, proxied, redis_size
+from tests.chaos.scenes import SCENES
 from tests.house.documents import README, with_figures
-from tests.rig import AFTER, BEFORE, KEY, STORE_ID
+from tests.rig import KEY, STORE_ID
 from worker.app import ledger_from
 from worker.client import enqueue
 from worker.embedded import embedded_server
@@ -34,7 +33,6 @@ from worker.ledger import Ledger
 from worker.refund import parse_request
 from worker.simulator import Fault, Simulator, serve
 
-FLOWS = {"cancellation": (BEFORE, 2, State.CANCELLED), "standard": (AFTER, 0, State.REFUNDED)}
 PLACES = (
     "before_claim",
     "after_intent",
@@ -53,7 +51,7 @@ _IDLE = {"beat", "wake", "rouse", "reclaim", "hello", "client", "ping", "info", 
 class Point:
     """Where something goes wrong."""
 
-    flow: str
+    scene: str
     server: str
     kind: str
     nth: int
@@ -92,12 +90,11 @@ def _redis_name(ledger: Ledger, queue_sha: str) -> Callable[[bytes], str]:
 class Bench:
     """One refund, one worker behind two proxies, one simulator."""
 
-    def __init__(self, redis_url: str, redis_port: int, flow: str) -> None:
-        created, fulfillments, self.ends = FLOWS[flow]
+    def __init__(self, redis_url: str, redis_port: int, scene: str) -> None:
+        self.scene = SCENES[scene]
         self.simulator = Simulator()
         self.simulator.add_store(STORE_ID, KEY)
-        order = self.simulator.add_order(STORE_ID, created_date=created, fulfillments=fulfillments)
-        self.order = bottomless(self.simulator, order)
+        self.order = self.scene.stage(self.simulator)
         self.refund_id = f"rf-{uuid.uuid4()}"
         self.environ = child.QUICK | {
             "REFUNDS_REDIS_URL": redis_url,
@@ -128,7 +125,7 @@ class Bench:
     def ask(self) -> None:
         """The job, on the queue; not through the proxy: it is ours, not the worker's."""
         job = {"refund_id": self.refund_id, "store_id": STORE_ID, "order_id": self.order.id}
-        enqueue(self.broker, parse_request(job))
+        enqueue(self.broker, parse_request(job | dict(self.scene.job)))
 
     def wait(self, is_over: Callable[[], bool]) -> bool:
         """Whether it happened in time."""
@@ -143,19 +140,16 @@ class Bench:
     def has_ended(self) -> bool:
         """Whether the record says so."""
         refund = self.ledger.load(self.refund_id)
-        return bool(refund and refund.state is self.ends)
+        return bool(refund and refund.state is self.scene.ends)
 
     def judge(self, point: Point, *, struck: bool) -> Result:
         """By Wix's books."""
-        effects = (
-            self.order.cancellations if point.flow == "cancellation" else len(self.order.refunds)
-        )
         ended = self.has_ended()
         clean = not self.ledger.misplaced([self.refund_id], repair=False)
         return Result(
             point,
-            lost=effects == 0,
-            doubled=effects > 1,
+            lost=bool(self.scene.missing(self.order)),
+            doubled=bool(self.scene.surplus(self.order)),
             stuck=not (ended and clean),
             struck=struck,
         )
@@ -166,16 +160,16 @@ class Bench:
 
 
 def points(redis_url: str, redis_port: int) -> list[Point]:
-    """Every place where a refund talks, found by watching one undisturbed refund of each flow."""
+    """Every place where a refund talks, found by watching one undisturbed refund of each scene."""
     found = []
-    for flow in FLOWS:
-        bench = Bench(redis_url, redis_port, flow)
+    for scene in SCENES:
+        bench = Bench(redis_url, redis_port, scene)
         with bench.proxies() as (to_redis, to_wix):
             bench.ask()
             worker = child.start(bench.environ)
             try:
                 if not bench.wait(bench.has_ended):
-                    raise RuntimeError(f"an undisturbed {flow} refund does not end")
+                    raise RuntimeError(f"an undisturbed refund ({scene}) does not end")
             finally:
                 child.end(worker)
             for server, proxy in (("redis", to_redis), ("wix", to_wix)):
@@ -184,20 +178,19 @@ def points(redis_url: str, redis_port: int) -> list[Point]:
                     # Fetches repeat as long as nothing comes: three of each are enough.
                     most = min(count, 3) if "fetch" in kind or "blmove" in kind else count
                     found += [
-                        Point(flow, server, kind, nth, harm)
+                        Point(scene, server, kind, nth, harm)
                         for nth in range(1, most + 1)
                         for harm in HARMS
                     ]
         bench.close()
-        found += [
-            Point(flow, "worker", place, nth, "killed") for place in PLACES for nth in (1, 2, 3)
-        ]
+        steps = range(1, to_redis.seen.count("claim") + 1)
+        found += [Point(scene, "worker", at, nth, "killed") for at in PLACES for nth in steps]
     return found
 
 
 def run(redis_url: str, redis_port: int, point: Point, *faults: Fault) -> Result:
     """One refund under one harm, and under these faults of Wix."""
-    bench = Bench(redis_url, redis_port, point.flow)
+    bench = Bench(redis_url, redis_port, point.scene)
     bench.simulator.script(*faults)
     with bench.proxies() as (to_redis, to_wix):
         at = (point.kind, point.nth) if point.server == "worker" else None
@@ -227,15 +220,15 @@ def run(redis_url: str, redis_port: int, point: Point, *faults: Fault) -> Result
 
 def table(results: list[Result]) -> str:
     """Points by harms: how many refunds were run, and how many went wrong."""
-    rows = ["| flow | between worker and | " + " | ".join(HARMS) + " | lost | doubled | stuck |"]
+    rows = ["| refund | between worker and | " + " | ".join(HARMS) + " | lost | doubled | stuck |"]
     rows.append("|---" * (len(HARMS) + 5) + "|")
-    for flow in FLOWS:
+    for scene in SCENES:
         for server in ("redis", "wix", "worker"):
-            mine = [r for r in results if (r.point.flow, r.point.server) == (flow, server)]
+            mine = [r for r in results if (r.point.scene, r.point.server) == (scene, server)]
             counts = Counter(r.point.harm for r in mine)
             wrong = [sum(getattr(r, name) for r in mine) for name in ("lost", "doubled", "stuck")]
             where = "its own next step" if server == "worker" else server
-            cells = [flow, where, *(counts[harm] or "" for harm in HARMS), *wrong]
+            cells = [scene, where, *(counts[harm] or "" for harm in HARMS), *wrong]
             rows.append("| " + " | ".join(str(cell) for cell in cells) + " |")
     return "\n".join(rows) + "\n"
 

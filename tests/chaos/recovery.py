@@ -24,8 +24,8 @@ from typing import Any
 from config.loading import load_settings
 from statemachine.flows import ACTIVE
 from tests.chaos import child, figures
-from tests.chaos.bottomless import bottomless
-from tests.chaos.matrix import FLOWS, PLACES
+from tests.chaos.matrix import PLACES
+from tests.chaos.scenes import SCENES
 from tests.chaos.server import Server
 from tests.rig import KEY, STORE_ID
 from worker.app import ledger_from
@@ -44,11 +44,11 @@ class Recovery:
     """One kill."""
 
     place: str
-    flow: str
+    scene: str
     carried_on_s: float | None
     """From the kill to the next line of the history; None when none came."""
-    effects: int
-    """How often Wix did it."""
+    is_lost: bool
+    is_doubled: bool
     has_ended: bool
 
 
@@ -56,14 +56,11 @@ def kill_and_recover(redis_url: str, seed: int, number: int) -> Recovery:
     """One refund in a namespace of its own, one killed worker, one fresh one."""
     chance = random.Random(f"{seed}/{number}")  # noqa: S311 - repeatable on purpose
     place, nth = chance.choice(PLACES), chance.choice((1, 2))
-    flow = chance.choice(sorted(FLOWS))
+    name = chance.choice(sorted(SCENES))
+    scene = SCENES[name]
     simulator = Simulator()
     simulator.add_store(STORE_ID, KEY)
-    created, fulfillments, _ = FLOWS[flow]
-    order = bottomless(
-        simulator,
-        simulator.add_order(STORE_ID, created_date=created, fulfillments=fulfillments),
-    )
+    order = scene.stage(simulator)
     with serve(simulator) as wix_url:
         environ = {
             "REFUNDS_REDIS_URL": redis_url,
@@ -73,10 +70,8 @@ def kill_and_recover(redis_url: str, seed: int, number: int) -> Recovery:
         }
         broker, ledger = ledger_from(load_settings(environ))
         refund_id = f"rf-{number}"
-        enqueue(
-            broker,
-            parse_request({"refund_id": refund_id, "store_id": STORE_ID, "order_id": order.id}),
-        )
+        job = {"refund_id": refund_id, "store_id": STORE_ID, "order_id": order.id}
+        enqueue(broker, parse_request(job | dict(scene.job)))
         # A place that changes nothing at Wix may be visited once only: then the first visit counts.
         first = child.start(environ, (place, 1 if place == "before_call" else nth))
         first.join(PATIENCE_S)
@@ -99,10 +94,11 @@ def kill_and_recover(redis_url: str, seed: int, number: int) -> Recovery:
             broker.client.close()
         return Recovery(
             place=place,
-            flow=flow,
+            scene=name,
             carried_on_s=carried_on_s,
-            effects=order.cancellations + len(order.refunds),
-            has_ended=bool(refund and refund.state not in ACTIVE),
+            is_lost=bool(scene.missing(order)),
+            is_doubled=bool(scene.surplus(order)),
+            has_ended=bool(refund and refund.state is scene.ends),
         )
 
 
@@ -129,8 +125,8 @@ def summary(results: list[Recovery], seed: int) -> dict[str, Any]:
     last = times[min(len(times) - 1, round(0.99 * len(times)))] if times else None
     return {
         "runs": len(results),
-        "lost": sum(r.effects == 0 for r in results),
-        "doubled": sum(r.effects > 1 for r in results),
+        "lost": sum(r.is_lost for r in results),
+        "doubled": sum(r.is_doubled for r in results),
         "stuck": sum(r.carried_on_s is None or not r.has_ended for r in results),
         "median_s": round(median(times), 1) if times else None,
         "p99_s": round(last, 1) if last is not None else None,

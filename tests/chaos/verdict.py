@@ -4,35 +4,33 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from config.settings import Settings
 from statemachine.flows import ACTIVE, State
+from tests.chaos.scenes import Scene
 from worker.app import keyring_from, ledger_from, stores_from, wix_from
 from worker.audit import against_wix, audit
 from worker.ledger import Ledger
 from worker.outcomes import read
-from worker.simulator import Simulator
+from worker.simulator.orders import Order
 
 #: Of each kind of wrong, so many are told in full.
 SHOWN = 3
 
 
 def judge(
-    ledger: Ledger, simulator: Simulator, orders: Mapping[str, str], settings: Settings
+    ledger: Ledger, orders: Mapping[str, tuple[Scene, Order]], settings: Settings
 ) -> dict[str, int]:
     """Count what went wrong; *orders* maps each refund asked for to its order, one to one."""
-    books = simulator.books()["orders"]
-    effects = {refund_id: _effects(books[order_id]) for refund_id, order_id in orders.items()}
     problems = list(audit(ledger, repair=False, progress=lambda _: None))
     active = [
         r.refund_id for state in ACTIVE for r in ledger.newest(state=state, limit=len(orders))
     ]
     unknown = [refund_id for refund_id in orders if ledger.load(refund_id) is None]
     wrong = {
-        "lost": [refund_id for refund_id, count in effects.items() if count == 0],
-        "doubled": [refund_id for refund_id, count in effects.items() if count > 1],
+        "lost": [i for i, (scene, order) in orders.items() if scene.missing(order)],
+        "doubled": [i for i, (scene, order) in orders.items() if scene.surplus(order)],
         "stuck": sorted({*active, *unknown, *(p.refund_id for p in problems)}),
         "dead": [r.refund_id for r in ledger.newest(state=State.DEAD, limit=len(orders))],
         "rejected": [r.refund_id for r in ledger.newest(state=State.REJECTED, limit=len(orders))],
@@ -47,12 +45,7 @@ def judge(
     return {name: len(ids) for name, ids in wrong.items()}
 
 
-def _effects(order: dict[str, Any]) -> int:
-    """How often this order was refunded or cancelled."""
-    return int(order["cancellations"]) + len(order["refunds"])
-
-
-def _misheard(ledger: Ledger, settings: Settings, orders: Mapping[str, str]) -> list[str]:
+def _misheard(ledger: Ledger, settings: Settings, orders: Iterable[str]) -> list[str]:
     """Refunds of which upstream did not hear exactly once that they were accepted, and finished."""
     heard = Counter(
         (event["subject"], event["type"]) for _, event in read(ledger._redis, settings.namespace)
