@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit check faults chaos recovery scale docs run clean lock
+.PHONY: help demo test unit check faults chaos recovery scale contract docs run clean lock
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -56,6 +56,9 @@ recovery: $(STAMP) ## how soon a fresh worker carries on after fifty kills of th
 scale: $(STAMP) ## long lines: 100,000 waiting refunds, 10,000 refunds of one store
 	@$(BIN)/python -m tests.chaos.scale $(SCALE)
 
+contract: $(STAMP) ## Wix's own JavaScript client against the simulator (needs Node 20 or newer)
+	@CONTRACT=1 $(BIN)/python -m pytest -q tests/contract
+
 docs: $(STAMP) ## write the tables of the README and .env.example anew
 	@$(BIN)/python -m tests.house.documents
 
@@ -67,5 +70,5 @@ lock: ## pin all dependencies anew (needs uv)
 	  --no-header --no-annotate --extra dev --upgrade -q -o requirements.lock pyproject.toml
 
 clean: ## remove what the targets made
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* dist
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* dist tests/contract/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

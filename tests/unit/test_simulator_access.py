@@ -162,6 +162,8 @@ def test_site_properties_and_catalog_version_are_the_stores(wix: Wix) -> None:
     path = "/site-properties/v4/properties?fields.paths=paymentCurrency&fields.paths=timeZone"
     asked = wix.call("GET", path).json()
     assert asked["properties"] == {"paymentCurrency": "JPY", "timeZone": "Asia/Tokyo"}
+    as_the_sdk_asks = "/site-properties/v4/properties?fields=paymentCurrency,timeZone"
+    assert wix.call("GET", as_the_sdk_asks).json()["properties"] == asked["properties"]
     everything = _probe(wix, "Business Info").json()["properties"]
     assert everything["locale"] == {"languageCode": "en", "country": "US"}
     version = wix.call("GET", "/stores/v3/provision/version").json()

@@ -132,10 +132,11 @@ def _site(ask: Ask) -> Store:
 
 
 def get_site_properties(ask: Ask) -> Json:
-    """2.26: all of them, or those that `fields.paths` names."""
+    """2.26: all of them, or those that `fields.paths` (documented) or `fields` (the SDK) names."""
     properties = _site(ask).properties()
-    paths = ask.query.get("fields.paths")
-    named = {path: properties[path] for path in paths or () if path in properties}
+    in_one = (path for text in ask.query.get("fields", ()) for path in text.split(","))
+    paths = [*ask.query.get("fields.paths", ()), *in_one]
+    named = {path: properties[path] for path in paths if path in properties}
     return {"version": "207", "properties": named if paths else properties}
 
 

@@ -1,0 +1,113 @@
+"""`refunds simulator` as people and scripts use it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+COMMAND = [sys.executable, "-c", "from worker.cli import main; main()", "simulator"]
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False)
+
+
+@contextmanager
+def _serving(*arguments: str) -> Iterator[Any]:
+    """What it says at its start, while it serves."""
+    program = subprocess.Popen(
+        [*COMMAND, "--port", "0", "--json", *arguments], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert program.stdout is not None
+        yield json.loads(program.stdout.readline())
+    finally:
+        program.terminate()
+        program.communicate(timeout=20)
+
+
+def test_flags_are_listed_for_people_and_scripts() -> None:
+    """Name, values, default, meaning."""
+    listed = json.loads(_run("--flags", "--json").stdout)["flags"]
+    assert listed[0] == {
+        "name": "cancel_twice",
+        "values": "ok, 428",
+        "default": "ok",
+        "meaning": "Cancelling an order that is CANCELED.",
+    }
+    text = _run("--flags").stdout
+    assert all(f"{row['name']}={row['default']}\n    {row['meaning']}" in text for row in listed)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--flag", "cancel_twice=maybe"], "--flag cancel_twice: must be one of ok, 428"),
+        (["--flag", "cancel_once=ok"], "there is no such flag; there are cancel_twice, "),
+        (["--scenario", "/nowhere.toml"], "/nowhere.toml: No such file or directory"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_the_right_words(arguments: list[str], said: str) -> None:
+    """Before anything is served."""
+    done = _run("--port", "0", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
+def test_a_scenario_is_served_with_its_stores_and_flags(tmp_path: Path) -> None:
+    """What it prints is what a worker needs; flags of the command line win."""
+    path = tmp_path / "scenario.toml"
+    path.write_text(
+        '[flags]\ncancel_twice = "428"\ncancel_archived = "428"\n'
+        '[[stores]]\nsite_id = "s"\naccount_id = "a"\napi_key = "IST.k"\n'
+        '[[stores.orders]]\norder_id = "o"\ncreated_date = 2025-01-02T03:04:05Z\n'
+    )
+    with _serving("--scenario", str(path), "--flag", "cancel_twice=ok") as told:
+        assert told["stores"] == {"s": {"account_id": "a", "api_key": "IST.k"}}
+        assert told["orders"] == [
+            {"order_id": "o", "store_id": "s", "what": "APPROVED, placed 2025-01-02T03:04:05Z"}
+        ]
+        headers = {"Authorization": "IST.k", "wix-site-id": "s"}
+        with httpx.Client(base_url=told["url"], headers=headers, trust_env=False) as http:
+            answers = [http.post("/ecom/v1/orders/o/cancel", json={}) for _ in range(2)]
+            assert [answer.status_code for answer in answers] == [200, 200]
+            flags = http.post("/_simulator/flags", json={}).json()
+            assert (flags["cancel_twice"], flags["cancel_archived"]) == ("ok", "428")
+
+
+def test_the_admin_view_changes_stores_and_keys() -> None:
+    """Over HTTP, for tests in any language."""
+    with (
+        _serving("--orders", "0") as told,
+        httpx.Client(base_url=told["url"], trust_env=False) as http,
+    ):
+        site = told["store_id"]
+        account = told["stores"][site]["account_id"]
+
+        def sites(key: str) -> Any:
+            headers = {"Authorization": key, "wix-account-id": account}
+            return http.post("/site-list/v2/sites/query", json={}, headers=headers)
+
+        admin = "/_simulator"
+        http.post(f"{admin}/sites", json={"site_id": site, "blocked": True})
+        http.post(f"{admin}/keys", json={"action": "add", "api_key": "k1", "account_id": account})
+        http.post(f"{admin}/keys", json={"action": "replace", "old": "k1", "new": "k2"})
+        assert sites("k2").json()["sites"][0]["blocked"] is True
+        assert sites("k1").status_code == 401
+        http.post(f"{admin}/keys", json={"action": "change", "api_key": "k2", "scopes": []})
+        assert sites("k2").status_code == 403
+        http.post(f"{admin}/keys", json={"action": "revoke", "api_key": "k2"})
+        assert sites("k2").status_code == 401
+        wrong = http.post(f"{admin}/flags", json={"cancel_twice": "maybe"})
+        assert (wrong.status_code, "must be one of ok, 428" in wrong.json()["message"]) == (
+            400,
+            True,
+        )

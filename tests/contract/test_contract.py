@@ -1,0 +1,73 @@
+"""Wix's own client against the simulator.
+
+Proves that Wix's published client can write and read what we simulate; not that Wix behaves so.
+`make contract` insists; elsewhere it is skipped where Node or the packages are not to be had.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from worker.simulator import Simulator, serve
+
+HERE = Path(__file__).parent
+#: Set by `make contract`: a missing Node or package is a failure then.
+INSISTS = os.environ.get("CONTRACT") == "1"
+
+
+def _missing(why: str) -> None:
+    if INSISTS:
+        pytest.fail(why)
+    pytest.skip(why)
+
+
+def _packages() -> None:
+    """Install what the lock file names, once for each lock file."""
+    stamp = HERE / "node_modules" / ".installed"
+    lock = (HERE / "package-lock.json").read_text()
+    if stamp.exists() and stamp.read_text() == lock:
+        return
+    command = ["npm", "ci", "--fetch-timeout=20000", "--fetch-retries=1"]
+    try:
+        done = subprocess.run(
+            command, cwd=HERE, capture_output=True, text=True, timeout=240, check=False
+        )
+    except subprocess.TimeoutExpired:
+        _missing("npm took too long to install Wix's packages")
+        return
+    if done.returncode:
+        _missing(f"npm could not install Wix's packages: {done.stderr[-300:]}")
+    stamp.write_text(lock)
+
+
+def _node_is_new_enough() -> bool:
+    said = subprocess.run(["node", "--version"], capture_output=True, text=True, check=False)
+    version = said.stdout.strip().lstrip("v").split(".")[0]
+    return version.isdecimal() and int(version) >= 20
+
+
+def test_wixs_own_client_reads_and_writes_what_we_simulate() -> None:
+    """Every endpoint that we use, success and each documented error, through `@wix/sdk`."""
+    if not (shutil.which("node") and shutil.which("npm") and _node_is_new_enough()):
+        _missing("Node 20 or newer, with npm, is not installed")
+    _packages()
+    with serve(Simulator()) as url:
+        done = subprocess.run(
+            ["node", "--test", "--test-reporter=spec", "contract.test.mjs"],
+            cwd=HERE,
+            env=os.environ | {"SIMULATOR_URL": url},
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    passed = re.search(r" pass (\d+)$", done.stdout, re.MULTILINE)
+    assert passed is not None
+    assert int(passed[1]) > 0
