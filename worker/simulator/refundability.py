@@ -207,12 +207,16 @@ def checked_fee(order: Order, item: Json) -> Json:
 
 
 def checked_shipping(order: Order, item: Json) -> Json:
-    """The shipping, or the part of it that is asked for; omitted is all that is left [D]."""
+    """The shipping, or the part of it that is asked for; omitted is all that is left [D].
+
+    Shipping that was free may be named, too, as the example of calculateRefund does. Source: 3 [D].
+    """
     if order.shipping is None:
         raise Refusal(404, "SHIPPING_NOT_FOUND", item)
     left = order.shipping - order.refunded_shipping()
     amount = Decimal(item["amount"]["amount"]) if item.get("amount") else left
-    if not 0 < amount <= left:
+    was_free = not order.shipping and not item.get("amount")
+    if not (0 < amount <= left or was_free):
         raise Refusal(400, "INVALID_SHIPPING_REFUND_AMOUNT", item)
     named = {"amount": money(amount, order.currency)}
     return {"shipping": named, "summary": _summary(order, amount)}
