@@ -14,10 +14,13 @@ from worker.ledger import Ledger
 from worker.refund import Refund
 from worker.stores import Stores
 from worker.vault import SealedShut
+from worker.voiding import is_voided
 from worker.wix.client import ClientFactory, WixStore
 
 #: Refunds that one script looks at: milliseconds of the server's time.
 BATCH = 500
+#: States of which Wix's books tell whether they are true.
+COMPARED = (State.CANCELLED, State.REFUNDED, State.VOIDED)
 
 
 @dataclass(frozen=True)
@@ -79,9 +82,12 @@ def _disagreement(refund: Refund, wix: WixStore) -> str:
     if refund.state is State.CANCELLED:
         order = wix.get_order(order_id)
         return "" if order.is_cancelled else f"Wix shows the order {order.status}"
-    listed = wix.list_transactions(order_id).refunds
+    listed = wix.list_transactions(order_id)
+    if refund.state is State.VOIDED:
+        stands = ", ".join(payment.stands for payment in listed.payments)
+        return "" if is_voided(listed.payments) else f"Wix shows the payments {stands}"
     known_id = refund.facts.get("wix_refund_id")
-    ours = [r for r in listed if r.id == known_id or refund.fingerprint in r.reason]
+    ours = [r for r in listed.refunds if r.id == known_id or refund.fingerprint in r.reason]
     if len(ours) != 1:
         return f"Wix shows {len(ours)} refunds of ours"
     return "" if set(ours[0].statuses) == {"SUCCEEDED"} else f"Wix shows it {ours[0].statuses}"

@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.progress import Progress
 
 from config.loading import load_settings
-from statemachine.flows import State
 from worker import audit as auditing
 from worker.app import keyring_from, ledger_from, stores_from, wix_from
 from worker.broker import redis_client
@@ -79,8 +78,8 @@ def audit(
 def _compared(ledger: Ledger, rate: float) -> list[auditing.Problem]:
     settings = load_settings(os.environ)
     stores = stores_from(settings, ledger_from(settings)[0])
-    states = (State.CANCELLED, State.REFUNDED)
-    finished = [r for state in states for r in ledger.newest(state=state, limit=ledger.count())]
+    count = ledger.count()
+    finished = [r for state in auditing.COMPARED for r in ledger.newest(state=state, limit=count)]
     with _progress("asking Wix", len(finished)) as bar:
         return list(
             auditing.against_wix(

@@ -69,11 +69,16 @@ def _go_on(step: Step, payments: Iterable[Payment]) -> Advance:
         if state is State.CANCELLED:
             return found_cancelled(by_merchant=True)
         return Advance(to=state)
-    stands = {payment.stands for payment in payments}
-    if "VOIDED" in stands and stands <= _NOTHING_PAID:
+    if is_voided(payments):
         by_merchant = "void_ids" not in step.refund.facts
         return Advance(to=State.VOIDED, facts={"effect": "voided"}, by_merchant=by_merchant)
     return Advance(to=State.REFUNDABLE)
+
+
+def is_voided(payments: Iterable[Payment]) -> bool:
+    """Whether an authorization is void, and nothing was paid beside it."""
+    stands = {payment.stands for payment in payments}
+    return "VOIDED" in stands and stands <= _NOTHING_PAID
 
 
 #: Payments of which nothing can go back. Source: 2.1 [D].

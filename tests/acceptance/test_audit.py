@@ -8,7 +8,7 @@ import pytest
 
 from statemachine.flows import State
 from tests.rig import AFTER, BEFORE, STORE_ID, Rig
-from worker.audit import Problem, against_wix, audit
+from worker.audit import COMPARED, Problem, against_wix, audit
 from worker.doctor import examine
 from worker.simulator import Fault
 
@@ -103,8 +103,7 @@ def test_a_dead_letter_that_is_not_listed_is_listed_again(rig: Rig) -> None:
 
 
 def _compare(rig: Rig) -> list[Problem]:
-    states = (State.CANCELLED, State.REFUNDED)
-    finished = [r for state in states for r in rig.ledger.newest(state=state, limit=10)]
+    finished = [r for state in COMPARED for r in rig.ledger.newest(state=state, limit=10)]
     return list(
         against_wix(
             iter(finished),
@@ -137,6 +136,19 @@ def test_finished_refunds_are_compared_with_wix(rig: Rig) -> None:
     assert "ORDER_NOT_FOUND" in found[cancel.refund_id]
     rig.simulator.stores.clear()
     assert all("cannot be compared" in problem.problem for problem in _compare(rig))
+
+
+def test_voids_and_refunds_made_by_hand_are_compared_too(rig: Rig) -> None:
+    """Nothing was paid, or it was only recorded: Wix's books say so as well."""
+    rig.simulator.set_flags(authorization_ms=0)
+    voided = rig.order(AFTER, payments=[{"amount": "20.00", "authorized": True}])
+    by_hand = rig.order(AFTER, payments=[{"amount": "5.00", "offline": True}])
+    void = rig.run(voided)
+    recorded = rig.run(by_hand, manual_payments="record")
+    assert (void.state, recorded.state) == (State.VOIDED, State.REFUNDED)
+    assert _compare(rig) == []
+    voided.payments[0].voided = voided.payments[0].authorized = False
+    assert _compare(rig) == [Problem(void.refund_id, "Wix shows the payments APPROVED")]
 
 
 def test_a_right_server_is_fit(rig: Rig) -> None:

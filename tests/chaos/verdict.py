@@ -10,7 +10,7 @@ from config.settings import Settings
 from statemachine.flows import ACTIVE, State
 from tests.chaos.scenes import Scene
 from worker.app import keyring_from, ledger_from, stores_from, wix_from
-from worker.audit import against_wix, audit
+from worker.audit import COMPARED, against_wix, audit
 from worker.ledger import Ledger
 from worker.outcomes import read
 from worker.simulator.orders import Order
@@ -57,11 +57,7 @@ def _misheard(ledger: Ledger, settings: Settings, orders: Iterable[str]) -> list
 
 def _disagreeing(ledger: Ledger, settings: Settings, limit: int) -> list[str]:
     """Finished refunds that Wix shows otherwise: `refunds audit --against-wix`."""
-    finished = (
-        refund
-        for state in (State.CANCELLED, State.REFUNDED)
-        for refund in ledger.newest(state=state, limit=limit)
-    )
+    finished = (refund for state in COMPARED for refund in ledger.newest(state=state, limit=limit))
     problems = against_wix(
         finished,
         keyring=keyring_from(settings),
