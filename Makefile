@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit check faults chaos recovery scale contract docs run clean lock
+.PHONY: help demo test unit check faults chaos recovery scale bench contract docs run clean lock
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -55,6 +55,9 @@ recovery: $(STAMP) ## how soon a fresh worker carries on after fifty kills of th
 
 scale: $(STAMP) ## long lines: 100,000 waiting refunds, 10,000 refunds of one store
 	@$(BIN)/python -m tests.chaos.scale $(SCALE)
+
+bench: $(STAMP) ## refunds a second, beside a plain chain of actors
+	@$(BIN)/python -m tests.chaos.bench $(BENCH)
 
 contract: $(STAMP) ## Wix's own JavaScript client against the simulator (needs Node 20 or newer)
 	@CONTRACT=1 $(BIN)/python -m pytest -q tests/contract

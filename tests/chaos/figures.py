@@ -13,6 +13,7 @@ ROWS: Mapping[str, str] = {
     "chaos": "`make chaos`: everything at once",
     "recovery": "`make recovery`: the only worker is killed in the middle of a step",
     "scale": "`make scale`: long lines",
+    "bench": "`make bench`: throughput",
 }
 
 
