@@ -80,7 +80,8 @@ def _forbid() -> None:
 
 
 def _statuses(payments: list[dict[str, Any]]) -> list[str]:
-    return [f"{payment['payment_id']} {payment['status']}" for payment in payments]
+    """As a set would be compared: Wix may list them in another order."""
+    return sorted(f"{payment['payment_id']} {payment['status']}" for payment in payments)
 
 
 def _news(refund: Refund, payments: list[dict[str, Any]]) -> dict[str, Any]:

@@ -42,6 +42,15 @@ def test_a_reversal_is_told_once_and_its_end_too(rig: Rig) -> None:
     assert events[-2:] == ["refund.reversed", "refund.settled_again"]
 
 
+def test_payments_in_another_order_are_no_news(rig: Rig) -> None:
+    """Wix need not list them as it did before."""
+    order = rig.order(AFTER, payments=[{"amount": "20.00"}, {"amount": "7.00"}])
+    rig.run(order)
+    order.refunds[0]["transactions"].reverse()
+    _look(rig)
+    assert [event["type"] for event in _told(rig)][2:] == []
+
+
 def test_a_look_that_fails_is_done_later(rig: Rig) -> None:
     """Wix may be away; the watch goes on."""
     order = rig.order(AFTER)
