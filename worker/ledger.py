@@ -163,11 +163,15 @@ class Ledger:
         *,
         first_ms: int,
         for_ms: int,
+        version: int = 0,
         change: Mapping[str, Any] | None = None,
         facts: Mapping[str, Any] | None = None,
         outcome: Mapping[str, str] | None = None,
     ) -> None:
-        """Write down a look at a finished refund, what had changed if anything, and the next."""
+        """Write down a look at a finished refund, what had changed if anything, and the next.
+
+        A *change* needs the *version* that was looked at: of any other, nothing is written.
+        """
         changed = {"facts": json.dumps(facts), "history": _line(change)} if change else {}
         told = {"outcome": dict(outcome)} if outcome else {}
         self._run(
@@ -176,6 +180,7 @@ class Ledger:
             refund_id=refund_id,
             first_ms=first_ms,
             for_ms=for_ms,
+            version=str(version),
             **changed,
             **told,
         )
