@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from statemachine.flows import State
+from statemachine.flows import State, Transition
 from tests.rig import AFTER, KEY, STORE_ID
 from tests.stores_rig import StoresRig
 from worker import connecting
@@ -81,6 +81,28 @@ def test_a_refund_that_a_worker_holds_is_left_to_its_step(vaulted: StoresRig) ->
     assert (refund.state, refund.died_in) == (State.DEAD, "refund_submitted")
     assert refund.reason["reason"] == "store_disconnected"
     assert len(order.refunds) == 1
+
+
+def test_a_call_of_a_silent_worker_may_have_left_a_moment_before_the_burial(
+    vaulted: StoresRig,
+) -> None:
+    """It announced itself long ago and was slow: the replayed step still waits the settle delay."""
+    refund_id = vaulted.request(vaulted.order(AFTER))
+    vaulted.turn_once()
+    vaulted.redis.zadd(vaulted.key("workers"), {"silent": int(vaulted.redis.time()[0]) * 1000})
+    submit = Transition.SUBMIT_REFUND
+    held = vaulted.ledger.claim(refund_id, submit, vaulted.delivery("silent"))
+    assert held.verdict == "claimed"
+    vaulted.redis.hincrby(vaulted.key("refund", refund_id), "intent_at_ms", -20_000)
+    vaulted.redis.zadd(vaulted.key("workers"), {"silent": 1})
+    assert vaulted.disconnect(force=True) == (1, 0)
+    buried = vaulted.load(refund_id)
+    assert buried.intent_at_ms == buried.updated_at_ms
+    vaulted.connect()
+    assert vaulted.ledger.replay(refund_id, operator="ann")
+    claim = vaulted.ledger.claim(refund_id, submit, vaulted.delivery(message_id="later"))
+    assert claim.refund is not None
+    assert claim.refund.intent_at_ms == buried.intent_at_ms
 
 
 def test_a_store_of_the_environment_is_not_disconnected(vaulted: StoresRig) -> None:

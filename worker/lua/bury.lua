@@ -9,7 +9,11 @@ if held_by and redis.call('GET', lease) == held_by then
     if is_alive(string.match(held_by, '^[^|]+')) then return 0 end
     redis.call('DEL', lease)
 end
--- A worker that was paused and comes back finds its token gone; an open intent stays open.
+-- A worker that was paused and comes back finds its token gone; an open intent stays open, and
+-- whoever announced it never told the outcome: its call may have left a moment ago.
+if held_by and tonumber(redis.call('HGET', r, 'intent_at_ms') or 0) > 0 then
+    redis.call('HSET', r, 'intent_at_ms', int(now))
+end
 redis.call('HDEL', r, 'held_by')
 redis.call('HSET', r, 'died_in', state, 'reason', a.reason, 'due_at_ms', 0, 'updated_at_ms', int(now))
 redis.call('HINCRBY', r, 'version', 1)
