@@ -1,0 +1,101 @@
+"""Two runs of one message, and what happens between them: the scripts on a real server."""
+
+from __future__ import annotations
+
+import pytest
+
+from statemachine.flows import State, Transition
+from tests.rig import AFTER, STORE_ID, Rig
+from worker.reconcile import reconcile
+from worker.settlement import Settlement
+from worker.simulator.orders import Order
+
+SUBMIT = Transition.SUBMIT_REFUND
+
+
+def _hold_back(rig: Rig, verdict: str) -> None:
+    """As another refund's step would: it suspends the store, or uses its rate up."""
+    if verdict == "suspended":
+        why = {"epoch": "0", "reason": "{}", "endpoint": "", "since_ms": 1, "probes": 0}
+        rig.redis.hset(rig.key("suspended", STORE_ID), mapping=why)
+    else:
+        now_ms = int(rig.redis.time()[0]) * 1000
+        rig.redis.set(rig.key("rate", STORE_ID), now_ms + 60_000)
+
+
+def _go_on(rig: Rig, verdict: str) -> None:
+    """The key works again, or the calls are paid off."""
+    if verdict == "suspended":
+        assert rig.stores.resume(STORE_ID, by="ann")
+    else:
+        rig.redis.delete(rig.key("rate", STORE_ID))
+        rig.redis.zadd(rig.key("paced"), {STORE_ID: 1}, xx=True)
+        rig.ledger.wake_due("rig", lead_ms=1)
+
+
+def _ready_to_submit(rig: Rig) -> tuple[str, Order]:
+    """A refund whose next step moves money, and its order."""
+    order = rig.order(AFTER)
+    refund_id = rig.request(order)
+    rig.turn_once()
+    assert rig.load(refund_id).state is State.REFUNDABLE
+    return refund_id, order
+
+
+@pytest.mark.parametrize("verdict", ["suspended", "paced"])
+def test_a_step_that_comes_again_into_a_held_lane_frees_its_order(rig: Rig, verdict: str) -> None:
+    """Its first run could not be settled; the order must not stand still until the lease's end."""
+    refund_id, order = _ready_to_submit(rig)
+    [message_id] = rig.redis.lrange(rig.key("steps"), 0, -1)
+    first = rig.delivery(message_id=message_id, execution="one")
+    again = rig.delivery(message_id=message_id, execution="two")
+    assert rig.ledger.claim(refund_id, SUBMIT, first).verdict == "claimed"
+    _hold_back(rig, verdict)
+    assert rig.ledger.claim(refund_id, SUBMIT, again).verdict == verdict
+    rig.redis.delete(rig.key("steps"), rig.key("steps.msgs"))
+    _go_on(rig, verdict)
+    rig.settle()
+    assert reconcile(rig.ledger) == 0
+    assert rig.load(refund_id).state is State.REFUNDED
+    assert rig.run(order).state is State.REJECTED
+    assert len(order.refunds) == 1
+
+
+@pytest.mark.parametrize("verdict", ["suspended", "paced"])
+def test_letting_the_order_go_permits_no_second_refund(rig: Rig, verdict: str) -> None:
+    """Should the first run live after all: it may neither call nor write.
+
+    What it may have sent a moment ago is looked for, for the whole settle delay.
+    """
+    refund_id, _ = _ready_to_submit(rig)
+    first = rig.delivery(execution="one")
+    held = rig.ledger.claim(refund_id, SUBMIT, first)
+    assert held.refund is not None
+    _hold_back(rig, verdict)
+    again = rig.ledger.claim(refund_id, SUBMIT, rig.delivery(execution="two"))
+    assert again.verdict == verdict
+    assert not rig.ledger.still_holds(held.refund, first)
+    done = Settlement(state=State.REFUND_SUBMITTED, next="now")
+    assert rig.ledger.settle(refund_id, held, done, first) == ""
+    assert rig.load(refund_id).intent_at_ms == held.now_ms
+    rig.redis.hincrby(rig.key("refund", refund_id), "intent_at_ms", -3_600_000)
+    _go_on(rig, verdict)
+    later = rig.ledger.claim(refund_id, SUBMIT, rig.delivery(message_id="later"))
+    assert later.verdict == "claimed"
+    assert later.refund is not None
+    assert later.refund.intent_at_ms == later.now_ms
+
+
+@pytest.mark.parametrize("verdict", ["suspended", "paced"])
+def test_a_lease_of_another_refund_of_the_order_is_not_let_go(rig: Rig, verdict: str) -> None:
+    """It is not this refund's to give up."""
+    refund_id, order = _ready_to_submit(rig)
+    other = rig.request(order)
+    rig._one("refunds")
+    holds = rig.delivery(message_id="same", execution="one")
+    held = rig.ledger.claim(refund_id, SUBMIT, holds)
+    assert held.refund is not None
+    _hold_back(rig, verdict)
+    mine = rig.delivery(message_id="same", execution="two")
+    assert rig.ledger.claim(other, Transition.ASSESS_ORDER, mine).verdict == verdict
+    assert rig.ledger.still_holds(held.refund, holds)
