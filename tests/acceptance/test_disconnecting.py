@@ -105,6 +105,23 @@ def test_a_call_of_a_silent_worker_may_have_left_a_moment_before_the_burial(
     assert claim.refund.intent_at_ms == buried.intent_at_ms
 
 
+def test_an_old_message_takes_a_replayed_refund_out_of_the_lane(vaulted: StoresRig) -> None:
+    """In the lane and in flight at once it would keep its slot for ever."""
+    vaulted.simulator.set_flags(provider_ms=10**9)
+    count = vaulted.settings.lane_width + 1
+    ids = [vaulted.request(vaulted.order(AFTER)) for _ in range(count)]
+    vaulted.turn_intake()
+    assert vaulted.disconnect(force=True) == (count, 0)
+    vaulted.connect()
+    for refund_id in reversed(ids):
+        assert vaulted.ledger.replay(refund_id, operator="ann")
+    assert vaulted.redis.zrange(vaulted.key("lane", STORE_ID), 0, -1) == ids[:1]
+    vaulted.turn()
+    assert not list(audit(vaulted.ledger, repair=False, progress=lambda _: None))
+    assert {vaulted.load(i).state for i in ids} == {State.REFUND_SUBMITTED}
+    assert vaulted.redis.zcard(vaulted.key("busy", STORE_ID)) == 0
+
+
 def test_a_store_of_the_environment_is_not_disconnected(vaulted: StoresRig) -> None:
     """Its key would still be there."""
     vaulted.give(STORE_ID, KEY)

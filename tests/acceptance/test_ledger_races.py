@@ -6,6 +6,7 @@ import pytest
 
 from statemachine.flows import State, Transition
 from tests.rig import AFTER, STORE_ID, Rig
+from worker.audit import audit
 from worker.reconcile import reconcile
 from worker.settlement import Settlement
 from worker.simulator.orders import Order
@@ -99,3 +100,18 @@ def test_a_lease_of_another_refund_of_the_order_is_not_let_go(rig: Rig, verdict:
     mine = rig.delivery(message_id="same", execution="two")
     assert rig.ledger.claim(other, Transition.ASSESS_ORDER, mine).verdict == verdict
     assert rig.ledger.still_holds(held.refund, holds)
+
+
+def test_an_old_message_of_a_busy_order_leaves_its_refund_in_one_place(rig: Rig) -> None:
+    """It stood in the lane, after a replay; it comes back when the order may be free."""
+    refund_id, order = _ready_to_submit(rig)
+    rig.redis.zrem(rig.key("busy", STORE_ID), refund_id)
+    rig.redis.zadd(rig.key("lane", STORE_ID), {refund_id: 1})
+    width = rig.settings.lane_width
+    rig.redis.zadd(rig.key("busy", STORE_ID), {f"another-{n}": 1 for n in range(width)})
+    other = rig.request(order)
+    rig._one("refunds")
+    holds = rig.delivery(message_id="holds")
+    assert rig.ledger.claim(other, Transition.ASSESS_ORDER, holds).verdict == "claimed"
+    assert rig.ledger.claim(refund_id, SUBMIT, rig.delivery(message_id="old")).verdict == "busy"
+    assert list(audit(rig.ledger, repair=False, progress=lambda _: None)) == []

@@ -44,6 +44,8 @@ if held_by ~= a.token then
     if a.mutates then redis.call('HSET', r, 'intent_at_ms', int(now)) end
 end
 redis.call('SET', lease, a.token, 'PX', a.lease_cap_ms)
+-- An old message may find it in the lane, after a replay: it is in one place, or its slot leaks.
+redis.call('ZREM', key('lane', store), a.refund_id)
 redis.call('ZADD', key('busy', store), 'NX', now, a.refund_id)
 redis.call('SADD', key('busy_stores'), store)
 local known = redis.call('HMGET', key('store', store), 'sealed', 'epoch', 'disconnected_at_ms')
