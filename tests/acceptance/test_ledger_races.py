@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from statemachine.flows import State, Transition
-from tests.rig import AFTER, STORE_ID, Rig
+from tests.rig import AFTER, STORE_ID, Rig, lose_reply
+from worker import dead_letters
 from worker.audit import audit
 from worker.reconcile import reconcile
+from worker.refund import Refund
 from worker.settlement import Settlement
+from worker.simulator import Fault
 from worker.simulator.orders import Order
 
 SUBMIT = Transition.SUBMIT_REFUND
@@ -115,3 +120,73 @@ def test_an_old_message_of_a_busy_order_leaves_its_refund_in_one_place(rig: Rig)
     assert rig.ledger.claim(other, Transition.ASSESS_ORDER, holds).verdict == "claimed"
     assert rig.ledger.claim(refund_id, SUBMIT, rig.delivery(message_id="old")).verdict == "busy"
     assert list(audit(rig.ledger, repair=False, progress=lambda _: None)) == []
+
+
+def _dies(rig: Rig, order: Order) -> Refund:
+    rig.simulator.script(Fault("status", "submit_refund", status=400, code="X"))
+    refund = rig.run(order)
+    assert refund.state is State.DEAD
+    return refund
+
+
+class SlowToReplay:
+    """A ledger with which somebody else is at the same letter, and quicker."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+
+    def replay(self, refund_id: str, **more: Any) -> bool:
+        """First the other's replay: its call is lost on the way, and the refund dies anew."""
+        rig = self._rig
+        assert rig.ledger.replay(refund_id, operator="ann")
+        rig.simulator.script(Fault("drop", "submit_refund"))
+        rig.turn()
+        rig.later()
+        rig.simulator.script(Fault("status", "submit_refund", status=400, code="X"))
+        rig.settle()
+        return rig.ledger.replay(refund_id, **more)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._rig.ledger, name)
+
+
+def test_a_replay_writes_nothing_onto_what_was_replayed_meanwhile(rig: Rig) -> None:
+    """The call that was sent since then would be forgotten, and sent again without a look."""
+    refund = _dies(rig, rig.order(AFTER))
+    slow: Any = SlowToReplay(rig)
+    with pytest.raises(dead_letters.CannotReplay, match="changed meanwhile"):
+        dead_letters.replay(slow, rig.broker, refund.refund_id, operator="bob")
+    died_again = rig.load(refund.refund_id)
+    assert died_again.state is State.DEAD
+    assert died_again.facts["unclear_sends"] == 1
+    dead_letters.replay(rig.ledger, rig.broker, refund.refund_id, operator="bob")
+    rig.settle()
+    assert rig.load(refund.refund_id).state is State.REFUNDED
+
+
+def test_a_replay_compares_what_it_has_read(rig: Rig) -> None:
+    """Between its reading and its writing somebody else may replay, too."""
+    refund = _dies(rig, rig.order(AFTER))
+    script = rig.ledger._scripts["replay"]
+
+    def later(**arguments: Any) -> Any:
+        rig.ledger._scripts["replay"] = script
+        rig.simulator.script(Fault("status", "submit_refund", status=400, code="X"))
+        assert rig.ledger.replay(refund.refund_id, operator="ann")
+        rig.settle()
+        return script(**arguments)
+
+    rig.ledger._scripts["replay"] = later  # type: ignore[assignment]  # the seam is the script
+    assert not rig.ledger.replay(refund.refund_id, operator="bob")
+    assert rig.load(refund.refund_id).state is State.DEAD
+
+
+def test_a_replay_whose_reply_was_lost_is_told_as_done(rig: Rig) -> None:
+    """The script runs again; "there is no dead letter" would send a person looking for it."""
+    refund = _dies(rig, rig.order(AFTER))
+    lose_reply(rig.ledger._scripts, "replay")
+    dead_letters.replay(rig.ledger, rig.broker, refund.refund_id, operator="ann")
+    events = [line["event"] for line in rig.ledger.history(refund.refund_id)]
+    assert events.count("refund.replayed") == 1
+    rig.settle()
+    assert rig.load(refund.refund_id).state is State.REFUNDED
