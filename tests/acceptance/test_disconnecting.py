@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from statemachine.flows import State, Transition
-from tests.rig import AFTER, KEY, STORE_ID
+from tests.rig import AFTER, KEY, STORE_ID, lose_reply
 from tests.stores_rig import StoresRig
 from worker import connecting
 from worker.audit import audit
@@ -103,6 +103,18 @@ def test_a_call_of_a_silent_worker_may_have_left_a_moment_before_the_burial(
     claim = vaulted.ledger.claim(refund_id, submit, vaulted.delivery(message_id="later"))
     assert claim.refund is not None
     assert claim.refund.intent_at_ms == buried.intent_at_ms
+
+
+def test_burials_whose_replies_were_lost_are_counted(vaulted: StoresRig) -> None:
+    """The scripts run again; "with a worker at this moment" would be wrong."""
+    ids = [vaulted.request(vaulted.order(AFTER)) for _ in range(2)]
+    vaulted.turn_intake()
+    lose_reply(vaulted.stores._scripts, "bury")
+    lose_reply(vaulted.stores._scripts, "disconnect")
+    assert vaulted.disconnect(force=True) == (2, 0)
+    assert {vaulted.load(refund_id).state for refund_id in ids} == {State.DEAD}
+    assert len(vaulted.told("refund.dead_lettered")) == 2
+    assert len(vaulted.told("store.disconnected")) == 1
 
 
 def test_an_old_message_takes_a_replayed_refund_out_of_the_lane(vaulted: StoresRig) -> None:
