@@ -47,8 +47,9 @@ def replay(
     if refund and refund.state is State.DEAD:
         _check_replay(refund, manual_done=manual_done)
         more = {"manual_done": True} if manual_done else {}
-        if ledger.replay(letter_id, operator=operator, **more):
+        if ledger.replay(letter_id, operator=operator, version=refund.version, **more):
             return
+        raise CannotReplay(f"{letter_id} changed meanwhile: look at it again")
     letter = broker.quarantined().get(letter_id)
     if letter is None:
         raise CannotReplay(f"there is no dead letter {letter_id}")

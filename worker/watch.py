@@ -54,6 +54,7 @@ class Watch:
             delivery,
             first_ms=self._settings.watch_first_ms,
             for_ms=self._settings.watch_for_s * 1000 if refund else 0,
+            version=refund.version if refund else 0,
             **news,
         )
 
