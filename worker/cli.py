@@ -164,8 +164,8 @@ def list_refunds(
 
 @app.command(epilog="Example: refunds simulator --port 8091 --flag cancel_twice=428")
 def simulator(
-    port: Annotated[int, typer.Option(help="0 is a free one.")] = 8091,
-    orders: Annotated[int, typer.Option(help="Sample orders of both flows.")] = 4,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 is a free one.")] = 8091,
+    orders: Annotated[int, typer.Option(min=0, help="Sample orders of both flows.")] = 4,
     scenario: Annotated[
         Path | None, typer.Option(help="A TOML file of stores, orders and faults instead.")
     ] = None,

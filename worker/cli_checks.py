@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -16,7 +17,7 @@ from config.loading import load_settings
 from worker import audit as auditing
 from worker.app import keyring_from, ledger_from, stores_from, wix_from
 from worker.broker import redis_client
-from worker.cli_common import AsJson, connect, told
+from worker.cli_common import AsJson, connect, fail, told
 from worker.doctor import examine
 from worker.ledger import Ledger
 from worker.outcomes import read
@@ -36,6 +37,8 @@ def outcomes(
     as_json: AsJson = False,
 ) -> None:
     """Print what upstream hears, oldest first; with --json one CloudEvent a line."""
+    if not re.fullmatch(r"[0-9]+(-[0-9]+)?", after):
+        fail("--after takes a stream id as this command prints it, like 1700000000000-0", 2)
     settings = load_settings(os.environ)
     client = redis_client(settings.redis_url.get_secret_value())
     for stream_id, event in read(client, settings.namespace, after=after, follow=follow):

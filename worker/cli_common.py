@@ -21,6 +21,7 @@ from worker.demo import DemoFailed
 from worker.embedded import NoServer
 from worker.ledger import Ledger
 from worker.printing import say
+from worker.reaching import in_words
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout.")]
 Limit = Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")]
@@ -50,7 +51,7 @@ def told(command: Command) -> Command:
         except SettingsError as error:
             fail(str(error), 2)
         except (redis.RedisError, ConnectionClosed) as error:
-            fail(f"Redis at REFUNDS_REDIS_URL does not answer ({error}); is it running?")
+            fail(in_words(error))
         except (NoServer, DemoFailed, CannotReplay) as error:
             fail(str(error))
 

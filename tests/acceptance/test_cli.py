@@ -10,10 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
+import redis
 
 from tests.rig import AFTER, STORE_ID, Rig
-from worker.embedded import environment_without_settings
-from worker.simulator import Fault
+from worker.embedded import embedded_server, environment_without_settings
+from worker.simulator import Fault, Simulator, serve
 
 ORDER_ID = "67668940-527d-4465-94c6-5475d8c7a412"
 
@@ -175,6 +176,51 @@ def test_a_missing_setting_and_a_missing_server_are_told_clearly() -> None:
     assert done.returncode == 1
     assert "Redis at REFUNDS_REDIS_URL does not answer" in done.stderr
     assert "hunter22" not in done.stderr
+
+
+def test_a_server_that_answers_is_not_called_silent() -> None:
+    """Password, database, another program: each in its own words; the worker ends at once."""
+    with embedded_server() as url, redis.Redis.from_url(url) as client, serve(Simulator()) as wix:
+        cases = {url.replace("/0", "/99"): "has no database of the number"}
+        assert _trouble_with(cases) == []
+        client.config_set("requirepass", "hunter22")
+        cases = {
+            url: "Redis asks for a password",
+            url.replace("://", "://:hunter23@"): "refuses the user or the password",
+            wix.replace("http:", "redis:"): "is not Redis",
+        }
+        assert _trouble_with(cases) == []
+        stores = '{"s": {"account_id": "a", "api_key": "k"}}'
+        worker = subprocess.run(
+            [sys.executable, "-m", "worker"],
+            env=environment_without_settings()
+            | {"REFUNDS_REDIS_URL": url, "REFUNDS_STORES": stores, "REFUNDS_LOG_FORMAT": "json"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        client.config_set("requirepass", "")
+    assert worker.returncode == 1
+    [line] = map(json.loads, worker.stderr.splitlines())
+    assert (line["event"], "asks for a password" in line["text"]) == ("doctor.refused", True)
+
+
+def _trouble_with(cases: dict[str, str]) -> list[str]:
+    """What is not said as it should be."""
+    wrong = []
+    for url, said in cases.items():
+        done = refunds(None, "list", environment={"REFUNDS_REDIS_URL": url})
+        is_right = done.returncode == 1 and said in done.stderr and "hunter" not in done.stderr
+        wrong += [] if is_right else [done.stderr]
+    return wrong
+
+
+def test_outcomes_go_on_only_after_a_stream_id(rig: Rig) -> None:
+    """Wrong usage is exit 2, with an example."""
+    done = refunds(rig, "outcomes", "--after", "foo")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "like 1700000000000-0" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,17 @@ def test_wrong_usage_ends_with_2_and_the_right_words(arguments: list[str], said:
     assert said in done.stderr
 
 
+def test_a_port_that_is_taken_is_named_with_the_way_out() -> None:
+    """One line, no traceback."""
+    with _serving("--orders", "0") as told:
+        port = told["url"].rpartition(":")[2]
+        done = _run("--port", port)
+    assert (done.returncode, done.stdout) == (2, "")
+    said = f"--port {port}: Address already in use; --port 0 takes a free one\n"
+    assert done.stderr == said
+    assert _run("--port", "99999").returncode == 2
+
+
 def test_a_scenario_is_served_with_its_stores_and_flags(tmp_path: Path) -> None:
     """What it prints is what a worker needs; flags of the command line win."""
     path = tmp_path / "scenario.toml"

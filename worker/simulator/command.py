@@ -6,12 +6,14 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from worker.simulator.flag_table import flag_rows, flags_from_text
 from worker.simulator.flags import Flags
+from worker.simulator.reading import Wrong
 from worker.simulator.scenario import load_scenario
 from worker.simulator.server import serve
 from worker.simulator.simulator import Simulator
@@ -31,7 +33,7 @@ def run_simulator(
     """Serve until a signal; say first how to point a worker at it.
 
     Raises:
-        Wrong: a flag or the scenario cannot be used.
+        Wrong: a flag, the scenario or the port cannot be used.
     """
     simulator = Simulator(Flags(provider_ms=1_500))
     what: dict[str, str] = {}
@@ -47,11 +49,21 @@ def run_simulator(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with serve(simulator, port=port) as url:
+    with _served(simulator, port) as url:
         told = _told(simulator, url, what)
         sys.stdout.write(json.dumps(told) + "\n" if as_json else _text(told))
         sys.stdout.flush()
         stop.wait()
+
+
+@contextmanager
+def _served(simulator: Simulator, port: int) -> Iterator[str]:
+    with ExitStack() as serving:
+        try:
+            url = serving.enter_context(serve(simulator, port=port))
+        except OSError as error:
+            raise Wrong(f"--port {port}: {error.strerror}; --port 0 takes a free one") from None
+        yield url
 
 
 def _told(simulator: Simulator, url: str, what: Mapping[str, str]) -> dict[str, Any]:
