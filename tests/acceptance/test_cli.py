@@ -113,7 +113,9 @@ def test_a_wrong_option_names_the_field_and_enqueues_nothing(rig: Rig) -> None:
     done = refunds(rig, "request", "--store", STORE_ID, "--order", "12", "--line", "a:x")
     assert done.returncode == 2
     assert "job: order_id:" in done.stderr
-    assert "job: lines.0.quantity:" in done.stderr
+    assert "job: lines.0.quantity: must be a whole number" in done.stderr
+    done = refunds(rig, "request", "--store", STORE_ID, "--order", ORDER_ID, "--line", "a")
+    assert (done.returncode, "job: lines.0.quantity: is needed" in done.stderr) == (2, True)
     assert rig.redis.llen(rig.key("refunds")) == 0
 
 
@@ -133,6 +135,8 @@ def test_a_file_of_jobs_is_taken_whole_or_not_at_all(rig: Rig, tmp_path: Path) -
     assert rig.redis.llen(rig.key("refunds")) == 0
     file.write_text(json.dumps(good) + "\n")
     assert _json(rig, "request", "--file", str(file))["enqueued"] == ["rf-1"]
+    both = refunds(rig, "request", "--file", str(file), "--reason", "damaged")
+    assert (both.returncode, "with --file the jobs stand in the file" in both.stderr) == (2, True)
     file.write_text("\n")
     assert "holds no job" in refunds(rig, "request", "--file", str(file)).stderr
 
@@ -151,11 +155,14 @@ def test_dead_letters_are_listed_shown_and_replayed(rig: Rig) -> None:
     done = refunds(rig, "dead", "replay", refund_id, "nobody", "--by", "ann")
     assert done.returncode == 1
     assert f"{refund_id}: replayed" in done.stdout
-    assert "there is no dead letter nobody" in done.stdout
+    assert "nobody: there is no such dead letter" in done.stdout
     rig.settle()
     assert _json(rig, "show", refund_id)["state"] == "refunded"
     assert _json(rig, "dead", "list") == {"dead": []}
-    assert refunds(rig, "dead", "show", refund_id).returncode == 1
+    state = f"{refund_id}: is not a dead letter: its state is refunded; see"
+    assert state in refunds(rig, "dead", "replay", refund_id).stdout
+    shown = refunds(rig, "dead", "show", refund_id)
+    assert (shown.returncode, state in shown.stderr) == (1, True)
 
 
 def test_an_unknown_refund_is_exit_1(rig: Rig) -> None:
@@ -163,6 +170,34 @@ def test_an_unknown_refund_is_exit_1(rig: Rig) -> None:
     done = refunds(rig, "show", "nobody")
     assert (done.returncode, done.stdout) == (1, "")
     assert "there is no refund nobody" in done.stderr
+
+
+def test_failures_have_one_shape_for_programs(rig: Rig) -> None:
+    """One line of JSON on standard output, whatever went wrong; exit codes as without it."""
+    nowhere = {"REFUNDS_REDIS_URL": "redis://127.0.0.1:1/0"}
+    cases: list[tuple[list[str], dict[str, str] | None, int, str]] = [
+        (["show", "nobody"], None, 1, "there is no refund nobody"),
+        (["dead", "show", "nobody"], None, 1, "there is no such dead letter"),
+        (["stores", "resume", "nobody"], None, 1, "there is no store nobody"),
+        (["request", "--order", "12"], None, 2, "job: order_id: must be a Wix id"),
+        (["outcomes", "--after", "foo"], None, 2, "--after takes a stream id"),
+        (["list"], {}, 2, "REFUNDS_REDIS_URL is not set"),
+        (["list"], nowhere, 1, "does not answer"),
+        (["list", "--limit", "many"], None, 2, "wrong usage"),
+    ]
+    for arguments, environment, code, said in cases:
+        done = refunds(rig, *arguments, "--json", environment=environment)
+        told = json.loads(done.stdout)
+        assert (done.returncode, told["ok"], done.stdout.count("\n")) == (code, False, 1)
+        assert said in told["error"]["message"]
+        assert done.stderr
+
+
+def test_a_misspelt_variable_is_told_on_standard_error(rig: Rig) -> None:
+    """It would be silently without effect; the command goes on."""
+    done = refunds(rig, "list", environment=_environment(rig) | {"REFUNDS_NAMESPACES": "x"})
+    assert done.returncode == 0
+    assert done.stderr == "REFUNDS_NAMESPACES is read by nobody; is REFUNDS_NAMESPACE meant?\n"
 
 
 def test_a_missing_setting_and_a_missing_server_are_told_clearly() -> None:
@@ -221,6 +256,13 @@ def test_outcomes_go_on_only_after_a_stream_id(rig: Rig) -> None:
     done = refunds(rig, "outcomes", "--after", "foo")
     assert (done.returncode, done.stdout) == (2, "")
     assert "like 1700000000000-0" in done.stderr
+
+
+@pytest.mark.parametrize("group", [[], ["dead"], ["stores"]])
+def test_every_group_of_commands_has_help_with_an_example(group: list[str]) -> None:
+    """Also where only the names of the commands stand."""
+    done = refunds(None, *group, "--help", environment={})
+    assert f"Example: {' '.join(['refunds', *group])}" in done.stdout
 
 
 @pytest.mark.parametrize(

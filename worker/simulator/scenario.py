@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from worker.simulator.lines import Fee, Line
 from worker.simulator.orders import Order
 from worker.simulator.payments import Payment
 from worker.simulator.placing import INTERNAL
-from worker.simulator.reading import Wrong, table
+from worker.simulator.reading import Currency, Guid, Moment, Wrong, table, value
 from worker.simulator.routes import ALL_SCOPES, ROUTES
 from worker.simulator.simulator import Simulator
 from worker.simulator.stores import Key, Store
@@ -24,6 +25,22 @@ _PARTS: tuple[tuple[str, type, str], ...] = (
     ("payments", Payment, "amount"),
     ("fees", Fee, "amount"),
 )
+
+#: Fields whose text has a shape, and those that only a scenario has.
+_STORE_SHAPES: dict[str, Any] = {
+    "site_id": Guid, "account_id": Guid, "currency": Currency, "currencies": tuple[Currency, ...],
+}  # fmt: skip
+_ORDER_ALSO: dict[str, Any] = {
+    "order_id": Guid, "created_date": Moment, "purchased_date": Moment, "currency": Currency,
+    "amounts": list[Decimal], "fulfillments": Any, "faults": list[Any],
+    "lines": Any, "payments": Any, "fees": Any,
+}  # fmt: skip
+_SHIPMENT = (
+    "must be how many there are, or a list of"
+    " { lineItems = [{ index = 0, quantity = 1 }] }, where index is the number of a line"
+)
+#: In the shape of Wix's keys, so that `refunds stores connect` takes it without a warning.
+KEY = "IST.this-is.the-simulators.key"
 
 
 def load_scenario(path: Path, simulator: Simulator) -> None:
@@ -57,7 +74,7 @@ def fill(simulator: Simulator, given: dict[str, Any]) -> None:
     for place, store in _each(given, "stores"):
         _add_store(simulator, dict(store), place)
     for place, key in _each(given, "keys"):
-        made = table(Key, key, place, leave_out=["revoked"], api_key=str)
+        made = table(Key, key, place, leave_out=["revoked"], api_key=str, account_id=Guid)
         _need(made, place, "api_key", "account_id")
         _scopes(made, place)
         simulator.add_key(made.pop("api_key"), made.pop("account_id"), **made)
@@ -89,19 +106,20 @@ def _scopes(given: dict[str, Any], place: str) -> None:
 def _add_store(simulator: Simulator, given: dict[str, Any], place: str) -> None:
     orders = _each(given, "orders", f"{place}.")
     given.pop("orders", None)
-    store = table(Store, given, place, api_key=str, scopes=frozenset[str])
+    store = table(Store, given, place, api_key=str, scopes=frozenset[str], **_STORE_SHAPES)
     _scopes(store, place)
-    site_id = simulator.add_store(**store)
+    site_id = simulator.add_store(**{"api_key": KEY} | store)
     for at, order in orders:
         _add_order(simulator, site_id, order, at)
 
 
 def _add_order(simulator: Simulator, site_id: str, given: Any, place: str) -> None:
-    also = {"order_id": str, "amounts": list[str], "fulfillments": Any, "faults": list[Any]}
-    order = table(
-        Order, given, place, leave_out=INTERNAL, **also, lines=Any, payments=Any, fees=Any
-    )
+    order = table(Order, given, place, leave_out=INTERNAL, **_ORDER_ALSO)
     _need(order, place, "created_date")
+    if "amounts" in order:
+        order["amounts"] = [str(amount) for amount in order["amounts"]]
+    if not isinstance(order.get("fulfillments", []), list):
+        order["fulfillments"] = value(int, order["fulfillments"], f"{place}.fulfillments")
     faults = _each(order, "faults", f"{place}.")
     order.pop("faults", None)
     for name, kind, needed in _PARTS:
@@ -112,7 +130,9 @@ def _add_order(simulator: Simulator, site_id: str, given: Any, place: str) -> No
             order[name] = [part for _, part in parts]
     try:
         made = simulator.add_order(site_id, **order)
-    except (ValueError, TypeError, KeyError, IndexError, ArithmeticError) as error:
+    except (KeyError, IndexError, AttributeError, TypeError):
+        raise Wrong(f"{place}.fulfillments: {_SHIPMENT}") from None
+    except (ValueError, ArithmeticError) as error:
         raise Wrong(f"{place}: {error}") from None
     for at, fault in faults:
         _add_fault(simulator, fault, at, order_id=made.id)
