@@ -31,12 +31,17 @@ def table(
     Raises:
         Wrong: a field is not known, or its value does not fit.
     """
-    hidden = set(leave_out)
-    kinds = {name: of for name, of in get_type_hints(kind).items() if name not in hidden} | also
+    kinds = fields_of(kind, leave_out=leave_out, **also)
     for name in given:
         if name not in kinds:
             raise Wrong(f"{place}.{name}: there is no such field; there are {_some(kinds)}")
     return {name: value(kinds[name], given[name], f"{place}.{name}") for name in given}
+
+
+def fields_of(kind: type, *, leave_out: Iterable[str] = (), **also: Any) -> dict[str, Any]:
+    """The fields that `table` takes, and their types."""
+    hidden = set(leave_out)
+    return {name: of for name, of in get_type_hints(kind).items() if name not in hidden} | also
 
 
 def value(kind: Any, given: Any, place: str) -> Any:
