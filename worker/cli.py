@@ -164,7 +164,7 @@ def list_refunds(
     for row in rows:
         row["accepted"] = moment(row["accepted_at_ms"])
     columns = ("refund_id", "order_id", "store_id", "flow", "state", "attempts", "accepted")
-    print_table(rows, columns)
+    print_table(rows, columns, may_drop=("store_id", "accepted", "attempts", "flow"))
 
 
 @app.command(epilog="Example: refunds simulator --port 8091 --flag cancel_twice=428")

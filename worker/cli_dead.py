@@ -31,7 +31,7 @@ def dead_list(limit: Limit = 100, as_json: AsJson = False) -> None:
     columns = ["id", "kind", "refund_id", "order_id", "reason", "sentence", "remedy"]
     if all(row["refund_id"] == row["id"] for row in rows):
         columns.remove("refund_id")
-    print_table(rows, columns)
+    print_table(rows, columns, may_drop=("order_id", "kind"))
 
 
 @dead.command("show", epilog="Example: refunds dead show rf-2024-000123")

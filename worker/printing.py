@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,30 +35,43 @@ def _cell(value: object) -> Text:
 
 
 def print_table(
-    rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, width: int = 0
+    rows: Iterable[Mapping[str, Any]],
+    columns: Sequence[str],
+    *,
+    may_drop: Sequence[str] = (),
+    width: int = 0,
 ) -> None:
     """A table, coloured only on a terminal; ids are never broken, so that they can be copied.
 
-    Where it does not fit into *width* (by default the terminal's) each row becomes a block.
+    Where it does not fit into *width* (by default the terminal's) it goes without the columns of
+    *may_drop*, the first first; where it still does not fit, each row becomes a block.
     """
     cells = [{column: _cell(row.get(column)) for column in columns} for row in rows]
     # Piped output is as wide as it needs to be.
     width = width or (shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000)
-    console = Console(width=width)
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    least = -2
-    for column in columns:
-        texts = [row[column].plain for row in cells]
-        is_prose = any(" " in text for text in texts)
-        longest = max(map(len, [column, *texts]))
-        least += 2 + (min(longest, LEAST_PROSE) if is_prose else longest)
-        table.add_column(column.replace("_", " "), overflow="fold", no_wrap=not is_prose)
-    for row in cells:
-        table.add_row(*row.values())
-    if least <= width:
-        console.print(table)
-    else:
+    prose = {name for name in columns if any(" " in row[name].plain for row in cells)}
+    shown = list(columns)
+    for name in may_drop:
+        if _least_width(cells, shown, prose) > width:
+            shown.remove(name)
+    if _least_width(cells, shown, prose) > width:
         _print_blocks(cells)
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in shown:
+        table.add_column(name.replace("_", " "), overflow="fold", no_wrap=name not in prose)
+    for row in cells:
+        table.add_row(*(row[name] for name in shown))
+    Console(width=width).print(table)
+
+
+def _least_width(
+    rows: Iterable[Mapping[str, Text]], columns: Iterable[str], prose: Container[str]
+) -> int:
+    """What a table needs so that nothing is broken but sentences; two blanks between columns."""
+    longest = {name: max(map(len, [name, *(row[name].plain for row in rows)])) for name in columns}
+    least = (min(size, LEAST_PROSE) if name in prose else size for name, size in longest.items())
+    return sum(least) + 2 * (len(longest) - 1)
 
 
 def _print_blocks(rows: Iterable[Mapping[str, Text]]) -> None:

@@ -31,6 +31,19 @@ def test_a_table_that_does_not_fit_becomes_blocks(capsys: pytest.CaptureFixture[
     )
 
 
+def test_columns_that_may_be_dropped_go_first(capsys: pytest.CaptureFixture[str]) -> None:
+    """In their order, and only as many as needed."""
+    may_drop = ("store_id", "order_id")
+    for width, shown in ((120, 4), (80, 3), (40, 2)):
+        print_table(ROWS, COLUMNS, may_drop=may_drop, width=width)
+        text = capsys.readouterr().out
+        assert len(text.splitlines()[0].replace(" id", "_id").split()) == shown
+        assert (text.count(STORE), text.count(ORDER)) == (
+            2 if shown > 3 else 0,
+            2 if shown > 2 else 0,
+        )
+
+
 def test_a_table_that_fits_is_one(capsys: pytest.CaptureFixture[str]) -> None:
     """Sentences take what the ids leave."""
     print_table(ROWS, COLUMNS, width=120)
