@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import SplitResult, urlsplit
 
+import redis
+
 _KINDS = (
     "it takes redis://HOST:PORT/DATABASE, rediss:// for TLS, or unix:///PATH?db=DATABASE;"
     " special characters of a password are written as %XX"
@@ -26,7 +28,16 @@ def check_redis_url(url: str) -> str:
     if parts.fragment or port == 0:
         raise ValueError(_KINDS)
     _check_path(parts)
+    _check_options(url.strip())
     return url.strip()
+
+
+def _check_options(url: str) -> None:
+    """What stands behind the question mark is the library's; it says so only when it connects."""
+    try:
+        redis.ConnectionPool.from_url(url).make_connection()
+    except (ValueError, TypeError, redis.RedisError):
+        raise ValueError(f"what stands behind ? is not known or not right; {_KINDS}") from None
 
 
 def _check_path(parts: SplitResult) -> None:

@@ -33,7 +33,8 @@ _OWN = "Value error, "
 def in_words(problem: Mapping[str, Any]) -> str:
     """One problem as pydantic tells it, as a sentence."""
     kind, place = str(problem["type"]), problem["loc"]
-    field = str(place[-1]) if place else ""
+    # A key of `metadata` is the caller's own, whatever it is called.
+    field = str(place[-1]) if place and place[0] != "metadata" else ""
     if kind == "missing":
         return "is needed"
     if kind == "extra_forbidden":

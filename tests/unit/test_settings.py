@@ -39,6 +39,9 @@ def test_a_missing_variable_stops_the_start_with_its_name_and_an_example() -> No
         ("REFUNDS_REDIS_URL", "redis://localhost/canary"),
         ("REFUNDS_REDIS_URL", "redis://:can#ary@localhost/0"),
         ("REFUNDS_REDIS_URL", "unix://"),
+        ("REFUNDS_REDIS_URL", "unix:///run/redis.sock?db=canary"),
+        ("REFUNDS_REDIS_URL", "redis://localhost/0?socket_timeout=canary"),
+        ("REFUNDS_REDIS_URL", "redis://localhost/0?canary=1"),
         ("REFUNDS_VAULT_KEYS", "canary"),
         ("REFUNDS_THREADS", "many"),
         ("REFUNDS_THREADS", "0"),
@@ -71,6 +74,7 @@ def test_a_malformed_variable_is_named_without_its_value(name: str, value: str) 
         "redis://[::1]:6379/0",
         "unix:///run/redis.sock?db=1",
         "redis://localhost:6379/0?protocol=2",
+        "rediss://localhost:6379/0?ssl_cert_reqs=none&health_check_interval=10",
     ],
 )
 def test_every_address_that_the_client_takes_is_taken(url: str) -> None:
