@@ -43,6 +43,9 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
 def _lines(error: ValidationError) -> list[str]:
     lines = []
     for problem in error.errors(include_url=False, include_input=False, include_context=False):
+        if not problem["loc"]:  # of several settings together; the text names them
+            lines.append(problem["msg"].removeprefix("Value error, "))
+            continue
         field = str(problem["loc"][0])
         info = Settings.model_fields[field]
         # Only what looks like a field or an id: a key pasted in the wrong place is not repeated.

@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     Json,
     SecretStr,
+    model_validator,
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -131,7 +132,7 @@ class Settings(BaseSettings):
     store_calls_per_min: int = Field(default=0, ge=0, le=60_000)
     """Calls to Wix for one store, on average; 0 for as many as come (a 429 is waited out)."""
     worker_beat_ms: int = Field(default=2_000, ge=20, le=60_000)
-    """How often a worker says that it lives."""
+    """How often a worker says that it lives; at most a third of the time below."""
     worker_dead_after_ms: int = Field(default=10_000, ge=100, le=600_000)
     """Silence after which a worker counts as dead and its work is given to others."""
 
@@ -142,7 +143,7 @@ class Settings(BaseSettings):
     wix_total_timeout_ms: int = Field(default=14_000, ge=1, le=60_000)
     """Longest duration of one call to Wix, as a whole."""
     settle_delay_ms: Milliseconds = 15_000
-    """After a call whose outcome is unknown, "not done" is believed only after this time."""
+    """After an unclear call "not done" is believed only after this; at least the total timeout."""
 
     retry_first_ms: int = Field(default=1_000, ge=1, le=3_600_000)
     """Upper bound of the first wait after a failure; it doubles from there."""
@@ -181,3 +182,23 @@ class Settings(BaseSettings):
     """How often the scheduler looks for what is due."""
     reconcile_every_ms: int = Field(default=5_000, ge=10, le=600_000)
     """How often forgotten refunds are looked for."""
+
+    @model_validator(mode="after")
+    def _times_fit_together(self) -> Settings:
+        """Two pairs of times that are right alone and wrong together."""
+        problems = []
+        if self.settle_delay_ms < self.wix_total_timeout_ms:
+            problems.append(
+                f"{PREFIX}SETTLE_DELAY_MS is {self.settle_delay_ms}, but must be at least"
+                f" {PREFIX}WIX_TOTAL_TIMEOUT_MS, {self.wix_total_timeout_ms}: else a call that is"
+                " still under way is taken for not done, and made again"
+            )
+        if 3 * self.worker_beat_ms > self.worker_dead_after_ms:
+            problems.append(
+                f"{PREFIX}WORKER_BEAT_MS is {self.worker_beat_ms}, but must be at most a third of"
+                f" {PREFIX}WORKER_DEAD_AFTER_MS, {self.worker_dead_after_ms}: else a worker that"
+                " lives is taken for dead"
+            )
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self

@@ -71,6 +71,17 @@ class SimulatorTransport(httpx.WSGITransport):
             raise httpx.RemoteProtocolError("dropped", request=request) from None
 
 
+def lose_reply(scripts: dict[str, Any], name: str) -> None:
+    """Let a script's first reply get lost every time: redis-py runs the script again."""
+    script = scripts[name]
+
+    def twice(**arguments: Any) -> Any:
+        script(**arguments)
+        return script(**arguments)
+
+    scripts[name] = twice
+
+
 class Rig:
     """One worker, one Wix."""
 
@@ -256,4 +267,4 @@ class Rig:
         return Delivery(worker_id or self.broker.broker_id, "steps", message_id, execution)
 
 
-__all__ = ["AFTER", "BEFORE", "KEY", "STORE_ID", "Broker", "Rig", "settings_for"]
+__all__ = ["AFTER", "BEFORE", "KEY", "STORE_ID", "Broker", "Rig", "lose_reply", "settings_for"]

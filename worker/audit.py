@@ -90,4 +90,7 @@ def _disagreement(refund: Refund, wix: WixStore) -> str:
     ours = [r for r in listed.refunds if r.id == known_id or refund.fingerprint in r.reason]
     if len(ours) != 1:
         return f"Wix shows {len(ours)} refunds of ours"
-    return "" if set(ours[0].statuses) == {"SUCCEEDED"} else f"Wix shows it {ours[0].statuses}"
+    if set(ours[0].statuses) != {"SUCCEEDED"}:
+        return f"Wix shows it {ours[0].statuses}"
+    known = refund.facts.get("refund_amount")
+    return "" if known == f"{ours[0].total:f}" else f"Wix shows {ours[0].total:f}, not {known}"

@@ -81,9 +81,14 @@ def _kept(step: Step, listed: Iterable[Fulfillment]) -> list[dict[str, Any]]:
 
     What the merchant removed is not ours to restore.
     """
+    listed = list(listed)
     noted = {f["id"]: f for f in step.refund.facts.get("fulfillments", [])}
-    if not step.may_have_happened:
-        deleted = step.refund.facts.get("deleted", [])
+    deleted = step.refund.facts.get("deleted", [])
+    if step.may_have_happened:
+        # What is gone since an unclear step counts as removed by us: by whom, nobody can tell.
+        gone = noted.keys() - deleted - {f.id for f in listed}
+        step.notes["deleted"] = [*deleted, *sorted(gone)]
+    else:
         noted = {i: f for i, f in noted.items() if i in deleted}
     return [*(noted | {f.id: f.whole() for f in listed}).values()]
 
@@ -91,7 +96,10 @@ def _kept(step: Step, listed: Iterable[Fulfillment]) -> list[dict[str, Any]]:
 def _still_fulfilled(step: Step, *, looks: int) -> Advance | Wait:
     """The order shows fulfilled although nothing is left: a lag, or beyond our reach (0.4 [I])."""
     if step.looks + 1 < looks:
-        return step.wait("Wix still shows the order fulfilled", step.next_look_ms)
+        known = not step.may_have_happened
+        return step.wait(
+            "Wix still shows the order fulfilled", step.next_look_ms, outcome_known=known
+        )
     if step.settings.without_fulfillments == "escalate":
         raise ending("cannot_unfulfill", detail=f"looked {step.looks + 1} times")
     return Advance(to=State.UNFULFILLED, facts={"still_fulfilled": True})

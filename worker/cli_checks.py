@@ -45,6 +45,14 @@ def outcomes(
         print_outcome(stream_id, event, as_json=as_json)
 
 
+#: What to do about what an audit finds.
+REPAIRS = "`refunds audit --repair` sets going what is not where it should be."
+DISAGREES = (
+    "Where Wix shows something else, look at the order in the Wix dashboard: `refunds show ID`"
+    " tells what we know. What could not be compared: check REFUNDS_WIX_BASE_URL, then try again."
+)
+
+
 @told
 def audit(
     repair: Annotated[bool, typer.Option("--repair", help="Set what is lost going.")] = False,
@@ -58,20 +66,18 @@ def audit(
     _, ledger = connect()
     with _progress("looking", ledger.count()) as bar:
         found = list(auditing.audit(ledger, repair=repair, progress=bar))
-    if against_wix:
-        found += _compared(ledger, rate)
-    rows = [asdict(problem) for problem in found]
+    compared = _compared(ledger, rate) if against_wix else []
+    rows = [asdict(problem) for problem in (*found, *compared)]
     if as_json:
         print_json(
             {"ok": not rows, "refunds": ledger.count(), "repaired": repair, "problems": rows}
         )
     elif rows:
         print_table(rows, ("refund_id", "problem"))
-        say(
-            "Repaired; the refunds go on."
-            if repair
-            else "`refunds audit --repair` sets them going."
-        )
+        if found:
+            say("Repaired; the refunds go on." if repair else REPAIRS)
+        if compared:
+            say(DISAGREES)
     else:
         say(f"{ledger.count()} refunds, each in exactly one place.")
     if rows:

@@ -7,7 +7,7 @@ from typing import Any
 from statemachine.flows import State
 from worker.broker import Broker
 from worker.ledger import Ledger
-from worker.reasons import REASONS
+from worker.reasons import REASONS, Reason
 from worker.refund import Refund
 
 
@@ -47,13 +47,15 @@ def replay(
     if refund and refund.state is State.DEAD:
         _check_replay(refund, manual_done=manual_done)
         more = {"manual_done": True} if manual_done else {}
-        if ledger.replay(letter_id, operator=operator, **more):
+        if ledger.replay(letter_id, operator=operator, version=refund.version, **more):
             return
+        raise CannotReplay("changed meanwhile: look at it again")
     letter = broker.quarantined().get(letter_id)
     if letter is None:
         raise CannotReplay(why_not(ledger, letter_id))
-    if not REASONS[letter["reason"]].replayable or not letter.get("intact"):
-        raise CannotReplay(f"cannot be replayed: {REASONS[letter['reason']].remedy}")
+    known = _known(letter)
+    if not known.replayable or not letter.get("intact"):
+        raise CannotReplay(f"cannot be replayed: {known.remedy}")
     broker.restore(letter["queue"], letter_id, letter["message"])
 
 
@@ -87,8 +89,13 @@ def _of_refund(refund: Refund) -> dict[str, Any]:
     }
 
 
+def _known(letter: dict[str, Any]) -> Reason:
+    """The row of its reason; one that this version does not know must not hide the others."""
+    return REASONS.get(letter["reason"], REASONS["worker_error"])
+
+
 def _of_message(message_id: str, letter: dict[str, Any]) -> dict[str, Any]:
-    known = REASONS[letter["reason"]]
+    known = _known(letter)
     job = letter.get("job", {})
     return {
         "id": message_id,

@@ -27,6 +27,7 @@ from worker.vault import Vault, new_key
 BEFORE, AFTER = "2024-03-31T13:42:13.136Z", "2025-01-02T03:04:05.000Z"
 #: Everything that waits, waits shortly; the rest is as in production.
 WAITS = {
+    "REFUNDS_WIX_TOTAL_TIMEOUT_MS": "1500",
     "REFUNDS_SETTLE_DELAY_MS": "1500",
     "REFUNDS_RETRY_FIRST_MS": "400",
     "REFUNDS_RETRY_CAP_MS": "1500",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import structlog
 
-from worker.broker import Broker
+from worker.broker import MAX_LETTER, Broker
 from worker.events import tell
 from worker.ledger import Ledger
 from worker.reasons import REASONS
@@ -37,6 +38,16 @@ def _quarantine(
     letter = {
         "reason": reason,
         "sentence": REASONS[reason].meaning,
-        "job": redact(dict(job)),
+        "job": _shown(job),
     } | more
     broker.quarantine(delivery.queue, delivery.message_id, letter)
+
+
+def _shown(job: Mapping[str, Any]) -> Any:
+    """The job as a person may see it; of a very long one its beginning."""
+    shown = redact(dict(job))
+    text = json.dumps(shown)
+    if len(text) <= MAX_LETTER:
+        return shown
+    ids = {name: str(shown.get(name))[:100] for name in ("refund_id", "store_id", "order_id")}
+    return ids | {"cut_off": text[:MAX_LETTER]}

@@ -28,6 +28,7 @@ a worker that lost it fail.
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
@@ -163,11 +164,15 @@ class Ledger:
         *,
         first_ms: int,
         for_ms: int,
+        version: int = 0,
         change: Mapping[str, Any] | None = None,
         facts: Mapping[str, Any] | None = None,
         outcome: Mapping[str, str] | None = None,
     ) -> None:
-        """Write down a look at a finished refund, what had changed if anything, and the next."""
+        """Write down a look at a finished refund, what had changed if anything, and the next.
+
+        A *change* needs the *version* that was looked at: of any other, nothing is written.
+        """
         changed = {"facts": json.dumps(facts), "history": _line(change)} if change else {}
         told = {"outcome": dict(outcome)} if outcome else {}
         self._run(
@@ -176,21 +181,31 @@ class Ledger:
             refund_id=refund_id,
             first_ms=first_ms,
             for_ms=for_ms,
+            version=str(version),
             **changed,
             **told,
         )
 
-    def replay(self, refund_id: str, *, operator: str, **more: Any) -> bool:
-        """Let a dead letter go on where it died, knowing *more*; False when it is not one."""
+    def replay(
+        self, refund_id: str, *, operator: str, version: int | None = None, **more: Any
+    ) -> bool:
+        """Let a dead letter go on where it died, knowing *more*; False when it is not one.
+
+        Nor when it has changed meanwhile: since *version*, if given, else since this call began.
+        """
         refund = self.load(refund_id)
-        if refund is None:
+        if refund is None or version not in (None, refund.version):
             return False
         facts = {k: v for k, v in refund.facts.items() if k not in COUNTERS} | more
-        told = outcome("replayed", "replay", **about(refund.request), operator=operator)
-        line = _line({"event": "refund.replayed", "operator": operator})
         return bool(
             self._run(
-                "replay", refund_id=refund_id, history=line, outcome=told, facts=json.dumps(facts)
+                "replay",
+                refund_id=refund_id,
+                version=str(refund.version),
+                nonce=uuid.uuid4().hex,
+                facts=json.dumps(facts),
+                history=_line({"event": "refund.replayed", "operator": operator}),
+                outcome=outcome("replayed", "replay", **about(refund.request), operator=operator),
             )
         )
 

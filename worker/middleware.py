@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from contextvars import ContextVar
 from typing import Any
@@ -21,6 +22,17 @@ _delivery: ContextVar[Delivery] = ContextVar("delivery")
 def current_delivery() -> Delivery:
     """The message that the calling actor was started by."""
     return _delivery.get()
+
+
+#: A server's trouble has a code (MISCONF, OOM, ...), and so has a wrong type of key, which stays.
+_CODED = re.compile(r"(?!WRONGTYPE)[A-Z]{3,} ")
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether the message may do better later; what a script cannot do with it, it never can."""
+    if type(error) is redis.ResponseError:
+        return bool(_CODED.match(str(error)))
+    return isinstance(error, LeaseLost | redis.RedisError | ConnectionClosed)
 
 
 class MessageContext(dramatiq.Middleware):
@@ -51,7 +63,7 @@ class MessageContext(dramatiq.Middleware):
         """Say whether the message was settled, must come again, or needs a person."""
         if exception is None:
             message.options["settled"] = True
-        elif isinstance(exception, LeaseLost | redis.RedisError | ConnectionClosed):
+        elif _may_pass(exception):
             message.options["unsettled"] = True
             lost = isinstance(exception, LeaseLost)
             if lost:

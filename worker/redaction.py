@@ -20,7 +20,8 @@ _SHAPES = re.compile(
     r"IST\.[A-Za-z0-9_.\-]{6,}"
     r"|eyJ[A-Za-z0-9_\-]{10,}(?:\.[A-Za-z0-9_\-]*)*"
     r"|(?i:bearer)\s+[^\s\"',]{6,}"
-    r"|[A-Za-z0-9._%+\-]+@[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)+"
+    # Looked for from the start of a word only: else a long word takes time by its square.
+    r"|(?<![\w.%+\-])[\w.%+\-]+(?:@|%40)[\w\-]+(?:\.[\w\-]+)+"
     r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
 )
 
@@ -38,7 +39,12 @@ def register_secrets(values: Iterable[str]) -> None:
 
 
 def redact_text(text: str) -> str:
-    """Mask every secret in a text."""
+    """Mask every secret in a text; half a character (a lone surrogate) becomes a question mark.
+
+    No UTF-8 could hold it, and what is masked here is about to be written somewhere.
+    """
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode()
     for value in _VALUES:
         text = text.replace(value, MASK)
     return _SHAPES.sub(MASK, text)

@@ -35,8 +35,15 @@ def _more_than_nothing(text: str) -> str:
 
 #: Plain decimals only: "1E+2" and "NaN" are not amounts.
 Amount = Annotated[
-    str, Field(pattern=r"^\d{1,15}(\.\d{1,4})?$"), AfterValidator(_more_than_nothing)
+    str, Field(pattern=r"^[0-9]{1,15}(\.[0-9]{1,4})?$"), AfterValidator(_more_than_nothing)
 ]
+
+
+#: Characters of `customerReason`. Source: wix-api.md 2.15 [D]; which kind is counted is not [U].
+LONGEST_REASON = 200
+#: Names and values of metadata: pydantic refuses half a character where it measures a length.
+Label = Annotated[str, Field(min_length=1, max_length=100)]
+Note = Annotated[str, Field(max_length=1_000)]
 
 
 class _Strict(BaseModel):
@@ -90,7 +97,7 @@ class RefundRequest(_Strict):
     """What to do about payments that Wix cannot refund itself."""
     requested_by: str = Field(default="", max_length=100)
     """Which service asked."""
-    metadata: dict[str, str] = Field(default_factory=dict, max_length=20)
+    metadata: dict[Label, Note] = Field(default_factory=dict, max_length=20)
     """Anything the caller wants to find again in the outcome."""
 
     @model_validator(mode="after")
@@ -195,13 +202,16 @@ class Refund:
     def fingerprint(self) -> str:
         """Our mark inside Wix's `customerReason`: the same for every try of this refund."""
         seed = f"{self.request.store_id}/{self.request.order_id}/{self.refund_id}"
-        return f"(ref {hashlib.sha256(seed.encode()).hexdigest()[:20]})"
+        return hashlib.sha256(seed.encode()).hexdigest()[:20]
 
     @property
     def customer_reason(self) -> str:
-        """What Wix stores: the reason and our fingerprint, at most 200 characters."""
-        room = 199 - len(self.fingerprint)
-        return f"{self.request.reason[:room]} {self.fingerprint}".strip()
+        """What Wix stores: our fingerprint and the reason, at most 200 characters of UTF-16.
+
+        The fingerprint comes first: should Wix cut the text, the mark is still there.
+        """
+        whole = f"(ref {self.fingerprint}) {self.request.reason}".strip()
+        return whole.encode("utf-16-le")[: 2 * LONGEST_REASON].decode("utf-16-le", "ignore")
 
     def public(self) -> dict[str, Any]:
         """The record as operators see it, JSON-able."""

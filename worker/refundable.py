@@ -6,10 +6,10 @@ Source: wix-api.md 2.13-2.15 [D]; which of the words are final is inferred [I].
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from worker.amounts import Share, Source, everything, is_exact, spread
 from worker.errors import Permanent
@@ -46,13 +46,28 @@ def code_of(wix_reason: str) -> str:
     return {**WAITING, **EMPTY, **BLOCKED}.get(wix_reason, "refusal_unknown")
 
 
+class Manual(NamedTuple):
+    """A payment that only a person can pay back."""
+
+    payment: PaymentRefundability
+    source: Source
+    done: Decimal = Decimal(0)
+    """So much of it a person has paid."""
+
+    @property
+    def why(self) -> str:
+        """Wix's word."""
+        manually = self.payment.manually_refundable
+        return manually.reason if manually else "OFFLINE"
+
+
 @dataclass
 class Refundable:
     """The payments of an order, sorted by what Wix can do about them."""
 
     sources: list[Source] = field(default_factory=list)
     """Can be refunded: by Wix itself, or recorded where the job or a person allows it."""
-    manual: list[PaymentRefundability] = field(default_factory=list)
+    manual: list[Manual] = field(default_factory=list)
     """A person must pay these."""
     waiting: list[str] = field(default_factory=list)
     blocked: list[str] = field(default_factory=list)
@@ -63,10 +78,8 @@ class Refundable:
 def sort(step: Step, answer: Refundability, transactions: Transactions) -> Refundable:
     """Sort the payments of an order, in their order."""
     whole = {payment.id for payment in transactions.payments if payment.is_whole}
-    may_record = step.refund.request.manual_payments == "record" or step.refund.facts.get(
-        "manual_done"
-    )
-    expected_external = step.refund.facts.get("manual_ids", [])
+    may_record = step.refund.request.manual_payments == "record"
+    paid, expected_external = paid_by_hand(step), step.refund.facts.get("manual_ids", [])
     found = Refundable()
     for payment in answer.payments:
         payment_id, most = payment.payment.payment_id, payment.max_refund
@@ -76,14 +89,38 @@ def sort(step: Step, answer: Refundability, transactions: Transactions) -> Refun
             (found.empty if reason in EMPTY else place).append(reason)
             continue
         is_manual = bool(payment.manually_refundable) or payment_id in expected_external
-        if is_manual and not may_record:
-            found.manual.append(payment)
-            continue
         is_whole = payment_id in whole or most is None
-        if most != 0:
-            source = Source(payment_id=payment_id, most=most, whole=is_whole, external=is_manual)
+        source = Source(payment_id=payment_id, most=most, whole=is_whole, external=is_manual)
+        if most == 0:
+            continue
+        if is_manual and not may_record:
+            _by_hand(found, payment, source, paid)
+        else:
             found.sources.append(source)
     return found
+
+
+def paid_by_hand(step: Step) -> dict[str, str]:
+    """What a person was told to pay and says is paid: payment id to amount, "" for all of it."""
+    facts = step.refund.facts
+    asked = facts.get("manual_asked", {}) if facts.get("manual_done") else {}
+    return {**facts.get("manual_paid", {}), **asked}
+
+
+def _by_hand(
+    found: Refundable, payment: PaymentRefundability, source: Source, paid: Mapping[str, str]
+) -> None:
+    """Only what a person has paid may be recorded; the rest of it, a person must pay."""
+    done = paid.get(source.payment_id)
+    if done is None:
+        found.manual.append(Manual(payment, source))
+    elif source.most is None or not done or source.whole:
+        found.sources.append(source)
+    else:
+        part = min(source.most, Decimal(done))
+        found.sources.append(replace(source, most=part))
+        if part < source.most:
+            found.manual.append(Manual(payment, source, done=part))
 
 
 def shares(step: Step, found: Refundable, total: Decimal | None) -> list[Share]:
@@ -93,14 +130,14 @@ def shares(step: Step, found: Refundable, total: Decimal | None) -> list[Share]:
         Rejected | Buried: it cannot be refunded so.
     """
     if total is None:
-        _nothing_in_the_way(step, found)
+        _nothing_in_the_way(step, found, None)
         chosen: list[Share] | None = everything(found.sources)
         if not chosen:
             raise _nothing_left(step, found)
     else:
         chosen = spread(total, found.sources)
         if chosen is None:
-            _nothing_in_the_way(step, found)
+            _nothing_in_the_way(step, found, total)
             raise _too_much(found, total)
     if len(chosen) > MOST_PAYMENTS:
         raise ending("too_many_payments", detail=f"{len(chosen)} payments")
@@ -114,24 +151,41 @@ def is_waiting(found: Refundable, total: Decimal | None) -> bool:
     return total is None or spread(total, found.sources) is None
 
 
-def _nothing_in_the_way(step: Step, found: Refundable) -> None:
+def _nothing_in_the_way(step: Step, found: Refundable, total: Decimal | None) -> None:
     if found.blocked:
         raise ending(code_of(found.blocked[0]), _said(step, found.blocked[0]))
-    if found.manual:
-        first = found.manual[0]
-        word = first.manually_refundable.reason if first.manually_refundable else "OFFLINE"
-        raise ending("manual_payment", _said(step, word), detail=_to_pay(step, found.manual))
+    to_pay = _to_pay(found, total)
+    if to_pay:
+        # Only what is asked for here may be recorded when a person says that it is done.
+        asked_for = {i: "" if amount is None else f"{amount:f}" for i, amount in to_pay.items()}
+        paid = paid_by_hand(step)
+        step.notes.update(manual_asked=asked_for, manual_paid=paid, manual_done=False)
+        detail = _request(step, found, asked_for)
+        raise ending("manual_payment", _said(step, found.manual[0].why), detail=detail)
 
 
-def _to_pay(step: Step, payments: Iterable[PaymentRefundability]) -> str:
+def _to_pay(found: Refundable, total: Decimal | None) -> dict[str, Decimal | None]:
+    """Which payments a person must pay, and in all how much of each; None for all of it."""
+    by_id = {manual.source.payment_id: manual.source for manual in found.manual}
+    if total is None:
+        return {i: None if source.whole else source.most for i, source in by_id.items()}
+    sources = [s for s in found.sources if s.payment_id not in by_id]
+    chosen = spread(total, [*sources, *by_id.values()]) or []
+    return {s.source.payment_id: s.amount for s in chosen if s.source.payment_id in by_id}
+
+
+def _request(step: Step, found: Refundable, asked_for: Mapping[str, str]) -> str:
     """What a person must pay, and the command that goes on."""
     currency = step.refund.facts.get("currency", "")
     parts = []
-    for payment in payments:
-        why = payment.manually_refundable.reason if payment.manually_refundable else "OFFLINE"
-        amount = "all" if payment.max_refund is None else f"{payment.max_refund:f} {currency}"
-        link = f", {payment.provider_link}" if payment.provider_link else ""
-        parts.append(f"{amount} of payment {payment.payment.payment_id} ({why}{link})")
+    for manual in found.manual:
+        if (amount := asked_for.get(manual.source.payment_id)) is None:
+            continue
+        owed = Decimal(amount) - manual.done if amount else manual.source.most
+        rest = "all" if owed is None else f"{owed:f} {currency}"
+        more = " more" if manual.done else ""
+        link = f", {manual.payment.provider_link}" if manual.payment.provider_link else ""
+        parts.append(f"{rest}{more} of payment {manual.source.payment_id} ({manual.why}{link})")
     command = f"refunds dead replay {step.refund.refund_id} --manual-done"
     return f"pay {'; '.join(parts)}; then {command}"
 

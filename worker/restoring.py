@@ -7,11 +7,12 @@ Source: wix-api.md 6.2 [I], row 9 [D].
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from statemachine.flows import State
 from worker.errors import Buried, Permanent
+from worker.redaction import MASK
 from worker.step import Advance, Step, Wait
 from worker.wix.models import Fulfillment
 
@@ -32,6 +33,8 @@ def restore_fulfillments(step: Step) -> Advance | Wait:
     refused = [error for fulfillment in missing if (error := _create(step, fulfillment))]
     restored = len(saved) - len(refused)
     detail = f"{restored} of {len(saved)} removed fulfillments are there again"
+    if masked := sorted({name for f in missing for name in _masked(f.whole())}):
+        detail += f", but without what we do not keep: {', '.join(masked)}"
     if refused:
         detail += f"; Wix refused the others: {refused[0].code or refused[0].status}"
     # A replay begins at the fulfilled order, and saves anew what it will remove.
@@ -60,10 +63,35 @@ def _missing(saved: Iterable[Fulfillment], listed: Iterable[Fulfillment]) -> lis
 
 def _create(step: Step, fulfillment: Fulfillment) -> Permanent | None:
     """Create one; a refusal is told to the person, it does not keep the others away."""
-    whole: dict[str, Any] = fulfillment.whole()
+    whole: dict[str, Any] = _unmasked(fulfillment.whole())
     wanted = {name: value for name, value in whole.items() if name not in _GIVEN_BY_WIX}
     try:
         step.wix.create_fulfillment(step.order_id, wanted)
     except Permanent as error:
         return error
     return None
+
+
+def _unmasked(value: Any) -> Any:
+    """Without the texts that hold a mask: a half-right tracking link is worse than none."""
+    if isinstance(value, dict):
+        return {name: _unmasked(inner) for name, inner in value.items() if not _is_masked(inner)}
+    if isinstance(value, list):
+        return [_unmasked(inner) for inner in value if not _is_masked(inner)]
+    return value
+
+
+def _masked(value: Any, name: str = "") -> Iterator[str]:
+    """The names of the texts that hold a mask."""
+    if isinstance(value, dict):
+        for inner_name, inner in value.items():
+            yield from _masked(inner, inner_name)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _masked(inner, name)
+    elif _is_masked(value):
+        yield name
+
+
+def _is_masked(value: Any) -> bool:
+    return isinstance(value, str) and MASK in value

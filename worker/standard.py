@@ -40,8 +40,8 @@ REFUSALS: Mapping[str, str] = MappingProxyType(
         "PARTIAL_REFUND_FOR_MULTIPLE_LOCATIONS_NOT_ALLOWED": "restock_refused",
     }
 )
-#: Reasons that do not come from our own earlier call.
-_A_PERSON_ACTS = frozenset({"manual_payment", "outcome_unknown"})
+#: Looks at an order whose refundable sum changed between our question and our call.
+CHANGED_LOOKS = 3
 
 
 def submit_refund(step: Step) -> Advance | Wait:
@@ -55,10 +55,12 @@ def submit_refund(step: Step) -> Advance | Wait:
     try:
         return _submit(step, transactions)
     except (Rejected, Buried) as no:
-        if step.may_have_happened and no.reason not in _A_PERSON_ACTS:
-            # What it ends for may be what an earlier call of ours did.
-            raise Buried("outcome_unknown", no.cause, no.detail or no.reason) from None
-        raise
+        if step.may_have_happened and not step.is_vouched and no.reason != "outcome_unknown":
+            # What it ends for may be what an earlier call of ours did. Nobody is told to pay then.
+            by_hand = no.reason == "manual_payment"
+            detail = "only a person could pay what is left" if by_hand else no.detail or no.reason
+            no = Buried("outcome_unknown", no.cause, detail)
+        raise no from None
 
 
 def _submit(step: Step, transactions: Transactions) -> Advance | Wait:
@@ -70,6 +72,8 @@ def _submit(step: Step, transactions: Transactions) -> Advance | Wait:
     found = sort(step, answer, transactions)
     if is_waiting(found, total):
         return _wait(step, found.waiting[0])
+    if step.may_have_happened and not step.is_vouched and answer.gone > transactions.gone:
+        return _unlisted(step)
     if authorized and not found.sources and not found.manual:
         raise ending("authorized_only_in_full")
     chosen = shares(step, found, total)
@@ -86,6 +90,13 @@ def _void_first(step: Step) -> Advance:
     if rounds > step.settings.order_rounds:
         raise ending("order_keeps_changing", detail=f"authorized again {rounds} times")
     return Advance(to=State.AUTHORIZED, facts={"rounds": rounds})
+
+
+def _unlisted(step: Step) -> Wait:
+    """More went back than the listed refunds tell of: ours may be on its way into the list [U]."""
+    if step.looks + 1 >= VANISHED_LOOKS:
+        raise Buried("outcome_unknown", detail="more was refunded than Wix lists refunds of")
+    return step.wait("Wix does not list all refunds yet", step.next_look_ms, outcome_known=False)
 
 
 def _wait(step: Step, word: str) -> Wait:
@@ -106,10 +117,13 @@ def _refused(step: Step, error: Permanent) -> Advance | Wait:
         if looked:
             return looked
         raise Buried("outcome_unknown", error)
-    payment_id = error.facts.get("paymentId")
-    if error.code == "EXTERNAL_REFUND_EXPECTED" and payment_id:
-        known = [*step.refund.facts.get("manual_ids", []), payment_id]
-        return Wait(why="Wix cannot move it itself", in_ms=0, facts={"manual_ids": known})
+    payment_id, known = error.facts.get("paymentId"), step.refund.facts.get("manual_ids", [])
+    if error.code == "EXTERNAL_REFUND_EXPECTED" and payment_id and payment_id not in known:
+        facts = {"manual_ids": [*known, payment_id]}
+        return Wait(why="Wix cannot move it itself", in_ms=0, facts=facts, outcome_known=True)
+    if error.code == "INVALID_PAYMENT_REFUND_AMOUNT" and step.looks + 1 < CHANGED_LOOKS:
+        # Somebody refunded a part a moment ago: what is left is asked for anew.
+        return step.wait("Wix says that less is left", step.next_look_ms)
     if error.code == "PAYMENT_NOT_REFUNDABLE":
         raise ending(code_of(word) if word else "not_refundable", error, word)
     raise ending(REFUSALS.get(error.code or "", "refused_by_wix"), error)
@@ -187,9 +201,10 @@ def confirm_refund(step: Step) -> Advance | Wait:
 def _failed(step: Step, refund: WixRefund) -> Exception:
     """All of it failed, or a part: then a person needs both amounts."""
     codes = ", ".join(sorted(set(refund.failures())))
+    paid = refund.sum_of("SUCCEEDED")
+    step.notes["refund_amount"] = f"{paid:f}"
     if "SUCCEEDED" not in refund.statuses:
         return ending("refund_failed", detail=codes)
-    paid = refund.sum_of("SUCCEEDED")
     failed: Decimal = refund.sum_of("FAILED")
     currency = step.refund.facts.get("currency", "")
     return ending(

@@ -64,6 +64,12 @@ class Step:
         return self.refund.intent_at_ms > 0 or self.unclear_sends > 0
 
     @property
+    def is_vouched(self) -> bool:
+        """Whether a person, asked about an unclear call, let it go on: it was not done, then."""
+        was_asked = bool(self.refund.facts.get("asked_a_person"))
+        return was_asked and self.refund.replayed_at_ms > self.refund.intent_at_ms
+
+    @property
     def unsure_for_ms(self) -> int:
         """How long "Wix does not show it" is not yet to be believed; 0 when it is."""
         if not self.refund.intent_at_ms:

@@ -3,7 +3,8 @@
     {ns}:stores             ZSET  store id -> connected at, unix ms
     {ns}:store:STORE        HASH  sealed (worker.vault), epoch, connected_at_ms, profile (JSON:
                                   name, currency, time_zone, checks), last_error (JSON),
-                                  last_error_at_ms, disconnected_at_ms, events, connected_by
+                                  last_error_at_ms, disconnected_at_ms, events, connected_by,
+                                  resumed_by
     {ns}:worked:STORE       HASH  endpoint of Wix -> when it last took the key, unix ms
     {ns}:suspended:STORE    HASH  reason (JSON), endpoint, since_ms, probes, epoch, by: there while
                                   the store is suspended; then its lane lets nobody go
@@ -90,7 +91,9 @@ class Stores:
         self._scripts = load_scripts(client, names, namespace=namespace, lanes=lanes)
 
     def _run(self, script: str, store_id: str, **arguments: Any) -> Any:
-        given = {"store_id": store_id, "dead_after_ms": self._dead_after_ms, **arguments}
+        # The nonce tells a script that is run again, because its reply was lost, from another call.
+        given = {"store_id": store_id, "nonce": uuid.uuid4().hex, **arguments}
+        given["dead_after_ms"] = self._dead_after_ms
         return self._scripts[script](keys=[self.ns], args=[json.dumps(given)])
 
     def connect(
@@ -107,7 +110,6 @@ class Stores:
             sealed=sealed,
             profile=json.dumps(redact(profile), ensure_ascii=False),
             worked=sorted(worked),
-            nonce=uuid.uuid4().hex,
             outcome=outcomes.of_store("connected", store_id, **shown),
             resumed=outcomes.of_store("resumed", store_id, by="connect"),
         )

@@ -153,6 +153,7 @@ def ended(
         _event(f"step.{to}", transition, refund, step) | {"from_state": refund.state.value} | said
     )
     facts = {**refund.facts, **(step.notes if step else {})}
+    facts["asked_a_person"] = ending.reason == "outcome_unknown"
     if unclear and step:
         facts["unclear_sends"] = step.unclear_sends + 1
     settlement = Settlement(

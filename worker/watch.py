@@ -54,6 +54,7 @@ class Watch:
             delivery,
             first_ms=self._settings.watch_first_ms,
             for_ms=self._settings.watch_for_s * 1000 if refund else 0,
+            version=refund.version if refund else 0,
             **news,
         )
 
@@ -80,7 +81,8 @@ def _forbid() -> None:
 
 
 def _statuses(payments: list[dict[str, Any]]) -> list[str]:
-    return [f"{payment['payment_id']} {payment['status']}" for payment in payments]
+    """As a set would be compared: Wix may list them in another order."""
+    return sorted(f"{payment['payment_id']} {payment['status']}" for payment in payments)
 
 
 def _news(refund: Refund, payments: list[dict[str, Any]]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import pytest
@@ -129,6 +130,10 @@ def test_finished_refunds_are_compared_with_wix(rig: Rig) -> None:
         cancel.refund_id: "Wix shows the order APPROVED",
     }
     del rig.simulator.orders[cancelled.id]
+    standard.refunds[:] = [copy.deepcopy(standard.refunds[0])]
+    standard.refunds[0]["transactions"][0]["amount"]["amount"] = "1.00"
+    found = {problem.refund_id: problem.problem for problem in _compare(rig)}
+    assert found[refund.refund_id] == "Wix shows 1.00, not 101.40"
     standard.refunds[:] = [dict(standard.refunds[0])]
     standard.refunds[0]["transactions"][0]["refundStatus"] = "FAILED"
     found = {problem.refund_id: problem.problem for problem in _compare(rig)}

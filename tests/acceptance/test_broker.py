@@ -9,7 +9,7 @@ from dramatiq.errors import ConnectionClosed
 from statemachine.flows import State, Transition
 from tests.rig import AFTER, Rig, settings_for
 from worker.broker import Broker, redis_client
-from worker.middleware import current_delivery
+from worker.middleware import _may_pass, current_delivery
 from worker.simulator import Simulator
 
 
@@ -167,3 +167,32 @@ def test_an_unsettled_step_comes_again_and_looks_first(rig: Rig) -> None:
     assert rig.load(refund_id).state is State.REFUNDED
     assert len(order.refunds) == 1
     assert any(line.get("found") for line in rig.ledger.history(refund_id))
+
+
+def test_what_a_script_can_never_do_is_kept_for_a_person(rig: Rig) -> None:
+    """A record that somebody broke: its message does not go round for ever, the others run."""
+    broken, good = rig.request(rig.order(AFTER)), rig.request(rig.order(AFTER))
+    rig._one("refunds")
+    rig._one("refunds")
+    rig.redis.hset(rig.key("refund", broken), "attempt", "broken")
+    rig.settle()
+    assert rig.load(good).state is State.REFUNDED
+    letters = rig.broker.quarantined().values()
+    assert {letter["reason"] for letter in letters} == {"worker_error"}
+
+
+@pytest.mark.parametrize(
+    ("error", "may_pass"),
+    [
+        (redis.ResponseError("MISCONF Redis is configured to save RDB snapshots, but"), True),
+        (redis.OutOfMemoryError("command not allowed when used memory > 'maxmemory'."), True),
+        (redis.ConnectionError("gone"), True),
+        (redis.ResponseError("user_script:1: Expected value but found invalid"), False),
+        (redis.ResponseError("WRONGTYPE Operation against a key holding the wrong kind"), False),
+        (redis.ResponseError("hash value is not an integer script: x"), False),
+        (ValueError("x"), False),
+    ],
+)
+def test_only_a_servers_trouble_passes(error: Exception, may_pass: bool) -> None:
+    """The message comes again, or a person is told."""
+    assert _may_pass(error) is may_pass

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from statemachine.flows import State
-from tests.rig import AFTER, KEY, STORE_ID
+from statemachine.flows import State, Transition
+from tests.rig import AFTER, KEY, STORE_ID, lose_reply
 from tests.stores_rig import StoresRig
 from worker import connecting
 from worker.audit import audit
@@ -81,6 +81,57 @@ def test_a_refund_that_a_worker_holds_is_left_to_its_step(vaulted: StoresRig) ->
     assert (refund.state, refund.died_in) == (State.DEAD, "refund_submitted")
     assert refund.reason["reason"] == "store_disconnected"
     assert len(order.refunds) == 1
+
+
+def test_a_call_of_a_silent_worker_may_have_left_a_moment_before_the_burial(
+    vaulted: StoresRig,
+) -> None:
+    """It announced itself long ago and was slow: the replayed step still waits the settle delay."""
+    refund_id = vaulted.request(vaulted.order(AFTER))
+    vaulted.turn_once()
+    vaulted.redis.zadd(vaulted.key("workers"), {"silent": int(vaulted.redis.time()[0]) * 1000})
+    submit = Transition.SUBMIT_REFUND
+    held = vaulted.ledger.claim(refund_id, submit, vaulted.delivery("silent"))
+    assert held.verdict == "claimed"
+    vaulted.redis.hincrby(vaulted.key("refund", refund_id), "intent_at_ms", -20_000)
+    vaulted.redis.zadd(vaulted.key("workers"), {"silent": 1})
+    assert vaulted.disconnect(force=True) == (1, 0)
+    buried = vaulted.load(refund_id)
+    assert buried.intent_at_ms == buried.updated_at_ms
+    vaulted.connect()
+    assert vaulted.ledger.replay(refund_id, operator="ann")
+    claim = vaulted.ledger.claim(refund_id, submit, vaulted.delivery(message_id="later"))
+    assert claim.refund is not None
+    assert claim.refund.intent_at_ms == buried.intent_at_ms
+
+
+def test_burials_whose_replies_were_lost_are_counted(vaulted: StoresRig) -> None:
+    """The scripts run again; "with a worker at this moment" would be wrong."""
+    ids = [vaulted.request(vaulted.order(AFTER)) for _ in range(2)]
+    vaulted.turn_intake()
+    lose_reply(vaulted.stores._scripts, "bury")
+    lose_reply(vaulted.stores._scripts, "disconnect")
+    assert vaulted.disconnect(force=True) == (2, 0)
+    assert {vaulted.load(refund_id).state for refund_id in ids} == {State.DEAD}
+    assert len(vaulted.told("refund.dead_lettered")) == 2
+    assert len(vaulted.told("store.disconnected")) == 1
+
+
+def test_an_old_message_takes_a_replayed_refund_out_of_the_lane(vaulted: StoresRig) -> None:
+    """In the lane and in flight at once it would keep its slot for ever."""
+    vaulted.simulator.set_flags(provider_ms=10**9)
+    count = vaulted.settings.lane_width + 1
+    ids = [vaulted.request(vaulted.order(AFTER)) for _ in range(count)]
+    vaulted.turn_intake()
+    assert vaulted.disconnect(force=True) == (count, 0)
+    vaulted.connect()
+    for refund_id in reversed(ids):
+        assert vaulted.ledger.replay(refund_id, operator="ann")
+    assert vaulted.redis.zrange(vaulted.key("lane", STORE_ID), 0, -1) == ids[:1]
+    vaulted.turn()
+    assert not list(audit(vaulted.ledger, repair=False, progress=lambda _: None))
+    assert {vaulted.load(i).state for i in ids} == {State.REFUND_SUBMITTED}
+    assert vaulted.redis.zcard(vaulted.key("busy", STORE_ID)) == 0
 
 
 def test_a_store_of_the_environment_is_not_disconnected(vaulted: StoresRig) -> None:

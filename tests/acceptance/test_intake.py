@@ -144,3 +144,54 @@ def test_a_message_out_of_order_is_redundant_or_illegal_and_harmless(rig: Rig) -
     assert rig.load(refund_id).state is State.REFUNDED
     assert len(order.refunds) == 1
     assert rig.redis.hlen(rig.key("steps.msgs")) == 0
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        {"metadata": {"\ud83d": "x"}},
+        {"metadata": {"a": "\ud83d"}},
+        {"metadata": {"a": "x" * 1_001}},
+        {"reason": "ab\ud83d"},
+        {"lines": [{"line_item_id": "\ud83d", "quantity": 1}]},
+        {"odd\ud83d": 1},
+        {"shipping": "\u0661", "currency": "USD"},
+        {"amount": "\u0661\u0662.00", "currency": "USD"},
+    ],
+)
+def test_odd_text_is_told_to_a_person(rig: Rig, job: dict[str, object]) -> None:
+    """Half an emoji, digits of other scripts: one letter, and the queue goes on."""
+    order = rig.order(AFTER)
+    ids = {"refund_id": "rf-1", "store_id": STORE_ID, "order_id": order.id}
+    rig.send_raw(_message(**ids, **job))
+    good = rig.request(rig.order(AFTER))
+    rig.settle()
+    letters = dead_letters.letters(rig.ledger, rig.broker, limit=10)
+    assert [letter["reason"] for letter in letters] == ["invalid_job"]
+    assert rig.load(good).state is State.REFUNDED
+    assert order.refunds == []
+
+
+def test_of_a_very_long_job_the_letter_keeps_the_beginning(rig: Rig) -> None:
+    """Its ids, and enough to know it by."""
+    ids = {"refund_id": "rf-1", "store_id": STORE_ID, "order_id": STORE_ID}
+    rig.send_raw(_message(**ids, unheard_of="x y " * 100_000))
+    rig.settle()
+    letter = dead_letters.find(rig.ledger, rig.broker, "m-1")
+    assert letter is not None
+    assert (letter["refund_id"], letter["store_id"]) == ("rf-1", STORE_ID)
+    assert 10_000 < len(letter["job"]["cut_off"]) < 50_000
+
+
+def test_a_letter_with_an_unknown_reason_does_not_hide_the_others(rig: Rig) -> None:
+    """A later version wrote it, or a stranger."""
+    rig.send_raw(_message(refund_id="rf-1"), message_id="bad")
+    rig.settle()
+    rig.broker.quarantine("refunds", "odd", {"reason": "of_tomorrow", "queue": "refunds"})
+    listed = dead_letters.letters(rig.ledger, rig.broker, limit=10)
+    assert {(row["id"], row["reason"]) for row in listed} == {
+        ("bad", "invalid_job"),
+        ("odd", "of_tomorrow"),
+    }
+    with pytest.raises(dead_letters.CannotReplay, match="cannot be replayed: Tell"):
+        dead_letters.replay(rig.ledger, rig.broker, "odd", operator="ann")

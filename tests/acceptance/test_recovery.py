@@ -39,23 +39,25 @@ def until(condition: Callable[[], object]) -> None:
     raise AssertionError("it did not happen")
 
 
+#: Its call is not simply given up when it wakes: it acts, if nothing else forbids it.
+PATIENT = {
+    "REFUNDS_WIX_READ_TIMEOUT_MS": "60000",
+    "REFUNDS_WIX_TOTAL_TIMEOUT_MS": "60000",
+    "REFUNDS_SETTLE_DELAY_MS": "60000",
+}
+
+
 class Two:
     """Two worker programs on one rig's server and namespace."""
 
     def __init__(self, rig: Rig, wix_url: str) -> None:
         self.rig = rig
-        # Long enough that a frozen worker's call is not simply given up when it wakes.
-        patient = {"REFUNDS_WIX_READ_TIMEOUT_MS": "60000", "REFUNDS_WIX_TOTAL_TIMEOUT_MS": "60000"}
-        self.environ = (
-            child.QUICK
-            | patient
-            | {
-                "REFUNDS_REDIS_URL": rig.settings.redis_url.get_secret_value(),
-                "REFUNDS_NAMESPACE": rig.settings.namespace,
-                "REFUNDS_WIX_BASE_URL": wix_url,
-                "REFUNDS_STORES": json.dumps({STORE_ID: {"account_id": "a", "api_key": KEY}}),
-            }
-        )
+        self.environ = child.QUICK | {
+            "REFUNDS_REDIS_URL": rig.settings.redis_url.get_secret_value(),
+            "REFUNDS_NAMESPACE": rig.settings.namespace,
+            "REFUNDS_WIX_BASE_URL": wix_url,
+            "REFUNDS_STORES": json.dumps({STORE_ID: {"account_id": "a", "api_key": KEY}}),
+        }
         self.started: list[BaseProcess] = []
 
     def start(
@@ -63,9 +65,12 @@ class Two:
         at: tuple[str, int] | None = None,
         by: signal.Signals = signal.SIGKILL,
         log: Path | None = None,
+        *,
+        patient: bool = False,
     ) -> BaseProcess:
         """Start one; it kills or stops itself there."""
-        self.started.append(child.start(self.environ, at, crash_by=by, log=log))
+        environ = self.environ | (PATIENT if patient else {})
+        self.started.append(child.start(environ, at, crash_by=by, log=log))
         return self.started[-1]
 
     def ends(self, refund_id: str, state: State) -> None:
@@ -135,7 +140,7 @@ def test_a_worker_that_was_frozen_just_before_its_call_does_not_send_it(rig: Rig
     order = bottomless(rig.simulator, rig.order(AFTER))
     rig.simulator.script(Fault("slow", "get_order_refundability", slow_ms=300))
     with two(rig) as workers:
-        frozen = workers.start()
+        frozen = workers.start(patient=True)
         refund_id = rig.request(order)
         until(lambda: not rig.simulator.faults[0].times)
         assert frozen.pid

@@ -120,3 +120,52 @@ def test_every_fulfillment_is_saved_whole_before_it_is_deleted(rig: Rig) -> None
     saved = refund.public()["facts"]["fulfillments"]
     assert [f["trackingInfo"]["trackingNumber"] for f in saved] == ["77", "78"]
     assert saved[0]["customInfo"] == {"fieldsData": {"gate": "7"}}
+
+
+def test_a_link_that_was_masked_is_left_out_and_told(rig: Rig) -> None:
+    """A secret in a tracking link is not kept: half a link is worse than none."""
+    link = "https://t.example/track?t=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc"
+    tracking = {"trackingNumber": "77", "shippingProvider": "Post", "trackingLink": link}
+    parcels = [{"lineItems": [{"index": 0}], "trackingInfo": tracking}]
+    lines = [{"price": "10.00", "quantity": 1}]
+    order = rig.order(BEFORE, lines=lines, fulfillments=parcels)
+    _refuse_cancel(rig)
+    refund = rig.run(order)
+    assert "1 of 1 removed fulfillments are there again" in refund.reason["detail"]
+    assert "without what we do not keep: trackingLink" in refund.reason["detail"]
+    restored = order.fulfillments[0]["trackingInfo"]
+    assert (restored["trackingNumber"], "trackingLink" in restored) == ("77", False)
+
+
+def test_what_a_killed_step_removed_is_restored_too(redis_url: str) -> None:
+    """Removed, killed, then a look while Wix still shows the order fulfilled."""
+    clock = [1_800_000_000_000]
+    rig = Rig(settings_for(redis_url), Simulator(clock_ms=lambda: clock[0]))
+    order = rig.order(BEFORE, fulfillments=1)
+    _refuse_cancel(rig)
+    rig.simulator.set_flags(unfulfill_lag_ms=300)
+    refund_id = rig.request(order)
+    for queue in ("refunds", "steps"):
+        rig._one(queue)  # accepted, assessed: its fulfillments are noted
+    assert rig.load(refund_id).facts["fulfillments"]
+    rig.at = {"after_call": _killed}
+    with pytest.raises(_Killed):
+        rig._one("steps")
+    assert order.fulfillments == []
+    rig.at = {}
+    rig.broker.hands["steps"].discard(*rig.broker.hands["steps"].ids())
+    rig._one("steps")  # the same message again: it shows as fulfilled
+    clock[0] += 1_000
+    rig.later()
+    rig.settle()
+    assert rig.load(refund_id).state is State.DEAD
+    assert len(order.fulfillments) == 1
+    rig.close()
+
+
+class _Killed(BaseException):
+    """As near to SIGKILL as one program comes: nothing is settled."""
+
+
+def _killed() -> None:
+    raise _Killed

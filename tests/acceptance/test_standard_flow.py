@@ -19,7 +19,9 @@ def test_a_full_refund_is_submitted_once_and_confirmed(rig: Rig) -> None:
     order = rig.order(AFTER)
     refund = rig.run(order, reason="damaged")
     assert refund.state is State.REFUNDED
-    assert [r["details"]["reason"] for r in order.refunds] == [f"damaged {refund.fingerprint}"]
+    assert [r["details"]["reason"] for r in order.refunds] == [
+        f"(ref {refund.fingerprint}) damaged"
+    ]
     assert rig.simulator.books()["orders"][order.id]["refunded"] == "101.40"
     assert refund.facts["refund_amount"] == "101.40"
 

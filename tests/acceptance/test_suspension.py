@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from statemachine.flows import State, Transition
-from tests.rig import AFTER, BEFORE, KEY, STORE_ID, settings_for
+from tests.rig import AFTER, BEFORE, KEY, STORE_ID, lose_reply, settings_for
 from tests.stores_rig import SettlingTwice, StoresRig, lines
 from worker.audit import audit
 from worker.permissions import BILLING as BILLING_CALLS
@@ -298,3 +298,14 @@ def test_a_settle_whose_reply_was_lost_suspends_once(rig: StoresRig) -> None:
     )
     assert twice.verdicts == ["suspended", "suspended"]
     assert len(rig.told("store.suspended")) == 1
+
+
+def test_a_resume_whose_reply_was_lost_is_told_as_done(rig: StoresRig) -> None:
+    """The script runs again; "is not suspended" would be true, and wrong."""
+    rig.simulator.revoke_key(KEY)
+    rig.request(rig.order(AFTER))
+    rig.settle()
+    lose_reply(rig.stores._scripts, "resume")
+    assert rig.stores.resume(STORE_ID, by="ann")
+    assert not rig.stores.resume(STORE_ID, by="ann")
+    assert len(rig.told("store.resumed")) == 1

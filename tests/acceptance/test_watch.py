@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from statemachine.flows import State
-from tests.rig import AFTER, BEFORE, Rig, settings_for
+from tests.rig import AFTER, BEFORE, Rig, lose_reply, settings_for
 from worker.outcomes import read
+from worker.settlement import Delivery
 from worker.simulator import Fault, Simulator
 
 
@@ -40,6 +41,44 @@ def test_a_reversal_is_told_once_and_its_end_too(rig: Rig) -> None:
     assert rig.load(refund.refund_id).state is State.REFUNDED
     events = [line["event"] for line in rig.ledger.history(refund.refund_id)]
     assert events[-2:] == ["refund.reversed", "refund.settled_again"]
+
+
+def test_payments_in_another_order_are_no_news(rig: Rig) -> None:
+    """Wix need not list them as it did before."""
+    order = rig.order(AFTER, payments=[{"amount": "20.00"}, {"amount": "7.00"}])
+    rig.run(order)
+    order.refunds[0]["transactions"].reverse()
+    _look(rig)
+    assert [event["type"] for event in _told(rig)][2:] == []
+
+
+def test_a_reversal_is_told_once_although_the_reply_was_lost(rig: Rig) -> None:
+    """The script runs again; upstream would count two ids as two reversals."""
+    order = rig.order(AFTER)
+    rig.run(order)
+    rig.simulator.provider_says(order.id, "FAILED")
+    lose_reply(rig.ledger._scripts, "watched")
+    _look(rig)
+    assert [event["type"] for event in _told(rig)][2:] == ["refund.reversed"]
+
+
+def test_two_looks_at_once_tell_a_reversal_once(rig: Rig) -> None:
+    """A repeated message: the second look began before the first was written down."""
+    order = rig.order(AFTER)
+    refund = rig.run(order)
+    rig.simulator.provider_says(order.id, "FAILED")
+    late = rig.ledger.watched
+
+    def slowly(refund_id: str, delivery: Delivery, **found: Any) -> None:
+        rig.ledger.watched = late  # type: ignore[method-assign]  # as it was
+        rig.watch.recheck_refund(refund_id, rig.delivery(message_id="second"))
+        late(refund_id, delivery, **found)
+
+    rig.ledger.watched = slowly  # type: ignore[method-assign]  # the seam is the write
+    _look(rig)
+    assert [event["type"] for event in _told(rig)][2:] == ["refund.reversed"]
+    events = [line["event"] for line in rig.ledger.history(refund.refund_id)]
+    assert events.count("refund.reversed") == 1
 
 
 def test_a_look_that_fails_is_done_later(rig: Rig) -> None:

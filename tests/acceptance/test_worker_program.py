@@ -101,7 +101,8 @@ def test_a_killed_worker_loses_and_doubles_nothing(rig: Rig) -> None:
         Fault("slow", "submit_refund", slow_ms=500), Fault("slow", "cancel_order", slow_ms=500)
     )
     quick = {"REFUNDS_WORKER_DEAD_AFTER_MS": "600", "REFUNDS_WORKER_BEAT_MS": "100",
-             "REFUNDS_RECONCILE_EVERY_MS": "50", "REFUNDS_SETTLE_DELAY_MS": "900",
+             "REFUNDS_RECONCILE_EVERY_MS": "50", "REFUNDS_SETTLE_DELAY_MS": "1500",
+             "REFUNDS_WIX_TOTAL_TIMEOUT_MS": "1500",
              "REFUNDS_CONFIRM_FIRST_MS": "50"}  # fmt: skip
     with serve(rig.simulator) as url:
         with worker(rig, url, **quick) as program:

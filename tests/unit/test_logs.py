@@ -103,6 +103,26 @@ def test_what_looks_like_a_secret_is_masked(text: str) -> None:
         assert part not in masked
 
 
+@pytest.mark.parametrize(
+    "mail",
+    ["bob@münchen.de", "jörg@example.com", "bob%40example.com", "bob@例え.jp", "a.b+c@x.co.uk"],
+)
+def test_every_mail_address_is_masked_whole(mail: str) -> None:
+    """Other scripts, and as it stands in a link."""
+    assert redact_text(f"for {mail} only") == f"for {MASK} only"
+
+
+def test_half_a_character_can_be_written_down() -> None:
+    """A lone surrogate has no UTF-8: it would break what writes it."""
+    assert redact_text("cut \ud83d off") == "cut ? off"
+
+
+@pytest.mark.parametrize("part", ["x", "a.", "a%40", "a.b@", "eyJa.", "bearer ", "://:"])
+def test_a_very_long_text_is_masked_in_no_time(part: str) -> None:
+    """With time by the square of its length this would take days, and hold all threads."""
+    assert redact_text(part * 500_000)
+
+
 def test_what_has_a_secrets_name_is_masked_at_any_depth() -> None:
     """Whatever it looks like."""
     value = {"a": [{"api_key": "plain", "Authorization": "x"}], "email": "", "attempt": 3}

@@ -166,6 +166,37 @@ def test_the_settle_delay_outlives_a_call() -> None:
     assert settings.grace_s * 1000 > settings.wix_total_timeout_ms
 
 
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ({"SETTLE_DELAY_MS": "13999"}, ("SETTLE_DELAY_MS", "WIX_TOTAL_TIMEOUT_MS")),
+        ({"WIX_TOTAL_TIMEOUT_MS": "15001"}, ("SETTLE_DELAY_MS", "WIX_TOTAL_TIMEOUT_MS")),
+        ({"WORKER_BEAT_MS": "3334"}, ("WORKER_BEAT_MS", "WORKER_DEAD_AFTER_MS")),
+        ({"WORKER_DEAD_AFTER_MS": "5999"}, ("WORKER_BEAT_MS", "WORKER_DEAD_AFTER_MS")),
+    ],
+    ids=str,
+)
+def test_times_that_do_not_fit_together_are_refused(
+    given: dict[str, str], names: tuple[str, str]
+) -> None:
+    """Whichever of the two was set; the one that is not has its default."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings(RIGHT | {f"REFUNDS_{name}": value for name, value in given.items()})
+    [line] = str(caught.value).splitlines()
+    assert line.startswith(f"REFUNDS_{names[0]} is ")
+    assert f"REFUNDS_{names[1]}" in line
+
+
+def test_times_that_just_fit_together_are_taken() -> None:
+    """The bounds themselves; and two misfits are told at once."""
+    just = {"SETTLE_DELAY_MS": "14000", "WORKER_BEAT_MS": "3333", "WORKER_DEAD_AFTER_MS": "9999"}
+    settings = load_settings(RIGHT | {f"REFUNDS_{name}": value for name, value in just.items()})
+    assert settings.settle_delay_ms == settings.wix_total_timeout_ms
+    with pytest.raises(SettingsError) as caught:
+        load_settings(RIGHT | {"REFUNDS_SETTLE_DELAY_MS": "0", "REFUNDS_WORKER_BEAT_MS": "9000"})
+    assert len(str(caught.value).splitlines()) == 2
+
+
 def test_every_setting_is_documented() -> None:
     """The table and the example file know every variable, with a meaning."""
     for name, info in Settings.model_fields.items():

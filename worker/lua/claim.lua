@@ -22,15 +22,17 @@ if holder and string.match(holder, '^(.*|)') ~= owner and is_alive(string.match(
     return unclaimed('busy')
 end
 local held_by = redis.call('HGET', r, 'held_by')
-if held_by ~= a.token and is_suspended(store) then
-    -- No attempt is spent; an intent whose outcome nobody told stays open.
+-- The lane does not go on: back into it. No attempt is spent; an intent whose outcome nobody told
+-- stays open. The execution that held the order ended, or its worker fell silent: its lease goes,
+-- else the order stood still until the lease's end. Should that worker wake up after all, its guard
+-- and its settle find no lease. held_by stays, so that the next claim dates the intent anew.
+local function come_back(verdict)
+    if holder and holder == held_by then redis.call('DEL', lease) end
     stand_back(a.refund_id, store)
-    return unclaimed('suspended')
+    return unclaimed(verdict)
 end
-if held_by ~= a.token and is_paced(store) then
-    stand_back(a.refund_id, store)
-    return unclaimed('paced')
-end
+if held_by ~= a.token and is_suspended(store) then return come_back('suspended') end
+if held_by ~= a.token and is_paced(store) then return come_back('paced') end
 if held_by ~= a.token then
     local intent = tonumber(redis.call('HGET', r, 'intent_at_ms') or 0)
     -- Whoever announced it never told the outcome: its call may have left a moment ago.
@@ -42,6 +44,8 @@ if held_by ~= a.token then
     if a.mutates then redis.call('HSET', r, 'intent_at_ms', int(now)) end
 end
 redis.call('SET', lease, a.token, 'PX', a.lease_cap_ms)
+-- An old message may find it in the lane, after a replay: it is in one place, or its slot leaks.
+redis.call('ZREM', key('lane', store), a.refund_id)
 redis.call('ZADD', key('busy', store), 'NX', now, a.refund_id)
 redis.call('SADD', key('busy_stores'), store)
 local known = redis.call('HMGET', key('store', store), 'sealed', 'epoch', 'disconnected_at_ms')

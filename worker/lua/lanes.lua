@@ -47,8 +47,9 @@ local function stand_back(id, store)
     line_up(id, store)
 end
 
--- Leave the lane's slot and come back later.
+-- Leave the lane's slot, or its place in the lane, and come back later.
 local function postpone(id, store, in_ms)
+    redis.call('ZREM', key('lane', store), id)
     redis.call('ZADD', key('due'), now + in_ms, id)
     redis.call('HSET', key('refund', id), 'due_at_ms', int(now + in_ms))
     redis.call('ZREM', key('busy', store), id)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 Kind = Literal["status", "lost_reply", "drop", "drop_after", "slow", "garbage", "empty", "not_wix"]
 
@@ -32,6 +32,8 @@ class Fault:
     times: int = 1
     status: int = 0
     code: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+    """What stands beside the code."""
     retry_after_s: int | None = None
     slow_ms: int = 0
 

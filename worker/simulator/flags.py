@@ -40,6 +40,10 @@ class Flags:
     """Whether refundItems must add up to the payments' amounts."""
     fingerprint_kept: bool = True
     """Whether `customerReason` comes back as `details.reason`."""
+    reason_chars: int = 200
+    """So many characters of `customerReason` come back."""
+    refund_list_lag_ms: int = 0
+    """How long the list of transactions lags behind an accepted refund."""
     chargeback: Literal["reduces", "blocks"] = "reduces"
     """What a chargeback does to the rest of its payment."""
     offline_shows_refundable: bool = False

@@ -34,7 +34,7 @@ def submit_refund(call: Call) -> Json:
     details = _items(call, transactions)
     restock = _restock(call)
     if call.flags.fingerprint_kept and call.body.get("customerReason") is not None:
-        details["reason"] = call.body["customerReason"]
+        details["reason"] = call.body["customerReason"][: call.flags.reason_chars]
     refund = {
         "id": new_id(),
         "createdDate": iso(call.now_ms),

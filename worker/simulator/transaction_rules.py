@@ -5,14 +5,17 @@ from __future__ import annotations
 from decimal import Decimal
 
 from worker.simulator.order_rules import Call
-from worker.simulator.order_wire import transactions_wire
+from worker.simulator.order_wire import refund_wire, transactions_wire
 from worker.simulator.payments import Payment
 from worker.simulator.refusals import Json, Refusal
 
 
 def list_transactions(call: Call) -> Json:
     """Row 18."""
-    return {"orderTransactions": transactions_wire(call.order)}
+    order, since_ms = call.order, call.now_ms - call.flags.refund_list_lag_ms
+    listed = [refund for refund in order.refunds if refund.get("_created_ms", 0) <= since_ms]
+    shown = [refund_wire(refund, order.currency) for refund in listed]
+    return {"orderTransactions": transactions_wire(order) | {"refunds": shown}}
 
 
 def _payment(call: Call, payment_id: str) -> Payment:

@@ -126,7 +126,7 @@ def _faulty(simulator: Simulator, request: Request, fault: Fault | None) -> Answ
     if fault and fault.kind == "slow":
         time.sleep(fault.slow_ms / 1000)
     if fault and fault.kind == "status":
-        return fault.effective_status, refused(fault.effective_status, fault.code, {})
+        return fault.effective_status, refused(fault.effective_status, fault.code, fault.data)
     if fault and fault.kind == "not_wix":
         return fault.effective_status, b"<html><body>Not here</body></html>"
     status, answer = _by_rule(simulator, request)

@@ -24,6 +24,8 @@ class Monetary(Answer):
     """What was paid and what can still go back."""
 
     max_refund: Price | None = None
+    refunded: Price | None = None
+    refund_pending: Price | None = None
 
 
 class RefundablePayment(Answer):
@@ -49,6 +51,13 @@ class PaymentRefundability(Answer):
         monetary = self.payment.monetary
         return monetary.max_refund.amount if monetary and monetary.max_refund else None
 
+    @property
+    def gone(self) -> Decimal:
+        """What went back already, or is on its way."""
+        monetary = self.payment.monetary
+        parts = (monetary.refunded, monetary.refund_pending) if monetary else ()
+        return sum((part.amount for part in parts if part), Decimal(0))
+
 
 class LineRefundability(Answer):
     """How many units of a line can still be refunded."""
@@ -62,6 +71,11 @@ class Refundability(Answer):
 
     payments: Annotated[tuple[PaymentRefundability, ...], BeforeValidator(as_list)] = ()
     line_items: Annotated[tuple[LineRefundability, ...], BeforeValidator(as_list)] = ()
+
+    @property
+    def gone(self) -> Decimal:
+        """What went back of all payments, or is on its way."""
+        return sum((payment.gone for payment in self.payments), Decimal(0))
 
 
 class CalculationSummary(Answer):
@@ -204,6 +218,12 @@ class Transactions(Answer):
 
     payments: Annotated[tuple[Payment, ...], BeforeValidator(as_list)] = ()
     refunds: Annotated[tuple[WixRefund, ...], BeforeValidator(as_list)] = ()
+
+    @property
+    def gone(self) -> Decimal:
+        """What all listed refunds took, or are about to take."""
+        taken = (refund.total - refund.sum_of("FAILED") for refund in self.refunds)
+        return sum(taken, Decimal(0))
 
 
 class TransactionsAnswer(Answer):

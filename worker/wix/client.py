@@ -18,6 +18,7 @@ from worker.wix.billing import (
     WixRefund,
 )
 from worker.wix.calls import Calls
+from worker.wix.deadline import DeadlineTransport
 from worker.wix.models import FulfillmentsAnswer, Order, OrderAnswer, OrderWithFulfillments
 from worker.wix.sites import SiteProperties, SitePropertiesAnswer
 
@@ -73,8 +74,8 @@ class ClientFactory:
             client = self._local.client = httpx.Client(
                 base_url=self._base_url,
                 timeout=self._timeout,
-                transport=self._transport() if self._transport else None,
-                # Proxies and certificates are not taken from the environment by accident.
+                transport=self._transport() if self._transport else DeadlineTransport(),
+                # Proxies are not taken from the environment by accident.
                 trust_env=False,
                 follow_redirects=False,
             )

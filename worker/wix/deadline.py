@@ -1,0 +1,108 @@
+"""A call ends in time as a whole: httpx bounds each read alone, and headers may trickle.
+
+A call that went on after the settle delay would be taken for "not done" while it is under way.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import httpcore
+import httpx
+
+
+class _Deadline:
+    """When the present call must be over. One for each client, which one thread uses."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._until = float("inf")
+
+    def begin(self, total_s: float) -> None:
+        self._until = self._monotonic() + total_s
+
+    def limit(self, timeout: float | None, over: type[Exception]) -> float:
+        """What one wait may take; raises *over* when nothing is left."""
+        left = self._until - self._monotonic()
+        if left <= 0:
+            raise over("the call took longer than the total timeout")
+        return left if timeout is None else min(timeout, left)
+
+
+class _Stream(httpcore.NetworkStream):
+    """A connection on which no wait goes beyond the deadline."""
+
+    def __init__(self, stream: httpcore.NetworkStream, deadline: _Deadline) -> None:
+        self._stream = stream
+        self._deadline = deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        limit = self._deadline.limit(timeout, httpcore.ReadTimeout)
+        return self._stream.read(max_bytes, limit)
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        limit = self._deadline.limit(timeout, httpcore.WriteTimeout)
+        self._stream.write(buffer, limit)
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        limit = self._deadline.limit(timeout, httpcore.ConnectTimeout)
+        return _Stream(self._stream.start_tls(ssl_context, server_hostname, limit), self._deadline)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+class _Backend(httpcore.NetworkBackend):
+    """Makes such connections."""
+
+    def __init__(self, backend: httpcore.NetworkBackend, deadline: _Deadline) -> None:
+        self._backend = backend
+        self._deadline = deadline
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        limit = self._deadline.limit(timeout, httpcore.ConnectTimeout)
+        stream = self._backend.connect_tcp(host, port, limit, local_address, socket_options)
+        return _Stream(stream, self._deadline)
+
+
+class DeadlineTransport(httpx.HTTPTransport):
+    """httpx's own transport, for one thread; a request's extension `total_s` bounds its waits."""
+
+    def __init__(
+        self,
+        backend: httpcore.NetworkBackend | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        # Certificates are not taken from the environment by accident.
+        context = httpx.create_ssl_context(trust_env=False)
+        super().__init__(verify=context)
+        self._deadline = _Deadline(monotonic)
+        # httpx has no argument for the backend; its pool is httpcore's, which has one.
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=context,
+            keepalive_expiry=5.0,
+            network_backend=_Backend(backend or httpcore.SyncBackend(), self._deadline),
+        )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send it; its answer's body is read under the same deadline."""
+        self._deadline.begin(request.extensions.get("total_s", float("inf")))
+        return super().handle_request(request)
