@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit check faults chaos recovery scale bench contract docs run clean lock
+.PHONY: help demo test unit check faults chaos recovery scale bench contract docs server run clean lock
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -64,6 +64,11 @@ contract: $(STAMP) ## Wix's own JavaScript client against the simulator (needs N
 
 docs: $(STAMP) ## write the tables of the README and .env.example anew
 	@$(BIN)/python -m tests.house.documents
+
+server: $(STAMP) ## a Valkey server on port 6379 to try the worker with; its data stays in .redis
+	@mkdir -p .redis
+	@exec "$$($(BIN)/python -c 'from worker.embedded import server_program; print(server_program())')" \
+	  --bind 127.0.0.1 --dir .redis --appendonly yes --maxmemory-policy noeviction
 
 run: $(STAMP) ## the worker, with the environment of .env if there is one
 	@set -a; [ ! -f .env ] || . ./.env; set +a; exec $(BIN)/python -m worker

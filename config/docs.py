@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from pydantic.fields import FieldInfo
 
 from config.loading import example, variable
@@ -25,11 +27,12 @@ def settings_table() -> str:
 
 
 def env_example() -> str:
-    """The text of `.env.example`: every variable; those with a default are commented out."""
+    """The text of `.env.example`, for a shell: those with a default are commented out."""
     parts = ["# Made by `make docs` from config/settings.py. Copy to .env and fill in."]
     for name, info in Settings.model_fields.items():
         mark = "" if info.is_required() else "#"
-        parts.append(f"\n# {_text(info)}\n{mark}{variable(name)}={example(info)}")
+        value = shlex.quote(example(info)) if example(info) else ""
+        parts.append(f"\n# {_text(info)}\n{mark}{variable(name)}={value}")
     return "\n".join(parts) + "\n"
 
 

@@ -51,11 +51,10 @@ def _lines(error: ValidationError) -> list[str]:
         # Only what looks like a field or an id: a key pasted in the wrong place is not repeated.
         parts = [str(part) for part in problem["loc"][1:]]
         where = ".".join(part for part in parts if re.fullmatch(r"[\w-]{1,40}", part))
-        said = "is not set" if problem["type"] == "missing" else f"is not right: {problem['msg']}"
-        lines.append(
-            f"{variable(field)} {said}{f' (at {where})' if where else ''};"
-            f" a right value would be: {example(info)}"
-        )
+        why = problem["msg"].removeprefix("Value error, ")
+        said = "is not set" if problem["type"] == "missing" else f"is not right: {why}"
+        right = f"; a right value would be: {example(info)}" if example(info) else ""
+        lines.append(f"{variable(field)} {said}{f' (at {where})' if where else ''}{right}")
     return lines
 
 

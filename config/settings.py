@@ -19,6 +19,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from config.urls import check_redis_url
+
 PREFIX = "REFUNDS_"
 
 
@@ -34,9 +36,14 @@ def _vault_keys(given: SecretStr) -> SecretStr:
     keys = [key.strip() for key in given.get_secret_value().split(",")]
     if not all(_VAULT_KEY.fullmatch(key) for key in keys):
         raise ValueError(
-            "it takes one key or several, with commas; `refunds stores keygen` makes one"
+            "it takes one key or several with commas, each 44 characters long and whole;"
+            " `refunds stores keygen` makes one"
         )
     return SecretStr(",".join(keys))
+
+
+def _redis_url(given: SecretStr) -> SecretStr:
+    return SecretStr(check_redis_url(given.get_secret_value()))
 
 
 def _no_trailing_slash(url: str) -> str:
@@ -78,7 +85,9 @@ class Settings(BaseSettings):
         """Take what `load_settings` read from a mapping: the demo must not see our environment."""
         return (init_settings,)
 
-    redis_url: SecretStr = Field(examples=["redis://localhost:6379/0"])
+    redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] = Field(
+        examples=["redis://localhost:6379/0"]
+    )
     """Where the ledger and the queues live."""
     wix_base_url: Annotated[
         str, Field(pattern=r"^https?://[^\s]+$"), AfterValidator(_no_trailing_slash)
@@ -87,13 +96,20 @@ class Settings(BaseSettings):
     stores: Json[dict[str, StoreEntry]] = Field(
         default="{}",
         validate_default=True,
-        examples=['{"<site id>": {"account_id": "<account id>", "api_key": "IST.<key>"}}'],
+        examples=[
+            (
+                '{"4b296c48-0000-4000-8000-000000000001":'
+                ' {"account_id": "0f5b7a1e-0000-4000-8000-000000000002", "api_key": "IST.a.b.c"}}'
+            )
+        ],
     )
     """Keys of stores that are not in the vault, as JSON: site id to account id and API key."""
+    # No example: a key that stands in a file of this project would seal nothing.
     vault_keys: Annotated[SecretStr, AfterValidator(_vault_keys)] | None = Field(
-        default=None, examples=["<what `refunds stores keygen` prints>"]
+        default=None, examples=[""]
     )
-    """Keys that seal the stores' API keys, newest first, with commas; the first seals, all open."""
+    """What `refunds stores keygen` prints: it seals the stores' API keys. Several with commas,
+    newest first; the first seals, all open."""
     cutoff: Annotated[AwareDatetime, AfterValidator(_utc)] = Field(
         default=datetime(2024, 4, 22, tzinfo=UTC), examples=["2024-04-22T00:00:00Z"]
     )

@@ -9,19 +9,24 @@ import sys
 import threading
 from collections.abc import Callable
 
+import redis
 from dramatiq.errors import ConnectionClosed
 
 from config.loading import SettingsError, load_settings, unknown_variables
 from config.settings import Settings
 from worker.app import App, build
+from worker.broker import redis_client
 from worker.doctor import examine
 from worker.events import tell
 from worker.logs import configure_logs
+from worker.reaching import in_words, is_for_good
 
 #: How often a waiting program looks whether its parent or its children are still there.
 LOOK_S = 0.5
 #: Kept back of the grace time for writing down and closing.
 CLOSING_S = 2
+#: How long the first word of Redis may take, and the longest pause between two looks for it.
+FIRST_S, LONGEST_S = 2.0, 5.0
 _CHILD = "--child"
 NO_KEYS = (
     "REFUNDS_VAULT_KEYS is not set, so that no store's key could be opened; make one with"
@@ -66,13 +71,8 @@ def _stop_on_signals(settings: Settings) -> threading.Event:
 
 def run_worker(app: App, stop: threading.Event, has_parent: Callable[[], bool]) -> int:
     """Work until *stop* is set or the parent is gone."""
-    while not stop.is_set():
-        try:
-            app.scheduler.beat()
-            break
-        except ConnectionClosed as error:
-            tell("worker.redis_lost", error=str(error))
-            stop.wait(LOOK_S)
+    if not _reach_redis(app, stop):
+        return 1
     if stop.is_set():
         return 0
     if not _is_fit(app):
@@ -97,6 +97,29 @@ def run_worker(app: App, stop: threading.Event, has_parent: Callable[[], bool]) 
         return 1
     tell("worker.stopped", worker_id=worker_id)
     return 0
+
+
+def _reach_redis(app: App, stop: threading.Event) -> bool:
+    """Wait until Redis answers, or *stop*; False when waiting is of no use.
+
+    Asked by a client without patience: ours tries for 20 s before it says a word.
+    """
+    client = redis_client(app.settings.redis_url.get_secret_value(), tries=1, timeout_s=FIRST_S)
+    pause_s = LOOK_S
+    with client:
+        while not stop.is_set():
+            try:
+                client.ping()
+                app.scheduler.beat()
+                return True
+            except (redis.RedisError, ConnectionClosed) as error:
+                if is_for_good(error):
+                    tell("doctor.refused", check="reachable", text=in_words(error))
+                    return False
+                tell("worker.redis_lost", error=in_words(error))
+            stop.wait(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_S)
+    return True
 
 
 def _is_fit(app: App) -> bool:

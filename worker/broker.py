@@ -36,16 +36,16 @@ MAX_LETTER = 20_000
 _QUEUE_LUA = (Path(__file__).parent / "lua" / "queue.lua").read_text()
 
 
-def redis_client(url: str) -> redis.Redis:
+def redis_client(url: str, *, tries: int = 4, timeout_s: float = SOCKET_TIMEOUT_S) -> redis.Redis:
     """A client with stated timeouts and retries: every script of ours may be repeated (8, 9)."""
     return redis.Redis.from_url(
         url,
         decode_responses=True,
         # A message that is no text must not jam its queue: it becomes readable and undecodable.
         encoding_errors="backslashreplace",
-        socket_timeout=SOCKET_TIMEOUT_S,
-        socket_connect_timeout=SOCKET_TIMEOUT_S,
-        retry=Retry(ExponentialBackoff(cap=1, base=0.05), 3),
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        retry=Retry(ExponentialBackoff(cap=1, base=0.05), tries - 1),
         retry_on_error=[redis.ConnectionError, redis.TimeoutError],
     )
 

@@ -186,8 +186,14 @@ _OR_ELSE: Mapping[str, str] = MappingProxyType(
 )
 
 
-def check_of(answer: Answer, reason: str, note: str = "") -> Check:
-    """One line: ok, the box to tick, or why it is not known."""
+def _said(error: CallFailed, address: str) -> str:
+    if error.status is not None:
+        return f"Wix answered: {error}"
+    return f"no answer came from {address} ({error.detail}); REFUNDS_WIX_BASE_URL says where Wix is"
+
+
+def check_of(answer: Answer, reason: str, note: str = "", *, address: str = "") -> Check:
+    """One line: ok, the box to tick, or why it is not known; *address* is where Wix is."""
     box, error = box_of(answer.endpoint), answer.error
     if error is None:
         verdict, text = "ok", f"ok{note}"
@@ -195,7 +201,7 @@ def check_of(answer: Answer, reason: str, note: str = "") -> Check:
         verdict = "missing"
         text = f"missing: tick “{box}”{_OR_ELSE.get(answer.endpoint, '')}"
     else:
-        because = SENTENCES[reason] if answer.is_refused else note or f"Wix answered: {error}"
+        because = SENTENCES[reason] if answer.is_refused else note or _said(error, address)
         verdict, text = "unknown", f"could not be checked because {because}"
     return Check(
         box=box,

@@ -52,9 +52,10 @@ def clean(*, site_id: str, account_id: str, api_key: str) -> Pasted:
         site_id=site,
         account_id=account,
         api_key=key,
-        cleaned=tuple(notes),
+        # Of a key that is empty it is enough to say that.
+        cleaned=tuple(note for note in notes if key or not note.startswith("API Key")),
         problems=tuple(_problems(site, account, key)),
-        warnings=() if _KEY_SHAPE.fullmatch(key) else (_ODD_KEY,),
+        warnings=() if not key or _KEY_SHAPE.fullmatch(key) else (_ODD_KEY,),
     )
 
 

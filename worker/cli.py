@@ -15,7 +15,7 @@ from statemachine.diagram import mermaid
 from statemachine.flows import State
 from worker import jobs
 from worker.cli_checks import EXAMPLES, audit, doctor, outcomes
-from worker.cli_common import AsJson, Limit, connect, fail, told
+from worker.cli_common import AsJson, Limit, connect, fail, run, told
 from worker.cli_dead import dead
 from worker.cli_stores import stores
 from worker.client import enqueue
@@ -32,6 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: refunds demo; each command's --help has one of its own.",
 )
 app.add_typer(dead, name="dead")
 app.add_typer(stores, name="stores")
@@ -58,7 +59,8 @@ def demo(as_json: AsJson = False) -> None:
                 say(f"{refund['refund_id']}: {refund['sentence']} ({refund['wix_code']})")
         say("All as it must be, by Wix's own books." if report["ok"] else "")
     if not report["ok"]:
-        fail("\n".join(report["wrong"]))
+        say("\n".join(report["wrong"]))
+        raise typer.Exit(1)
 
 
 @app.command(
@@ -88,7 +90,10 @@ def request(
     restock: Annotated[bool, typer.Option("--restock", help="Put the units back.")] = False,
     notify_buyer: Annotated[bool, typer.Option("--notify-buyer", help="Wix e-mails.")] = False,
     file: Annotated[
-        Path | None, typer.Option(help="JSON lines, a job each.", exists=True, dir_okay=False)
+        Path | None,
+        typer.Option(
+            help="JSON lines, a job each, and no other option.", exists=True, dir_okay=False
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -159,13 +164,15 @@ def list_refunds(
     for row in rows:
         row["accepted"] = moment(row["accepted_at_ms"])
     columns = ("refund_id", "order_id", "store_id", "flow", "state", "attempts", "accepted")
-    print_table(rows, columns)
+    print_table(rows, columns, may_drop=("store_id", "accepted", "attempts", "flow"))
 
 
 @app.command(epilog="Example: refunds simulator --port 8091 --flag cancel_twice=428")
 def simulator(
-    port: Annotated[int, typer.Option(help="0 is a free one.")] = 8091,
-    orders: Annotated[int, typer.Option(help="Sample orders of both flows.")] = 4,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 is a free one.")] = 8091,
+    orders: Annotated[
+        int | None, typer.Option(min=0, help="Sample orders of both flows; 4 if not said.")
+    ] = None,
     scenario: Annotated[
         Path | None, typer.Option(help="A TOML file of stores, orders and faults instead.")
     ] = None,
@@ -199,4 +206,4 @@ def diagram(as_json: AsJson = False) -> None:
 def main() -> None:
     """The entry point of the script `refunds`."""
     configure_logs(None, "warning")
-    app()
+    run(app)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -16,7 +17,7 @@ from config.loading import load_settings
 from worker import audit as auditing
 from worker.app import keyring_from, ledger_from, stores_from, wix_from
 from worker.broker import redis_client
-from worker.cli_common import AsJson, connect, told
+from worker.cli_common import AsJson, connect, fail, settings, told
 from worker.doctor import examine
 from worker.ledger import Ledger
 from worker.outcomes import read
@@ -36,9 +37,11 @@ def outcomes(
     as_json: AsJson = False,
 ) -> None:
     """Print what upstream hears, oldest first; with --json one CloudEvent a line."""
-    settings = load_settings(os.environ)
-    client = redis_client(settings.redis_url.get_secret_value())
-    for stream_id, event in read(client, settings.namespace, after=after, follow=follow):
+    if not re.fullmatch(r"[0-9]+(-[0-9]+)?", after):
+        fail("--after takes a stream id as this command prints it, like 1700000000000-0", 2)
+    given = settings()
+    client = redis_client(given.redis_url.get_secret_value())
+    for stream_id, event in read(client, given.namespace, after=after, follow=follow):
         print_outcome(stream_id, event, as_json=as_json)
 
 
@@ -82,17 +85,17 @@ def audit(
 
 
 def _compared(ledger: Ledger, rate: float) -> list[auditing.Problem]:
-    settings = load_settings(os.environ)
-    stores = stores_from(settings, ledger_from(settings)[0])
+    given = load_settings(os.environ)
+    stores = stores_from(given, ledger_from(given)[0])
     count = ledger.count()
     finished = [r for state in auditing.COMPARED for r in ledger.newest(state=state, limit=count)]
     with _progress("asking Wix", len(finished)) as bar:
         return list(
             auditing.against_wix(
                 iter(finished),
-                keyring=keyring_from(settings),
+                keyring=keyring_from(given),
                 stores=stores,
-                wix=wix_from(settings),
+                wix=wix_from(given),
                 per_s=rate,
                 progress=bar,
             )
@@ -111,9 +114,9 @@ def _progress(text: str, total: int) -> Iterator[Callable[[int], None]]:
 @told
 def doctor(as_json: AsJson = False) -> None:
     """Say whether this installation is fit to move money; exit 1 if it is not."""
-    settings = load_settings(os.environ)
-    ledger_from(settings)
-    findings = examine(redis_client(settings.redis_url.get_secret_value()))
+    given = settings()
+    ledger_from(given)
+    findings = examine(redis_client(given.redis_url.get_secret_value()))
     is_fit = all(finding.verdict != "refused" for finding in findings)
     rows = [asdict(finding) for finding in findings]
     if as_json:

@@ -12,7 +12,11 @@ from worker import dead_letters
 from worker.cli_common import AsJson, Limit, connect, fail, told
 from worker.printing import history_rows, print_json, print_record, print_table
 
-dead = typer.Typer(no_args_is_help=True, help="Dead letters: list, show, replay.")
+dead = typer.Typer(
+    no_args_is_help=True,
+    help="Dead letters: list, show, replay.",
+    epilog="Example: refunds dead show rf-2024-000123",
+)
 
 
 @dead.command("list", epilog="Example: refunds dead list --json")
@@ -24,7 +28,10 @@ def dead_list(limit: Limit = 100, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"dead": rows})
         return
-    print_table(rows, ("id", "kind", "refund_id", "order_id", "reason", "sentence", "remedy"))
+    columns = ["id", "kind", "refund_id", "order_id", "reason", "sentence", "remedy"]
+    if all(row["refund_id"] == row["id"] for row in rows):
+        columns.remove("refund_id")
+    print_table(rows, columns, may_drop=("order_id", "kind"))
 
 
 @dead.command("show", epilog="Example: refunds dead show rf-2024-000123")
@@ -34,7 +41,7 @@ def dead_show(letter_id: str, as_json: AsJson = False) -> None:
     broker, ledger = connect()
     letter = dead_letters.find(ledger, broker, letter_id)
     if letter is None:
-        fail(f"there is no dead letter {letter_id}")
+        fail(f"{letter_id}: {dead_letters.why_not(ledger, letter_id)}")
     if as_json:
         print_json(letter)
         return

@@ -9,7 +9,7 @@ from pathlib import Path
 import typer
 
 from worker.cli_common import fail
-from worker.redaction import register_secrets
+from worker.redaction import redact_text, register_secrets
 
 _FIELDS = ("site_id", "account_id", "api_key")
 
@@ -46,6 +46,10 @@ def from_options(site: str, account: str, api_key_file: str) -> dict[str, str]:
 
 def _read_key(place: str) -> str:
     try:
-        return sys.stdin.read() if place == "-" else Path(place).read_text()
+        text = sys.stdin.read() if place == "-" else Path(place).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        fail(f"the file of --api-key-file cannot be read ({type(error).__name__})", 2)
+        # Redacted: somebody may give the key itself for the name of its file.
+        why = getattr(error, "strerror", None) or "it is no text"
+        fail(f"--api-key-file: {redact_text(place)} cannot be read: {why}", 2)
+    # Every editor ends a file with a line break: that is not worth a word.
+    return text.removesuffix("\n").removesuffix("\r")

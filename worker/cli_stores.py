@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
 import sys
 import threading
 from dataclasses import dataclass
@@ -12,12 +11,12 @@ from typing import Annotated, Any
 
 import typer
 
-from config.loading import SettingsError, load_settings
+from config.loading import SettingsError
 from worker import connecting
 from worker.app import keyring_from, ledger_from, stores_from, wix_from
 from worker.checklist import Findings
 from worker.cleaning import Pasted, clean
-from worker.cli_common import AsJson, close_at_end, fail, told
+from worker.cli_common import AsJson, close_at_end, fail, settings, told
 from worker.cli_paste import from_options, from_stdin
 from worker.credentials import Keyring
 from worker.ledger import Ledger
@@ -27,7 +26,9 @@ from worker.stores import Stores
 from worker.vault import Vault, new_key
 
 stores = typer.Typer(
-    no_args_is_help=True, help="Stores: connect, list, check, resume, disconnect, keys."
+    no_args_is_help=True,
+    help="Stores: connect, list, check, resume, disconnect, keys.",
+    epilog="Example: refunds stores check --all",
 )
 
 MARKS = {"ok": "✓", "missing": "✗", "unknown": "?"}
@@ -54,15 +55,15 @@ class _Desk:
 
 
 def _open() -> _Desk:
-    settings = load_settings(os.environ)
-    broker, ledger = ledger_from(settings)
-    wix, pause = wix_from(settings), threading.Event()
+    given = settings()
+    broker, ledger = ledger_from(given)
+    wix, pause = wix_from(given), threading.Event()
     close_at_end(broker.client.close)
     close_at_end(wix.close)
     return _Desk(
-        keyring_from(settings),
+        keyring_from(given),
         ledger,
-        stores_from(settings, broker),
+        stores_from(given, broker),
         Examiner(wix=wix, progress=say, pause=pause.wait),
     )
 
@@ -95,7 +96,7 @@ def connect(
     for note in (*pasted.cleaned, *pasted.warnings):
         say(note)
     if pasted.problems:
-        _refuse_paste(pasted, as_json=as_json)
+        _refuse_paste(pasted)
     if pasted.site_id in desk.keyring.given:
         say("The store is in REFUNDS_STORES, too; from now on the vault's key is used.")
     findings = connecting.connect(pasted, vault=vault, stores=desk.stores, examiner=desk.examiner)
@@ -114,19 +115,15 @@ def connect(
         raise typer.Exit(1)
 
 
-def _refuse_paste(pasted: Pasted, *, as_json: bool) -> None:
-    if as_json:
-        print_json(
-            {
-                "ok": False,
-                "reason": "malformed",
-                "sentence": "; ".join(pasted.problems),
-                "cleaned": list(pasted.cleaned),
-                "warnings": list(pasted.warnings),
-                "checks": [],
-            }
-        )
-    fail("\n".join(pasted.problems) + "\nNothing was saved.")
+def _refuse_paste(pasted: Pasted) -> None:
+    fail(
+        "\n".join(pasted.problems) + "\nNothing was saved.",
+        reason="malformed",
+        sentence="; ".join(pasted.problems),
+        cleaned=list(pasted.cleaned),
+        warnings=list(pasted.warnings),
+        checks=[],
+    )
 
 
 def _print_checks(findings: Findings) -> None:
@@ -198,11 +195,13 @@ def _checked(desk: _Desk, store_id: str, *, as_json: bool) -> dict[str, Any]:
 def resume(store_id: StoreId, as_json: AsJson = False) -> None:
     """Let a suspended store's refunds go on, in order of arrival."""
     desk = _open()
-    resumed = desk.stores.resume(store_id.lower(), by=getpass.getuser())
+    store = store_id.lower()
+    if not desk.stores.resume(store, by=getpass.getuser()):
+        is_known = desk.stores.find(store).sealed or store in desk.keyring.given
+        no_such = f"there is no store {store_id}; `refunds stores list` shows all"
+        fail(f"{store_id} is not suspended" if is_known else no_such, store_id=store_id)
     if as_json:
-        print_json({"ok": resumed, "store_id": store_id})
-    if not resumed:
-        fail(f"{store_id} is not suspended")
+        print_json({"ok": True, "store_id": store_id})
     say(f"{store_id} goes on")
 
 
@@ -226,9 +225,7 @@ def disconnect(
             force=force,
         )
     except connecting.CannotDo as refusal:
-        if as_json:
-            print_json({"ok": False, "store_id": store_id, "sentence": str(refusal)})
-        fail(str(refusal))
+        fail(str(refusal), store_id=store_id, sentence=str(refusal))
     if as_json:
         print_json({"ok": True, "store_id": store_id, "dead_letters": buried, "with_worker": left})
     say(f"disconnected; {buried} refunds became dead letters")

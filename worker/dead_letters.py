@@ -12,7 +12,7 @@ from worker.refund import Refund
 
 
 class CannotReplay(Exception):
-    """This letter cannot be replayed; the text says what to do instead."""
+    """This letter cannot be replayed; the text says what to do instead, without the letter's id."""
 
 
 def letters(ledger: Ledger, broker: Broker, *, limit: int) -> list[dict[str, Any]]:
@@ -49,28 +49,37 @@ def replay(
         more = {"manual_done": True} if manual_done else {}
         if ledger.replay(letter_id, operator=operator, version=refund.version, **more):
             return
-        raise CannotReplay(f"{letter_id} changed meanwhile: look at it again")
+        raise CannotReplay("changed meanwhile: look at it again")
     letter = broker.quarantined().get(letter_id)
     if letter is None:
-        raise CannotReplay(f"there is no dead letter {letter_id}")
+        raise CannotReplay(why_not(ledger, letter_id))
     known = _known(letter)
     if not known.replayable or not letter.get("intact"):
-        raise CannotReplay(f"{letter_id} cannot be replayed: {known.remedy}")
+        raise CannotReplay(f"cannot be replayed: {known.remedy}")
     broker.restore(letter["queue"], letter_id, letter["message"])
+
+
+def why_not(ledger: Ledger, letter_id: str) -> str:
+    """Why there is no dead letter of this id."""
+    refund = ledger.load(letter_id)
+    if refund is None:
+        return "there is no such dead letter; `refunds dead list` shows all"
+    return f"is not a dead letter: its state is {refund.state}; see `refunds show {letter_id}`"
 
 
 def _check_replay(refund: Refund, *, manual_done: bool) -> None:
     code = str(refund.reason.get("reason", ""))
     if manual_done and code != "manual_payment":
-        raise CannotReplay(f"{refund.refund_id} did not die of a manual payment, but of {code}")
+        raise CannotReplay(f"did not die of a manual payment, but of {code}")
     if code in REASONS and not REASONS[code].replayable:
-        raise CannotReplay(f"{refund.refund_id} cannot be replayed: {REASONS[code].remedy}")
+        raise CannotReplay(f"cannot be replayed: {REASONS[code].remedy}")
 
 
 def _of_refund(refund: Refund) -> dict[str, Any]:
     return {
         "id": refund.refund_id,
         "kind": "refund",
+        "refund_id": refund.refund_id,
         "store_id": refund.request.store_id,
         "order_id": refund.request.order_id,
         "died_in": refund.died_in,

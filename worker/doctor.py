@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import redis
 
+from worker.reaching import in_words
+
 #: A clock that is further off makes `Retry-After` dates and log times lie.
 MOST_DRIFT_S = 5.0
 #: BLMOVE and LPOS.
@@ -32,8 +34,7 @@ def examine(client: redis.Redis, *, now: Callable[[], float] = time.time) -> lis
     try:
         return list(_findings(client, now))
     except redis.RedisError as error:
-        text = f"the server does not answer ({type(error).__name__}): is REFUNDS_REDIS_URL right?"
-        return [Finding("reachable", "refused", text)]
+        return [Finding("reachable", "refused", in_words(error))]
 
 
 def _findings(client: redis.Redis, now: Callable[[], float]) -> Iterator[Finding]:

@@ -15,10 +15,13 @@ class WrongJobs(ValueError):
 
 
 def parse_line(text: str) -> dict[str, Any]:
-    """LINE_ITEM_ID:QUANTITY as a refund line; a missing or odd quantity is told by its field."""
+    """LINE_ITEM_ID:QUANTITY as a refund line; a missing or odd quantity is told by its field.
+
+    One unit is not assumed: somebody may mean the whole line.
+    """
     line_item_id, _, quantity = text.rpartition(":")
     if not line_item_id:
-        return {"line_item_id": text, "quantity": 1}
+        return {"line_item_id": text}
     return {
         "line_item_id": line_item_id,
         "quantity": int(quantity) if quantity.isdigit() else quantity,
@@ -32,29 +35,34 @@ def parse_fee(text: str) -> dict[str, str]:
 
 
 def read(given: Mapping[str, Any], file: Path | None) -> list[RefundRequest]:
-    """Check one job of options, or every line of a file with the options as its defaults.
+    """Check one job of options, or every line of a file, which then says all of its job.
 
     Raises:
         WrongJobs: with every wrong line and field.
     """
-    defaults = {name: value for name, value in given.items() if value not in ("", [], False)}
+    options = {name: value for name, value in given.items() if value not in ("", [], False)}
     if file is None:
-        return _checked({"job": defaults})
+        return _checked({"job": options})
+    if options:
+        raise WrongJobs(
+            f"with --file the jobs stand in the file, each with all of its fields; without it the"
+            f" options say one job (here: {', '.join(options)})"
+        )
     jobs: dict[str, Any] = {}
     for number, text in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
         if text.strip():
-            jobs[f"{file.name}, line {number}"] = _decoded(text, defaults)
+            jobs[f"{file.name}, line {number}"] = _decoded(text)
     if not jobs:
         raise WrongJobs(f"{file.name} holds no job: it must be JSON lines, an object each")
     return _checked(jobs)
 
 
-def _decoded(text: str, defaults: Mapping[str, Any]) -> Any:
+def _decoded(text: str) -> Any:
     try:
         job = json.loads(text)
     except ValueError as error:
         return f"is not JSON: {error}"
-    return {**defaults, **job} if isinstance(job, dict) else "is not a JSON object"
+    return job if isinstance(job, dict) else "is not a JSON object"
 
 
 def _checked(jobs: Mapping[str, Any]) -> list[RefundRequest]:

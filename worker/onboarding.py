@@ -102,8 +102,8 @@ class Examiner:
             return False
 
     def _checks(self, reason: str, site: WixSite, *, has_orders: bool) -> Iterator[Check]:
-        answers = self.answers
-        yield check_of(answers["query_sites"], reason)
+        answers, address = self.answers, self.wix.address
+        yield check_of(answers["query_sites"], reason, address=address)
         yield Check(
             box=MANAGE_SITES,
             about="nothing that refunds need",
@@ -114,14 +114,12 @@ class Examiner:
         note = ""
         if orders.is_ok and _is_without_stores(site):
             note = "; Wix Stores is not installed on this site: is it the right one?"
-        yield check_of(orders, reason, note)
-        yield check_of(
-            answers["get_order_refundability"],
-            reason,
-            "" if has_orders else "the store has no order yet to ask about",
-        )
-        yield check_of(answers["list_currencies"], reason)
-        yield check_of(answers["get_site_properties"], reason)
+        yield check_of(orders, reason, note, address=address)
+        # Whether there is an order is known only if the question for orders was answered.
+        note = "the store has no order yet to ask about" if orders.is_ok and not has_orders else ""
+        yield check_of(answers["get_order_refundability"], reason, note, address=address)
+        yield check_of(answers["list_currencies"], reason, address=address)
+        yield check_of(answers["get_site_properties"], reason, address=address)
 
 
 def _is_without_stores(site: WixSite) -> bool:

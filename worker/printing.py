@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,10 +15,13 @@ from rich.text import Text
 
 from worker.redaction import redact
 
+#: A column of sentences narrower than this is hard to read.
+LEAST_PROSE = 16
 
-def print_json(value: Any) -> None:
+
+def print_json(value: Any, *, indent: int | None = 2) -> None:
     """One JSON document on standard output."""
-    sys.stdout.write(json.dumps(redact(value), indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(redact(value), indent=indent, ensure_ascii=False) + "\n")
 
 
 def say(text: str) -> None:
@@ -30,16 +34,51 @@ def _cell(value: object) -> Text:
     return Text("" if value is None else str(redact(value)))
 
 
-def print_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """A table, coloured only on a terminal; never cut, so that ids can be copied."""
+def print_table(
+    rows: Iterable[Mapping[str, Any]],
+    columns: Sequence[str],
+    *,
+    may_drop: Sequence[str] = (),
+    width: int = 0,
+) -> None:
+    """A table, coloured only on a terminal; ids are never broken, so that they can be copied.
+
+    Where it does not fit into *width* (by default the terminal's) it goes without the columns of
+    *may_drop*, the first first; where it still does not fit, each row becomes a block.
+    """
+    cells = [{column: _cell(row.get(column)) for column in columns} for row in rows]
     # Piped output is as wide as it needs to be.
-    console = Console(width=None if sys.stdout.isatty() else 1000)
+    width = width or (shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000)
+    prose = {name for name in columns if any(" " in row[name].plain for row in cells)}
+    shown = list(columns)
+    for name in may_drop:
+        if _least_width(cells, shown, prose) > width:
+            shown.remove(name)
+    if _least_width(cells, shown, prose) > width:
+        _print_blocks(cells)
+        return
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column.replace("_", " "), overflow="fold")
+    for name in shown:
+        table.add_column(name.replace("_", " "), overflow="fold", no_wrap=name not in prose)
+    for row in cells:
+        table.add_row(*(row[name] for name in shown))
+    Console(width=width).print(table)
+
+
+def _least_width(
+    rows: Iterable[Mapping[str, Text]], columns: Iterable[str], prose: Container[str]
+) -> int:
+    """What a table needs so that nothing is broken but sentences; two blanks between columns."""
+    longest = {name: max(map(len, [name, *(row[name].plain for row in rows)])) for name in columns}
+    least = (min(size, LEAST_PROSE) if name in prose else size for name, size in longest.items())
+    return sum(least) + 2 * (len(longest) - 1)
+
+
+def _print_blocks(rows: Iterable[Mapping[str, Text]]) -> None:
+    """Each row as lines of name and value; the terminal may wrap them, it does not cut them."""
     for row in rows:
-        table.add_row(*(_cell(row.get(column)) for column in columns))
-    console.print(table)
+        print_record({column.replace("_", " "): cell.plain for column, cell in row.items()})
+        sys.stdout.write("\n")
 
 
 def print_record(record: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from statemachine.flows import State
+from worker.job_words import in_words
 from worker.redaction import redact
 
 RefundId = NewType("RefundId", str)
@@ -153,7 +154,7 @@ def parse_request(fields: Mapping[str, Any]) -> RefundRequest:
     except ValidationError as error:
         raise InvalidJob(
             {
-                ".".join(str(part) for part in problem["loc"]) or "job": problem["msg"]
+                ".".join(str(part) for part in problem["loc"]) or "job": in_words(problem)
                 for problem in error.errors(include_url=False, include_input=False)
             }
         ) from None

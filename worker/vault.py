@@ -59,7 +59,10 @@ class Vault:
         try:
             fields = json.loads(self._fernet.decrypt(sealed.encode()))
         except InvalidToken:
-            raise SealedShut(f"the key of store {store_id} does not open") from None
+            raise SealedShut(
+                f"the key of store {store_id} does not open with REFUNDS_VAULT_KEYS: add the vault"
+                " key that sealed it, or connect the store again (`refunds stores connect`)"
+            ) from None
         credentials = Credentials(**fields)
         if credentials.store_id != store_id:
             raise SealedShut(f"the sealed key of store {store_id} is another store's")

@@ -10,10 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
+import redis
 
 from tests.rig import AFTER, STORE_ID, Rig
-from worker.embedded import environment_without_settings
-from worker.simulator import Fault
+from worker.embedded import embedded_server, environment_without_settings
+from worker.simulator import Fault, Simulator, serve
 
 ORDER_ID = "67668940-527d-4465-94c6-5475d8c7a412"
 
@@ -112,7 +113,9 @@ def test_a_wrong_option_names_the_field_and_enqueues_nothing(rig: Rig) -> None:
     done = refunds(rig, "request", "--store", STORE_ID, "--order", "12", "--line", "a:x")
     assert done.returncode == 2
     assert "job: order_id:" in done.stderr
-    assert "job: lines.0.quantity:" in done.stderr
+    assert "job: lines.0.quantity: must be a whole number" in done.stderr
+    done = refunds(rig, "request", "--store", STORE_ID, "--order", ORDER_ID, "--line", "a")
+    assert (done.returncode, "job: lines.0.quantity: is needed" in done.stderr) == (2, True)
     assert rig.redis.llen(rig.key("refunds")) == 0
 
 
@@ -132,6 +135,8 @@ def test_a_file_of_jobs_is_taken_whole_or_not_at_all(rig: Rig, tmp_path: Path) -
     assert rig.redis.llen(rig.key("refunds")) == 0
     file.write_text(json.dumps(good) + "\n")
     assert _json(rig, "request", "--file", str(file))["enqueued"] == ["rf-1"]
+    both = refunds(rig, "request", "--file", str(file), "--reason", "damaged")
+    assert (both.returncode, "with --file the jobs stand in the file" in both.stderr) == (2, True)
     file.write_text("\n")
     assert "holds no job" in refunds(rig, "request", "--file", str(file)).stderr
 
@@ -150,11 +155,14 @@ def test_dead_letters_are_listed_shown_and_replayed(rig: Rig) -> None:
     done = refunds(rig, "dead", "replay", refund_id, "nobody", "--by", "ann")
     assert done.returncode == 1
     assert f"{refund_id}: replayed" in done.stdout
-    assert "there is no dead letter nobody" in done.stdout
+    assert "nobody: there is no such dead letter" in done.stdout
     rig.settle()
     assert _json(rig, "show", refund_id)["state"] == "refunded"
     assert _json(rig, "dead", "list") == {"dead": []}
-    assert refunds(rig, "dead", "show", refund_id).returncode == 1
+    state = f"{refund_id}: is not a dead letter: its state is refunded; see"
+    assert state in refunds(rig, "dead", "replay", refund_id).stdout
+    shown = refunds(rig, "dead", "show", refund_id)
+    assert (shown.returncode, state in shown.stderr) == (1, True)
 
 
 def test_an_unknown_refund_is_exit_1(rig: Rig) -> None:
@@ -162,6 +170,34 @@ def test_an_unknown_refund_is_exit_1(rig: Rig) -> None:
     done = refunds(rig, "show", "nobody")
     assert (done.returncode, done.stdout) == (1, "")
     assert "there is no refund nobody" in done.stderr
+
+
+def test_failures_have_one_shape_for_programs(rig: Rig) -> None:
+    """One line of JSON on standard output, whatever went wrong; exit codes as without it."""
+    nowhere = {"REFUNDS_REDIS_URL": "redis://127.0.0.1:1/0"}
+    cases: list[tuple[list[str], dict[str, str] | None, int, str]] = [
+        (["show", "nobody"], None, 1, "there is no refund nobody"),
+        (["dead", "show", "nobody"], None, 1, "there is no such dead letter"),
+        (["stores", "resume", "nobody"], None, 1, "there is no store nobody"),
+        (["request", "--order", "12"], None, 2, "job: order_id: must be a Wix id"),
+        (["outcomes", "--after", "foo"], None, 2, "--after takes a stream id"),
+        (["list"], {}, 2, "REFUNDS_REDIS_URL is not set"),
+        (["list"], nowhere, 1, "does not answer"),
+        (["list", "--limit", "many"], None, 2, "wrong usage"),
+    ]
+    for arguments, environment, code, said in cases:
+        done = refunds(rig, *arguments, "--json", environment=environment)
+        told = json.loads(done.stdout)
+        assert (done.returncode, told["ok"], done.stdout.count("\n")) == (code, False, 1)
+        assert said in told["error"]["message"]
+        assert done.stderr
+
+
+def test_a_misspelt_variable_is_told_on_standard_error(rig: Rig) -> None:
+    """It would be silently without effect; the command goes on."""
+    done = refunds(rig, "list", environment=_environment(rig) | {"REFUNDS_NAMESPACES": "x"})
+    assert done.returncode == 0
+    assert done.stderr == "REFUNDS_NAMESPACES is read by nobody; is REFUNDS_NAMESPACE meant?\n"
 
 
 def test_a_missing_setting_and_a_missing_server_are_told_clearly() -> None:
@@ -175,6 +211,58 @@ def test_a_missing_setting_and_a_missing_server_are_told_clearly() -> None:
     assert done.returncode == 1
     assert "Redis at REFUNDS_REDIS_URL does not answer" in done.stderr
     assert "hunter22" not in done.stderr
+
+
+def test_a_server_that_answers_is_not_called_silent() -> None:
+    """Password, database, another program: each in its own words; the worker ends at once."""
+    with embedded_server() as url, redis.Redis.from_url(url) as client, serve(Simulator()) as wix:
+        cases = {url.replace("/0", "/99"): "has no database of the number"}
+        assert _trouble_with(cases) == []
+        client.config_set("requirepass", "hunter22")
+        cases = {
+            url: "Redis asks for a password",
+            url.replace("://", "://:hunter23@"): "refuses the user or the password",
+            wix.replace("http:", "redis:"): "is not Redis",
+        }
+        assert _trouble_with(cases) == []
+        stores = '{"s": {"account_id": "a", "api_key": "k"}}'
+        worker = subprocess.run(
+            [sys.executable, "-m", "worker"],
+            env=environment_without_settings()
+            | {"REFUNDS_REDIS_URL": url, "REFUNDS_STORES": stores, "REFUNDS_LOG_FORMAT": "json"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        client.config_set("requirepass", "")
+    assert worker.returncode == 1
+    [line] = map(json.loads, worker.stderr.splitlines())
+    assert (line["event"], "asks for a password" in line["text"]) == ("doctor.refused", True)
+
+
+def _trouble_with(cases: dict[str, str]) -> list[str]:
+    """What is not said as it should be."""
+    wrong = []
+    for url, said in cases.items():
+        done = refunds(None, "list", environment={"REFUNDS_REDIS_URL": url})
+        is_right = done.returncode == 1 and said in done.stderr and "hunter" not in done.stderr
+        wrong += [] if is_right else [done.stderr]
+    return wrong
+
+
+def test_outcomes_go_on_only_after_a_stream_id(rig: Rig) -> None:
+    """Wrong usage is exit 2, with an example."""
+    done = refunds(rig, "outcomes", "--after", "foo")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "like 1700000000000-0" in done.stderr
+
+
+@pytest.mark.parametrize("group", [[], ["dead"], ["stores"]])
+def test_every_group_of_commands_has_help_with_an_example(group: list[str]) -> None:
+    """Also where only the names of the commands stand."""
+    done = refunds(None, *group, "--help", environment={})
+    assert f"Example: {' '.join(['refunds', *group])}" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -193,5 +193,5 @@ def test_a_letter_with_an_unknown_reason_does_not_hide_the_others(rig: Rig) -> N
         ("bad", "invalid_job"),
         ("odd", "of_tomorrow"),
     }
-    with pytest.raises(dead_letters.CannotReplay, match="odd cannot be replayed"):
+    with pytest.raises(dead_letters.CannotReplay, match="cannot be replayed: Tell"):
         dead_letters.replay(rig.ledger, rig.broker, "odd", operator="ann")

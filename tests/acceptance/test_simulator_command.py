@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ import httpx
 import pytest
 
 COMMAND = [sys.executable, "-c", "from worker.cli import main; main()", "simulator"]
+SITE, ACCOUNT = "4b296c48-0000-4000-8000-000000000001", "0f5b7a1e-0000-4000-8000-000000000002"
+UUID = r"[0-9a-f-]{36}"
+ORDER = "67668940-527d-4465-94c6-5475d8c7a412"
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -52,6 +56,8 @@ def test_flags_are_listed_for_people_and_scripts() -> None:
     [
         (["--flag", "cancel_twice=maybe"], "--flag cancel_twice: must be one of ok, 428"),
         (["--flag", "cancel_once=ok"], "there is no such flag; there are cancel_twice, "),
+        (["--orders", "-3"], "greater than or equal to 0"),
+        (["--scenario", "/nowhere.toml", "--orders", "2"], "--orders: the orders stand in the"),
         (["--scenario", "/nowhere.toml"], "/nowhere.toml: No such file or directory"),
     ],
 )
@@ -62,22 +68,45 @@ def test_wrong_usage_ends_with_2_and_the_right_words(arguments: list[str], said:
     assert said in done.stderr
 
 
+def test_a_port_that_is_taken_is_named_with_the_way_out() -> None:
+    """One line, no traceback."""
+    with _serving("--orders", "0") as told:
+        port = told["url"].rpartition(":")[2]
+        done = _run("--port", port)
+    assert (done.returncode, done.stdout) == (2, "")
+    said = f"--port {port}: Address already in use; --port 0 takes a free one\n"
+    assert done.stderr == said
+    assert _run("--port", "99999").returncode == 2
+
+
+def test_people_are_told_the_three_things_of_each_store() -> None:
+    """To connect it as a merchant's would be; the key is shown, for it is nobody's."""
+    program = subprocess.Popen([*COMMAND, "--port", "0"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert program.stdout is not None
+        text = "".join(program.stdout.readline() for _ in range(4))
+    finally:
+        program.terminate()
+        program.communicate(timeout=20)
+    assert re.search(rf"# store {UUID}  account {UUID}  key IST\.[\w-]+\.[\w-]+\.[\w-]+\n", text)
+
+
 def test_a_scenario_is_served_with_its_stores_and_flags(tmp_path: Path) -> None:
     """What it prints is what a worker needs; flags of the command line win."""
     path = tmp_path / "scenario.toml"
     path.write_text(
         '[flags]\ncancel_twice = "428"\ncancel_archived = "428"\n'
-        '[[stores]]\nsite_id = "s"\naccount_id = "a"\napi_key = "IST.k"\n'
-        '[[stores.orders]]\norder_id = "o"\ncreated_date = 2025-01-02T03:04:05Z\n'
+        f'[[stores]]\nsite_id = "{SITE}"\naccount_id = "{ACCOUNT}"\napi_key = "IST.k"\n'
+        f'[[stores.orders]]\norder_id = "{ORDER}"\ncreated_date = 2025-01-02T03:04:05Z\n'
     )
     with _serving("--scenario", str(path), "--flag", "cancel_twice=ok") as told:
-        assert told["stores"] == {"s": {"account_id": "a", "api_key": "IST.k"}}
+        assert told["stores"] == {SITE: {"account_id": ACCOUNT, "api_key": "IST.k"}}
         assert told["orders"] == [
-            {"order_id": "o", "store_id": "s", "what": "APPROVED, placed 2025-01-02T03:04:05Z"}
+            {"order_id": ORDER, "store_id": SITE, "what": "APPROVED, placed 2025-01-02T03:04:05Z"}
         ]
-        headers = {"Authorization": "IST.k", "wix-site-id": "s"}
+        headers = {"Authorization": "IST.k", "wix-site-id": SITE}
         with httpx.Client(base_url=told["url"], headers=headers, trust_env=False) as http:
-            answers = [http.post("/ecom/v1/orders/o/cancel", json={}) for _ in range(2)]
+            answers = [http.post(f"/ecom/v1/orders/{ORDER}/cancel", json={}) for _ in range(2)]
             assert [answer.status_code for answer in answers] == [200, 200]
             flags = http.post("/_simulator/flags", json={}).json()
             assert (flags["cancel_twice"], flags["cancel_archived"]) == ("ok", "428")

@@ -161,7 +161,12 @@ def test_a_paste_that_cannot_be_right_is_refused_before_wix_is_asked(shop: Shop)
         (
             ["connect", "--site", "s", "--account", "a", "--api-key-file", "/no/such/file"],
             None,
-            "cannot be read",
+            "--api-key-file: /no/such/file cannot be read: No such file or directory",
+        ),
+        (
+            ["connect", "--site", "s", "--account", "a", "--api-key-file", "IST.canary.aa.bb"],
+            None,
+            "cannot be read: No such file or directory",
         ),
         (["check"], None, "give one SITE_ID, or --all"),
         (["check", "x", "--all"], None, "give one SITE_ID, or --all"),
@@ -254,6 +259,9 @@ def test_resume_of_what_is_not_suspended_exits_1(shop: Shop) -> None:
     shop.connect()
     assert shop.run("resume", STORE_ID).exit_code == 1
     assert shop.json("resume", STORE_ID)["ok"] is False
+    nobody = shop.run("resume", "nope")
+    assert nobody.exit_code == 1
+    assert nobody.stderr == "there is no store nope; `refunds stores list` shows all\n"
 
 
 def test_disconnect_refuses_and_force_makes_dead_letters(shop: Shop) -> None:
@@ -290,6 +298,33 @@ def test_reseal_after_an_exchange_of_vault_keys(shop: Shop) -> None:
     assert shop.run("reseal").exit_code == 1
     lost = shop.run("check", STORE_ID)
     assert (lost.exit_code, "does not open" in lost.stderr) == (1, True)
+    assert "add the vault key that sealed it, or connect the store again" in lost.stderr
+
+
+def test_the_line_break_at_the_end_of_a_file_is_not_worth_a_word(shop: Shop) -> None:
+    """Every editor writes it; more than that is told."""
+    assert "removed" not in shop.connect().stderr
+    shop.key_file.write_text(f"{KEY}\n\n")
+    assert "API Key: removed spaces or line breaks around it" in shop.connect().stderr
+
+
+def test_an_empty_key_is_called_empty_and_nothing_else(shop: Shop) -> None:
+    """No remark on the shape of nothing."""
+    shop.key_file.write_text(" \n\n")
+    done = shop.connect()
+    assert done.stderr == "the API Key is empty\nNothing was saved.\n"
+
+
+def test_a_wix_that_is_not_there_is_named_with_its_variable(shop: Shop) -> None:
+    """Nothing is said that nobody could know, of orders or of the key."""
+    shop.environment["REFUNDS_WIX_BASE_URL"] = "http://127.0.0.1:1"
+    done = shop.connect()
+    assert done.exit_code == 1
+    said = " ".join(done.stdout.split())
+    assert "no answer came from http://127.0.0.1:1" in said
+    assert "REFUNDS_WIX_BASE_URL says where Wix is" in said
+    assert "Wix answered" not in said
+    assert "no order yet" not in said
 
 
 def test_trouble_at_wix_is_told_as_such(shop: Shop) -> None:

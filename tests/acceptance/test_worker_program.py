@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -152,6 +154,24 @@ def test_a_start_without_settings_is_refused_with_the_variables_name() -> None:
     assert done.returncode == 2
     assert "REFUNDS_REDIS_URL is not set" in done.stderr
     assert "REFUNDS_THREADS is not right" in done.stderr
+
+
+def test_a_server_that_only_listens_is_told_of_soon(rig: Rig) -> None:
+    """The first line comes before the patience of the worker's own client is over."""
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        url = f"redis://127.0.0.1:{deaf.getsockname()[1]}/0"
+        started = time.monotonic()
+        with worker(rig, "http://127.0.0.1:1", REFUNDS_REDIS_URL=url) as program:
+            assert program.stderr is not None
+            first = json.loads(program.stderr.readline())
+            took_s = time.monotonic() - started
+            os.kill(program.pid, signal.SIGTERM)
+            program.communicate(timeout=PATIENCE_S)
+    assert (first["event"], "does not answer" in first["error"]) == ("worker.redis_lost", True)
+    assert took_s < 15
+    assert program.returncode == 0
 
 
 def test_a_worker_waits_for_redis_and_can_be_stopped_meanwhile(rig: Rig) -> None:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import subprocess
+import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -25,6 +31,18 @@ def test_a_missing_variable_stops_the_start_with_its_name_and_an_example() -> No
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("REFUNDS_REDIS_URL", "localhost:6379"),
+        ("REFUNDS_REDIS_URL", "http://localhost:6379"),
+        ("REFUNDS_REDIS_URL", "redis:localhost"),
+        ("REFUNDS_REDIS_URL", "redis://localhost:canary/0"),
+        ("REFUNDS_REDIS_URL", "redis://localhost:99999/0"),
+        ("REFUNDS_REDIS_URL", "redis://localhost/canary"),
+        ("REFUNDS_REDIS_URL", "redis://:can#ary@localhost/0"),
+        ("REFUNDS_REDIS_URL", "unix://"),
+        ("REFUNDS_REDIS_URL", "unix:///run/redis.sock?db=canary"),
+        ("REFUNDS_REDIS_URL", "redis://localhost/0?socket_timeout=canary"),
+        ("REFUNDS_REDIS_URL", "redis://localhost/0?canary=1"),
+        ("REFUNDS_VAULT_KEYS", "canary"),
         ("REFUNDS_THREADS", "many"),
         ("REFUNDS_THREADS", "0"),
         ("REFUNDS_CUTOFF", "2024-04-22T00:00:00"),
@@ -45,6 +63,63 @@ def test_a_malformed_variable_is_named_without_its_value(name: str, value: str) 
     assert text.startswith(name)
     assert example(Settings.model_fields[name.removeprefix("REFUNDS_").lower()]) in text
     assert "canary" not in text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://localhost",
+        "redis://localhost:6379",
+        "rediss://user:p%23ss@redis.example.com:6380/15",
+        "redis://[::1]:6379/0",
+        "unix:///run/redis.sock?db=1",
+        "redis://localhost:6379/0?protocol=2",
+        "rediss://localhost:6379/0?ssl_cert_reqs=none&health_check_interval=10",
+    ],
+)
+def test_every_address_that_the_client_takes_is_taken(url: str) -> None:
+    """Plain, TLS, socket; with and without port and database."""
+    assert load_settings({"REFUNDS_REDIS_URL": url}).redis_url.get_secret_value() == url
+
+
+def test_the_words_about_a_wrong_vault_key_are_our_own() -> None:
+    """What it takes and what makes one; no library's prefix."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings(RIGHT | {"REFUNDS_VAULT_KEYS": "x"})
+    assert str(caught.value) == (
+        "REFUNDS_VAULT_KEYS is not right: it takes one key or several with commas, each 44"
+        " characters long and whole; `refunds stores keygen` makes one"
+    )
+
+
+def test_the_example_can_be_sourced_by_a_shell_as_it_stands(tmp_path: Path) -> None:
+    """Every line uncommented: quotes, spaces and signs reach the worker as they are meant."""
+    lines = re.sub(r"^#(?=REFUNDS_)", "", env_example(), flags=re.MULTILINE)
+    (tmp_path / "env").write_text(lines)
+    code = "import json, os; print(json.dumps(dict(os.environ)))"
+    done = subprocess.run(
+        [
+            "sh",
+            "-euc",
+            'set -a; . "$1/env"; exec "$2" -c "$3"',
+            "sh",
+            tmp_path,
+            sys.executable,
+            code,
+        ],
+        env={"PATH": os.defpath},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    environment = json.loads(done.stdout)
+    assert unknown_variables(environment) == {}
+    settings = load_settings(environment)
+    assert len(settings.stores) == 1
+    assert settings.model_copy(update={"stores": {}, "log_format": None}) == load_settings(
+        {"REFUNDS_REDIS_URL": "redis://localhost:6379/0"}
+    )
 
 
 def test_all_wrong_variables_are_told_at_once() -> None:

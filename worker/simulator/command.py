@@ -6,17 +6,19 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from worker.simulator.flag_table import flag_rows, flags_from_text
 from worker.simulator.flags import Flags
-from worker.simulator.scenario import load_scenario
+from worker.simulator.reading import Wrong
+from worker.simulator.scenario import KEY, load_scenario
 from worker.simulator.server import serve
 from worker.simulator.simulator import Simulator
 
-KEY = "IST.simulator-key"
+ORDERS = 4
 #: Sample orders take turns: before the cutoff, before it and fulfilled, after it.
 _SAMPLES = (
     ("2024-03-31T13:42:13.136Z", 0, "before the cutoff, unfulfilled"),
@@ -26,20 +28,22 @@ _SAMPLES = (
 
 
 def run_simulator(
-    *, port: int, orders: int, scenario: Path | None, flags: list[str], as_json: bool
+    *, port: int, orders: int | None, scenario: Path | None, flags: list[str], as_json: bool
 ) -> None:
     """Serve until a signal; say first how to point a worker at it.
 
     Raises:
-        Wrong: a flag or the scenario cannot be used.
+        Wrong: a flag, the scenario or the port cannot be used.
     """
+    if scenario and orders is not None:
+        raise Wrong("--orders: the orders stand in the scenario; give one of the two")
     simulator = Simulator(Flags(provider_ms=1_500))
     what: dict[str, str] = {}
     if scenario:
         load_scenario(scenario, simulator)
     else:
         store_id = simulator.add_store(api_key=KEY)
-        for number in range(orders):
+        for number in range(ORDERS if orders is None else orders):
             created, fulfillments, text = _SAMPLES[number % len(_SAMPLES)]
             order = simulator.add_order(store_id, created_date=created, fulfillments=fulfillments)
             what[order.id] = text
@@ -47,11 +51,21 @@ def run_simulator(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with serve(simulator, port=port) as url:
+    with _served(simulator, port) as url:
         told = _told(simulator, url, what)
         sys.stdout.write(json.dumps(told) + "\n" if as_json else _text(told))
         sys.stdout.flush()
         stop.wait()
+
+
+@contextmanager
+def _served(simulator: Simulator, port: int) -> Iterator[str]:
+    with ExitStack() as serving:
+        try:
+            url = serving.enter_context(serve(simulator, port=port))
+        except OSError as error:
+            raise Wrong(f"--port {port}: {error.strerror}; --port 0 takes a free one") from None
+        yield url
 
 
 def _told(simulator: Simulator, url: str, what: Mapping[str, str]) -> dict[str, Any]:
@@ -90,7 +104,10 @@ def _text(told: dict[str, Any]) -> str:
         f"export REFUNDS_WIX_BASE_URL={told['url']}",
         f"export REFUNDS_STORES='{stores}'",
         f"# books: curl {told['url']}/_simulator/books",
-        *(f"# store {store_id}" for store_id in told["stores"]),
+        *(
+            f"# store {store_id}  account {store['account_id']}  key {store['api_key']}"
+            for store_id, store in told["stores"].items()
+        ),
         *(f"# order {order['order_id']}  {order['what']}" for order in told["orders"]),
     ]
     return "\n".join(lines) + "\n"

@@ -58,7 +58,9 @@ def placed(
         setattr(order, name, _exact(name, value))
     order.fees = [part(Fee, fee) for fee in fees]
     if lines is None:
-        amounts = ("101.40",) if amounts is None and payments is None else tuple(amounts or ())
+        if amounts is None and payments is None:
+            amounts = (str(Decimal("101.40").quantize(cent(order.currency))),)
+        amounts = tuple(amounts or ())
         paid = [part(Payment, given).amount for given in payments or ()]
         count = max(1, fulfillments if isinstance(fulfillments, int) else 1)
         order.lines = _shared(sum(map(Decimal, amounts), sum(paid, Decimal(0))), count, order)

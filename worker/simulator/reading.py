@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 import types
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NewType, Union, get_args, get_origin, get_type_hints
+
+#: Texts of a shape, written like any text.
+Moment = NewType("Moment", str)
+Guid = NewType("Guid", str)
+Currency = NewType("Currency", str)
 
 
 class Wrong(ValueError):
@@ -23,12 +31,17 @@ def table(
     Raises:
         Wrong: a field is not known, or its value does not fit.
     """
-    hidden = set(leave_out)
-    kinds = {name: of for name, of in get_type_hints(kind).items() if name not in hidden} | also
+    kinds = fields_of(kind, leave_out=leave_out, **also)
     for name in given:
         if name not in kinds:
             raise Wrong(f"{place}.{name}: there is no such field; there are {_some(kinds)}")
     return {name: value(kinds[name], given[name], f"{place}.{name}") for name in given}
+
+
+def fields_of(kind: type, *, leave_out: Iterable[str] = (), **also: Any) -> dict[str, Any]:
+    """The fields that `table` takes, and their types."""
+    hidden = set(leave_out)
+    return {name: of for name, of in get_type_hints(kind).items() if name not in hidden} | also
 
 
 def value(kind: Any, given: Any, place: str) -> Any:
@@ -43,8 +56,10 @@ def value(kind: Any, given: Any, place: str) -> Any:
     kind = options[0]
     if get_origin(kind) is Literal:
         if given not in get_args(kind):
-            raise Wrong(f"{place}: must be one of {_some(get_args(kind))}, not {given!r}")
+            raise Wrong(f"{place}: must be one of {_some(get_args(kind))}, not {shown(given)}")
         return given
+    if kind in _SHAPES:
+        return _shaped(kind, given, place)
     if kind is Decimal:
         return _amount(given, place)
     if kind is str and isinstance(given, datetime):
@@ -53,25 +68,74 @@ def value(kind: Any, given: Any, place: str) -> Any:
         items = [value(get_args(kind)[0], item, place) for item in _list(given, place)]
         return get_origin(kind)(items)
     plain = dict if get_origin(kind) is dict else kind
-    fits = kind is Any or (isinstance(given, plain) and (kind is not int or given is not True))
+    fits = kind is Any or (
+        isinstance(given, plain) and (kind is not int or not isinstance(given, bool))
+    )
     if not fits:
-        raise Wrong(f"{place}: must be {words(kind)}, not {given!r}")
+        raise Wrong(f"{place}: must be {words(kind)}, not {shown(given)}")
+    if kind is int and given < 0:
+        raise Wrong(f"{place}: must not be negative, as {given} is")
     return given
 
 
 def _list(given: Any, place: str) -> list[Any]:
     if not isinstance(given, list):
-        raise Wrong(f"{place}: must be a list, not {given!r}")
+        raise Wrong(f"{place}: must be a list, not {shown(given)}")
     return given
 
 
 def _amount(given: Any, place: str) -> Decimal:
     try:
-        if isinstance(given, str | int) and Decimal(given).is_finite():
-            return Decimal(given)
+        amount = Decimal(given) if isinstance(given, str | int) else Decimal("NaN")
     except InvalidOperation:
-        pass
-    raise Wrong(f'{place}: must be an amount in quotes, like "12.50", not {given!r}')
+        amount = Decimal("NaN")
+    if not amount.is_finite():
+        raise Wrong(f'{place}: must be an amount in quotes, like "12.50", not {shown(given)}')
+    if amount < 0:
+        raise Wrong(f"{place}: must not be negative, as {given} is")
+    return amount
+
+
+def _moment(given: Any) -> str | None:
+    try:
+        when = given if isinstance(given, datetime) else datetime.fromisoformat(given)
+    except (TypeError, ValueError):
+        return None
+    if when.tzinfo is None:
+        return None
+    return given if isinstance(given, str) else when.isoformat().replace("+00:00", "Z")
+
+
+def _guid(given: Any) -> str | None:
+    try:
+        return str(uuid.UUID(given))
+    except (TypeError, ValueError, AttributeError):
+        return None
+
+
+def _currency(given: Any) -> str | None:
+    return given if isinstance(given, str) and re.fullmatch("[A-Z]{3}", given) else None
+
+
+#: How each shape is read, and what it is in people's words.
+_SHAPES: Mapping[Any, tuple[Callable[[Any], str | None], str]] = {
+    Moment: (_moment, "a date and time with a zone, like 2025-01-02T03:04:05Z"),
+    Guid: (_guid, "a UUID, like 4b296c48-0000-4000-8000-000000000001"),
+    Currency: (_currency, "three capital letters, like EUR"),
+}
+
+
+def _shaped(kind: Any, given: Any, place: str) -> str:
+    read, takes = _SHAPES[kind]
+    text = read(given)
+    if text is None:
+        raise Wrong(f"{place}: must be {takes}, not {shown(given)}")
+    return text
+
+
+def shown(given: Any) -> str:
+    """A value as TOML writes it."""
+    return str(given) if isinstance(given, date | time) else json.dumps(given, default=str)
 
 
 def words(kind: Any) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from worker.simulator.lines import Fee, Line
 from worker.simulator.orders import Order
 from worker.simulator.payments import Payment
 from worker.simulator.placing import INTERNAL
-from worker.simulator.reading import Wrong, table
+from worker.simulator.reading import Currency, Guid, Moment, Wrong, fields_of, table, value
 from worker.simulator.routes import ALL_SCOPES, ROUTES
 from worker.simulator.simulator import Simulator
 from worker.simulator.stores import Key, Store
@@ -24,6 +26,25 @@ _PARTS: tuple[tuple[str, type, str], ...] = (
     ("payments", Payment, "amount"),
     ("fees", Fee, "amount"),
 )
+
+#: Fields whose text has a shape, and those that only a scenario has.
+_STORE_SHAPES: dict[str, Any] = {
+    "site_id": Guid, "account_id": Guid, "currency": Currency, "currencies": tuple[Currency, ...],
+    "api_key": str, "scopes": frozenset[str],
+}  # fmt: skip
+_ORDER_ALSO: dict[str, Any] = {
+    "order_id": Guid, "created_date": Moment, "purchased_date": Moment, "currency": Currency,
+    "amounts": list[Decimal], "fulfillments": Any, "faults": list[Any],
+    "lines": Any, "payments": Any, "fees": Any,
+}  # fmt: skip
+_KEY_SHAPES: dict[str, Any] = {"api_key": str, "account_id": Guid}
+_KEY_HIDDEN = ("revoked",)
+_SHIPMENT = (
+    "must be how many there are, or a list of"
+    " { lineItems = [{ index = 0, quantity = 1 }] }, where index is the number of a line"
+)
+#: In the shape of Wix's keys, so that `refunds stores connect` takes it without a warning.
+KEY = "IST.this-is.the-simulators.key"
 
 
 def load_scenario(path: Path, simulator: Simulator) -> None:
@@ -57,7 +78,7 @@ def fill(simulator: Simulator, given: dict[str, Any]) -> None:
     for place, store in _each(given, "stores"):
         _add_store(simulator, dict(store), place)
     for place, key in _each(given, "keys"):
-        made = table(Key, key, place, leave_out=["revoked"], api_key=str)
+        made = table(Key, key, place, leave_out=_KEY_HIDDEN, **_KEY_SHAPES)
         _need(made, place, "api_key", "account_id")
         _scopes(made, place)
         simulator.add_key(made.pop("api_key"), made.pop("account_id"), **made)
@@ -89,19 +110,20 @@ def _scopes(given: dict[str, Any], place: str) -> None:
 def _add_store(simulator: Simulator, given: dict[str, Any], place: str) -> None:
     orders = _each(given, "orders", f"{place}.")
     given.pop("orders", None)
-    store = table(Store, given, place, api_key=str, scopes=frozenset[str])
+    store = table(Store, given, place, **_STORE_SHAPES)
     _scopes(store, place)
-    site_id = simulator.add_store(**store)
+    site_id = simulator.add_store(**{"api_key": KEY} | store)
     for at, order in orders:
         _add_order(simulator, site_id, order, at)
 
 
 def _add_order(simulator: Simulator, site_id: str, given: Any, place: str) -> None:
-    also = {"order_id": str, "amounts": list[str], "fulfillments": Any, "faults": list[Any]}
-    order = table(
-        Order, given, place, leave_out=INTERNAL, **also, lines=Any, payments=Any, fees=Any
-    )
+    order = table(Order, given, place, leave_out=INTERNAL, **_ORDER_ALSO)
     _need(order, place, "created_date")
+    if "amounts" in order:
+        order["amounts"] = [str(amount) for amount in order["amounts"]]
+    if not isinstance(order.get("fulfillments", []), list):
+        order["fulfillments"] = value(int, order["fulfillments"], f"{place}.fulfillments")
     faults = _each(order, "faults", f"{place}.")
     order.pop("faults", None)
     for name, kind, needed in _PARTS:
@@ -112,7 +134,9 @@ def _add_order(simulator: Simulator, site_id: str, given: Any, place: str) -> No
             order[name] = [part for _, part in parts]
     try:
         made = simulator.add_order(site_id, **order)
-    except (ValueError, TypeError, KeyError, IndexError, ArithmeticError) as error:
+    except (KeyError, IndexError, AttributeError, TypeError):
+        raise Wrong(f"{place}.fulfillments: {_SHIPMENT}") from None
+    except (ValueError, ArithmeticError) as error:
         raise Wrong(f"{place}: {error}") from None
     for at, fault in faults:
         _add_fault(simulator, fault, at, order_id=made.id)
@@ -124,3 +148,31 @@ def _add_fault(simulator: Simulator, given: Any, place: str, **more: str) -> Non
     if fault.get("endpoint", "*") not in _ENDPOINTS:
         raise Wrong(f"{place}.endpoint: must be one of {', '.join(sorted(_ENDPOINTS))}")
     simulator.script(Fault(**fault))
+
+
+def scenario_table() -> str:
+    """The tables of a scenario and their fields, for the README."""
+    orders = [*fields_of(Order, leave_out=INTERNAL, **_ORDER_ALSO)]
+    tables: dict[str, tuple[str, Iterable[str]]] = {
+        "[flags]": ("what nobody knows of Wix", ["as `refunds simulator --flags` lists them"]),
+        "[[stores]]": ("a site, its account and its key", fields_of(Store, **_STORE_SHAPES)),
+        "[[stores.orders]]": ("an order of that site", orders),
+        "lines": ("in an order: what was sold", fields_of(Line)),
+        "payments": ("in an order: how it was paid", fields_of(Payment)),
+        "fees": ("in an order: additional fees", fields_of(Fee)),
+        "[[keys]]": (
+            "further keys of an account",
+            fields_of(Key, leave_out=_KEY_HIDDEN, **_KEY_SHAPES),
+        ),
+        "[[faults]]": ("what goes wrong; also `faults` in an order", fields_of(Fault)),
+    }
+    rows = ["| table | what | fields |", "|---|---|---|"]
+    rows += [
+        f"| `{name}` | {what} | {', '.join(_marked(field) for field in names)} |"
+        for name, (what, names) in tables.items()
+    ]
+    return "\n".join(rows) + "\n"
+
+
+def _marked(field: str) -> str:
+    return field if " " in field else f"`{field}`"

@@ -118,6 +118,8 @@ class World:
     ) -> Order:
         """Place an order; see `placing.placed` for what may be said of it."""
         with self.lock:
+            if store := self.stores.get(site_id):
+                more.setdefault("currency", store.currency)
             order = placed(
                 Order(order_id or new_id(), site_id, created_date, [], []),
                 amounts=amounts,

@@ -46,6 +46,11 @@ class ClientFactory:
         self._transport = transport
         self._local = threading.local()
 
+    @property
+    def address(self) -> str:
+        """Where Wix is."""
+        return self._base_url
+
     def store(
         self,
         site_id: str,

@@ -1,0 +1,42 @@
+"""What went wrong between us and Redis, in words that say what to do about it."""
+
+from __future__ import annotations
+
+import redis
+from dramatiq.errors import ConnectionClosed
+
+#: Servers say it in their own ways: HELLO without a password, and any other command.
+_ASKS_FOR_PASSWORD = ("HELLO must be called", "Authentication required")
+
+
+def _cause(error: Exception) -> object:
+    return error.message if isinstance(error, ConnectionClosed) else error
+
+
+def is_for_good(error: Exception) -> bool:
+    """Whether trying again is of no use until somebody changes a setting."""
+    cause = _cause(error)
+    refused = isinstance(cause, redis.AuthenticationError | redis.exceptions.NoPermissionError)
+    return refused or "DB index" in str(cause)
+
+
+def in_words(error: Exception) -> str:
+    """One sentence; a server that answers is not called silent."""
+    cause = _cause(error)
+    if isinstance(cause, redis.AuthenticationError):
+        if any(text in str(cause) for text in _ASKS_FOR_PASSWORD):
+            return (
+                "Redis asks for a password, and REFUNDS_REDIS_URL has none; write it as"
+                " redis://:PASSWORD@HOST:PORT/0"
+            )
+        return f"Redis refuses the user or the password in REFUNDS_REDIS_URL ({cause})"
+    if "DB index" in str(cause):
+        return (
+            "Redis has no database of the number at the end of REFUNDS_REDIS_URL;"
+            " the number 0 is always there"
+        )
+    if isinstance(cause, redis.ResponseError):
+        return f"Redis at REFUNDS_REDIS_URL answers, but refuses the command ({cause})"
+    if isinstance(cause, redis.InvalidResponse):
+        return f"what answers at REFUNDS_REDIS_URL is not Redis ({cause})"
+    return f"Redis at REFUNDS_REDIS_URL does not answer ({cause}); is it running?"
