@@ -217,8 +217,9 @@ class Rig:
         for refund_id in due:
             self.redis.zadd(self.key("due"), {refund_id: 1})
             hash_key = self.key("refund", refund_id)
-            if int(self.redis.hget(hash_key, "intent_at_ms") or 0):
-                self.redis.hincrby(hash_key, "intent_at_ms", -3_600_000)
+            for name in ("intent_at_ms", "replayed_at_ms"):
+                if int(self.redis.hget(hash_key, name) or 0):
+                    self.redis.hincrby(hash_key, name, -3_600_000)
         self.ledger.wake_due("rig", lead_ms=1)
         return len(due)
 

@@ -6,6 +6,7 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 
 from statemachine.flows import State
 from worker.credentials import Keyring
@@ -93,4 +94,5 @@ def _disagreement(refund: Refund, wix: WixStore) -> str:
     if set(ours[0].statuses) != {"SUCCEEDED"}:
         return f"Wix shows it {ours[0].statuses}"
     known = refund.facts.get("refund_amount")
-    return "" if known == f"{ours[0].total:f}" else f"Wix shows {ours[0].total:f}, not {known}"
+    is_same = known is not None and Decimal(known) == ours[0].total
+    return "" if is_same else f"Wix shows {ours[0].total:f}, not {known}"

@@ -111,11 +111,16 @@ class Broker(RedisBroker):
         return list(self.command("reclaim", "", dead_after_ms, *QUEUES))
 
     def quarantine(self, queue: str, message_id: str, letter: dict[str, Any]) -> None:
-        """Keep a message that never became a refund for a person, for ever (4, 5)."""
-        self.command("quarantine", queue, message_id, json.dumps(letter, ensure_ascii=False))
+        """Keep a message that nobody can work at for a person, for ever (4, 5).
+
+        Of a refund's steps one letter is enough: each new message of it would bring another.
+        """
+        letter_id = message_id.rpartition("~")[0] if queue == STEPS else ""
+        text = json.dumps(letter, ensure_ascii=False)
+        self.command("quarantine", queue, message_id, text, letter_id or message_id)
 
     def quarantined(self) -> dict[str, dict[str, Any]]:
-        """All letters, by message id."""
+        """All letters, by the message's id, or the refund's."""
         found: Any = self.client.hgetall(f"{self.namespace}:quarantine")
         return {message_id: json.loads(letter) for message_id, letter in found.items()}
 

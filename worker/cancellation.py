@@ -84,12 +84,12 @@ def _kept(step: Step, listed: Iterable[Fulfillment]) -> list[dict[str, Any]]:
     listed = list(listed)
     noted = {f["id"]: f for f in step.refund.facts.get("fulfillments", [])}
     deleted = step.refund.facts.get("deleted", [])
+    vanished = set(step.refund.facts.get("vanished", []))
     if step.may_have_happened:
         # What is gone since an unclear step counts as removed by us: by whom, nobody can tell.
-        gone = noted.keys() - deleted - {f.id for f in listed}
-        step.notes["deleted"] = [*deleted, *sorted(gone)]
-    else:
-        noted = {i: f for i, f in noted.items() if i in deleted}
+        vanished |= noted.keys() - deleted
+    step.notes["vanished"] = sorted(vanished - {fulfillment.id for fulfillment in listed})
+    noted = {i: f for i, f in noted.items() if i in {*deleted, *step.notes["vanished"]}}
     return [*(noted | {f.id: f.whole() for f in listed}).values()]
 
 

@@ -49,7 +49,9 @@ LEASE_CAP_MS = 300_000
 BUSY_MS = 500
 
 #: Facts that count towards an end; a person's replay begins to count anew.
-COUNTERS = frozenset({"looks", "waiting_since_ms", "rounds", "deleted", "misses"})
+COUNTERS = frozenset(
+    {"looks", "waiting_since_ms", "rounds", "deleted", "vanished", "misses", "changed"}
+)
 #: Records that are read at once when listing.
 PAGE = 500
 
@@ -197,6 +199,9 @@ class Ledger:
         if refund is None or version not in (None, refund.version):
             return False
         facts = {k: v for k, v in refund.facts.items() if k not in COUNTERS} | more
+        # A person's word counts for what the letter on the desk asked, until a newer unclear call.
+        still = facts.get("asked_a_person") and refund.replayed_at_ms > refund.intent_at_ms
+        facts["asked_a_person"] = refund.reason.get("reason") == "outcome_unknown" or bool(still)
         return bool(
             self._run(
                 "replay",

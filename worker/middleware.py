@@ -25,13 +25,14 @@ def current_delivery() -> Delivery:
 
 
 #: A server's trouble has a code (MISCONF, OOM, ...), and so has a wrong type of key, which stays.
-_CODED = re.compile(r"(?!WRONGTYPE)[A-Z]{3,} ")
+#: Before Redis 7 a script's error has its code in the middle, after ": -".
+_CODED = re.compile(r"(?:^|: -)(?!WRONGTYPE|ERR)[A-Z]{3,} ")
 
 
 def _may_pass(error: BaseException) -> bool:
     """Whether the message may do better later; what a script cannot do with it, it never can."""
     if type(error) is redis.ResponseError:
-        return bool(_CODED.match(str(error)))
+        return bool(_CODED.search(str(error)))
     return isinstance(error, LeaseLost | redis.RedisError | ConnectionClosed)
 
 

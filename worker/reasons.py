@@ -123,6 +123,9 @@ REASONS: Mapping[str, Reason] = MappingProxyType({
     "manual_payment": _dead(
         "Wix cannot move this money itself (paid outside of Wix, or too long ago).",
         "Pay the buyer by the provider's own means, then `refunds dead replay ID --manual-done`."),
+    "after_manual_payment": _dead(
+        "Money was paid by hand, and Wix does not take the rest of the refund as it was asked for.",
+        "See what was paid; settle the rest in the Wix dashboard, and tell upstream."),
     "refund_failed": _rejected(
         "The payment provider refused the refund; no money moved.",
         "See the provider's code; send a new refund once its cause is gone."),

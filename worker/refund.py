@@ -13,8 +13,8 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from statemachine.flows import State
+from worker.job_texts import LONGEST_NAME, clean_texts, wrong_texts
 from worker.job_words import in_words
-from worker.redaction import redact
 
 RefundId = NewType("RefundId", str)
 
@@ -41,9 +41,8 @@ Amount = Annotated[
 
 #: Characters of `customerReason`. Source: wix-api.md 2.15 [D]; which kind is counted is not [U].
 LONGEST_REASON = 200
-#: Names and values of metadata: pydantic refuses half a character where it measures a length.
-Label = Annotated[str, Field(min_length=1, max_length=100)]
-Note = Annotated[str, Field(max_length=1_000)]
+#: So many wrong fields are named.
+MOST_PROBLEMS = 50
 
 
 class _Strict(BaseModel):
@@ -87,7 +86,7 @@ class RefundRequest(_Strict):
     """A plain amount in `currency`; with lines, shipping or fees: what they must come to."""
     currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
     """ISO 4217 code; asked for whenever an amount is given, and checked against the order."""
-    reason: str = Field(default="", max_length=500)
+    reason: str = ""
     """Why, in the caller's words; a person may read it."""
     restock: bool = False
     """Put the units back into Wix's inventory."""
@@ -95,9 +94,9 @@ class RefundRequest(_Strict):
     """Let Wix e-mail the buyer."""
     manual_payments: Literal["escalate", "record"] = "escalate"
     """What to do about payments that Wix cannot refund itself."""
-    requested_by: str = Field(default="", max_length=100)
+    requested_by: str = ""
     """Which service asked."""
-    metadata: dict[Label, Note] = Field(default_factory=dict, max_length=20)
+    metadata: dict[str, str] = Field(default_factory=dict, max_length=20)
     """Anything the caller wants to find again in the outcome."""
 
     @model_validator(mode="after")
@@ -152,14 +151,20 @@ def parse_request(fields: Mapping[str, Any]) -> RefundRequest:
     try:
         request = RefundRequest.model_validate(dict(fields))
     except ValidationError as error:
-        raise InvalidJob(
-            {
-                ".".join(str(part) for part in problem["loc"]) or "job": in_words(problem)
-                for problem in error.errors(include_url=False, include_input=False)
-            }
-        ) from None
-    clean = redact({"reason": request.reason, "metadata": request.metadata})
-    return request.model_copy(update=dict(clean) if isinstance(clean, dict) else {})
+        found = error.errors(include_url=False, include_input=False)
+        problems = {
+            ".".join(str(part)[:LONGEST_NAME] for part in problem["loc"]) or "job": in_words(
+                problem
+            )
+            for problem in found[:MOST_PROBLEMS]
+        }
+        if len(found) > MOST_PROBLEMS:
+            problems["job"] = f"has {len(found)} wrong fields"
+        raise InvalidJob(problems) from None
+    texts = {"reason": request.reason, "requested_by": request.requested_by}
+    if problems := dict(wrong_texts(texts, request.metadata)):
+        raise InvalidJob(problems)
+    return request.model_copy(update=clean_texts(texts, request.metadata))
 
 
 @dataclass(frozen=True, kw_only=True)

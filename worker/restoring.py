@@ -38,7 +38,7 @@ def restore_fulfillments(step: Step) -> Advance | Wait:
     if refused:
         detail += f"; Wix refused the others: {refused[0].code or refused[0].status}"
     # A replay begins at the fulfilled order, and saves anew what it will remove.
-    step.notes.update(restored=[f.whole() for f in saved], fulfillments=[], deleted=[])
+    step.notes.update(restored=[f.whole() for f in saved], fulfillments=[], deleted=[], vanished=[])
     refusal = step.refund.facts["refusal"]
     cause = Permanent(
         refusal["endpoint"],
@@ -51,11 +51,17 @@ def restore_fulfillments(step: Step) -> Advance | Wait:
 
 def _missing(saved: Iterable[Fulfillment], listed: Iterable[Fulfillment]) -> list[Fulfillment]:
     """What was saved and is not listed, counting those that look the same."""
+    listed = list(listed)
+    ids = {fulfillment.id for fulfillment in listed}
     there = Counter(fulfillment.likeness for fulfillment in listed)
     missing = []
     for fulfillment in saved:
-        if there[fulfillment.likeness]:
-            there[fulfillment.likeness] -= 1
+        # As it was made again: without what was masked.
+        likeness = Fulfillment.model_validate(_unmasked(fulfillment.whole())).likeness
+        if fulfillment.id in ids:
+            continue
+        if there[likeness]:
+            there[likeness] -= 1
         else:
             missing.append(fulfillment)
     return missing

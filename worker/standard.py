@@ -12,10 +12,12 @@ from types import MappingProxyType
 from typing import Any
 
 from statemachine.flows import State
+from worker.asking import asked, total_of
+from worker.by_hand import told
 from worker.errors import Buried, Permanent, Rejected
 from worker.reasons import ending
 from worker.refund import Refund
-from worker.refundable import WAITING, asked, code_of, is_waiting, shares, sort, total_of
+from worker.refundable import WAITING, code_of, is_waiting, shares, sort
 from worker.step import Advance, Step, Wait
 from worker.wix.billing import Transactions, WixRefund
 
@@ -55,12 +57,22 @@ def submit_refund(step: Step) -> Advance | Wait:
     try:
         return _submit(step, transactions)
     except (Rejected, Buried) as no:
+        no = _after_paying(step, no)
         if step.may_have_happened and not step.is_vouched and no.reason != "outcome_unknown":
             # What it ends for may be what an earlier call of ours did. Nobody is told to pay then.
             by_hand = no.reason == "manual_payment"
             detail = "only a person could pay what is left" if by_hand else no.detail or no.reason
             no = Buried("outcome_unknown", no.cause, detail)
         raise no from None
+
+
+def _after_paying(step: Step, no: Rejected | Buried) -> Rejected | Buried:
+    """No refund is told as not done of which a person has paid a part."""
+    paid = told(step)
+    if not paid or (isinstance(no, Buried) and no.reason != "after_manual_payment"):
+        return no
+    detail = f"paid by hand: {paid}; {no.reason}: {no.detail}"
+    return Buried("after_manual_payment", no.cause, detail)
 
 
 def _submit(step: Step, transactions: Transactions) -> Advance | Wait:
@@ -72,7 +84,8 @@ def _submit(step: Step, transactions: Transactions) -> Advance | Wait:
     found = sort(step, answer, transactions)
     if is_waiting(found, total):
         return _wait(step, found.waiting[0])
-    if step.may_have_happened and not step.is_vouched and answer.gone > transactions.gone:
+    unlisted = any(p.gone > transactions.gone_of(p.payment.payment_id) for p in answer.payments)
+    if step.may_have_happened and not step.is_vouched and unlisted:
         return _unlisted(step)
     if authorized and not found.sources and not found.manual:
         raise ending("authorized_only_in_full")
@@ -112,7 +125,7 @@ def _refused(step: Step, error: Permanent) -> Advance | Wait:
     word = str(error.facts.get("nonRefundableReason", ""))
     if word in WAITING:
         return _wait(step, word)
-    if step.may_have_happened:
+    if step.may_have_happened and not step.is_vouched:
         looked = _look(step, step.wix.list_transactions(step.order_id))
         if looked:
             return looked
@@ -121,9 +134,10 @@ def _refused(step: Step, error: Permanent) -> Advance | Wait:
     if error.code == "EXTERNAL_REFUND_EXPECTED" and payment_id and payment_id not in known:
         facts = {"manual_ids": [*known, payment_id]}
         return Wait(why="Wix cannot move it itself", in_ms=0, facts=facts, outcome_known=True)
-    if error.code == "INVALID_PAYMENT_REFUND_AMOUNT" and step.looks + 1 < CHANGED_LOOKS:
+    changed = int(step.refund.facts.get("changed", 0)) + 1
+    if error.code == "INVALID_PAYMENT_REFUND_AMOUNT" and changed < CHANGED_LOOKS:
         # Somebody refunded a part a moment ago: what is left is asked for anew.
-        return step.wait("Wix says that less is left", step.next_look_ms)
+        return step.wait("Wix says that less is left", step.next_look_ms, changed=changed)
     if error.code == "PAYMENT_NOT_REFUNDABLE":
         raise ending(code_of(word) if word else "not_refundable", error, word)
     raise ending(REFUSALS.get(error.code or "", "refused_by_wix"), error)

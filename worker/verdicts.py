@@ -24,7 +24,14 @@ LONGEST_TOKEN = 500
 Verdict = tuple[Settlement, dict[str, Any]]
 
 #: Facts about one transition's tries; they end with it.
-_OF_ONE_TRANSITION = ("unclear_sends", "looks", "waiting_since_ms", "refunds_before", "misses")
+_OF_ONE_TRANSITION = (
+    "unclear_sends",
+    "looks",
+    "waiting_since_ms",
+    "refunds_before",
+    "misses",
+    "changed",
+)
 
 
 def advanced(transition: Transition, refund: Refund, step: Step, result: Advance) -> Verdict:
@@ -153,7 +160,6 @@ def ended(
         _event(f"step.{to}", transition, refund, step) | {"from_state": refund.state.value} | said
     )
     facts = {**refund.facts, **(step.notes if step else {})}
-    facts["asked_a_person"] = ending.reason == "outcome_unknown"
     if unclear and step:
         facts["unclear_sends"] = step.unclear_sends + 1
     settlement = Settlement(

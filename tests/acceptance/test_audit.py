@@ -131,6 +131,8 @@ def test_finished_refunds_are_compared_with_wix(rig: Rig) -> None:
     }
     del rig.simulator.orders[cancelled.id]
     standard.refunds[:] = [copy.deepcopy(standard.refunds[0])]
+    standard.refunds[0]["transactions"][0]["amount"]["amount"] = "101.4"
+    assert refund.refund_id not in {problem.refund_id for problem in _compare(rig)}
     standard.refunds[0]["transactions"][0]["amount"]["amount"] = "1.00"
     found = {problem.refund_id: problem.problem for problem in _compare(rig)}
     assert found[refund.refund_id] == "Wix shows 1.00, not 101.40"

@@ -152,6 +152,10 @@ def test_a_message_out_of_order_is_redundant_or_illegal_and_harmless(rig: Rig) -
         {"metadata": {"\ud83d": "x"}},
         {"metadata": {"a": "\ud83d"}},
         {"metadata": {"a": "x" * 1_001}},
+        {"metadata": {"x" * 101: "a"}},
+        {"reason": "x" * 501},
+        {"requested_by": "x" * 101},
+        {"requested_by": "\ud83d"},
         {"reason": "ab\ud83d"},
         {"lines": [{"line_item_id": "\ud83d", "quantity": 1}]},
         {"odd\ud83d": 1},
@@ -195,3 +199,51 @@ def test_a_letter_with_an_unknown_reason_does_not_hide_the_others(rig: Rig) -> N
     }
     with pytest.raises(dead_letters.CannotReplay, match="cannot be replayed: Tell"):
         dead_letters.replay(rig.ledger, rig.broker, "odd", operator="ann")
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        {"metadata": {"cc": "a@b.co " * 140}},
+        {"reason": "a@b.co " * 70},
+        {"requested_by": "a@b.co " * 14},
+    ],
+)
+@pytest.mark.parametrize("by_our_client", [True, False])
+def test_a_text_that_grows_by_its_masks_is_cut(
+    rig: Rig, job: dict[str, object], by_our_client: bool
+) -> None:
+    """Short enough as it came: kept, without its secrets."""
+    order = rig.order(AFTER)
+    ids = {"refund_id": "rf-1", "store_id": STORE_ID, "order_id": order.id}
+    if by_our_client:
+        enqueue(rig.broker, parse_request(ids | job))
+    else:
+        rig.send_raw(_message(**ids, **job))
+    rig.settle()
+    assert rig.load("rf-1").state is State.REFUNDED
+    assert "a@b.co" not in str(rig.load("rf-1").request)
+
+
+def test_what_an_older_version_accepted_stays_readable(rig: Rig) -> None:
+    """Limits are for what enters."""
+    refund_id = rig.request(rig.order(AFTER))
+    rig.turn_once()
+    record = rig.key("refund", refund_id)
+    request = json.loads(rig.redis.hget(record, "request"))
+    request |= {"metadata": {"note": "x" * 5_000, "": "y"}, "reason": "z" * 900}
+    rig.redis.hset(record, "request", json.dumps(request))
+    rig.settle()
+    assert rig.load(refund_id).state is State.REFUNDED
+    assert len(list(rig.ledger.newest(limit=10))) == 1
+
+
+def test_a_job_with_ten_thousand_wrong_fields_makes_a_short_letter(rig: Rig) -> None:
+    """The first are named, the others counted."""
+    ids = {"refund_id": "rf-1", "store_id": STORE_ID, "order_id": STORE_ID}
+    rig.send_raw(_message(**ids, **{f"f{n}" * 20: 1 for n in range(10_000)}))
+    rig.settle()
+    assert len(rig.redis.hget(rig.key("quarantine"), "m-1")) < 60_000
+    letter = dead_letters.find(rig.ledger, rig.broker, "m-1")
+    assert letter is not None
+    assert letter["problems"]["job"] == "has 10000 wrong fields"

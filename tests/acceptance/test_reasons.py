@@ -71,6 +71,15 @@ def _suspended(arrange: Callable[[Rig], object]) -> Case:
     return case
 
 
+def _recorded_by_the_merchant(rig: Rig) -> Mapping[str, Any]:
+    order = rig.order(AFTER, payments=[_payment(offline=True)])
+    refund = rig.run(order)
+    rig.simulator.merchant_refunds(order.id, "in the shop")
+    assert rig.ledger.replay(refund.refund_id, operator="ann", manual_done=True)
+    rig.settle()
+    return rig.load(refund.refund_id).reason
+
+
 def _without_billing(rig: Rig) -> Mapping[str, Any]:
     rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {BILLING})
     return rig.run(rig.order(AFTER)).reason
@@ -246,6 +255,7 @@ CASES: Mapping[str, Case] = {
     "too_many_payments": _many_payments,
     "manual_payment": _run(AFTER, payments=[_payment(offline=True)]),
     "refund_failed": _run(AFTER, payments=[_payment(outcome="FAILED")]),
+    "after_manual_payment": _recorded_by_the_merchant,
     "refund_mixed": _mixed,
     "refund_vanished": _vanished,
     "refund_not_settled": _waits_for_ever(

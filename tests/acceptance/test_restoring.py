@@ -169,3 +169,40 @@ class _Killed(BaseException):
 
 def _killed() -> None:
     raise _Killed
+
+
+def test_a_list_that_is_empty_for_a_moment_is_not_believed(rig: Rig) -> None:
+    """A delete that never arrived, then a stale list: what is there again is removed after all."""
+    order = rig.order(BEFORE, fulfillments=1)
+    rig.simulator.script(Fault("drop", "delete_fulfillment"))
+    refund_id = rig.request(order)
+    rig.turn()
+    assert rig.load(refund_id).facts["unclear_sends"] == 1
+    parcels = list(order.fulfillments)
+
+    def hide() -> None:
+        order.fulfillments, order.marked_fulfilled = [], True
+
+    def show() -> None:
+        order.fulfillments, order.marked_fulfilled = parcels, False
+
+    rig.at = {"after_intent": hide, "after_call": show}
+    rig.later()
+    rig.turn_once()
+    assert rig.load(refund_id).facts["vanished"] == [parcels[0]["id"]]
+    rig.at = {}
+    rig.settle()
+    assert rig.load(refund_id).state is State.CANCELLED
+    assert order.fulfillments == []
+
+
+def test_a_masked_number_does_not_hide_what_is_there_again(rig: Rig) -> None:
+    """Made again without it, and the reply was lost: it is known by its lines."""
+    tracking = {"trackingNumber": "eyJ0123456789ABCD", "shippingProvider": "ups"}
+    parcels = [{"lineItems": [{"index": 0}], "trackingInfo": tracking}]
+    order = rig.order(BEFORE, fulfillments=parcels)
+    _refuse_cancel(rig)
+    rig.simulator.script(Fault("drop_after", "create_fulfillment"))
+    refund = rig.run(order)
+    assert "1 of 1 removed fulfillments are there again" in refund.reason["detail"]
+    assert len(order.fulfillments) == 1

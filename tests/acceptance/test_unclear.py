@@ -120,3 +120,106 @@ def test_what_a_refused_provider_did_not_pay_is_not_told_as_paid(rig: Rig) -> No
     refund = rig.run(order)
     assert refund.reason["reason"] == "refund_mixed"
     assert refund.facts["refund_amount"] == "20.00"
+
+
+def _told_as_unknown(rig: Rig, order: Order, **asked: str) -> str:
+    """A person is asked about a call that never arrived."""
+    rig.simulator.script(Fault("drop", "submit_refund", times=4))
+    refund_id = rig.request(order, **asked)
+    rig.settle()
+    assert rig.load(refund_id).reason["reason"] == "outcome_unknown"
+    return refund_id
+
+
+@pytest.mark.parametrize("buried", [False, True])
+def test_a_persons_word_is_not_for_a_newer_call(rig: Rig, buried: bool) -> None:
+    """Vouched for, sent anew, unclear again; a store disconnected and connected changes nothing."""
+    order = rig.order(AFTER, payments=[{"amount": "10.00"}, {"amount": "50.00"}])
+    refund_id = _told_as_unknown(rig, order, amount="10.00", currency="USD")
+    rig.redis.hincrby(rig.key("refund", refund_id), "intent_at_ms", -3_600_000)
+    assert rig.ledger.replay(refund_id, operator="ann")
+    rig.simulator.set_flags(refund_list_lag_ms=10**12)
+    rig.simulator.script(Fault("drop_after", "submit_refund"))
+    rig.turn()
+    assert _moved(order) == ["10.00"]
+    if buried:
+        reason, line = {"reason": "store_disconnected"}, {"event": "step.dead"}
+        assert rig.stores.bury(rig.load(refund_id), reason=reason, line=line)
+        assert rig.ledger.replay(refund_id, operator="bob")
+    rig.settle()
+    assert rig.load(refund_id).reason["reason"] == "outcome_unknown"
+    assert _moved(order) == ["10.00"]
+
+
+def test_a_persons_word_outlives_another_letter(rig: Rig) -> None:
+    """Not done, they said; then they paid by hand: they are not asked again whether it was done."""
+    payments = [{"amount": "30.00"}, {"amount": "100.00", "offline": True}]
+    order = rig.order(AFTER, payments=payments)
+    rig.simulator.set_flags(refund_list_lag_ms=10**12)
+    rig.simulator.merchant_refunds(order.id, "dashboard", "5.00", payment_id=order.payments[0].id)
+    order.payments[1].offline = False
+    rig.simulator.script(Fault("drop", "submit_refund"))
+    refund_id = rig.request(order, amount="50.00", currency="USD")
+    rig.turn()
+    order.payments[1].offline = True
+    rig.settle()
+    assert rig.load(refund_id).reason["reason"] == "outcome_unknown"
+    assert rig.ledger.replay(refund_id, operator="ann")
+    rig.settle()
+    assert "pay 25.00 USD" in rig.load(refund_id).reason["detail"]
+    assert rig.ledger.replay(refund_id, operator="ann", manual_done=True)
+    rig.turn()
+    rig.simulator.set_flags(refund_list_lag_ms=0)
+    rig.settle()
+    assert rig.load(refund_id).state is State.REFUNDED
+    assert _moved(order) == ["5.00", "25.00", "25.00"]
+
+
+def test_a_vouched_refund_is_not_asked_about_for_ever(rig: Rig) -> None:
+    """Refused for good, or refunded by the merchant: it ends as that."""
+    order = rig.order(AFTER, payments=[{"amount": "10.00"}])
+    refund_id = _told_as_unknown(rig, order)
+    rig.simulator.merchant_refunds(order.id, "dashboard")
+    assert rig.ledger.replay(refund_id, operator="ann")
+    rig.settle()
+    assert rig.load(refund_id).reason["reason"] == "already_refunded"
+
+
+def test_a_vouched_refund_may_be_paid_by_hand(rig: Rig) -> None:
+    """Wix wants it recorded: that is a plain answer now."""
+    order = rig.order(AFTER, payments=[{"amount": "10.00"}])
+    refund_id = _told_as_unknown(rig, order)
+    data, code = {"paymentId": order.payments[0].id}, "EXTERNAL_REFUND_EXPECTED"
+    rig.simulator.script(Fault("status", "submit_refund", status=428, code=code, data=data))
+    assert rig.ledger.replay(refund_id, operator="ann")
+    rig.settle()
+    assert rig.load(refund_id).reason["reason"] == "manual_payment"
+
+
+@pytest.mark.parametrize("monetary", [True, False])
+def test_a_refunded_gift_card_does_not_hide_ours(rig: Rig, monetary: bool) -> None:
+    """What is missing in the list is missed payment by payment, not in the sum."""
+    gift_card = {"amount": "20.00", "kind": "gift_card"}
+    order = rig.order(AFTER, payments=[gift_card, {"amount": "10.00"}, {"amount": "50.00"}])
+    rig.simulator.set_flags(gift_card_monetary=monetary)
+    rig.simulator.merchant_refunds(order.id, "dashboard", payment_id=order.payments[0].id)
+    order.refunds[0]["_created_ms"] = 0
+    rig.simulator.set_flags(refund_list_lag_ms=10**11)
+    refund_id = _unclear(rig, order, amount="10.00", currency="USD")
+    rig.settle()
+    assert rig.load(refund_id).reason["reason"] == "outcome_unknown"
+    assert _moved(order) == ["20.00", "10.00"]
+
+
+def test_looks_at_a_provider_do_not_use_up_those_at_a_changed_order(rig: Rig) -> None:
+    """The provider was down for a while; then the merchant was first."""
+    order = rig.order(AFTER, payments=[{"amount": "100.00", "non_refundable": "PROVIDER_IS_DOWN"}])
+    refund_id = rig.request(order)
+    for _ in range(4):
+        rig.turn()
+        rig.later()
+    order.payments[0].non_refundable = ""
+    _merchant_is_first(rig, order)
+    rig.settle()
+    assert rig.load(refund_id).state is State.REFUNDED
+    assert _moved(order) == ["30.00", "70.00"]

@@ -77,7 +77,7 @@ elseif command == 'reclaim' then
     end
     return lost
 elseif command == 'quarantine' then
-    redis.call('HSET', ns .. ':quarantine', ARGV[4], ARGV[5])
+    redis.call('HSET', ns .. ':quarantine', ARGV[6], ARGV[5])
     redis.call('LREM', inflight, 1, ARGV[4])
     return redis.call('HDEL', msgs, ARGV[4])
 end

@@ -72,11 +72,6 @@ class Refundability(Answer):
     payments: Annotated[tuple[PaymentRefundability, ...], BeforeValidator(as_list)] = ()
     line_items: Annotated[tuple[LineRefundability, ...], BeforeValidator(as_list)] = ()
 
-    @property
-    def gone(self) -> Decimal:
-        """What went back of all payments, or is on its way."""
-        return sum((payment.gone for payment in self.payments), Decimal(0))
-
 
 class CalculationSummary(Answer):
     """What the asked lines, fees and shipping come to."""
@@ -219,11 +214,11 @@ class Transactions(Answer):
     payments: Annotated[tuple[Payment, ...], BeforeValidator(as_list)] = ()
     refunds: Annotated[tuple[WixRefund, ...], BeforeValidator(as_list)] = ()
 
-    @property
-    def gone(self) -> Decimal:
-        """What all listed refunds took, or are about to take."""
-        taken = (refund.total - refund.sum_of("FAILED") for refund in self.refunds)
-        return sum(taken, Decimal(0))
+    def gone_of(self, payment_id: str) -> Decimal:
+        """What all listed refunds took of a payment, or are about to take."""
+        parts = (part for refund in self.refunds for part in refund.transactions)
+        mine = (p for p in parts if p.payment_id == payment_id and p.refund_status != "FAILED")
+        return sum((part.amount.amount for part in mine if part.amount), Decimal(0))
 
 
 class TransactionsAnswer(Answer):
