@@ -126,6 +126,8 @@ class Proxy:
                     break
                 if not gag.is_set():
                     client.sendall(chunk)
+        # A server that ended with a reset, too, must not leave its client waiting.
+        with contextlib.suppress(OSError):
             client.shutdown(socket.SHUT_RDWR)
 
 
