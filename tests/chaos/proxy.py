@@ -81,7 +81,12 @@ class Proxy:
                     target=self._back, args=(client, server, gag, cut), daemon=True
                 )
                 back.start()
-                self._forth(client, server, gag, cut)
+                with contextlib.suppress(OSError):
+                    self._forth(client, server, gag, cut)
+                # Closing alone would not wake the thread that reads there.
+                with contextlib.suppress(OSError):
+                    server.shutdown(socket.SHUT_RDWR)
+                back.join()
 
     def _forth(
         self,
