@@ -87,7 +87,7 @@ def _submit(step: Step, transactions: Transactions) -> Advance | Wait:
     unlisted = any(p.gone > transactions.gone_of(p.payment.payment_id) for p in answer.payments)
     if step.may_have_happened and not step.is_vouched and unlisted:
         return _unlisted(step)
-    if authorized and not found.sources and not found.manual:
+    if authorized and not (found.sources or found.paid or found.manual):
         raise ending("authorized_only_in_full")
     chosen = shares(step, found, total)
     try:

@@ -194,6 +194,15 @@ def test_what_is_left_counts_what_a_person_could_pay(rig: Rig) -> None:
     assert refund.reason["detail"] == "140.00 asked, 130.00 left"
 
 
+def test_an_authorization_beside_it_does_not_stand_in_the_way(rig: Rig) -> None:
+    """Only authorized money is voided in full; what a person paid is recorded."""
+    order = rig.order(AFTER, payments=[{"amount": "10.00", "authorized": True}, _offline("7.00")])
+    refund = rig.run(order, amount="7.00", currency="USD")
+    assert "pay 7.00 USD" in _told(refund)
+    assert _paid(rig, refund).state is State.REFUNDED
+    assert _moved(order) == [("7.00", True)]
+
+
 #: What happens to a payment while the letter lies on a desk.
 EVENTS = st.sampled_from(["expires", "works again", "merchant refunds", "merchant records", "none"])
 
