@@ -39,7 +39,7 @@ Amount = Annotated[
 ]
 
 
-#: Characters of `customerReason`. Source: wix-api.md 2.15 [D]; which kind is counted is not [U].
+#: Characters of `customerReason`. Source: wix-api.md 2.15 [D]; whether of UTF-16 is unknown [U].
 LONGEST_REASON = 200
 #: So many wrong fields are named.
 MOST_PROBLEMS = 50

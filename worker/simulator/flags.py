@@ -33,7 +33,7 @@ class Flags:
     refund_cancelled: Literal["ok", "428"] = "ok"
     """refund-payments on a CANCELED order."""
     amount_omitted: Literal["full", "400"] = "full"
-    """A payment refund without its amount."""
+    """A payment refund without its amount, of what is not refunded only in full."""
     amount_scale: Literal["checked", "ignored"] = "checked"
     """Whether more digits than the currency has are refused."""
     refund_totals: Literal["ignored", "checked"] = "ignored"

@@ -8,7 +8,7 @@ from typing import Any
 from worker.simulator.money import digits, money, total
 from worker.simulator.order_rules import Call
 from worker.simulator.order_wire import refund_wire, transactions_wire
-from worker.simulator.payments import new_id
+from worker.simulator.payments import Payment, new_id
 from worker.simulator.provider import iso
 from worker.simulator.refundability import (
     checked_fee,
@@ -65,7 +65,7 @@ def _transaction(call: Call, part: Json, at: str) -> Json:
     if manual_reason(payment) and not external:
         raise Refusal(428, "EXTERNAL_REFUND_EXPECTED", part)
     most = max_refund(order, payment)
-    amount = _amount(call, part, most, at)
+    amount = _amount(call, part, payment, most, at)
     if not 0 < amount <= most or (payment.is_whole_only and amount != payment.amount):
         raise Refusal(400, "INVALID_PAYMENT_REFUND_AMOUNT", part)
     made: Json = {"paymentId": payment.id, "amount": money(amount, order.currency)}
@@ -75,11 +75,11 @@ def _transaction(call: Call, part: Json, at: str) -> Json:
     return made
 
 
-def _amount(call: Call, part: Json, most: Decimal, at: str) -> Decimal:
-    """What is asked for; an omitted amount is an unknown of Wix [U]."""
+def _amount(call: Call, part: Json, payment: Payment, most: Decimal, at: str) -> Decimal:
+    """What is asked for; gift cards and memberships take none [D], for the others it is [U]."""
     wanted = part.get("amount")
     if wanted is None:
-        if call.flags.amount_omitted == "400":
+        if call.flags.amount_omitted == "400" and not payment.is_whole_only:
             raise Refusal(400, "INVALID_PAYMENT_REFUND_AMOUNT", part)
         return most
     amount = Decimal(wanted["amount"])
