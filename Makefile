@@ -67,7 +67,7 @@ docs: $(STAMP) ## write the tables of the README and .env.example anew
 
 server: $(STAMP) ## a Valkey server on port 6379 to try the worker with; its data stays in .redis
 	@mkdir -p .redis
-	@exec "$$($(BIN)/python -c 'from worker.embedded import server_program; print(server_program())')" \
+	@exec "$$($(BIN)/python -c 'from worker.demo.embedded import server_program; print(server_program())')" \
 	  --bind 127.0.0.1 --dir .redis --appendonly yes --maxmemory-policy noeviction
 
 run: $(STAMP) ## the worker, with the environment of .env if there is one

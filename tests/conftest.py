@@ -10,8 +10,8 @@ import pytest
 import structlog
 
 from tests.rig import Rig, settings_for
-from worker.embedded import embedded_server
-from worker.logs import configure_logs
+from worker.demo.embedded import embedded_server
+from worker.observability.logs import configure_logs
 from worker.simulator import Simulator
 
 

@@ -21,20 +21,20 @@ from config.settings import Settings
 from statemachine.flows import ACTIVE
 from worker.actors import declare_actors
 from worker.app import keyring_from, ledger_from, stores_from
-from worker.broker import INTAKE, QUEUES, STEPS, Broker
 from worker.client import enqueue
-from worker.ledger import Ledger
-from worker.onboarding import Examiner
-from worker.probing import Prober
-from worker.refund import Refund, parse_request
-from worker.retry import RetryPolicy
-from worker.settlement import Delivery
+from worker.ledger.claims import Delivery
+from worker.ledger.refunds import Ledger
+from worker.queue.broker import INTAKE, QUEUES, STEPS, Broker
+from worker.refund.record import Refund, parse_request
 from worker.simulator import Simulator
-from worker.simulator.faults import ConnectionDropped
-from worker.simulator.orders import Order
-from worker.simulator.wsgi import wsgi
-from worker.steps import Steps
-from worker.watch import Watch
+from worker.simulator.http.wsgi import wsgi
+from worker.simulator.script.faults import ConnectionDropped
+from worker.simulator.world.orders import Order
+from worker.steps.retry import RetryPolicy
+from worker.steps.runner import Steps
+from worker.steps.watch import Watch
+from worker.stores.examiner import Examiner
+from worker.stores.probing import Prober
 from worker.wix.client import ClientFactory
 
 KEY = "IST.canary-key.aaaabbbb.ccccdddd"

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 
 from worker.simulator import Simulator
-from worker.simulator.orders import Order
-from worker.simulator.wsgi import wsgi
+from worker.simulator.http.wsgi import wsgi
+from worker.simulator.world.orders import Order
 
 KEY = "IST.simulator"
 SITE = "4b296c48-0000-4000-8000-000000000001"

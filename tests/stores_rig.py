@@ -7,13 +7,13 @@ import json
 from typing import Any
 
 from tests.rig import KEY, STORE_ID, Rig, settings_for
-from worker import connecting
-from worker.broker import INTAKE
-from worker.checklist import Findings
-from worker.cleaning import clean
-from worker.outcomes import read
+from worker.queue.broker import INTAKE
+from worker.refund.outcomes import read
 from worker.simulator import Simulator
-from worker.vault import Credentials, Vault, new_key
+from worker.stores import connecting
+from worker.stores.checklist import Findings
+from worker.stores.pasted import clean
+from worker.stores.vault import Credentials, Vault, new_key
 
 
 class StoresRig(Rig):

@@ -8,11 +8,11 @@ from dramatiq import actor
 
 from statemachine.flows import Transition
 from worker import intake
-from worker.broker import INTAKE, STEPS, Broker
-from worker.ledger import Ledger
-from worker.middleware import current_delivery
-from worker.steps import Steps
-from worker.watch import Watch
+from worker.ledger.refunds import Ledger
+from worker.queue.broker import INTAKE, STEPS, Broker
+from worker.queue.middleware import current_delivery
+from worker.steps.runner import Steps
+from worker.steps.watch import Watch
 
 
 def declare_actors(broker: Broker, ledger: Ledger, steps: Steps, watch: Watch) -> None:

@@ -10,20 +10,20 @@ import dramatiq
 
 from config.settings import Settings
 from worker.actors import declare_actors
-from worker.broker import Broker, redis_client
-from worker.clock import boottime
-from worker.credentials import Keyring
-from worker.lanes import Lanes
-from worker.ledger import Ledger
-from worker.middleware import MessageContext
-from worker.probing import Prober
-from worker.redaction import register_secrets
-from worker.retry import RetryPolicy
-from worker.schedule import Heart, Scheduler
-from worker.steps import Steps
-from worker.stores import Stores
-from worker.vault import Vault
-from worker.watch import Watch
+from worker.ledger.lanes import Lanes
+from worker.ledger.refunds import Ledger
+from worker.ledger.stores import Stores
+from worker.observability.redaction import register_secrets
+from worker.queue.broker import Broker, redis_client
+from worker.queue.middleware import MessageContext
+from worker.scheduler.scheduler import Heart, Scheduler
+from worker.steps.clock import boottime
+from worker.steps.retry import RetryPolicy
+from worker.steps.runner import Steps
+from worker.steps.watch import Watch
+from worker.stores.keyring import Keyring
+from worker.stores.probing import Prober
+from worker.stores.vault import Vault
 from worker.wix.client import ClientFactory
 
 

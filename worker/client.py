@@ -7,8 +7,8 @@ from typing import Any
 
 from dramatiq import Message
 
-from worker.broker import INTAKE, Broker, redis_client
-from worker.refund import RefundRequest, parse_request
+from worker.queue.broker import INTAKE, Broker, redis_client
+from worker.refund.record import RefundRequest, parse_request
 
 
 class RefundClient:

@@ -80,7 +80,7 @@ class Unauthorized(CallFailed):
 
 
 class _Ending(WorkerError):
-    """A reason code of `worker.reasons` and what Wix said, if it said anything."""
+    """A reason code of `worker.refund.reasons` and what Wix said, if it said anything."""
 
     def __init__(
         self, reason: str, cause: CallFailed | None = None, detail: str = "", remedy: str = ""

@@ -9,8 +9,8 @@ import pytest
 
 from statemachine.flows import State
 from tests.rig import AFTER, BEFORE, STORE_ID, Rig
-from worker.audit import COMPARED, Problem, against_wix, audit
-from worker.doctor import examine
+from worker.operations.audit import COMPARED, Problem, against_wix, audit
+from worker.operations.doctor import examine
 from worker.simulator import Fault
 
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from statemachine.flows import State
 from tests.rig import AFTER, Rig
-from worker import dead_letters
-from worker.refund import Refund
+from worker.operations import dead_letters
+from worker.refund.record import Refund
 from worker.simulator import Fault
-from worker.simulator.orders import Order
+from worker.simulator.world.orders import Order
 
 
 def _moved(order: Order) -> list[tuple[str, bool]]:

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from worker.embedded import embedded_server, environment_without_settings
+from worker.demo.embedded import embedded_server, environment_without_settings
 from worker.simulator import Fault, Simulator, serve
-from worker.vault import new_key
+from worker.stores.vault import new_key
 
 SITE, ACCOUNT = "4b296c48-0000-4000-8000-0000000000aa", "0f5b7a1e-0000-4000-8000-000000000002"
 KEY, NEWER = "IST.canary-one.aaaabbbb.ccccdddd", "IST.canary-two.aaaabbbb.ccccdddd"
@@ -38,7 +38,7 @@ class Programs:
 
     def refunds(self, *arguments: str, stdin: str | None = None, code: int = 0) -> str:
         """One command of `refunds`."""
-        program = [sys.executable, "-c", "from worker.cli import main; main()", *arguments]
+        program = [sys.executable, "-c", "from worker.cli.main import main; main()", *arguments]
         done = subprocess.run(
             program, env=self.environment, input=stdin, capture_output=True, text=True, check=False
         )

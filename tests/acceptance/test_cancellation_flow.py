@@ -7,7 +7,7 @@ import pytest
 from statemachine.flows import State
 from tests.rig import BEFORE, Rig, settings_for
 from worker.simulator import Fault, Simulator
-from worker.simulator.faults import Kind
+from worker.simulator.script.faults import Kind
 
 
 def test_an_unfulfilled_order_is_cancelled_once(rig: Rig) -> None:

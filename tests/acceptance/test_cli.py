@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from tests.rig import AFTER, STORE_ID, Rig
-from worker.embedded import embedded_server, environment_without_settings
+from worker.demo.embedded import embedded_server, environment_without_settings
 from worker.simulator import Fault, Simulator, serve
 
 ORDER_ID = "67668940-527d-4465-94c6-5475d8c7a412"
@@ -33,7 +33,7 @@ def refunds(
     env = environment if environment is not None else _environment(rig) if rig else {}
     env = environment_without_settings() | env
     return subprocess.run(
-        [sys.executable, "-c", "from worker.cli import main; main()", *arguments],
+        [sys.executable, "-c", "from worker.cli.main import main; main()", *arguments],
         env=env | {"COLUMNS": "200"},
         capture_output=True,
         text=True,
@@ -304,7 +304,7 @@ def test_tab_completion_knows_commands_and_states() -> None:
         "COMP_WORDS": "refunds list --state re",
         "COMP_CWORD": "3",
     }
-    code = "import sys; sys.argv[0] = 'refunds'; from worker.cli import main; main()"
+    code = "import sys; sys.argv[0] = 'refunds'; from worker.cli.main import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=environment_without_settings() | environment,
@@ -327,7 +327,7 @@ def test_the_simulator_serves_until_it_is_stopped() -> None:
         [
             sys.executable,
             "-c",
-            "from worker.cli import main; main()",
+            "from worker.cli.main import main; main()",
             "simulator",
             "--port",
             "0",

@@ -10,13 +10,9 @@ from typing import Any
 import pytest
 
 from tests.rig import AFTER, Rig, settings_for
-from worker import connecting
-from worker.checklist import Findings
-from worker.cleaning import clean
-from worker.outcomes import read
-from worker.permissions import BOXES
+from worker.refund.outcomes import read
 from worker.simulator import Fault, Simulator
-from worker.simulator.routes import (
+from worker.simulator.contract.routes import (
     ALL_SCOPES,
     BILLING,
     BUSINESS_INFO,
@@ -24,7 +20,11 @@ from worker.simulator.routes import (
     SITES_LIST,
     STORES,
 )
-from worker.vault import Vault, new_key
+from worker.stores import connecting
+from worker.stores.checklist import Findings
+from worker.stores.pasted import clean
+from worker.stores.permissions import BOXES
+from worker.stores.vault import Vault, new_key
 
 SITE, ACCOUNT = "4b296c48-0000-4000-8000-0000000000aa", "0f5b7a1e-0000-4000-8000-000000000002"
 KEY = "IST.connect.canary-key.signature"

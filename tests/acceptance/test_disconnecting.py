@@ -9,9 +9,9 @@ import pytest
 from statemachine.flows import State, Transition
 from tests.rig import AFTER, KEY, STORE_ID, lose_reply
 from tests.stores_rig import StoresRig
-from worker import connecting
-from worker.audit import audit
+from worker.operations.audit import audit
 from worker.simulator import Fault
+from worker.stores import connecting
 
 
 @pytest.fixture

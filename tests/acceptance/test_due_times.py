@@ -10,7 +10,7 @@ import pytest
 from statemachine.flows import State
 from tests.chaos.scale import OTHER_STORE, fill_due, fill_lane
 from tests.rig import AFTER, KEY, STORE_ID, Rig, settings_for
-from worker.reconcile import reconcile
+from worker.scheduler.reconcile import reconcile
 from worker.simulator import Fault, Simulator
 
 

@@ -6,9 +6,10 @@ import pytest
 
 from statemachine.flows import State, Transition
 from tests.rig import AFTER, BEFORE, STORE_ID, Rig
-from worker import dead_letters
 from worker.errors import LeaseLost
-from worker.simulator import Fault, rules
+from worker.operations import dead_letters
+from worker.simulator import Fault
+from worker.simulator.rules import table as rules
 
 
 def test_a_failure_is_retried_until_the_attempts_are_used_up(rig: Rig) -> None:

@@ -11,9 +11,9 @@ from dramatiq.brokers.redis import RedisBroker
 
 from statemachine.flows import State
 from tests.rig import AFTER, STORE_ID, Rig
-from worker import dead_letters
 from worker.client import RefundClient, enqueue
-from worker.refund import InvalidJob, parse_request
+from worker.operations import dead_letters
+from worker.refund.record import InvalidJob, parse_request
 
 
 def _message(**job: object) -> str:

@@ -6,9 +6,9 @@ import pytest
 
 from statemachine.flows import State, Transition
 from tests.rig import AFTER, STORE_ID, Rig
-from worker.reconcile import reconcile
-from worker.refund import parse_request
-from worker.settlement import Claim, Delivery, Settlement
+from worker.ledger.claims import Claim, Delivery, Settlement
+from worker.refund.record import parse_request
+from worker.scheduler.reconcile import reconcile
 
 ORDER_ID = "67668940-527d-4465-94c6-5475d8c7a412"
 ASSESS = Transition.ASSESS_ORDER

@@ -8,13 +8,13 @@ import pytest
 
 from statemachine.flows import State, Transition
 from tests.rig import AFTER, STORE_ID, Rig, lose_reply
-from worker import dead_letters
-from worker.audit import audit
-from worker.reconcile import reconcile
-from worker.refund import Refund
-from worker.settlement import Settlement
+from worker.ledger.claims import Settlement
+from worker.operations import dead_letters
+from worker.operations.audit import audit
+from worker.refund.record import Refund
+from worker.scheduler.reconcile import reconcile
 from worker.simulator import Fault
-from worker.simulator.orders import Order
+from worker.simulator.world.orders import Order
 
 SUBMIT = Transition.SUBMIT_REFUND
 

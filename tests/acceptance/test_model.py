@@ -30,16 +30,16 @@ from hypothesis.stateful import (
 from statemachine.flows import ACTIVE, TERMINAL, State
 from tests.chaos.bottomless import bottomless
 from tests.rig import AFTER, BEFORE, STORE_ID, Rig, SimulatorTransport, settings_for
-from worker.audit import audit
-from worker.broker import QUEUES
-from worker.ledger import Ledger
-from worker.reconcile import reconcile
+from worker.ledger.refunds import Ledger
+from worker.operations.audit import audit
+from worker.queue.broker import QUEUES
+from worker.scheduler.reconcile import reconcile
 from worker.simulator import Fault, Flags, Simulator
-from worker.simulator.faults import Kind
-from worker.simulator.orders import Order
-from worker.simulator.rules import RULES
-from worker.simulator.wsgi import wsgi
-from worker.steps import Steps
+from worker.simulator.http.wsgi import wsgi
+from worker.simulator.rules.table import RULES
+from worker.simulator.script.faults import Kind
+from worker.simulator.world.orders import Order
+from worker.steps.runner import Steps
 from worker.wix.client import ClientFactory
 
 HOUR_MS = 3_600_000

@@ -9,8 +9,8 @@ import pytest
 
 from statemachine.flows import State
 from tests.rig import AFTER, BEFORE, Rig
-from worker import dead_letters
-from worker.outcomes import read
+from worker.operations import dead_letters
+from worker.refund.outcomes import read
 from worker.simulator import Fault
 
 

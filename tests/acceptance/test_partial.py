@@ -9,8 +9,8 @@ import pytest
 
 from statemachine.flows import State
 from tests.rig import AFTER, Rig
-from worker import dead_letters
-from worker.simulator.orders import Order
+from worker.operations import dead_letters
+from worker.simulator.world.orders import Order
 
 FEE = "5d1e9c0a-0000-4000-8000-000000000001"
 _SHOP: dict[str, Any] = {

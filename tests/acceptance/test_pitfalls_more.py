@@ -17,7 +17,7 @@ from tests.chaos.matrix import Point, run
 from tests.chaos.plain import QUEUE, Stage, Who, port_of, stage, until
 from tests.chaos.scale import fill_due
 from tests.rig import AFTER, STORE_ID, Rig
-from worker.reconcile import reconcile
+from worker.scheduler.reconcile import reconcile
 from worker.simulator import Fault
 
 

@@ -11,7 +11,7 @@ from statemachine.flows import State
 from tests.rig import AFTER, KEY, STORE_ID, settings_for
 from tests.stores_rig import StoresRig, lines
 from worker.simulator import Fault, Simulator
-from worker.simulator.routes import ALL_SCOPES, BILLING
+from worker.simulator.contract.routes import ALL_SCOPES, BILLING
 
 
 @pytest.fixture

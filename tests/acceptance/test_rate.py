@@ -8,8 +8,8 @@ import pytest
 
 from statemachine.flows import State
 from tests.rig import AFTER, STORE_ID, Rig, settings_for
-from worker.audit import audit
-from worker.lanes import BURST_MS
+from worker.ledger.lanes import BURST_MS
+from worker.operations.audit import audit
 from worker.simulator import Simulator
 
 #: One call a minute on average: after the first step a store is far over its rate.

@@ -11,9 +11,9 @@ import pytest
 
 from statemachine.flows import State
 from tests.rig import AFTER, BEFORE, KEY, STORE_ID, Rig
-from worker.reasons import REASONS
+from worker.refund.reasons import REASONS
 from worker.simulator import Fault
-from worker.simulator.routes import ALL_SCOPES, BILLING
+from worker.simulator.contract.routes import ALL_SCOPES, BILLING
 
 Case = Callable[[Rig], Mapping[str, Any]]
 

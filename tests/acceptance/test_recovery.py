@@ -19,10 +19,10 @@ from statemachine.flows import State
 from tests.chaos import child
 from tests.chaos.bottomless import bottomless
 from tests.rig import AFTER, BEFORE, KEY, STORE_ID, Rig
-from worker.audit import audit
-from worker.outcomes import read
+from worker.operations.audit import audit
+from worker.refund.outcomes import read
 from worker.simulator import Fault, serve
-from worker.simulator.orders import Order
+from worker.simulator.world.orders import Order
 
 #: Far more than it takes; a test never waits so long unless it fails.
 PATIENCE_S = 40

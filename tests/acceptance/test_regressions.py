@@ -15,8 +15,8 @@ from dramatiq.errors import ConnectionClosed
 
 from statemachine.flows import State, Transition
 from tests.rig import AFTER, BEFORE, STORE_ID, Rig, settings_for
-from worker.broker import Broker, redis_client
-from worker.settlement import Settlement
+from worker.ledger.claims import Settlement
+from worker.queue.broker import Broker, redis_client
 from worker.simulator import Fault, Simulator
 
 

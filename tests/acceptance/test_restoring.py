@@ -7,8 +7,8 @@ import pytest
 from statemachine.flows import State
 from tests.rig import BEFORE, Rig, settings_for
 from worker.simulator import Fault, Simulator
-from worker.simulator.faults import Kind
-from worker.simulator.orders import Order
+from worker.simulator.script.faults import Kind
+from worker.simulator.world.orders import Order
 
 TRACKING = [
     {"trackingNumber": "77", "shippingProvider": "ups"},

@@ -13,9 +13,9 @@ import structlog
 from dramatiq.errors import ConnectionClosed
 
 from tests.rig import AFTER, Rig
-from worker.broker import Broker, redis_client
-from worker.logs import configure_logs
-from worker.schedule import Heart, Scheduler
+from worker.observability.logs import configure_logs
+from worker.queue.broker import Broker, redis_client
+from worker.scheduler.scheduler import Heart, Scheduler
 
 
 @pytest.fixture

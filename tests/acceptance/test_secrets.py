@@ -11,8 +11,8 @@ import pytest
 import structlog
 
 from tests.rig import AFTER, BEFORE, KEY, STORE_ID, Rig
-from worker import dead_letters
-from worker.logs import configure_logs
+from worker.observability.logs import configure_logs
+from worker.operations import dead_letters
 from worker.simulator import Fault
 
 EMAIL = "canary.buyer@example.com"

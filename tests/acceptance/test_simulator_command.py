@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-COMMAND = [sys.executable, "-c", "from worker.cli import main; main()", "simulator"]
+COMMAND = [sys.executable, "-c", "from worker.cli.main import main; main()", "simulator"]
 SITE, ACCOUNT = "4b296c48-0000-4000-8000-000000000001", "0f5b7a1e-0000-4000-8000-000000000002"
 UUID = r"[0-9a-f-]{36}"
 ORDER = "67668940-527d-4465-94c6-5475d8c7a412"

@@ -8,10 +8,10 @@ import pytest
 
 from statemachine.flows import State
 from tests.rig import AFTER, Rig
-from worker.reasons import REASONS
-from worker.refundable import BLOCKED
+from worker.flows.payments import BLOCKED
+from worker.refund.reasons import REASONS
 from worker.simulator import Fault
-from worker.simulator.faults import Kind
+from worker.simulator.script.faults import Kind
 
 
 def test_a_full_refund_is_submitted_once_and_confirmed(rig: Rig) -> None:

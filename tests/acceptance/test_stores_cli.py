@@ -17,10 +17,10 @@ from typer.testing import CliRunner, Result
 from statemachine.flows import State
 from tests.rig import AFTER, KEY, STORE_ID
 from tests.stores_rig import StoresRig
-from worker.cli import app
-from worker.embedded import environment_without_settings
+from worker.cli.main import app
+from worker.demo.embedded import environment_without_settings
 from worker.simulator import Fault, serve
-from worker.simulator.routes import ALL_SCOPES, BUSINESS_INFO
+from worker.simulator.contract.routes import ALL_SCOPES, BUSINESS_INFO
 
 
 class Shop:
@@ -105,7 +105,13 @@ def test_connect_takes_the_key_from_a_pipe(shop: Shop) -> None:
 
 def test_connect_asks_at_a_terminal_and_never_echoes_the_key(shop: Shop) -> None:
     """A real terminal, a person who types."""
-    program = [sys.executable, "-c", "from worker.cli import main; main()", "stores", "connect"]
+    program = [
+        sys.executable,
+        "-c",
+        "from worker.cli.main import main; main()",
+        "stores",
+        "connect",
+    ]
     terminal = subprocess.Popen(
         [sys.executable, "-c", f"import pty; pty.spawn({program!r})"],
         env=environment_without_settings() | shop.environment,

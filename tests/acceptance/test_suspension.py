@@ -10,10 +10,10 @@ import pytest
 from statemachine.flows import State, Transition
 from tests.rig import AFTER, BEFORE, KEY, STORE_ID, lose_reply, settings_for
 from tests.stores_rig import SettlingTwice, StoresRig, lines
-from worker.audit import audit
-from worker.permissions import BILLING as BILLING_CALLS
+from worker.operations.audit import audit
 from worker.simulator import Fault, Simulator
-from worker.simulator.routes import ALL_SCOPES, BILLING, BUSINESS_INFO, STORES
+from worker.simulator.contract.routes import ALL_SCOPES, BILLING, BUSINESS_INFO, STORES
+from worker.stores.permissions import BILLING as BILLING_CALLS
 
 OTHER, OTHER_KEY = "4b296c48-0000-4000-8000-0000000000bb", "IST.other.canary-key.signature"
 

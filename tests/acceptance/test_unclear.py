@@ -7,7 +7,7 @@ import pytest
 from statemachine.flows import State
 from tests.rig import AFTER, Rig
 from worker.simulator import Fault
-from worker.simulator.orders import Order
+from worker.simulator.world.orders import Order
 
 
 def _moved(order: Order) -> list[str]:

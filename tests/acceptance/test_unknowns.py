@@ -11,7 +11,7 @@ import pytest
 from statemachine.flows import State
 from tests.rig import AFTER, BEFORE, Rig
 from worker.simulator import Flags
-from worker.simulator.orders import Order
+from worker.simulator.world.orders import Order
 
 #: How long Wix lags or takes where that is the question; no test waits by the clock.
 SHORT_MS = 1

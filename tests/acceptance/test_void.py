@@ -8,10 +8,10 @@ import pytest
 
 from statemachine.flows import State
 from tests.rig import AFTER, BEFORE, Rig
-from worker.outcomes import read
+from worker.refund.outcomes import read
 from worker.simulator import Fault
-from worker.simulator.faults import Kind
-from worker.simulator.orders import Order
+from worker.simulator.script.faults import Kind
+from worker.simulator.world.orders import Order
 
 
 def _authorized(rig: Rig, created: str, **more: Any) -> Order:

@@ -6,8 +6,8 @@ from typing import Any
 
 from statemachine.flows import State
 from tests.rig import AFTER, BEFORE, Rig, lose_reply, settings_for
-from worker.outcomes import read
-from worker.settlement import Delivery
+from worker.ledger.claims import Delivery
+from worker.refund.outcomes import read
 from worker.simulator import Fault, Simulator
 
 

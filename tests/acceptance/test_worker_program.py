@@ -17,7 +17,7 @@ import pytest
 
 from statemachine.flows import State
 from tests.rig import AFTER, BEFORE, KEY, STORE_ID, Rig
-from worker.embedded import environment_without_settings
+from worker.demo.embedded import environment_without_settings
 from worker.simulator import Fault, serve
 
 #: Far more than it takes; a test never waits so long unless it fails.

@@ -36,11 +36,11 @@ from tests.rig import BEFORE, KEY, STORE_ID, settings_for
 from worker.actors import declare_actors
 from worker.app import keyring_from, ledger_from, stores_from
 from worker.client import enqueue
-from worker.logs import configure_logs
-from worker.refund import parse_request
-from worker.retry import RetryPolicy
-from worker.steps import Steps
-from worker.watch import Watch
+from worker.observability.logs import configure_logs
+from worker.refund.record import parse_request
+from worker.steps.retry import RetryPolicy
+from worker.steps.runner import Steps
+from worker.steps.watch import Watch
 from worker.wix.client import ClientFactory
 
 #: One thread waits for every answer; of four, Python runs one at a time.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from worker.simulator import Simulator
-from worker.simulator.orders import Order
+from worker.simulator.world.orders import Order
 
 
 class BottomlessOrder(Order):

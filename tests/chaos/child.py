@@ -14,7 +14,7 @@ from pathlib import Path
 from config.loading import load_settings
 from worker.__main__ import run_worker
 from worker.app import build
-from worker.logs import configure_logs
+from worker.observability.logs import configure_logs
 
 #: Everything that waits, waits shortly; what kills is real.
 QUICK = {

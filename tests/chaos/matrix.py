@@ -28,9 +28,9 @@ from tests.house.documents import README, with_figures
 from tests.rig import KEY, STORE_ID
 from worker.app import ledger_from
 from worker.client import enqueue
-from worker.embedded import embedded_server
-from worker.ledger import Ledger
-from worker.refund import parse_request
+from worker.demo.embedded import embedded_server
+from worker.ledger.refunds import Ledger
+from worker.refund.record import parse_request
 from worker.simulator import Fault, Simulator, serve
 
 PLACES = (

@@ -14,8 +14,8 @@ import redis
 from dramatiq.brokers.redis import RedisBroker
 
 from tests.chaos.proxy import Harm, Plan, Proxy, proxied, redis_size
-from worker.broker import INTAKE, Broker, redis_client
-from worker.middleware import MessageContext
+from worker.queue.broker import INTAKE, Broker, redis_client
+from worker.queue.middleware import MessageContext
 
 Who = Literal["plain", "ours"]
 #: The queue of the scenarios.

@@ -10,7 +10,7 @@ from statemachine.flows import State
 from tests.chaos.bottomless import bottomless
 from tests.rig import AFTER, BEFORE, STORE_ID
 from worker.simulator import Fault, Simulator
-from worker.simulator.orders import Order
+from worker.simulator.world.orders import Order
 
 
 class Scene(NamedTuple):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import redis
 
-from worker.embedded import server_program
+from worker.demo.embedded import server_program
 
 #: A server that takes longer to read its file is broken.
 START_S = 60

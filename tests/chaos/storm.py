@@ -37,9 +37,9 @@ from tests.chaos.server import Server
 from tests.chaos.verdict import judge
 from worker.app import ledger_from
 from worker.client import enqueue
-from worker.refund import parse_request
+from worker.refund.record import parse_request
 from worker.simulator import Fault, Flags, Simulator, serve
-from worker.simulator.orders import Order
+from worker.simulator.world.orders import Order
 
 STORES = 20
 #: What a run of five minutes sees; a shorter one has its share.

@@ -10,10 +10,10 @@ from config.settings import Settings
 from statemachine.flows import ACTIVE, State
 from tests.chaos.scenes import Scene
 from worker.app import keyring_from, ledger_from, stores_from, wix_from
-from worker.audit import COMPARED, against_wix, audit
-from worker.ledger import Ledger
-from worker.outcomes import read
-from worker.simulator.orders import Order
+from worker.ledger.refunds import Ledger
+from worker.operations.audit import COMPARED, against_wix, audit
+from worker.refund.outcomes import read
+from worker.simulator.world.orders import Order
 
 #: Of each kind of wrong, so many are told in full.
 SHOWN = 3

@@ -12,9 +12,9 @@ from pydantic import BaseModel
 from config.docs import env_example, settings_table
 from statemachine.diagram import mermaid
 from tests.chaos.figures import figures_table
-from worker.events import events_table
-from worker.reasons import reasons_table
-from worker.refund import RefundRequest
+from worker.observability.events import events_table
+from worker.refund.reasons import reasons_table
+from worker.refund.record import RefundRequest
 from worker.simulator.scenario import scenario_table
 
 ROOT = Path(__file__).parents[2]

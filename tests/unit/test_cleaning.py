@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.cleaning import Pasted, clean
+from worker.stores.pasted import Pasted, clean
 
 SITE, ACCOUNT = "4b296c48-0000-4000-8000-00000000abcd", "0f5b7a1e-0000-4000-8000-000000000002"
 KEY = "IST.head_er.pay-load.signature"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from worker.embedded import NoServer, embedded_server, server_program
+from worker.demo.embedded import NoServer, embedded_server, server_program
 
 
 def test_a_server_answers_while_the_context_lasts(tmp_path: Path) -> None:

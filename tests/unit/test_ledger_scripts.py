@@ -6,10 +6,10 @@ import fakeredis
 import pytest
 
 from statemachine.flows import State, Transition
-from worker.lanes import Lanes
-from worker.ledger import Ledger
-from worker.refund import RefundRequest, parse_request
-from worker.settlement import Delivery, Settlement
+from worker.ledger.claims import Delivery, Settlement
+from worker.ledger.lanes import Lanes
+from worker.ledger.refunds import Ledger
+from worker.refund.record import RefundRequest, parse_request
 
 STORE_ID = "4b296c48-0000-4000-8000-000000000001"
 ME = Delivery("me", "steps", "m-1", "run-1")

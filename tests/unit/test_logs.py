@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from worker.events import EVENTS, events_table, tell
-from worker.logs import configure_logs
-from worker.redaction import MASK, redact, redact_text, register_secrets
+from worker.observability.events import EVENTS, events_table, tell
+from worker.observability.logs import configure_logs
+from worker.observability.redaction import MASK, redact, redact_text, register_secrets
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.printing import print_table
+from worker.cli.output import print_table
 
 ORDER, STORE = "67668940-527d-4465-94c6-5475d8c7a412", "4b296c48-0000-4000-8000-000000000001"
 ROWS: list[dict[str, str | None]] = [

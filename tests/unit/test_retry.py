@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.retry import FLOOR_MS, RetryPolicy
+from worker.steps.retry import FLOOR_MS, RetryPolicy
 
 POLICY = RetryPolicy(first_ms=1_000, cap_ms=900_000, for_s=86_400, attempts=12)
 

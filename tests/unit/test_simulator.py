@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from worker.simulator import Fault, Flags, Simulator, serve
-from worker.simulator.faults import ConnectionDropped
-from worker.simulator.orders import Order
-from worker.simulator.wsgi import wsgi
+from worker.simulator.http.wsgi import wsgi
+from worker.simulator.script.faults import ConnectionDropped
+from worker.simulator.world.orders import Order
 
 KEY = "IST.simulator"
 AFTER = "2025-01-02T03:04:05.000Z"

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.simulated import ACCOUNT, AFTER, KEY, NOBODY, SITE, Wix, code
-from worker.simulator.routes import ALL_SCOPES
+from worker.simulator.contract.routes import ALL_SCOPES
 
 WITHIN = {"query": {"filter": {"id": {"$in": [SITE]}}}}
 HEADLESS = {"namespace": {"$in": ["WIX", "HEADLESS"]}}

@@ -9,9 +9,9 @@ import pytest
 
 from tests.simulated import ACCOUNT, BEFORE, NOBODY, SITE, Wix, code
 from worker.simulator import Fault
-from worker.simulator.orders import Order
-from worker.simulator.routes import MUTATING, ROUTES
-from worker.simulator.rules import RULES, WIDE_RULES
+from worker.simulator.contract.routes import MUTATING, ROUTES
+from worker.simulator.rules.table import RULES, WIDE_RULES
+from worker.simulator.world.orders import Order
 
 FULFILLMENTS = "/ecom/v1/fulfillments"
 

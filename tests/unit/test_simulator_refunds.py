@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.simulated import NOBODY, Wix, code, found, violations
-from worker.simulator.orders import Order
+from worker.simulator.world.orders import Order
 
 LINES = [
     {"price": "48.75", "quantity": 2, "tax": "3.90"},

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from tests.house.documents import ROOT
-from worker.cleaning import clean
 from worker.simulator import Flags, Simulator
-from worker.simulator.flag_table import flag_rows, flags_from_text
-from worker.simulator.reading import Wrong
 from worker.simulator.scenario import fill, load_scenario
-from worker.simulator.stores import Key
+from worker.simulator.script.flag_table import flag_rows, flags_from_text
+from worker.simulator.script.reading import Wrong
+from worker.simulator.world.stores import Key
+from worker.stores.pasted import clean
 
 AFTER = "2025-01-02T03:04:05Z"
 LINE = {"price": "1.00"}

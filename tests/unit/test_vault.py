@@ -6,8 +6,8 @@ import pytest
 from cryptography.fernet import Fernet
 
 from config.settings import StoreEntry
-from worker.credentials import Keyring
-from worker.vault import Credentials, SealedShut, Vault, new_key
+from worker.stores.keyring import Keyring
+from worker.stores.vault import Credentials, SealedShut, Vault, new_key
 
 STORE, OTHER = "4b296c48-0000-4000-8000-000000000001", "4b296c48-0000-4000-8000-000000000002"
 MINE = Credentials(STORE, "acc-1", "IST.canary.key.one")

@@ -11,11 +11,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from worker.simulator.flag_table import flag_rows, flags_from_text
-from worker.simulator.flags import Flags
-from worker.simulator.reading import Wrong
+from worker.simulator.http.server import serve
 from worker.simulator.scenario import KEY, load_scenario
-from worker.simulator.server import serve
+from worker.simulator.script.flag_table import flag_rows, flags_from_text
+from worker.simulator.script.flags import Flags
+from worker.simulator.script.reading import Wrong
 from worker.simulator.simulator import Simulator
 
 ORDERS = 4

@@ -8,16 +8,16 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from worker.simulator.faults import Fault
-from worker.simulator.flag_table import checked_flags
-from worker.simulator.lines import Fee, Line
-from worker.simulator.orders import Order
-from worker.simulator.payments import Payment
-from worker.simulator.placing import INTERNAL
-from worker.simulator.reading import Currency, Guid, Moment, Wrong, fields_of, table, value
-from worker.simulator.routes import ALL_SCOPES, ROUTES
+from worker.simulator.contract.routes import ALL_SCOPES, ROUTES
+from worker.simulator.script.faults import Fault
+from worker.simulator.script.flag_table import checked_flags
+from worker.simulator.script.reading import Currency, Guid, Moment, Wrong, fields_of, table, value
 from worker.simulator.simulator import Simulator
-from worker.simulator.stores import Key, Store
+from worker.simulator.world.lines import Fee, Line
+from worker.simulator.world.orders import Order
+from worker.simulator.world.payments import Payment
+from worker.simulator.world.placing import INTERNAL
+from worker.simulator.world.stores import Key, Store
 
 _ENDPOINTS = frozenset({"*", *(route.endpoint for route in ROUTES)})
 #: The parts of an order, and the one field that each needs.

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from worker.simulator.books import all_books
-from worker.simulator.merchant import Merchant
-from worker.simulator.orders import Order
-from worker.simulator.provider import advance, iso
-from worker.simulator.refusals import Json, Refusal
-from worker.simulator.routes import MUTATING
-from worker.simulator.rules import RULES, WIDE_RULES, Ask, Call
-from worker.simulator.stores import Store
+from worker.simulator.contract.refusals import Json, Refusal
+from worker.simulator.contract.routes import MUTATING
+from worker.simulator.rules.table import RULES, WIDE_RULES, Ask, Call
+from worker.simulator.world.books import all_books
+from worker.simulator.world.merchant import Merchant
+from worker.simulator.world.orders import Order
+from worker.simulator.world.provider import advance, iso
+from worker.simulator.world.stores import Store
 
 
 @dataclass

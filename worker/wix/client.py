@@ -150,7 +150,7 @@ class WixStore(Calls):
         return self._call("calculate_refund", "POST", path, Calculation, body)
 
     def submit_refund(self, order_id: str, asked: Mapping[str, Any]) -> WixRefund:
-        """Refund payments, as `worker.asking` words it. 200 does not move money. 2.15 [D]."""
+        """Refund payments, as the caller words it. 200 does not move money. 2.15 [D]."""
         path = "/ecom/v1/order-billing/refund-payments"
         body = {"orderId": order_id, **asked}
         return self._call("submit_refund", "POST", path, RefundAnswer, body, mutates=True).refund

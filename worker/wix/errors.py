@@ -12,7 +12,7 @@ from typing import Any, Literal
 import httpx
 
 from worker.errors import CallFailed, OutcomeUnknown, Permanent, Retryable, Unauthorized
-from worker.redaction import redact_text
+from worker.observability.redaction import redact_text
 
 Kind = Literal["permanent", "unauthorized", "unclear"]
 

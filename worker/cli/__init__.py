@@ -1,0 +1,1 @@
+"""The `refunds` commands: they parse and print; the work is done elsewhere."""

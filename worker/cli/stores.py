@@ -1,0 +1,259 @@
+"""`refunds stores`: connect, look after and disconnect stores."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import sys
+import threading
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from config.loading import SettingsError
+from worker.app import keyring_from, ledger_from, stores_from, wix_from
+from worker.cli.common import AsJson, close_at_end, fail, settings, told
+from worker.cli.output import moment, print_json, print_table, say
+from worker.cli.store_input import from_options, from_stdin
+from worker.ledger.refunds import Ledger
+from worker.ledger.stores import Stores
+from worker.stores import connecting
+from worker.stores.checklist import Findings
+from worker.stores.examiner import Examiner
+from worker.stores.keyring import Keyring
+from worker.stores.pasted import Pasted, clean
+from worker.stores.vault import Vault, new_key
+
+stores = typer.Typer(
+    no_args_is_help=True,
+    help="Stores: connect, list, check, resume, disconnect, keys.",
+    epilog="Example: refunds stores check --all",
+)
+
+MARKS = {"ok": "✓", "missing": "✗", "unknown": "?"}
+StoreId = Annotated[str, typer.Argument(metavar="SITE_ID")]
+
+
+@dataclass(frozen=True)
+class _Desk:
+    """What the commands work with."""
+
+    keyring: Keyring
+    ledger: Ledger
+    stores: Stores
+    examiner: Examiner
+
+    @property
+    def vault(self) -> Vault:
+        if self.keyring.vault is None:
+            raise SettingsError(
+                "REFUNDS_VAULT_KEYS is not set, so that no key can be sealed;"
+                " make one with: refunds stores keygen"
+            )
+        return self.keyring.vault
+
+
+def _open() -> _Desk:
+    given = settings()
+    broker, ledger = ledger_from(given)
+    wix, pause = wix_from(given), threading.Event()
+    close_at_end(broker.client.close)
+    close_at_end(wix.close)
+    return _Desk(
+        keyring_from(given),
+        ledger,
+        stores_from(given, broker),
+        Examiner(wix=wix, progress=say, pause=pause.wait),
+    )
+
+
+@stores.command(
+    "connect",
+    epilog="Example: refunds stores connect --site 4b296c48-0000-4000-8000-000000000001"
+    " --account 0f5b7a1e-0000-4000-8000-000000000002 --api-key-file key.txt",
+)
+@told
+def connect(
+    site: Annotated[str, typer.Option("--site", "--site-id", help="Or the dashboard's URL.")] = "",
+    account: Annotated[str, typer.Option("--account", "--account-id", help="Account ID.")] = "",
+    api_key_file: Annotated[
+        str, typer.Option(help="File that holds the API Key; - is standard input.")
+    ] = "",
+    stdin: Annotated[
+        bool,
+        typer.Option(
+            "--stdin", help='JSON on stdin: {"site_id": …, "account_id": …, "api_key": …}'
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check a store's key with Wix, and keep it sealed; asks for what is not given, unseen."""
+    desk = _open()
+    vault = desk.vault
+    given = from_stdin() if stdin else from_options(site, account, api_key_file)
+    pasted = clean(**given)
+    for note in (*pasted.cleaned, *pasted.warnings):
+        say(note)
+    if pasted.problems:
+        _refuse_paste(pasted)
+    if pasted.site_id in desk.keyring.given:
+        say("The store is in REFUNDS_STORES, too; from now on the vault's key is used.")
+    findings = connecting.connect(pasted, vault=vault, stores=desk.stores, examiner=desk.examiner)
+    if as_json:
+        notes = {"cleaned": list(pasted.cleaned), "warnings": list(pasted.warnings)}
+        print_json({"store_id": pasted.site_id, **findings.public(), **notes})
+    else:
+        _print_checks(findings)
+        say(
+            f"Connected: {findings.name or pasted.site_id} ({findings.currency},"
+            f" {findings.time_zone})."
+            if findings.is_good
+            else "Nothing was saved."
+        )
+    if not findings.is_good:
+        raise typer.Exit(1)
+
+
+def _refuse_paste(pasted: Pasted) -> None:
+    fail(
+        "\n".join(pasted.problems) + "\nNothing was saved.",
+        reason="malformed",
+        sentence="; ".join(pasted.problems),
+        cleaned=list(pasted.cleaned),
+        warnings=list(pasted.warnings),
+        checks=[],
+    )
+
+
+def _print_checks(findings: Findings) -> None:
+    rows = [
+        {"": MARKS[check.verdict], "box": check.box, "for": check.about, "result": check.text}
+        for check in findings.checks
+    ]
+    print_table(rows, ("", "box", "for", "result"))
+    say(findings.public()["sentence"])
+
+
+@stores.command("list", epilog="Example: refunds stores list --json")
+@told
+def list_stores(as_json: AsJson = False) -> None:
+    """List the stores: state, waiting and in flight, last success, last error."""
+    desk = _open()
+    ids = dict.fromkeys([*desk.stores.ids(), *desk.keyring.given])
+    rows = [desk.stores.find(store_id).public() for store_id in ids]
+    if as_json:
+        print_json({"stores": rows})
+        return
+    for row in rows:
+        row["last_success"] = moment(row["last_success_at_ms"]) if row["last_success_at_ms"] else ""
+        error = row["suspended_because"] or row["last_error"] or {}
+        row["last_error"] = error.get("detail") or error.get("error") or error.get("reason", "")
+    columns = ("store_id", "name", "state", "waiting", "in_flight", "last_success", "last_error")
+    print_table(rows, columns)
+
+
+@stores.command("check", epilog="Example: refunds stores check --all")
+@told
+def check(
+    store_id: Annotated[str, typer.Argument(metavar="[SITE_ID]")] = "",
+    every: Annotated[bool, typer.Option("--all", help="Every store.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ask Wix again what a store's key may do; exit 1 if anything is missing or not known."""
+    if bool(store_id) == every:
+        fail("give one SITE_ID, or --all", 2)
+    desk = _open()
+    ids = [*dict.fromkeys([*desk.stores.ids(), *desk.keyring.given])] if every else [store_id]
+    results: list[dict[str, Any]] = []
+    for number, each in enumerate(ids, 1):
+        say(f"store {number}/{len(ids)}: {each}")
+        results.append(_checked(desk, each.lower(), as_json=as_json))
+    if as_json:
+        print_json({"ok": all(r["ok"] for r in results), "checked": results})
+    if not all(result["ok"] for result in results):
+        raise typer.Exit(1)
+
+
+def _checked(desk: _Desk, store_id: str, *, as_json: bool) -> dict[str, Any]:
+    try:
+        findings = connecting.check(
+            store_id, keyring=desk.keyring, stores=desk.stores, examiner=desk.examiner
+        )
+    except connecting.CannotDo as refusal:
+        say(str(refusal))
+        return {"store_id": store_id, "ok": False, "reason": "no_key", "sentence": str(refusal)}
+    if not as_json:
+        _print_checks(findings)
+    if findings.is_good and desk.stores.find(store_id).state == "suspended":
+        say(f"It is suspended; to let it go on: refunds stores resume {store_id}")
+    return {"store_id": store_id, **findings.public()}
+
+
+@stores.command("resume", epilog="Example: refunds stores resume SITE_ID")
+@told
+def resume(store_id: StoreId, as_json: AsJson = False) -> None:
+    """Let a suspended store's refunds go on, in order of arrival."""
+    desk = _open()
+    store = store_id.lower()
+    if not desk.stores.resume(store, by=getpass.getuser()):
+        is_known = desk.stores.find(store).sealed or store in desk.keyring.given
+        no_such = f"there is no store {store_id}; `refunds stores list` shows all"
+        fail(f"{store_id} is not suspended" if is_known else no_such, store_id=store_id)
+    if as_json:
+        print_json({"ok": True, "store_id": store_id})
+    say(f"{store_id} goes on")
+
+
+@stores.command("disconnect", epilog="Example: refunds stores disconnect SITE_ID --force")
+@told
+def disconnect(
+    store_id: StoreId,
+    force: Annotated[
+        bool, typer.Option("--force", help="Unfinished refunds become dead letters.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Forget a store and its key; refuses while its refunds are unfinished."""
+    desk = _open()
+    try:
+        buried, left = connecting.disconnect(
+            store_id.lower(),
+            keyring=desk.keyring,
+            ledger=desk.ledger,
+            stores=desk.stores,
+            force=force,
+        )
+    except connecting.CannotDo as refusal:
+        fail(str(refusal), store_id=store_id, sentence=str(refusal))
+    if as_json:
+        print_json({"ok": True, "store_id": store_id, "dead_letters": buried, "with_worker": left})
+    say(f"disconnected; {buried} refunds became dead letters")
+    if left:
+        say(f"{left} are with a worker at this moment; they end, or become dead letters, there")
+
+
+@stores.command("keygen", epilog='Example: export REFUNDS_VAULT_KEYS="$(refunds stores keygen)"')
+@told
+def keygen(as_json: AsJson = False) -> None:
+    """Make a vault key. Keep it where you keep passwords: without it no store's key opens."""
+    key = new_key()
+    sys.stdout.write(json.dumps({"vault_key": key}) + "\n" if as_json else f"{key}\n")
+
+
+@stores.command("reseal", epilog="Example: refunds stores reseal")
+@told
+def reseal(as_json: AsJson = False) -> None:
+    """Seal every store's key anew with the first of REFUNDS_VAULT_KEYS; then drop the old ones."""
+    desk = _open()
+    results = connecting.reseal(vault=desk.vault, stores=desk.stores, progress=say)
+    is_done = set(results.values()) <= {"resealed"}
+    if as_json:
+        print_json({"ok": is_done, "resealed": results})
+    else:
+        print_table(
+            [{"store_id": store_id, "result": text} for store_id, text in results.items()],
+            ("store_id", "result"),
+        )
+    if not is_done:
+        raise typer.Exit(1)

@@ -1,0 +1,1 @@
+"""Everything at once, on an embedded server and against the simulator."""

@@ -1,0 +1,222 @@
+"""`refunds demo`: seven refunds through the real worker, a real server and the simulator."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from config.loading import load_settings
+from config.settings import Settings
+from statemachine.flows import State
+from worker.app import App, build, wix_from
+from worker.client import enqueue
+from worker.demo.embedded import embedded_server
+from worker.observability.events import tell
+from worker.operations import dead_letters
+from worker.refund.record import Refund, parse_request
+from worker.simulator import Fault, Flags, Simulator, serve
+from worker.stores.connecting import connect
+from worker.stores.examiner import Examiner
+from worker.stores.pasted import clean
+from worker.stores.vault import Vault, new_key
+
+BEFORE, AFTER = "2024-03-31T13:42:13.136Z", "2025-01-02T03:04:05.000Z"
+#: Everything that waits, waits shortly; the rest is as in production.
+WAITS = {
+    "REFUNDS_WIX_TOTAL_TIMEOUT_MS": "1500",
+    "REFUNDS_SETTLE_DELAY_MS": "1500",
+    "REFUNDS_RETRY_FIRST_MS": "400",
+    "REFUNDS_RETRY_CAP_MS": "1500",
+    "REFUNDS_RETRY_FOR_S": "1",
+    "REFUNDS_RETRY_ATTEMPTS": "4",
+    "REFUNDS_CONFIRM_FIRST_MS": "400",
+    "REFUNDS_CONFIRM_CAP_MS": "2000",
+    "REFUNDS_SCHEDULE_TICK_MS": "50",
+}
+PROVIDER_MS = 1_500
+KEY = "IST.demo-key-that-nobody-may-see"
+#: Far more than it takes, even on a slow machine.
+PATIENCE_S = 90
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """One refund of the demo and how it must end in Wix's own books."""
+
+    title: str
+    refund_id: str
+    order: Mapping[str, Any]
+    ends: State
+    cancellations: int = 0
+    refunds: int = 0
+    faults: tuple[Fault, ...] = ()
+    dies_first: bool = False
+
+
+SCENES = (
+    Scene("unfulfilled, placed before the cutoff: cancelled", "demo-1-unfulfilled",
+          {"created_date": BEFORE}, State.CANCELLED, cancellations=1),
+    Scene("two fulfillments, placed before it: unfulfilled, then cancelled", "demo-2-fulfilled",
+          {"created_date": BEFORE, "fulfillments": 2}, State.CANCELLED, cancellations=1),
+    Scene("placed after it: refunded, once the provider has paid", "demo-3-standard",
+          {"created_date": AFTER}, State.REFUNDED, refunds=1),
+    Scene("Wix answers 503, then 429 with Retry-After: retried", "demo-4-retried",
+          {"created_date": AFTER}, State.REFUNDED, refunds=1,
+          faults=(Fault("status", "get_order", status=503),
+                  Fault("status", "get_order", status=429, retry_after_s=1))),
+    Scene("the refund's reply is lost after Wix did it: found, not repeated", "demo-5-lost-reply",
+          {"created_date": AFTER}, State.REFUNDED, refunds=1,
+          faults=(Fault("lost_reply", "submit_refund"),)),
+    Scene("Wix refuses for good: rejected, with its code and our sentence", "demo-6-refused",
+          {"created_date": AFTER}, State.REJECTED,
+          faults=(Fault("status", "submit_refund", status=428, code="PAYMENT_NOT_REFUNDABLE"),)),
+    Scene("fails until its attempts are used up: dead letter, repaired, replayed", "demo-7-dead",
+          {"created_date": AFTER}, State.REFUNDED, refunds=1, dies_first=True,
+          faults=(Fault("status", "get_order_refundability", status=503, times=1_000_000),)),
+)  # fmt: skip
+
+
+class DemoFailed(RuntimeError):
+    """Something did not end as it must; the text says what."""
+
+
+def run_demo() -> dict[str, Any]:
+    """Run all scenes; returns what `refunds demo --json` prints."""
+    simulator = Simulator(Flags(provider_ms=PROVIDER_MS))
+    store_id = simulator.add_store(api_key=KEY)
+    with embedded_server() as redis_url, serve(simulator) as wix_url:
+        vault_key = new_key()
+        with _running(build(_settings(redis_url, wix_url, vault_key))) as app:
+            _connect(app, vault_key, store_id, simulator.stores[store_id].account_id)
+            orders = {scene: _start(app, simulator, store_id, scene) for scene in SCENES}
+            refunds = {scene: _watch(app, simulator, orders[scene], scene) for scene in SCENES}
+    return _report(simulator, orders, refunds)
+
+
+def _settings(redis_url: str, wix_url: str, vault_key: str) -> Settings:
+    given = {
+        "REFUNDS_REDIS_URL": redis_url,
+        "REFUNDS_WIX_BASE_URL": wix_url,
+        "REFUNDS_VAULT_KEYS": vault_key,
+    }
+    return load_settings(given | WAITS)
+
+
+@contextmanager
+def _running(app: App) -> Iterator[App]:
+    """The real worker, in this program."""
+    app.scheduler.beat()
+    app.scheduler.start()
+    worker = app.worker()
+    worker.start()
+    try:
+        yield app
+    finally:
+        worker.stop(timeout=10_000)
+        app.scheduler.stop()
+
+
+def _connect(app: App, vault_key: str, store_id: str, account_id: str) -> None:
+    """As `refunds stores connect` does, sealed with a vault key that nobody keeps."""
+    tell("demo.step", text="connecting the store: its key is checked and sealed")
+    findings = connect(
+        clean(site_id=store_id, account_id=account_id, api_key=KEY),
+        vault=Vault([vault_key]),
+        stores=app.stores,
+        examiner=Examiner(
+            wix=wix_from(app.settings), progress=lambda _: None, pause=threading.Event().wait
+        ),
+    )
+    if not findings.is_good:
+        raise DemoFailed(f"the store was not connected: {findings.reason}")
+
+
+def _start(app: App, simulator: Simulator, store_id: str, scene: Scene) -> str:
+    order = simulator.add_order(store_id, **scene.order)
+    for fault in scene.faults:
+        simulator.script(Fault(**{**vars(fault), "order_id": order.id}))
+    job = {"refund_id": scene.refund_id, "store_id": store_id, "order_id": order.id}
+    tell("demo.step", text=scene.title, refund_id=scene.refund_id)
+    enqueue(app.broker, parse_request(job | {"requested_by": "refunds demo"}))
+    return order.id
+
+
+def _watch(app: App, simulator: Simulator, order_id: str, scene: Scene) -> Refund:
+    """Wait for the end of one refund; repair and replay the one that must die first."""
+    if scene.dies_first:
+        _until(app, scene.refund_id, {State.DEAD})
+        tell("demo.step", text="the cause is repaired; replaying", refund_id=scene.refund_id)
+        for fault in simulator.faults:
+            fault.times = 0 if fault.order_id == order_id else fault.times
+        dead_letters.replay(app.ledger, app.broker, scene.refund_id, operator="demo")
+    ends = {State.CANCELLED, State.REFUNDED, State.REJECTED, State.DEAD}
+    return _until(app, scene.refund_id, ends)
+
+
+def _until(
+    app: App,
+    refund_id: str,
+    states: set[State],
+    *,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Refund:
+    until = monotonic() + PATIENCE_S
+    pause = threading.Event()
+    while monotonic() < until:
+        refund = app.ledger.load(refund_id)
+        if refund and refund.state in states:
+            return refund
+        pause.wait(0.05)
+    raise DemoFailed(f"{refund_id} did not end within {PATIENCE_S} s")
+
+
+def _report(
+    simulator: Simulator, orders: Mapping[Scene, str], refunds: Mapping[Scene, Refund]
+) -> dict[str, Any]:
+    """Compare with the simulator's own books; our record alone proves nothing."""
+    books = simulator.books()
+    wrong = [
+        f"{scene.refund_id} ended otherwise than it should"
+        for scene, refund in refunds.items()
+        if not _is_right(scene, refund, books["orders"][orders[scene]])
+    ]
+    wrong += [f"a call that wix-api.md does not list: {call}" for call in books["unlisted_calls"]]
+    return {
+        "ok": not wrong,
+        "wrong": wrong,
+        "refunds": [
+            {
+                "refund_id": refund.refund_id,
+                "order_id": refund.request.order_id,
+                "flow": refund.flow or None,
+                "state": refund.state.value,
+                "attempts": refund.attempts,
+                "wix_calls": refund.wix_calls,
+                "duration_ms": refund.updated_at_ms - refund.accepted_at_ms,
+                "reason": refund.reason.get("reason"),
+                "wix_code": refund.reason.get("wix_code"),
+                "sentence": refund.reason.get("sentence"),
+            }
+            for refund in refunds.values()
+        ],
+        "wix": {
+            "refunds_per_order": books["refunds_per_order"],
+            "cancelled_orders": books["cancelled_orders"],
+        },
+    }
+
+
+def _is_right(scene: Scene, refund: Refund, order: Mapping[str, Any]) -> bool:
+    cancelled = order["status"] == "CANCELED"
+    paid_back = order["refunded"] == order["paid"]
+    return (
+        refund.state is scene.ends
+        and order["cancellations"] == scene.cancellations
+        and cancelled == bool(scene.cancellations)
+        and len(order["refunds"]) == scene.refunds
+        and paid_back == bool(scene.refunds)
+    )

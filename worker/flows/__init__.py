@@ -1,0 +1,1 @@
+"""What each transition reads at Wix, and the one change it makes there."""

@@ -1,0 +1,80 @@
+"""Which flow an order takes, and where in it the order stands already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
+
+from statemachine.flows import Flow, State, flow_for
+from worker.errors import Permanent
+from worker.flows.amounts import is_exact
+from worker.flows.cancellation import found_cancelled, state_of
+from worker.flows.step import Advance, Step, Wait
+from worker.refund.reasons import ending
+from worker.wix.models import Order
+
+#: Statuses of an order that we go on with; CANCELED is looked at by the flows. 2.1 [D].
+_GOING_ON = frozenset({"APPROVED", "CANCELED"})
+#: Statuses in which nothing was paid, and why the refund ends. Source: 2.1 [D].
+REFUSING: Mapping[str, str] = MappingProxyType(
+    {"PENDING": "order_pending", "REJECTED": "order_rejected"}
+)
+#: Statuses that change by themselves: looked at again, for a bounded time; then this reason.
+PASSING: Mapping[str, str] = MappingProxyType({"INITIALIZED": "order_not_approved"})
+
+
+def assess_order(step: Step) -> Advance | Wait:
+    """Read the order, choose its flow by `createdDate`, and note what would be lost later."""
+    try:
+        order = step.wix.get_order(step.order_id)
+    except Permanent as error:
+        if error.code == "ORDER_NOT_FOUND":
+            raise ending("order_not_found", error) from None
+        raise
+    if order.status not in _GOING_ON:
+        return _not_ready(step, order.status)
+    _check_amounts(step, order)
+    flow = flow_for(order.created_date, step.settings.cutoff)
+    facts = {
+        "flow": flow.value,
+        "placed_at": order.created_date.isoformat(),
+        "currency": order.currency,
+    }
+    if flow is Flow.STANDARD:
+        return Advance(to=State.REFUNDABLE, facts=facts)
+    return _cancellation(step, order, facts)
+
+
+def _not_ready(step: Step, status: str) -> Wait:
+    if status in REFUSING:
+        raise ending(REFUSING[status])
+    if status not in PASSING:
+        raise ending("order_status_unknown", detail=status[:40])
+    if step.waiting_for_ms >= step.settings.approval_for_s * 1000:
+        raise ending(PASSING[status])
+    return step.wait(f"the order is {status}", step.next_look_ms)
+
+
+def _check_amounts(step: Step, order: Order) -> None:
+    """The job's currency is the order's, and has a coin for every amount of the job."""
+    request = step.refund.request
+    if request.currency and request.currency != order.currency:
+        raise ending("currency_mismatch", detail=f"the order is in {order.currency}")
+    for amount in request.amounts:
+        if not is_exact(Decimal(amount), order.currency):
+            raise ending("amount_precision", detail=f"{amount} {order.currency}")
+
+
+def _cancellation(step: Step, order: Order, facts: dict[str, Any]) -> Advance:
+    if step.refund.request.is_partial:
+        raise ending("partial_needs_standard_refund")
+    state = state_of(order)
+    if state is State.CANCELLED:
+        found = found_cancelled(by_merchant=True)
+        return Advance(to=found.to, facts={**facts, **found.facts}, by_merchant=True)
+    if state is State.FULFILLED:
+        listed = step.wix.list_fulfillments(step.order_id).fulfillments
+        facts["fulfillments"] = [fulfillment.whole() for fulfillment in listed]
+    return Advance(to=State.AUTHORIZED if order.has_authorization else state, facts=facts)

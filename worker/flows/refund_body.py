@@ -1,0 +1,89 @@
+"""What a job asks for, in Wix's words: which parts, what they come to, the body of the call.
+
+Source: wix-api.md 2.14, 2.15 [D].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from worker.errors import Permanent
+from worker.flows.amounts import Share, is_exact
+from worker.flows.step import Step
+from worker.refund.reasons import ending
+from worker.wix.billing import Refundability
+
+
+def total_of(step: Step) -> Decimal | None:
+    """How much is asked for, None for everything; what parts come to is Wix's word.
+
+    Raises:
+        Rejected: Wix cannot refund these parts, or they come to something else.
+    """
+    request = step.refund.request
+    total = Decimal(request.amount) if request.amount else None
+    if not request.has_items:
+        return total
+    try:
+        answer = step.wix.calculate_refund(step.order_id, items_of(step))
+    except Permanent as error:
+        raise ending("lines_not_refundable", error) from None
+    if answer.summary is None or not answer.available:
+        codes = answer.not_available.codes if answer.not_available else ""
+        raise ending("lines_not_refundable", detail=codes)
+    calculated, currency = answer.summary.total.amount, step.refund.facts["currency"]
+    if total not in (None, calculated):
+        raise ending("amount_mismatch", detail=f"Wix calculates {calculated:f} {currency}")
+    if not calculated:
+        raise ending("zero_price")
+    if not is_exact(calculated, currency):
+        raise ending("amount_precision", detail=f"Wix calculates {calculated:f} {currency}")
+    return calculated
+
+
+def items_of(step: Step) -> dict[str, Any]:
+    """The parts that the job names, in Wix's spelling."""
+    request = step.refund.request
+    items: dict[str, Any] = {}
+    if request.lines:
+        items["lineItems"] = _lines(step)
+    if request.additional_fees:
+        items["additionalFees"] = [
+            {"additionalFeeId": fee.additional_fee_id}
+            | ({"amount": {"amount": fee.amount}} if fee.amount else {})
+            for fee in request.additional_fees
+        ]
+    if request.shipping:
+        items["shipping"] = {"amount": {"amount": request.shipping}}
+    return items
+
+
+def _lines(step: Step) -> list[dict[str, Any]]:
+    return [
+        {"lineItemId": line.line_item_id, "quantity": line.quantity}
+        for line in step.refund.request.lines
+    ]
+
+
+def asked(step: Step, chosen: Iterable[Share], answer: Refundability) -> dict[str, Any]:
+    """The body of refund-payments. Source: 2.15 [D]."""
+    request = step.refund.request
+    effects: dict[str, Any] = {"notifications": {"sendCustomerEmail": request.notify_buyer}}
+    if request.restock:
+        effects["restock"] = {"lineItems": _lines(step) or _all_lines(answer)}
+    body = {
+        "paymentRefunds": [share.wire() for share in chosen],
+        "sideEffects": effects,
+        "customerReason": step.refund.customer_reason,
+    }
+    return body | ({"refundItems": items_of(step)} if request.has_items else {})
+
+
+def _all_lines(answer: Refundability) -> list[dict[str, Any]]:
+    return [
+        {"lineItemId": line.line_item_id, "quantity": line.available_refund_quantity}
+        for line in answer.line_items
+        if line.available_refund_quantity
+    ]

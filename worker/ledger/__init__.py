@@ -1,0 +1,1 @@
+"""All refunds and stores in Redis; every write is one Lua script."""

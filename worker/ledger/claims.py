@@ -1,0 +1,71 @@
+"""What a step says to the ledger and hears from it: delivery, claim and settlement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from statemachine.flows import State
+from worker.refund.record import Refund
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """The message that brought a worker here: acknowledged by the script that settles it."""
+
+    worker_id: str
+    queue: str = ""
+    message_id: str = ""
+    execution: str = ""
+    """Tells two runs of the same message apart."""
+
+    @property
+    def token(self) -> str:
+        """Who asks: a repeated question of the same run is the same claim."""
+        return f"{self.worker_id}|{self.message_id}|{self.execution}"
+
+    def fields(self) -> dict[str, str]:
+        """Arguments of the scripts."""
+        fields = {"worker_id": self.worker_id, "queue": self.queue}
+        return fields | ({"message_id": self.message_id} if self.message_id else {})
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The answer to a claim; `refund` is None only when nobody knows the id."""
+
+    verdict: Literal["claimed", "unknown", "refused", "early", "busy", "suspended", "paced"]
+    now_ms: int
+    fence: int
+    refund: Refund | None
+    sealed: str = ""
+    """The store's sealed key as it is now, "" when the vault has none."""
+    epoch: int = 0
+    """Counts the store's connects, resumes and disconnects: an older refusal says nothing."""
+    disconnected: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settlement:
+    """What a step changes."""
+
+    state: State
+    next: Literal["now", "later", "end", "lane"]
+    """The next transition; the same one later; none; the same one when its turn comes."""
+    due_in_ms: int = 0
+    fields: Mapping[str, str | int] = field(default_factory=dict)
+    history: tuple[Mapping[str, Any], ...] = ()
+    wix_calls: int = 0
+    intent: Literal["clear", "keep", "open"] = "clear"
+    """What is known of the announced call: its outcome; no more than before; nothing."""
+    uncounted: bool = False
+    """A wait: this attempt does not count."""
+    outcome: Mapping[str, str] | None = None
+    """What upstream hears of it."""
+    watch_in_ms: int = 0
+    """When to look again at what is finished; 0 for never."""
+    worked: tuple[str, ...] = ()
+    """The endpoints of Wix that took the store's key in this step."""
+    suspension: Mapping[str, Any] | None = None
+    """With next "lane": why the store is suspended (worker.ledger.stores)."""

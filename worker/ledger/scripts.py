@@ -1,0 +1,32 @@
+"""The scripts in `lua/`, with what they share in front of each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import redis
+
+from statemachine.flows import State, next_transition
+from worker.ledger.lanes import Lanes
+
+if TYPE_CHECKING:
+    from redis.commands.core import Script
+
+_LUA = Path(__file__).parent / "lua"
+
+
+def load_scripts(
+    client: redis.Redis, names: Iterable[str], *, namespace: str, lanes: Lanes
+) -> dict[str, Script]:
+    """Register the named scripts; each takes KEYS[1] "{namespace}" and ARGV[1], a JSON object."""
+    following = {s.value: t.value for s in State if (t := next_transition(s))}
+    head = f"local SOURCE = 'wix-refund-worker/{namespace}'\n"
+    head += f"local NEXT = cjson.decode('{json.dumps(following)}')\n"
+    head += lanes.constants()
+    head += (_LUA / "prelude.lua").read_text() + (_LUA / "lanes.lua").read_text()
+    return {
+        name: client.register_script(head + (_LUA / f"{name}.lua").read_text()) for name in names
+    }

@@ -1,0 +1,227 @@
+"""What we know of stores, and their suspension. Every write is one script.
+
+    {ns}:stores             ZSET  store id -> connected at, unix ms
+    {ns}:store:STORE        HASH  sealed, epoch, connected_at_ms, profile (JSON:
+                                  name, currency, time_zone, checks), last_error (JSON),
+                                  last_error_at_ms, disconnected_at_ms, events, connected_by,
+                                  resumed_by
+    {ns}:worked:STORE       HASH  endpoint of Wix -> when it last took the key, unix ms
+    {ns}:suspended:STORE    HASH  reason (JSON), endpoint, since_ms, probes, epoch, by: there while
+                                  the store is suspended; then its lane lets nobody go
+    {ns}:probes             ZSET  suspended store -> when Wix is asked again, unix ms
+
+The epoch counts connects, resumes and disconnects: a step that was refused in an older one cannot
+suspend the store anew.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import redis
+
+from statemachine.flows import ACTIVE, State
+from worker.ledger.lanes import Lanes
+from worker.ledger.scripts import load_scripts
+from worker.observability.redaction import redact
+from worker.refund import outcomes
+from worker.refund.record import Refund
+
+#: Records that are read at once.
+PAGE = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreRecord:
+    """One store, as read at one moment."""
+
+    store_id: str
+    state: Literal["connected", "suspended", "disconnected", "given"]
+    """"given": its key comes from REFUNDS_STORES alone."""
+    sealed: str
+    epoch: int
+    profile: Mapping[str, Any]
+    """What Wix said when it was connected or checked: name, currency, time_zone, checks."""
+    waiting: int
+    """Refunds in its lane."""
+    in_flight: int
+    connected_at_ms: int
+    last_success_ms: int
+    """When a call to Wix last took the key; 0 for never."""
+    last_error: Mapping[str, Any]
+    last_error_at_ms: int
+    suspension: Mapping[str, str]
+    """The fields of the hash; empty when it is not suspended."""
+
+    def public(self) -> dict[str, Any]:
+        """The record as operators see it, JSON-able, without the sealed key."""
+        why = json.loads(self.suspension.get("reason", "null"))
+        return {
+            "store_id": self.store_id,
+            "state": self.state,
+            "name": self.profile.get("name"),
+            "currency": self.profile.get("currency"),
+            "time_zone": self.profile.get("time_zone"),
+            "waiting": self.waiting,
+            "in_flight": self.in_flight,
+            "connected_at_ms": self.connected_at_ms or None,
+            "last_success_at_ms": self.last_success_ms or None,
+            "last_error": dict(self.last_error) or None,
+            "last_error_at_ms": self.last_error_at_ms or None,
+            "suspended_since_ms": int(self.suspension.get("since_ms", 0)) or None,
+            "suspended_because": why,
+            "checks": self.profile.get("checks"),
+        }
+
+
+class Stores:
+    """Reads and writes stores. Raises redis.RedisError when the server does not answer."""
+
+    def __init__(
+        self, client: redis.Redis, *, namespace: str, lanes: Lanes, worker_dead_after_ms: int
+    ) -> None:
+        self.ns = f"{{{namespace}}}"
+        self._redis = client
+        self._dead_after_ms = worker_dead_after_ms
+        names = ("connect", "resume", "disconnect", "bury", "reseal", "probed")
+        self._scripts = load_scripts(client, names, namespace=namespace, lanes=lanes)
+
+    def _run(self, script: str, store_id: str, **arguments: Any) -> Any:
+        # The nonce tells a script that is run again, because its reply was lost, from another call.
+        given = {"store_id": store_id, "nonce": uuid.uuid4().hex, **arguments}
+        given["dead_after_ms"] = self._dead_after_ms
+        return self._scripts[script](keys=[self.ns], args=[json.dumps(given)])
+
+    def connect(
+        self, store_id: str, sealed: str, profile: Mapping[str, Any], worked: Iterable[str]
+    ) -> Literal["connected", "rotated"]:
+        """Save a store, or exchange its key, and let its lane go; steps that run end with either.
+
+        *worked* are the endpoints that took the new key; nothing is kept of those of the old one.
+        """
+        shown = {name: profile.get(name) for name in ("name", "currency", "time_zone")}
+        return self._run(  # type: ignore[no-any-return]  # one of the two words of connect.lua
+            "connect",
+            store_id,
+            sealed=sealed,
+            profile=json.dumps(redact(profile), ensure_ascii=False),
+            worked=sorted(worked),
+            outcome=outcomes.of_store("connected", store_id, **shown),
+            resumed=outcomes.of_store("resumed", store_id, by="connect"),
+        )
+
+    def resume(self, store_id: str, *, by: str, epoch: int | None = None) -> bool:
+        """End a suspension; False when there is none, or no more that of this *epoch*.
+
+        What was refused counts as never having worked: refused once more, while the key works
+        elsewhere, it is a missing box and not a dead key.
+        """
+        told = outcomes.of_store("resumed", store_id, by=by)
+        wanted = "" if epoch is None else str(epoch)
+        return bool(self._run("resume", store_id, epoch=wanted, outcome=told))
+
+    def disconnect(self, store_id: str) -> bool:
+        """Forget the key and all that was known; False when there was no key."""
+        told = outcomes.of_store("disconnected", store_id)
+        return bool(self._run("disconnect", store_id, outcome=told))
+
+    def bury(self, refund: Refund, *, reason: Mapping[str, Any], line: Mapping[str, Any]) -> bool:
+        """Make an unfinished refund a dead letter; False when it ended, or a worker is at it."""
+        told = outcomes.ending(refund, State.DEAD, "disconnect", refund.facts, reason=dict(reason))
+        return bool(
+            self._run(
+                "bury",
+                refund.request.store_id,
+                refund_id=refund.refund_id,
+                reason=json.dumps(redact(reason), ensure_ascii=False),
+                history=json.dumps(redact(line), separators=(",", ":"), ensure_ascii=False),
+                outcome=told,
+            )
+        )
+
+    def reseal(self, store_id: str, old: str, new: str) -> bool:
+        """Exchange a sealed key for the same key sealed anew; False when it changed meanwhile."""
+        return bool(self._run("reseal", store_id, old=old, new=new))
+
+    def save_checks(self, store_id: str, profile: Mapping[str, Any]) -> None:
+        """Keep what a check found."""
+        text = json.dumps(redact(profile), ensure_ascii=False)
+        self._redis.hset(f"{self.ns}:store:{store_id}", "profile", text)
+
+    def due_probes(self, *, limit: int) -> list[str]:
+        """Suspended stores about which Wix is to be asked again now, by the server's clock."""
+        clock: Any = self._redis.time()
+        now_ms = clock[0] * 1000 + clock[1] // 1000
+        due: Any = self._redis.zrangebyscore(
+            f"{self.ns}:probes", "-inf", now_ms, start=0, num=limit
+        )
+        return list(due)
+
+    def probed(self, store_id: str, *, first_ms: int, cap_ms: int, refused: bool) -> None:
+        """Ask again later: after twice the last wait when Wix refused, else after the same."""
+        self._run("probed", store_id, first_ms=first_ms, cap_ms=cap_ms, refused=refused)
+
+    def worked(self, store_id: str) -> set[str]:
+        """The endpoints that took this store's key so far."""
+        names: Any = self._redis.hkeys(f"{self.ns}:worked:{store_id}")
+        return set(names)
+
+    def ids(self) -> list[str]:
+        """Every store that is connected or suspended."""
+        connected: Any = self._redis.zrange(f"{self.ns}:stores", 0, -1)
+        suspended: Any = self._redis.zrange(f"{self.ns}:probes", 0, -1)
+        return list(dict.fromkeys([*connected, *suspended]))
+
+    def find(self, store_id: str) -> StoreRecord:
+        """All that is known of a store."""
+        with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hgetall(f"{self.ns}:store:{store_id}")
+            pipe.hgetall(f"{self.ns}:suspended:{store_id}")
+            pipe.hvals(f"{self.ns}:worked:{store_id}")
+            pipe.zcard(f"{self.ns}:lane:{store_id}")
+            pipe.zcard(f"{self.ns}:busy:{store_id}")
+            fields, suspension, worked, waiting, in_flight = pipe.execute()
+        return StoreRecord(
+            store_id=store_id,
+            state=_state(fields, suspension),
+            sealed=fields.get("sealed", ""),
+            epoch=int(fields.get("epoch", 0)),
+            profile=json.loads(fields.get("profile", "{}")),
+            waiting=waiting,
+            in_flight=in_flight,
+            connected_at_ms=int(fields.get("connected_at_ms", 0)),
+            last_success_ms=max(map(int, worked), default=0),
+            last_error=json.loads(fields.get("last_error", "{}")),
+            last_error_at_ms=int(fields.get("last_error_at_ms", 0)),
+            suspension=suspension,
+        )
+
+    def unfinished(self, store_id: str) -> Iterator[str]:
+        """The ids of a store's refunds that have not ended; looks at all that have not."""
+        for state in sorted(ACTIVE):
+            key, start = f"{self.ns}:state:{state}", 0
+            while ids := self._page(key, start):
+                start += PAGE
+                with self._redis.pipeline(transaction=False) as pipe:
+                    for refund_id in ids:
+                        pipe.hget(f"{self.ns}:refund:{refund_id}", "store_id")
+                    owners = pipe.execute()
+                yield from (i for i, owner in zip(ids, owners, strict=True) if owner == store_id)
+
+    def _page(self, key: str, start: int) -> list[str]:
+        ids: Any = self._redis.zrange(key, start, start + PAGE - 1)
+        return list(ids)
+
+
+def _state(
+    fields: Mapping[str, str], suspension: Mapping[str, str]
+) -> Literal["connected", "suspended", "disconnected", "given"]:
+    if suspension:
+        return "suspended"
+    if fields.get("sealed"):
+        return "connected"
+    return "disconnected" if fields.get("disconnected_at_ms") else "given"

@@ -1,0 +1,1 @@
+"""Dead letters, audit, doctor: what an operator does. Functions return data."""

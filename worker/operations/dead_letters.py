@@ -1,0 +1,110 @@
+"""Dead letters: refunds that need a person, and messages that never became one; data only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from statemachine.flows import State
+from worker.ledger.refunds import Ledger
+from worker.queue.broker import Broker
+from worker.refund.reasons import REASONS, Reason
+from worker.refund.record import Refund
+
+
+class CannotReplay(Exception):
+    """This letter cannot be replayed; the text says what to do instead, without the letter's id."""
+
+
+def letters(ledger: Ledger, broker: Broker, *, limit: int) -> list[dict[str, Any]]:
+    """List all dead letters: refunds first, newest first, then messages."""
+    refunds = [_of_refund(refund) for refund in ledger.newest(state=State.DEAD, limit=limit)]
+    return refunds + [_of_message(i, letter) for i, letter in broker.quarantined().items()]
+
+
+def find(ledger: Ledger, broker: Broker, letter_id: str) -> dict[str, Any] | None:
+    """One dead letter with its history, None when there is none of this id."""
+    refund = ledger.load(letter_id)
+    if refund and refund.state is State.DEAD:
+        return _of_refund(refund) | {
+            "refund": refund.public(),
+            "history": ledger.history(letter_id),
+        }
+    letter = broker.quarantined().get(letter_id)
+    return _of_message(letter_id, letter) | letter if letter else None
+
+
+def replay(
+    ledger: Ledger, broker: Broker, letter_id: str, *, operator: str, manual_done: bool = False
+) -> None:
+    """Let a dead letter go on where it died; the step looks at Wix before it does anything.
+
+    With *manual_done* a person has paid what Wix cannot move: it is only recorded there.
+
+    Raises:
+        CannotReplay: there is no such letter, or another try would fail as the first did.
+    """
+    refund = ledger.load(letter_id)
+    if refund and refund.state is State.DEAD:
+        _check_replay(refund, manual_done=manual_done)
+        more = {"manual_done": True} if manual_done else {}
+        if ledger.replay(letter_id, operator=operator, version=refund.version, **more):
+            return
+        raise CannotReplay("changed meanwhile: look at it again")
+    letter = broker.quarantined().get(letter_id)
+    if letter is None:
+        raise CannotReplay(why_not(ledger, letter_id))
+    known = _known(letter)
+    if not known.replayable or not letter.get("intact"):
+        raise CannotReplay(f"cannot be replayed: {known.remedy}")
+    broker.restore(letter["queue"], letter_id, letter["message"])
+
+
+def why_not(ledger: Ledger, letter_id: str) -> str:
+    """Why there is no dead letter of this id."""
+    refund = ledger.load(letter_id)
+    if refund is None:
+        return "there is no such dead letter; `refunds dead list` shows all"
+    return f"is not a dead letter: its state is {refund.state}; see `refunds show {letter_id}`"
+
+
+def _check_replay(refund: Refund, *, manual_done: bool) -> None:
+    code = str(refund.reason.get("reason", ""))
+    if manual_done and code != "manual_payment":
+        raise CannotReplay(f"did not die of a manual payment, but of {code}")
+    if code in REASONS and not REASONS[code].replayable:
+        raise CannotReplay(f"cannot be replayed: {REASONS[code].remedy}")
+
+
+def _of_refund(refund: Refund) -> dict[str, Any]:
+    return {
+        "id": refund.refund_id,
+        "kind": "refund",
+        "refund_id": refund.refund_id,
+        "store_id": refund.request.store_id,
+        "order_id": refund.request.order_id,
+        "died_in": refund.died_in,
+        "died_at_ms": refund.updated_at_ms,
+        "attempts": refund.attempts,
+        **refund.reason,
+    }
+
+
+def _known(letter: dict[str, Any]) -> Reason:
+    """The row of its reason; one that this version does not know must not hide the others."""
+    return REASONS.get(letter["reason"], REASONS["worker_error"])
+
+
+def _of_message(message_id: str, letter: dict[str, Any]) -> dict[str, Any]:
+    known = _known(letter)
+    job = letter.get("job", {})
+    return {
+        "id": message_id,
+        "kind": "message",
+        "refund_id": job.get("refund_id"),
+        "store_id": job.get("store_id"),
+        "order_id": job.get("order_id"),
+        "reason": letter["reason"],
+        "sentence": known.meaning,
+        "remedy": known.remedy,
+        "problems": letter.get("problems"),
+    }

@@ -1,0 +1,105 @@
+"""`refunds doctor`: is this installation fit to move money? The worker asks the same."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import redis
+
+from worker.ledger.connection import in_words
+
+#: A clock that is further off makes `Retry-After` dates and log times lie.
+MOST_DRIFT_S = 5.0
+#: BLMOVE and LPOS.
+LEAST_VERSION = (6, 2)
+#: A step makes two round trips; beyond this the queue will be slow.
+SLOW_MS = 20.0
+_PINGS = 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    check: str
+    verdict: Literal["ok", "warning", "refused"]
+    text: str
+
+
+def examine(client: redis.Redis, *, now: Callable[[], float] = time.time) -> list[Finding]:
+    """Look at the server; the first finding alone when it cannot be reached."""
+    try:
+        return list(_findings(client, now))
+    except redis.RedisError as error:
+        return [Finding("reachable", "refused", in_words(error))]
+
+
+def _findings(client: redis.Redis, now: Callable[[], float]) -> Iterator[Finding]:
+    info: Any = client.info()
+    yield Finding("reachable", "ok", "the server answers")
+    yield _version(info)
+    yield _memory(info)
+    yield _persistence(info)
+    yield _clock(client, now)
+    yield _lua(client)
+    yield _latency(client)
+
+
+def _version(info: dict[str, Any]) -> Finding:
+    name = "Valkey" if "valkey_version" in info else "Redis"
+    text = str(info.get("valkey_version") or info["redis_version"])
+    known = tuple(int(part) for part in str(info["redis_version"]).split(".")[:2])
+    if known < LEAST_VERSION:
+        return Finding("version", "refused", f"{name} {text}: 6.2 or newer is needed")
+    return Finding("version", "ok", f"{name} {text}")
+
+
+def _memory(info: dict[str, Any]) -> Finding:
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        text = f"maxmemory-policy is {policy}: the server may drop refunds; set it to noeviction"
+        return Finding("memory", "refused", text)
+    return Finding("memory", "ok", "maxmemory-policy is noeviction")
+
+
+def _persistence(info: dict[str, Any]) -> Finding:
+    if int(info.get("aof_enabled", 0)):
+        return Finding("persistence", "ok", "the append-only file is on")
+    text = (
+        "the append-only file is off: when the server crashes, refunds since its last snapshot are"
+        " forgotten, and what Wix did for them is not known here; set appendonly yes"
+    )
+    return Finding("persistence", "warning", text)
+
+
+def _clock(client: redis.Redis, now: Callable[[], float]) -> Finding:
+    before = now()
+    seconds, microseconds = client.time()
+    middle = (before + now()) / 2
+    drift_s = middle - (seconds + microseconds / 1_000_000)
+    if abs(drift_s) > MOST_DRIFT_S:
+        text = f"this machine's clock is {drift_s:+.1f} s off the server's; run NTP on both"
+        return Finding("clock", "refused", text)
+    return Finding("clock", "ok", f"this machine's clock is {drift_s:+.3f} s off the server's")
+
+
+def _lua(client: redis.Redis) -> Finding:
+    try:
+        client.eval("return cjson.encode({redis.call('TIME')[1]})", 0)
+    except redis.ResponseError as error:
+        return Finding("scripts", "refused", f"the server does not run Lua scripts: {error}")
+    return Finding("scripts", "ok", "Lua scripts run")
+
+
+def _latency(client: redis.Redis) -> Finding:
+    spent_ms = []
+    for _ in range(_PINGS):
+        started = time.perf_counter()
+        client.ping()
+        spent_ms.append((time.perf_counter() - started) * 1000)
+    best = min(spent_ms)
+    verdict: Literal["ok", "warning"] = "ok" if best <= SLOW_MS else "warning"
+    return Finding("latency", verdict, f"a round trip takes {best:.1f} ms")

@@ -1,0 +1,266 @@
+"""dramatiq's Redis broker, hardened: one factory for workers and producers.
+
+The numbers are the pitfalls of the field notes that each override answers.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import dramatiq
+import redis
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.errors import ConnectionClosed, DecodeError
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+from worker.observability.events import tell
+from worker.observability.redaction import redact_text
+
+#: Where jobs of upstream arrive, and where our own wake-up calls go.
+INTAKE, STEPS = "refunds", "steps"
+QUEUES = (INTAKE, STEPS)
+
+#: Blocking fetches stay below the socket's timeout.
+SOCKET_TIMEOUT_S = 5
+BLOCK_S = 1.0
+
+#: Characters of a message that a letter keeps.
+MAX_LETTER = 20_000
+
+_QUEUE_LUA = (Path(__file__).parent / "queue.lua").read_text()
+
+
+def redis_client(url: str, *, tries: int = 4, timeout_s: float = SOCKET_TIMEOUT_S) -> redis.Redis:
+    """A client with stated timeouts and retries: every script of ours may be repeated (8, 9)."""
+    return redis.Redis.from_url(
+        url,
+        decode_responses=True,
+        # A message that is no text must not jam its queue: it becomes readable and undecodable.
+        encoding_errors="backslashreplace",
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        retry=Retry(ExponentialBackoff(cap=1, base=0.05), tries - 1),
+        retry_on_error=[redis.ConnectionError, redis.TimeoutError],
+    )
+
+
+class Broker(RedisBroker):
+    """Messages in dramatiq's layout; fetched, acknowledged and given back by scripts of ours."""
+
+    def __init__(
+        self, client: redis.Redis, *, namespace: str, middleware: list[dramatiq.Middleware]
+    ) -> None:
+        super().__init__(  # type: ignore[no-untyped-call]  # dramatiq's is not annotated
+            client=client, namespace=f"{{{namespace}}}", middleware=middleware
+        )
+        #: Outlives a consumer, which dramatiq makes anew after every connection error: its
+        #: messages may still be running in a worker thread.
+        self.hands: dict[str, _Hand] = defaultdict(_Hand)
+        self._queue_script = client.register_script(_QUEUE_LUA)
+
+    @property
+    def consumer_class(self) -> type[Consumer]:
+        """Ours: blocks instead of polling (15) and strands nothing (2, 3, 4)."""
+        return Consumer
+
+    def command(self, name: str, queue: str, *arguments: str | int) -> Any:
+        """Run one command of queue.lua.
+
+        Raises:
+            ConnectionClosed: the server did not answer, or not as a working server does (9).
+        """
+        try:
+            return self._queue_script(
+                keys=[self.namespace], args=[name, self.broker_id, queue, *arguments]
+            )
+        except redis.RedisError as error:
+            raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]  # dramatiq's
+
+    def declare_queue(self, queue_name: str) -> None:
+        """Declare a queue without dramatiq's delay queue: waiting is the ledger's (3, 10)."""
+        if queue_name not in self.queues:
+            self.emit_before("declare_queue", queue_name)
+            self.queues.add(queue_name)
+            self.emit_after("declare_queue", queue_name)
+
+    def enqueue(
+        self, message: dramatiq.Message[Any], *, delay: int | None = None
+    ) -> dramatiq.Message[Any]:
+        """Enqueue at most once for each message id (7, 8)."""
+        if delay is not None:
+            raise ValueError("delays are kept in the ledger, not in the queue: do not set one")
+        message = message.copy(options={"redis_message_id": message.message_id})
+        self.command("enqueue", message.queue_name, message.message_id, message.encode().decode())
+        return message
+
+    def beat(self) -> None:
+        """Tell the others that this worker lives (6: no lottery, its own thread calls this)."""
+        self.command("beat", "")
+
+    def reclaim(self, dead_after_ms: int) -> list[str]:
+        """Give the messages of silent workers back to their queues; returns those workers (6).
+
+        Takes in what a plain producer delayed, too: nobody else would ever read it.
+        """
+        return list(self.command("reclaim", "", dead_after_ms, *QUEUES))
+
+    def quarantine(self, queue: str, message_id: str, letter: dict[str, Any]) -> None:
+        """Keep a message that nobody can work at for a person, for ever (4, 5).
+
+        Of a refund's steps one letter is enough: each new message of it would bring another.
+        """
+        letter_id = message_id.rpartition("~")[0] if queue == STEPS else ""
+        text = json.dumps(letter, ensure_ascii=False)
+        self.command("quarantine", queue, message_id, text, letter_id or message_id)
+
+    def quarantined(self) -> dict[str, dict[str, Any]]:
+        """All letters, by the message's id, or the refund's."""
+        found: Any = self.client.hgetall(f"{self.namespace}:quarantine")
+        return {message_id: json.loads(letter) for message_id, letter in found.items()}
+
+    def restore(self, queue: str, message_id: str, message: str) -> None:
+        """Put a quarantined message back on its queue."""
+        self.command("restore", queue, message_id, message)
+
+
+class Consumer(dramatiq.Consumer):
+    """Fetches for one queue. Used by its consumer thread; ack and nack come from worker threads."""
+
+    def __init__(self, broker: Broker, queue_name: str, prefetch: int, timeout: int) -> None:
+        self.broker = broker
+        self.queue_name = queue_name
+        # dramatiq asks for two messages per thread; one is enough where fetching does not poll.
+        self.prefetch = max(1, prefetch // 2)
+        self.block_s = min(timeout / 1000, BLOCK_S)
+        self._hand = broker.hands[queue_name]
+        self._fetched: list[tuple[str, str]] = []
+
+    def __next__(self) -> dramatiq.broker.MessageProxy | None:
+        """The next message, None after a short wait without one."""
+        if not self._fetched and not self._hand.has_room(self.prefetch, self.block_s):
+            return None
+        if not self._fetched:
+            self._fetched = self._fetch()
+        while self._fetched:
+            message_id, body = self._fetched.pop(0)
+            if message := self._decode(message_id, body):
+                return message
+        return None
+
+    def _fetch(self) -> list[tuple[str, str]]:
+        flat = self._take()
+        if not flat and self._wait():
+            flat = self._take()
+        pairs = list(zip(flat[::2], flat[1::2], strict=True))
+        self._hand.add(message_id for message_id, _ in pairs)
+        return pairs
+
+    def _take(self) -> list[str]:
+        known = self._hand.ids()
+        wanted = self.prefetch - len(known)
+        return list(self.broker.command("fetch", self.queue_name, wanted, *known))
+
+    def _wait(self) -> bool:
+        """Block until a message is there. Its reply may be lost: it is then in flight, unknown."""
+        full = f"{self.broker.namespace}:{self.queue_name}"
+        try:
+            return bool(
+                self.broker.client.blmove(
+                    full,
+                    f"{full}:inflight:{self.broker.broker_id}",
+                    self.block_s,  # type: ignore[arg-type]  # Redis takes fractions of a second
+                    "LEFT",
+                    "RIGHT",
+                )
+            )
+        except redis.RedisError as error:
+            raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]  # dramatiq's
+
+    def _decode(self, message_id: str, body: str) -> dramatiq.broker.MessageProxy | None:
+        try:
+            message: dramatiq.Message[Any] = dramatiq.Message.decode(body.encode())
+            options = {"redis_message_id": message_id}
+            message = message.copy(queue_name=self.queue_name, options=options)
+            # A foreign delay would wait in memory (3); the ledger knows what must wait.
+            message.options.pop("eta", None)
+            hash(message.actor_name)  # a list would break dramatiq's look-up of the actor
+        except (DecodeError, TypeError, ValueError, AttributeError, RecursionError):
+            self._quarantine(message_id, "undecodable", body)
+            return None
+        return dramatiq.broker.MessageProxy(message)
+
+    def _quarantine(self, message_id: str, reason: str, message: str) -> None:
+        kept = redact_text(message[:MAX_LETTER])
+        letter = {
+            "reason": reason,
+            "queue": self.queue_name,
+            "message": kept,
+            "intact": kept == message,
+        }
+        try:
+            self.broker.quarantine(self.queue_name, message_id, letter)
+        finally:
+            # If that failed it is handed out, and quarantined, again.
+            self._hand.discard(message_id)
+        tell("message.quarantined", reason=reason, queue=self.queue_name, message_id=message_id)
+
+    def ack(self, message: dramatiq.broker.MessageProxy) -> None:
+        """Acknowledge; the ledger's scripts usually did already, then this is no round trip.
+
+        A message whose step could not be settled ("unsettled") stays in flight and, being unknown
+        from now on, is handed out again by the next fetch (1).
+        """
+        message_id = message.options["redis_message_id"]
+        if not message.options.get("settled") and not message.options.get("unsettled"):
+            self.broker.command("ack", self.queue_name, message_id)
+        self._hand.discard(message_id)
+
+    def nack(self, message: dramatiq.broker.MessageProxy) -> None:
+        """Keep a message that no actor could take (12, 13) for a person."""
+        reason = message.options.get("failed_with", "unknown_actor")
+        self._quarantine(message.options["redis_message_id"], reason, message.encode().decode())
+
+    def requeue(self, messages: Iterable[dramatiq.broker.MessageProxy]) -> None:
+        """Give fetched messages back at shutdown, and with them what is still in our hands (2)."""
+        ids = [message.options["redis_message_id"] for message in messages]
+        ids += [message_id for message_id, _ in self._fetched]
+        self._fetched = []
+        self._hand.discard(*ids)
+        if ids:
+            self.broker.command("requeue", self.queue_name, *ids)
+
+    def close(self) -> None:
+        """Give back what was fetched but not handed out."""
+        self.requeue([])
+
+
+class _Hand:
+    """The messages of one queue that this program holds, whichever consumer fetched them."""
+
+    def __init__(self) -> None:
+        self._ids: set[str] = set()
+        self._room = threading.Condition()
+
+    def ids(self) -> list[str]:
+        with self._room:
+            return sorted(self._ids)
+
+    def add(self, ids: Iterable[str]) -> None:
+        with self._room:
+            self._ids.update(ids)
+
+    def discard(self, *ids: str) -> None:
+        with self._room:
+            self._ids.difference_update(ids)
+            self._room.notify()
+
+    def has_room(self, prefetch: int, wait_s: float) -> bool:
+        """Whether another message may be held; waits a moment for one to leave."""
+        with self._room:
+            return self._room.wait_for(lambda: len(self._ids) < prefetch, wait_s)

@@ -1,0 +1,77 @@
+"""Around every message: bind the log's context once, and say what a failure does to it."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from contextvars import ContextVar
+from typing import Any
+
+import dramatiq
+import redis
+import structlog
+from dramatiq.errors import ConnectionClosed
+
+from worker.errors import LeaseLost
+from worker.ledger.claims import Delivery
+from worker.observability.events import tell
+
+_delivery: ContextVar[Delivery] = ContextVar("delivery")
+
+
+def current_delivery() -> Delivery:
+    """The message that the calling actor was started by."""
+    return _delivery.get()
+
+
+#: A server's trouble has a code (MISCONF, OOM, ...), and so has a wrong type of key, which stays.
+#: Before Redis 7 a script's error has its code in the middle, after ": -".
+_CODED = re.compile(r"(?:^|: -)(?!WRONGTYPE|ERR)[A-Z]{3,} ")
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether the message may do better later; what a script cannot do with it, it never can."""
+    if type(error) is redis.ResponseError:
+        return bool(_CODED.search(str(error)))
+    return isinstance(error, LeaseLost | redis.RedisError | ConnectionClosed)
+
+
+class MessageContext(dramatiq.Middleware):
+    """Binds refund, actor and message to every log line of a step; settles what a failure means."""
+
+    def before_process_message(
+        self, broker: dramatiq.Broker, message: dramatiq.broker.MessageProxy
+    ) -> None:
+        """Bind before the actor runs."""
+        message_id = message.options["redis_message_id"]
+        _delivery.set(
+            Delivery(str(broker.broker_id), message.queue_name, message_id, uuid.uuid4().hex)  # type: ignore[attr-defined]  # our Broker
+        )
+        refund_id = message.args[0] if message.args else message.kwargs.get("refund_id")
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(
+            refund_id=str(refund_id)[:100], actor=message.actor_name, message_id=message_id
+        )
+
+    def after_process_message(
+        self,
+        broker: dramatiq.Broker,  # noqa: ARG002 - dramatiq's signature
+        message: dramatiq.broker.MessageProxy,
+        *,
+        result: Any = None,  # noqa: ARG002 - dramatiq's signature
+        exception: BaseException | None = None,
+    ) -> None:
+        """Say whether the message was settled, must come again, or needs a person."""
+        if exception is None:
+            message.options["settled"] = True
+        elif _may_pass(exception):
+            message.options["unsettled"] = True
+            lost = isinstance(exception, LeaseLost)
+            if lost:
+                tell("step.lease_lost", transition=message.actor_name)
+            else:
+                tell("step.unsettled", error=type(exception).__name__)
+        else:
+            message.options["failed_with"] = "worker_error"
+            message.fail()
+        structlog.contextvars.clear_contextvars()

@@ -1,0 +1,1 @@
+"""The job, our record of it, reason codes, outcome events."""

@@ -1,0 +1,104 @@
+"""What upstream hears: CloudEvents 1.0 in one Redis stream, written by the script that settles.
+
+`(source, id)` is the refund and its version, so a repeated event can be dropped. The stream is
+never cut by us: what upstream has read, upstream may trim (XTRIM).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Literal
+
+import redis
+
+from statemachine.flows import State
+from worker.observability.redaction import redact
+from worker.refund.record import Refund, RefundRequest
+
+Kind = Literal[
+    "accepted", "finished", "rejected", "dead_lettered", "replayed", "reversed", "settled_again"
+]
+
+#: The states of which upstream hears, and as what.
+KIND_OF: Mapping[State, Kind] = MappingProxyType(
+    {
+        State.CANCELLED: "finished",
+        State.REFUNDED: "finished",
+        State.VOIDED: "finished",
+        State.REJECTED: "rejected",
+        State.DEAD: "dead_lettered",
+    }
+)
+
+
+def outcome(kind: Kind, step: str, **content: Any) -> dict[str, str]:
+    """What a script needs to write one event; *step* names what caused it."""
+    return {
+        "type": f"refund.{kind}",
+        "step": step,
+        "data": json.dumps(redact(content), ensure_ascii=False, separators=(",", ":")),
+    }
+
+
+def of_store(
+    kind: Literal["connected", "suspended", "resumed", "disconnected"],
+    store_id: str,
+    **content: Any,
+) -> dict[str, str]:
+    """What a script needs to write one event about a store; its subject is the store's id."""
+    return {
+        "type": f"store.{kind}",
+        "step": kind,
+        "data": json.dumps(
+            redact({"store_id": store_id, **content}), ensure_ascii=False, separators=(",", ":")
+        ),
+    }
+
+
+def about(request: RefundRequest) -> dict[str, Any]:
+    """What every event says of its refund: enough for upstream to find it again."""
+    return {
+        "refund_id": request.refund_id,
+        "store_id": request.store_id,
+        "order_id": request.order_id,
+        "requested_by": request.requested_by,
+        "metadata": request.metadata,
+    }
+
+
+def ending(
+    refund: Refund, to: State, step: str, facts: Mapping[str, Any], **more: Any
+) -> dict[str, str] | None:
+    """The event of a refund that ends in *to*; None when upstream hears nothing of it."""
+    if to not in KIND_OF:
+        return None
+    content = about(refund.request) | {"state": to.value, "flow": refund.flow or None} | more
+    if KIND_OF[to] == "finished":
+        content |= {"effect": facts["effect"], "amount": None}
+    if amount := facts.get("refund_amount"):
+        content["amount"] = {"amount": amount, "currency": facts.get("currency")}
+        content["payments"] = facts.get("payments", [])
+    return outcome(KIND_OF[to], step, **content)
+
+
+def read(
+    client: redis.Redis, namespace: str, *, after: str = "0", follow: bool = False
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give (stream id, event), oldest first, from after a stream id; for ever with *follow*.
+
+    Raises:
+        redis.RedisError: the server does not answer; go on after the last id you had.
+    """
+    stream = f"{{{namespace}}}:outcomes"
+    while True:
+        block_ms = 2_000 if follow else None
+        answer: Any = client.xread({stream: after}, count=500, block=block_ms)
+        entries = answer[0][1] if isinstance(answer, list) and answer else []
+        if isinstance(answer, dict) and answer:
+            entries = answer[stream][0]
+        for after, fields in entries:  # noqa: PLR1704 - the cursor is what was given last
+            yield after, json.loads(fields["event"])
+        if not entries and not follow:
+            return

@@ -1,0 +1,139 @@
+"""Threads beside the steps: one says that this worker lives, one wakes what is due, and so on.
+
+Neither does anything that a crash would lose: due times are the ledger's.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import redis
+from dramatiq.errors import ConnectionClosed
+
+from config.settings import Settings
+from worker.ledger.refunds import Ledger
+from worker.observability.events import tell
+from worker.queue.broker import Broker
+from worker.scheduler.reconcile import reconcile
+from worker.stores.probing import Prober
+
+
+class Heart:
+    """Beats, and knows whether the beat was ever in doubt."""
+
+    def __init__(
+        self, beat: Callable[[], None], *, dead_after_ms: int, monotonic: Callable[[], float]
+    ) -> None:
+        self._beat = beat
+        # Half of what others wait: in doubt long before anybody takes our work.
+        self._limit_s = dead_after_ms / 2000
+        self._monotonic = monotonic
+        self._last = float("-inf")
+        self._doubted_until = float("-inf")
+        self._lock = threading.Lock()
+
+    def beat(self) -> None:
+        """Beat once; only an answer counts, from the moment it was asked for.
+
+        Raises:
+            ConnectionClosed: Redis did not answer.
+        """
+        asked = self._monotonic()
+        self._beat()
+        with self._lock:
+            if asked - self._last > self._limit_s:
+                self._doubted_until = self._monotonic()
+            self._last = asked
+
+    def is_surely_alive(self, since: float) -> bool:
+        """Whether no beat was late since that monotonic time, and none is now."""
+        with self._lock:
+            on_time = self._monotonic() - self._last <= self._limit_s
+            return on_time and self._doubted_until <= since
+
+
+#: How often the leader looks whether a suspended store's time has come, at most.
+PROBE_TICK_MS = 1_000
+#: A thread that waits for Wix is not waited for: it only reads there.
+JOIN_S = 2.0
+
+
+class Scheduler:
+    """The threads' lives: started with the worker, stopped after its last step."""
+
+    def __init__(
+        self, broker: Broker, ledger: Ledger, heart: Heart, prober: Prober, settings: Settings
+    ) -> None:
+        self._broker = broker
+        self._ledger = ledger
+        self._heart = heart
+        self._prober = prober
+        self._settings = settings
+        self._stop = threading.Event()
+        self._leads = False
+        self._threads = [
+            threading.Thread(target=self._every, args=(ms, turn), name=name, daemon=True)
+            for name, ms, turn in (
+                ("heart", settings.worker_beat_ms, heart.beat),
+                ("clock", settings.schedule_tick_ms, self.wake),
+                ("reconcile", settings.reconcile_every_ms, self.heal),
+                # A thread of its own: a slow Wix must not delay what is due.
+                ("probe", min(PROBE_TICK_MS, settings.probe_first_ms), self.probe),
+            )
+        ]
+
+    def beat(self) -> None:
+        """Beat once: to be done before anything is fetched.
+
+        Raises:
+            ConnectionClosed: Redis did not answer.
+        """
+        self._heart.beat()
+
+    def start(self) -> None:
+        """Go on in the background."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End all threads."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(JOIN_S)
+
+    def wake(self) -> None:
+        """One tick: the leader wakes what is due."""
+        lead_ms = max(self._settings.worker_dead_after_ms // 2, 3 * self._settings.schedule_tick_ms)
+        self._leads, _ = self._ledger.wake_due(self._broker.broker_id, lead_ms=lead_ms)
+
+    def heal(self) -> None:
+        """The leader gives back what dead workers held, and finds what was forgotten."""
+        if not self._leads:
+            return
+        lost = self._broker.reclaim(self._settings.worker_dead_after_ms)
+        if lost:
+            tell("worker.reclaimed", workers=lost)
+        reconcile(self._ledger)
+
+    def probe(self) -> None:
+        """The leader asks Wix again about suspended stores."""
+        if self._leads:
+            self._prober.turn(self._stop.is_set)
+
+    def _every(self, period_ms: int, turn: Callable[[], object]) -> None:
+        is_lost = False
+        while not self._stop.is_set():
+            started = time.monotonic()
+            try:
+                turn()
+                is_lost = False
+            except (redis.RedisError, ConnectionClosed) as error:
+                if not is_lost:
+                    tell("worker.redis_lost", error=type(error).__name__)
+                is_lost = True
+            except Exception as bug:  # noqa: BLE001 - a thread that ends would stop healing quietly
+                tell("worker.bug", error=type(bug).__name__, thread=threading.current_thread().name)
+            spent_s = time.monotonic() - started
+            self._stop.wait(max(0.01, period_ms / 1000 - spent_s))

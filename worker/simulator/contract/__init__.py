@@ -1,0 +1,1 @@
+"""What Wix accepts on the wire: routes, request bodies, refusals, queries."""

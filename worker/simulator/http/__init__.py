@@ -1,0 +1,1 @@
+"""The simulated Wix on a socket."""

@@ -1,0 +1,184 @@
+"""HTTP around the rules: keys, shapes, error bodies and faults. One WSGI callable."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs
+
+from worker.simulator.contract.refusals import Json, Refusal, refused
+from worker.simulator.contract.requests import BODIES, PATH_IDS
+from worker.simulator.contract.routes import Route, find
+from worker.simulator.http.admin import administer
+from worker.simulator.rules.access import site_of, sites_of
+from worker.simulator.rules.table import RULES
+from worker.simulator.script.faults import ConnectionDropped, Fault
+from worker.simulator.simulator import Simulator
+from worker.simulator.world.payments import new_id
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+Answer = tuple[int, Json | bytes]
+
+
+class Request(NamedTuple):
+    """One request to an endpoint that exists."""
+
+    route: Route
+    ids: Mapping[str, str]
+    body: Json
+    query: Mapping[str, list[str]]
+    api_key: str
+    site_id: str
+    account_id: str
+    consistent: bool
+
+    @property
+    def order_id(self) -> str:
+        """The one order that it is about, if it is."""
+        return str(self.ids.get("order_id") or self.body.get("orderId") or "")
+
+
+def wsgi(simulator: Simulator) -> Callable[[Environ, StartResponse], Iterable[bytes]]:
+    """The application: for `serve`, and for `httpx.WSGITransport` in tests."""
+
+    def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        raw = environ["wsgi.input"].read(length) if length else b""
+        headers: list[tuple[str, str]] = []
+        status: int
+        body: Json | bytes
+        if environ["PATH_INFO"].startswith("/_simulator/"):
+            status, body = administer(simulator, environ, raw)
+        else:
+            status, body, headers = _wix(simulator, environ, raw)
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        start_response(
+            f"{status} {HTTPStatus(status).phrase}",
+            [
+                ("Content-Type", "text/html" if isinstance(body, bytes) else "application/json"),
+                ("Content-Length", str(len(content))),
+                ("x-wix-request-id", new_id()),
+                *headers,
+            ],
+        )
+        return [content]
+
+    return application
+
+
+def _path(sent: str) -> str:
+    """Bytes as latin-1, as PEP 3333 has it; `httpx.WSGITransport` gives text."""
+    try:
+        return sent.encode("latin-1").decode()
+    except UnicodeError:
+        return sent
+
+
+def _wix(
+    simulator: Simulator, environ: Environ, raw: bytes
+) -> tuple[int, Json | bytes, list[tuple[str, str]]]:
+    path = _path(environ["PATH_INFO"])
+    found = find(environ["REQUEST_METHOD"], path)
+    if found is None:
+        with simulator.lock:
+            simulator.unlisted.append(f"{environ['REQUEST_METHOD']} {path}")
+        return 404, refused(404, "", {}), []
+    try:
+        body = json.loads(raw) if raw else {}
+    except ValueError:
+        return 400, refused(400, "", {}), []
+    request = Request(
+        *found,
+        body if isinstance(body, dict) else {"": body},
+        parse_qs(environ.get("QUERY_STRING", "")),
+        environ.get("HTTP_AUTHORIZATION", ""),
+        environ.get("HTTP_WIX_SITE_ID", ""),
+        environ.get("HTTP_WIX_ACCOUNT_ID", ""),
+        bool(environ.get("HTTP_X_WIX_CONSISTENT")),
+    )
+    endpoint = request.route.endpoint
+    fault = simulator.take_fault(endpoint, request.order_id)
+    try:
+        status, answer = _faulty(simulator, request, fault)
+    except ConnectionDropped:
+        simulator.note_call(endpoint, request.order_id, 0, request.site_id)
+        raise
+    simulator.note_call(endpoint, request.order_id, status, request.site_id)
+    headers = [("x-wix-responded-by", f"simulator:{endpoint}")]
+    if simulator.flags.consistent_token:
+        headers.append(("X-Wix-Consistent", "consistent"))
+    wait_s = fault.retry_after_s if fault else None
+    if wait_s is None and status == 429:
+        wait_s = simulator.flags.throttled_s
+    if wait_s is not None:
+        headers.append(("Retry-After", str(wait_s)))
+    return status, answer, headers
+
+
+def _faulty(simulator: Simulator, request: Request, fault: Fault | None) -> Answer:
+    """Do the call, unless a fault says otherwise; answer, unless a fault says otherwise."""
+    if fault and fault.kind == "drop":
+        raise ConnectionDropped
+    if fault and fault.kind == "slow":
+        time.sleep(fault.slow_ms / 1000)
+    if fault and fault.kind == "status":
+        return fault.effective_status, refused(fault.effective_status, fault.code, fault.data)
+    if fault and fault.kind == "not_wix":
+        return fault.effective_status, b"<html><body>Not here</body></html>"
+    status, answer = _by_rule(simulator, request)
+    if fault and fault.kind == "drop_after":
+        raise ConnectionDropped
+    if fault and fault.kind == "lost_reply":
+        return fault.effective_status, refused(fault.effective_status, "", {})
+    if fault and fault.kind == "garbage":
+        return 200, b"<html><body>Sorry</body></html>"
+    if fault and fault.kind == "empty":
+        return 200, b""
+    return status, answer
+
+
+def _by_rule(simulator: Simulator, request: Request) -> Answer:
+    try:
+        return 200, _answer(simulator, request)
+    except Refusal as refusal:
+        return refusal.status, refusal.body()
+
+
+def _answer(simulator: Simulator, request: Request) -> Json:
+    """First who calls, then the shape of the call, then its rule."""
+    route, who = request.route, (request.api_key, request.site_id, request.account_id)
+    store, sites = None, []
+    with simulator.lock:
+        if route.is_account:
+            sites = sites_of(simulator, route, *who)
+        else:
+            store = site_of(simulator, route, *who)
+    _check_shape(simulator, request)
+    if route.endpoint not in RULES:
+        return simulator.answer_wide(route.endpoint, request.body, request.query, store, sites)
+    return simulator.answer(
+        route.endpoint,
+        request.order_id,
+        request.body,
+        request.ids.get("fulfillment_id", ""),
+        consistent=request.consistent,
+        site_id=store.site_id if store else None,
+        payment_id=request.ids.get("payment_id", ""),
+    )
+
+
+def _check_shape(simulator: Simulator, request: Request) -> None:
+    strict = simulator.flags.unknown_fields == "400"
+    violations = [
+        problem
+        for name, value in request.ids.items()
+        for problem in PATH_IDS[name].check(value, name, strict=strict)
+    ]
+    if shape := BODIES.get(request.route.endpoint):
+        violations += shape.check(request.body, "", strict=strict)
+    if violations:
+        raise Refusal(400, violations=violations)

@@ -1,0 +1,1 @@
+"""What each call of Wix does to the world, and when Wix refuses it."""

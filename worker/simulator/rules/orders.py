@@ -1,0 +1,90 @@
+"""What Wix does on calls to one order: rows 1, 3, 4, 6. Source: wix-api.md 2.3, 6.1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from worker.simulator.contract.refusals import Json, Refusal
+from worker.simulator.script.flags import Flags
+from worker.simulator.world.orders import Order
+from worker.simulator.world.payments import new_id
+from worker.simulator.world.views import order_wire
+
+
+class Call(NamedTuple):
+    """What a rule may look at; *ids* are those of the path."""
+
+    order: Order
+    body: Mapping[str, Any]
+    ids: Mapping[str, str]
+    flags: Flags
+    now_ms: int
+
+
+def shown_order(call: Call) -> Json:
+    """The answer that most calls to an order give."""
+    shown = order_wire(call.order, call.now_ms)
+    if any(payment.authorized for payment in call.order.payments):
+        shown["paymentStatus"] = call.flags.authorized_shows
+    settled = (r["_created_ms"] + call.flags.provider_ms for r in call.order.refunds)
+    lag_ms = call.flags.payment_status_lag_ms
+    if lag_ms and any(at <= call.now_ms < at + lag_ms for at in settled):
+        shown["paymentStatus"] = "PAID"
+    return {"order": shown | call.order.extra}
+
+
+def get_order(call: Call) -> Json:
+    """Row 1."""
+    return shown_order(call)
+
+
+def cancel_order(call: Call) -> Json:
+    """2.3 and 6.1: no refund, `paymentStatus` stays [I]."""
+    order = call.order
+    if order.status in {"PENDING", "REJECTED"}:
+        raise Refusal(428, f"ORDER_IS_{order.status}")
+    if any(payment.authorized for payment in order.payments):
+        raise Refusal(428, "ORDER_HAS_AUTHORIZED_TRANSACTION")
+    for happens, flag, code in (
+        (order.status == "CANCELED", call.flags.cancel_twice, "ORDER_ALREADY_CANCELED"),
+        (order.status == "INITIALIZED", call.flags.cancel_initialized, "ORDER_IS_INITIALIZED"),
+        (order.archived, call.flags.cancel_archived, "ORDER_IS_ARCHIVED"),
+        (
+            order.fulfillment_status != "NOT_FULFILLED" and order.status != "CANCELED",
+            call.flags.cancel_fulfilled,
+            "ORDER_IS_FULFILLED",
+        ),
+    ):
+        if happens and flag == "428":
+            raise Refusal(428, code)
+    if order.status != "CANCELED" and call.body.get("restockAllItems"):
+        for line in order.lines:
+            line.restocked = line.quantity
+    if call.body.get("sendOrderCanceledEmail"):
+        order.emails.append("order_canceled")
+    order.status = "CANCELED"
+    order.cancellations += 1
+    order.activities.append("ORDER_CANCELED")
+    return shown_order(call)
+
+
+def update_order(call: Call) -> Json:
+    """Row 4, as far as a merchant uses it: archive, and the buyer's address."""
+    if call.order.status in {"PENDING", "REJECTED"}:
+        raise Refusal(428, f"ORDER_IS_{call.order.status}")
+    changed = call.body["order"]
+    if "archived" in changed:
+        call.order.archived = bool(changed["archived"])
+    if email := (changed.get("buyerInfo") or {}).get("email"):
+        call.order.email = email
+    return shown_order(call)
+
+
+def add_activities(call: Call) -> Json:
+    """Row 6."""
+    added = call.body["orderActivities"]
+    for activity in added:
+        is_comment = "merchantComment" in activity
+        call.order.activities.append("MERCHANT_COMMENT" if is_comment else "CUSTOM_ACTIVITY")
+    return shown_order(call) | {"activityIds": [new_id() for _ in added]}

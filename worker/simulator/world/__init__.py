@@ -1,0 +1,1 @@
+"""What the simulated Wix holds: stores, orders, payments, refunds."""

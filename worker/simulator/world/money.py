@@ -1,0 +1,36 @@
+"""Amounts in Wix's shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from worker.simulator.contract.refusals import Json
+
+#: Digits after the point where they are not two (ISO 4217).
+_DIGITS: Mapping[str, int] = {
+    "JPY": 0, "KRW": 0, "CLP": 0, "VND": 0, "ISK": 0,
+    "KWD": 3, "BHD": 3, "OMR": 3, "TND": 3, "JOD": 3,
+}  # fmt: skip
+_SIGNS: Mapping[str, str] = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "ILS": "₪"}
+
+
+def digits(currency: str) -> int:
+    """How many digits an amount of this currency has after the point."""
+    return _DIGITS.get(currency, 2)
+
+
+def cent(currency: str) -> Decimal:
+    """The smallest amount."""
+    return Decimal(1).scaleb(-digits(currency))
+
+
+def money(amount: Decimal, currency: str = "USD") -> Json:
+    """A Price on the wire."""
+    sign = _SIGNS.get(currency, f"{currency} ")
+    return {"amount": f"{amount:f}", "formattedAmount": f"{sign}{amount:.{digits(currency)}f}"}
+
+
+def total(amounts: Iterable[Decimal]) -> Decimal:
+    """Their sum, exactly."""
+    return sum(amounts, Decimal(0))

@@ -1,0 +1,151 @@
+"""Orders as Wix keeps them, and how its derived fields follow."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from worker.simulator.contract.refusals import Json
+from worker.simulator.world.lines import Fee, Line
+from worker.simulator.world.money import total
+from worker.simulator.world.payments import Payment
+
+PENDING = frozenset({"SCHEDULED", "STARTED", "PENDING"})
+
+
+@dataclass
+class Order:
+    """One order with everything that hangs on it."""
+
+    id: str
+    site_id: str
+    created_date: str
+    lines: list[Line]
+    payments: list[Payment]
+    number: str = "10001"
+    currency: str = "USD"
+    status: str = "APPROVED"
+    shipping: Decimal | None = None
+    fees: list[Fee] = field(default_factory=list)
+    discount: Decimal = Decimal(0)
+    fulfillments: list[Json] = field(default_factory=list)
+    marked_fulfilled: bool = False
+    """Fulfilled by hand or automatically: without any fulfillment."""
+    refunds: list[Json] = field(default_factory=list)
+    activities: list[str] = field(default_factory=list)
+    cancellations: int = 0
+    email: str = "buyer@example.com"
+    archived: bool = False
+    imported: bool = False
+    purchased_date: str = ""
+    updated_date: str = ""
+    channel: str = "OTHER_PLATFORM"
+    external_id: str = ""
+    lags_until_ms: int = 0
+    lagging_status: str = ""
+    effects: list[str] = field(default_factory=list)
+    """The mutating calls that Wix did, in order."""
+    emails: list[str] = field(default_factory=list)
+    """Which mails the buyer got."""
+    extra: Json = field(default_factory=dict)
+    """Laid over what getOrder shows: unknown enum values, fields of tomorrow."""
+
+    @property
+    def total(self) -> Decimal:
+        """The price of everything."""
+        lines = total(line.before_tax + line.tax for line in self.lines)
+        fees = total(fee.amount for fee in self.fees)
+        return lines + (self.shipping or Decimal(0)) + fees - self.discount
+
+    @property
+    def paid(self) -> Decimal:
+        """What came in, whatever went back since."""
+        return total(payment.amount for payment in self.payments if payment.is_paid)
+
+    @property
+    def fulfillment_status(self) -> str:
+        """Derived from the fulfilled units. Source: 2.7 [I]."""
+        if self.marked_fulfilled:
+            return "FULFILLED"
+        fulfilled = self.fulfilled_units()
+        if not fulfilled:
+            return "NOT_FULFILLED"
+        is_all = all(fulfilled[line.id] >= line.quantity for line in self.lines)
+        return "FULFILLED" if is_all else "PARTIALLY_FULFILLED"
+
+    def fulfilled_units(self) -> Counter[str]:
+        """Units in fulfillments, for each line."""
+        units: Counter[str] = Counter()
+        for fulfillment in self.fulfillments:
+            for item in fulfillment["lineItems"]:
+                units[item["id"]] += item["quantity"]
+        return units
+
+    def line(self, line_id: str) -> Line | None:
+        """One line."""
+        return next((line for line in self.lines if line.id == line_id), None)
+
+    def payment(self, payment_id: str) -> Payment | None:
+        """One payment."""
+        return next((payment for payment in self.payments if payment.id == payment_id), None)
+
+    def moved(self, payment_id: str, statuses: frozenset[str]) -> Decimal:
+        """The sum of this payment's refund transactions in one of *statuses*."""
+        return total(
+            Decimal(t["amount"]["amount"])
+            for refund in self.refunds
+            for t in refund["transactions"]
+            if t["paymentId"] == payment_id and t["refundStatus"] in statuses
+        )
+
+    def pending(self, payment_id: str) -> Decimal:
+        """What is on its way to the buyer."""
+        return self.moved(payment_id, PENDING)
+
+    def refunded(self, payment_id: str) -> Decimal:
+        """What went back to the buyer."""
+        return self.moved(payment_id, frozenset({"SUCCEEDED"}))
+
+    def refunded_items(self) -> Iterable[Json]:
+        """The `details` of all refunds that did not fail."""
+        for refund in self.refunds:
+            if any(t["refundStatus"] != "FAILED" for t in refund["transactions"]):
+                yield refund["details"]
+
+    def refunded_units(self, line_id: str) -> int:
+        """Units of a line that refunds name."""
+        return sum(
+            item["quantity"]
+            for details in self.refunded_items()
+            for item in details.get("lineItems", [])
+            if item["lineItemId"] == line_id
+        )
+
+    def refunded_shipping(self) -> Decimal:
+        """What refunds name of the shipping."""
+        found = (details.get("shipping") for details in self.refunded_items())
+        return total(Decimal(shipping["amount"]["amount"]) for shipping in found if shipping)
+
+    def refunded_fee(self, fee_id: str) -> Decimal:
+        """What refunds name of a fee."""
+        return total(
+            Decimal(fee["amount"]["amount"])
+            for details in self.refunded_items()
+            for fee in details.get("additionalFees", [])
+            if fee["additionalFeeId"] == fee_id
+        )
+
+    @property
+    def payment_status(self) -> str:
+        """Derived from payments and refunds; a cancel does not change it. Source: 6.1 [I]."""
+        back = total(self.refunded(p.id) for p in self.payments)
+        if back:
+            return "FULLY_REFUNDED" if back >= self.paid else "PARTIALLY_REFUNDED"
+        if self.paid >= self.total:
+            return "PAID"
+        if self.paid:
+            return "PARTIALLY_PAID"
+        waiting = {payment.status for payment in self.payments if payment.status}
+        return next(iter(waiting)) if len(waiting) == 1 else "NOT_PAID"

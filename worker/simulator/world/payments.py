@@ -1,0 +1,127 @@
+"""Payments as Wix keeps them."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal
+
+from worker.simulator.contract.refusals import Json
+from worker.simulator.world.money import money
+
+
+def new_id() -> str:
+    """An id as Wix makes them."""
+    return str(uuid.uuid4())
+
+
+@dataclass
+class Payment:
+    """One payment of an order."""
+
+    amount: Decimal
+    id: str = field(default_factory=new_id)
+    kind: Literal["card", "gift_card", "membership"] = "card"
+    offline: bool = False
+    authorized: bool = False
+    """Authorized, to be captured or voided."""
+    status: str = ""
+    """PENDING, DECLINED, ...: where it stands when no money came; unknown words are kept."""
+    non_refundable: str = ""
+    """A reason of 2.13, when the provider refuses for good."""
+    manual: str = ""
+    """A reason of 2.13 why only the merchant can refund it: EXPIRED, NOT_SUPPORTED, ..."""
+    provider_link: str = ""
+    """Where the merchant refunds it by hand."""
+    outcome: str = "SUCCEEDED"
+    """How the provider ends a refund of it."""
+    chargeback: Decimal = Decimal(0)
+    """What the buyer's bank took back."""
+    method: str = ""
+    created_date: str = ""
+    void: Json = field(default_factory=dict)
+    captures: list[Json] = field(default_factory=list)
+    voided: bool = False
+    extra: Json = field(default_factory=dict)
+    """Laid over what listTransactions shows."""
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether the money came."""
+        return not (self.authorized or self.status or self.voided)
+
+    @property
+    def is_whole_only(self) -> bool:
+        """Gift cards and memberships go back in full or not at all. Source: 2.1 [D]."""
+        return self.kind != "card"
+
+    @property
+    def shown_method(self) -> str:
+        """The word of paymentMethod."""
+        kinds = {"card": "CreditCard", "gift_card": "GiftCard", "membership": "Membership"}
+        return self.method or ("Offline" if self.offline else kinds[self.kind])
+
+    def shown_status(self, refunded: Decimal) -> str:
+        """The word of payment.status."""
+        if self.voided or (self.is_whole_only and refunded):
+            return "VOIDED"
+        if self.authorized:
+            return "AUTHORIZED"
+        if self.status:
+            return self.status
+        if refunded:
+            return "REFUNDED" if refunded >= self.amount else "PARTIALLY_REFUNDED"
+        return "APPROVED"
+
+    def wire(self, refunded: Decimal, currency: str) -> Json:
+        """As listTransactions shows it."""
+        status = self.shown_status(refunded)
+        name, details = self._details(status, currency)
+        return {
+            "id": self.id,
+            "createdDate": self.created_date,
+            "updatedDate": self.created_date,
+            "amount": money(self.amount, currency),
+            "refundDisabled": self.non_refundable == "DISABLED_BY_PROVIDER",
+            "status": status,
+            name: details,
+            **self.extra,
+        }
+
+    def _details(self, status: str, currency: str) -> tuple[str, Json]:
+        voided = status == "VOIDED"
+        if self.kind == "gift_card":
+            card = {"giftCardPaymentId": self.id, "appId": self.id, "voided": voided}
+            return "giftcardPaymentDetails", card
+        if self.kind == "membership":
+            words = {"id": self.id, "status": "CHARGED", "voided": voided}
+            name = {"name": {"original": "Plan"}, "providerAppId": self.id, "lineItemId": self.id}
+            return "membershipPaymentDetails", {"membershipId": self.id, **words, **name}
+        details: Json = {
+            "offlinePayment": self.offline,
+            "paymentMethod": self.shown_method,
+            "status": status,
+            "chargebacks": self._chargebacks(currency),
+        }
+        if not self.offline:
+            details |= {"gatewayTransactionId": f"g-{self.id}", "providerTransactionId": "ch_1"}
+            details["creditCardDetails"] = {"lastFourDigits": "4242", "brand": "Visa"}
+        if self.authorized or self.void or self.captures:
+            details["authorizationDetails"] = {
+                "delayedCapture": True,
+                "captures": [_public(capture) for capture in self.captures],
+                **({"void": _public(self.void)} if self.void else {}),
+            }
+        return "regularPaymentDetails", details
+
+    def _chargebacks(self, currency: str) -> list[Json]:
+        if not self.chargeback:
+            return []
+        amount = money(self.chargeback, currency)
+        return [{"id": self.id, "amount": amount, "status": "APPROVED"}]
+
+
+def _public(book: Json) -> Json:
+    """Without what only the simulator keeps."""
+    return {name: value for name, value in book.items() if not name.startswith("_")}

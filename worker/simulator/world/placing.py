@@ -1,0 +1,112 @@
+"""How a test, a scenario or the admin view says what an order is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from worker.simulator.contract.refusals import Json
+from worker.simulator.world.lines import Fee, Line
+from worker.simulator.world.money import cent
+from worker.simulator.world.orders import Order
+from worker.simulator.world.payments import Payment, new_id
+
+Part = TypeVar("Part", Line, Fee, Payment)
+_AMOUNTS = frozenset({"amount", "price", "tax", "chargeback", "shipping", "discount"})
+#: Fields of an order that Wix fills, not whoever places it.
+INTERNAL = frozenset(
+    {"id", "site_id", "refunds", "cancellations", "updated_date", "effects", "emails"}
+    | {"lags_until_ms", "lagging_status"}
+)
+_PLAIN = frozenset(field.name for field in fields(Order)) - INTERNAL - {"lines", "payments", "fees"}
+
+
+def part(kind: type[Part], given: Part | Mapping[str, Any]) -> Part:
+    """A line, fee or payment from its fields; amounts may be text."""
+    if isinstance(given, kind):
+        return given
+    return kind(**{name: _exact(name, value) for name, value in dict(given).items()})  # type: ignore[arg-type]  # a mapping by now
+
+
+def _exact(name: str, value: Any) -> Any:
+    return Decimal(str(value)) if name in _AMOUNTS and value is not None else value
+
+
+def placed(
+    order: Order,
+    *,
+    amounts: Iterable[str] | None,
+    fulfillments: int | Iterable[Mapping[str, Any]],
+    lines: Sequence[Line | Mapping[str, Any]] | None = None,
+    payments: Sequence[Payment | Mapping[str, Any]] | None = None,
+    fees: Sequence[Fee | Mapping[str, Any]] = (),
+    **more: Any,
+) -> Order:
+    """Fill an order.
+
+    *lines*, *fees*, *payments*: objects, or mappings of their fields. Without *lines* there is one
+    for each fulfillment, at least one, and they share the price; without *payments* there is one
+    for each of *amounts*; without *amounts* one pays for all. *fulfillments*: so many that together
+    cover all lines, or a list of `{lineItems: [{id | index, quantity}], trackingInfo}`.
+    *more* are fields of `Order`.
+    """
+    if odd := more.keys() - _PLAIN:
+        raise TypeError(f"an order has no {', '.join(sorted(odd))}")
+    for name, value in more.items():
+        setattr(order, name, _exact(name, value))
+    order.fees = [part(Fee, fee) for fee in fees]
+    if lines is None:
+        if amounts is None and payments is None:
+            amounts = (str(Decimal("101.40").quantize(cent(order.currency))),)
+        amounts = tuple(amounts or ())
+        paid = [part(Payment, given).amount for given in payments or ()]
+        count = max(1, fulfillments if isinstance(fulfillments, int) else 1)
+        order.lines = _shared(sum(map(Decimal, amounts), sum(paid, Decimal(0))), count, order)
+    else:
+        order.lines = [part(Line, line) for line in lines]
+        amounts = (str(order.total),) if amounts is None else tuple(amounts)
+    if payments is None:
+        order.payments = [Payment(Decimal(amount)) for amount in amounts]
+    else:
+        order.payments = [part(Payment, given) for given in payments]
+    for payment in order.payments:
+        payment.created_date = payment.created_date or order.created_date
+    order.activities = ["ORDER_PLACED", *order.activities]
+    order.fulfillments += list(_fulfillments(order, fulfillments))
+    return order
+
+
+def _shared(price: Decimal, count: int, order: Order) -> list[Line]:
+    """So many lines that together cost what is left after shipping and fees."""
+    rest = price - (order.shipping or Decimal(0)) - sum((f.amount for f in order.fees), Decimal(0))
+    each = (rest / count).quantize(cent(order.currency))
+    lines = [Line(each) for _ in range(count)]
+    lines[0].price += rest - each * count
+    return lines
+
+
+def _fulfillments(order: Order, wanted: int | Iterable[Mapping[str, Any]]) -> Iterable[Json]:
+    if isinstance(wanted, int):
+        if wanted > len(order.lines):
+            raise ValueError("an order has no more fulfillments than lines")
+        wanted = [
+            {"lineItems": [{"id": line.id} for line in order.lines[n::wanted]]}
+            for n in range(wanted)
+        ]
+    for number, given in enumerate(wanted):
+        yield shipment(order, given, number)
+
+
+def shipment(order: Order, given: Mapping[str, Any], number: int) -> Json:
+    """One fulfillment; a quantity that is not given is the line's whole."""
+    items = []
+    for item in given["lineItems"]:
+        line = order.lines[item["index"]] if "index" in item else order.line(item["id"])
+        if line is None:
+            raise ValueError(f"the order has no line {item['id']}")
+        items.append({"id": line.id, "quantity": item.get("quantity", line.quantity)})
+    tracking = {"trackingNumber": str(number), "shippingProvider": "ups"}
+    made = {"id": new_id(), "createdDate": order.created_date, "lineItems": items}
+    return made | {"trackingInfo": dict(given.get("trackingInfo") or tracking)}

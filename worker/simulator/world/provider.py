@@ -1,0 +1,62 @@
+"""What happens at Wix by itself: the payment provider works on refunds, voids and captures."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from worker.simulator.contract.refusals import Json
+from worker.simulator.script.flags import Flags
+from worker.simulator.world.orders import PENDING, Order
+from worker.simulator.world.payments import Payment
+
+
+def iso(at_ms: int) -> str:
+    """A timestamp as Wix writes it."""
+    text = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def advance(order: Order, flags: Flags, now_ms: int) -> None:
+    """Bring an order up to now."""
+    for refund in order.refunds:
+        for transaction in refund["transactions"]:
+            _refund(order, refund, transaction, flags, now_ms)
+    for payment in order.payments:
+        if payment.authorized:
+            _authorization(payment, flags, now_ms)
+
+
+def _refund(order: Order, refund: Json, transaction: Json, flags: Flags, now_ms: int) -> None:
+    """SCHEDULED, STARTED, PENDING, then its end; a status set by hand stays."""
+    if transaction["refundStatus"] not in PENDING or transaction.get("_by_hand"):
+        return
+    age_ms = now_ms - refund["_created_ms"]
+    if age_ms < flags.provider_ms:
+        stage = 3 * age_ms // max(1, flags.provider_ms)
+        transaction["refundStatus"] = ("SCHEDULED", "STARTED", "PENDING")[stage]
+        return
+    payment = order.payment(transaction["paymentId"])
+    settle(transaction, payment.outcome if payment else "FAILED")
+    failed = transaction["refundStatus"] == "FAILED"
+    order.activities.append("PAYMENT_REFUND_FAILED" if failed else "PAYMENT_REFUNDED")
+
+
+def settle(transaction: Json, status: str) -> None:
+    """Give a refund transaction this status, with what the provider says of a failure."""
+    transaction["refundStatus"] = status
+    transaction.pop("refundStatusInfo", None)
+    if status == "FAILED":
+        transaction["refundStatusInfo"] = {
+            "paymentGatewayReasonCode": "INSUFFICIENT_FUNDS",
+            "description": "The merchant's balance is too low",
+        }
+
+
+def _authorization(payment: Payment, flags: Flags, now_ms: int) -> None:
+    for book in (payment.void, *payment.captures):
+        if book.get("status") == "PENDING" and now_ms >= book["_asked_ms"] + flags.authorization_ms:
+            book["status"] = "SUCCEEDED"
+            payment.authorized = False
+            payment.voided = book is payment.void
+            if payment.voided:
+                book["voidedDate"] = iso(now_ms)

@@ -1,0 +1,159 @@
+"""All that exists at the simulated Wix, and how a test puts it there."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from worker.simulator.contract.routes import ALL_SCOPES
+from worker.simulator.script.faults import Fault
+from worker.simulator.script.flag_table import checked_flags
+from worker.simulator.script.flags import Flags
+from worker.simulator.world.orders import Order
+from worker.simulator.world.payments import new_id
+from worker.simulator.world.placing import placed
+from worker.simulator.world.stores import Key, Store
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@dataclass
+class World:
+    """Stores, keys, orders, faults and flags. Every public method may be called from any thread."""
+
+    flags: Flags = field(default_factory=Flags)
+    clock_ms: Callable[[], int] = _wall_ms
+    stores: dict[str, Store] = field(default_factory=dict)
+    keys: dict[str, Key] = field(default_factory=dict)
+    orders: dict[str, Order] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    _key_of: dict[str, str] = field(default_factory=dict)
+
+    def add_store(
+        self,
+        site_id: str | None = None,
+        api_key: str = "IST.simulator",
+        *,
+        account_id: str | None = None,
+        scopes: Iterable[str] = ALL_SCOPES,
+        **more: Any,
+    ) -> str:
+        """Open a store; the same call with another key replaces the key.
+
+        Without *account_id* the site joins the account of its key. *more* are fields of `Store`.
+        """
+        site_id = site_id or new_id()
+        with self.lock:
+            old = self._key_of.get(site_id)
+            self._key_of[site_id] = api_key
+            if old and old not in self._key_of.values():
+                self.keys.pop(old, None)
+            known = self.keys.get(api_key)
+            before = self.stores.get(site_id)
+            owner = account_id or (known or before or Key(new_id())).account_id
+            self.add_key(api_key, owner, scopes=scopes, sites=known.sites if known else None)
+            self.stores[site_id] = replace(
+                before or Store(site_id, owner), account_id=owner, **more
+            )
+        return site_id
+
+    def api_key_of(self, site_id: str) -> str:
+        """The key that the store was opened with, or that replaced it."""
+        return self._key_of[site_id]
+
+    def add_key(
+        self,
+        api_key: str,
+        account_id: str,
+        *,
+        scopes: Iterable[str] = ALL_SCOPES,
+        sites: Iterable[str] | None = None,
+    ) -> None:
+        """Make a key of an account, with some boxes ticked and perhaps for some sites only."""
+        ticked = frozenset(scopes)
+        if odd := ticked - ALL_SCOPES:
+            raise ValueError(f"no such scopes: {sorted(odd)}; there are {sorted(ALL_SCOPES)}")
+        seen = None if sites is None else frozenset(sites)
+        with self.lock:
+            self.keys[api_key] = Key(account_id, ticked, seen)
+
+    def revoke_key(self, api_key: str) -> None:
+        """The merchant deletes the key in the dashboard."""
+        with self.lock:
+            self.keys[api_key].revoked = True
+
+    def replace_key(self, old: str, new: str) -> None:
+        """The merchant makes a new key like the old one, and deletes the old."""
+        with self.lock:
+            self.keys[new] = replace(self.keys[old], revoked=False)
+            self.keys[old].revoked = True
+            self._key_of = {s: new if k == old else k for s, k in self._key_of.items()}
+
+    def change_key(self, api_key: str, *, scopes: Iterable[str]) -> None:
+        """The merchant ticks other boxes."""
+        with self.lock:
+            key = self.keys[api_key]
+            self.add_key(api_key, key.account_id, scopes=scopes, sites=key.sites)
+
+    def change_store(self, site_id: str, **changed: Any) -> None:
+        """The site is trashed, blocked, renamed, loses its premium plan, ..."""
+        with self.lock:
+            self.stores[site_id] = replace(self.stores[site_id], **changed)
+
+    def add_order(
+        self,
+        site_id: str,
+        *,
+        created_date: str,
+        order_id: str | None = None,
+        amounts: Iterable[str] | None = None,
+        fulfillments: int | Iterable[Mapping[str, Any]] = 0,
+        **more: Any,
+    ) -> Order:
+        """Place an order; see `placing.placed` for what may be said of it."""
+        with self.lock:
+            if store := self.stores.get(site_id):
+                more.setdefault("currency", store.currency)
+            order = placed(
+                Order(order_id or new_id(), site_id, created_date, [], []),
+                amounts=amounts,
+                fulfillments=fulfillments,
+                **more,
+            )
+            order.number = more.get("number") or str(10_001 + len(self.orders))
+            self.orders[order.id] = order
+        return order
+
+    def script(self, *faults: Fault) -> None:
+        """Let these go wrong, each as often as it says."""
+        with self.lock:
+            self.faults.extend(faults)
+
+    def clear_faults(self) -> None:
+        """Repair everything."""
+        with self.lock:
+            self.faults.clear()
+
+    def set_flags(self, **flags: Any) -> None:
+        """Change some of the unknowns.
+
+        Raises:
+            ValueError: a name or value is wrong; it says the right ones.
+        """
+        with self.lock:
+            self.flags = replace(self.flags, **checked_flags(flags))
+
+    def take_fault(self, endpoint: str, order_id: str) -> Fault | None:
+        """The fault of this call, used up by one."""
+        with self.lock:
+            for fault in self.faults:
+                if fault.hits(endpoint, order_id):
+                    fault.times -= 1
+                    return fault
+        return None

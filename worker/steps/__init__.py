@@ -1,0 +1,1 @@
+"""The algorithm that all transitions share: claim, look, intent, act, commit."""

@@ -1,0 +1,1 @@
+"""A store's API key: cleaned, checked with Wix, sealed, opened, probed."""

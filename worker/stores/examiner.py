@@ -1,0 +1,129 @@
+"""Is this key good for this store? Asks Wix, read-only, and says it in the dashboard's words.
+
+Order and readings: wix-api.md 7. Nothing here saves anything. *Manage Sites* is never asked for:
+the only call that needs it deletes sites.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from worker.errors import CallFailed, Retryable
+from worker.stores.checklist import QUESTIONS, Answer, Check, Findings, check_of, found, read
+from worker.stores.permissions import MANAGE_SITES, box_of
+from worker.stores.vault import Credentials
+from worker.wix.account import WixSite, account_of, site_of
+from worker.wix.client import ClientFactory
+from worker.wix.sites import SiteProperties
+
+#: How often a question is asked when Wix does not answer as it should, and the pauses between.
+PAUSES_S = (1.0, 2.0)
+#: `Retry-After` is obeyed up to here; a person waits.
+LONGEST_PAUSE_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examiner:
+    """Asks. *progress* is told every question before it is asked."""
+
+    wix: ClientFactory
+    progress: Callable[[str], None]
+    pause: Callable[[float], object]
+    answers: dict[str, Answer] = field(default_factory=dict)
+
+    def examine(self, credentials: Credentials) -> Findings:
+        """Ask all questions about one store and read the answers."""
+        self.answers.clear()
+        site = site_of(self.wix, credentials.store_id, credentials.api_key)
+        account = account_of(self.wix, credentials.account_id, credentials.api_key)
+        self._ask("get_site_properties", site.get_site_properties)
+        self._ask("query_sites", lambda: account.query_sites(credentials.store_id))
+        orders = self._ask("search_orders", site.search_orders).value or []
+        # Without an order a made-up one: refused is refused, and unknown is not a refusal [I].
+        order_id = orders[0] if orders else str(uuid.uuid4())
+        self._ask("get_order_refundability", lambda: site.get_order_refundability(order_id))
+        self._ask("list_currencies", site.list_currencies)
+        reason = read(
+            self.answers,
+            credentials.store_id,
+            credentials.account_id,
+            lambda: self._is_swapped(credentials),
+        )
+        properties = self.answers["get_site_properties"].value or SiteProperties()
+        listed = found(self.answers, credentials.store_id)
+        return Findings(
+            reason=reason,
+            checks=tuple(self._checks(reason, site, has_orders=bool(orders))),
+            name=properties.site_display_name or (listed.display_name if listed else None),
+            currency=properties.payment_currency,
+            time_zone=properties.time_zone,
+            worked=frozenset(site.worked | account.worked),
+        )
+
+    def _ask(self, endpoint: str, question: Callable[[], Any]) -> Answer:
+        """Ask once, and again while the answer says nothing."""
+        number = list(QUESTIONS).index(endpoint) + 1
+        text = f"{number}/{len(QUESTIONS)} {QUESTIONS[endpoint]} (“{box_of(endpoint)}”)"
+        self.progress(text)
+        answer = Answer(endpoint)
+        for pause_s in (*PAUSES_S, None):
+            try:
+                answer = Answer(endpoint, question())
+            except Retryable as error:
+                answer = Answer(endpoint, error=error)
+                if pause_s is not None:
+                    self.progress(f"    no usable answer ({error}); once more")
+                    wanted_s = (error.retry_after_ms or 0) / 1000
+                    self.pause(min(max(pause_s, wanted_s), LONGEST_PAUSE_S))
+                continue
+            except CallFailed as error:
+                answer = Answer(endpoint, error=error)
+            break
+        self.answers[endpoint] = answer
+        return answer
+
+    def _is_swapped(self, credentials: Credentials) -> bool:
+        """Ask the same with the ids the other way round; any answer to it is proof."""
+        self.progress("    are the two ids swapped?")
+        site = site_of(self.wix, credentials.account_id, credentials.api_key)
+        account = account_of(self.wix, credentials.store_id, credentials.api_key)
+        try:
+            site.get_site_properties()
+        except CallFailed:
+            pass
+        else:
+            return True
+        try:
+            return bool(account.query_sites(credentials.account_id))
+        except CallFailed:
+            return False
+
+    def _checks(self, reason: str, site: WixSite, *, has_orders: bool) -> Iterator[Check]:
+        answers, address = self.answers, self.wix.address
+        yield check_of(answers["query_sites"], reason, address=address)
+        yield Check(
+            box=MANAGE_SITES,
+            about="nothing that refunds need",
+            verdict="unknown",
+            text="not verifiable: the only call that needs it deletes sites, so it is never made",
+        )
+        orders = answers["search_orders"]
+        note = ""
+        if orders.is_ok and _is_without_stores(site):
+            note = "; Wix Stores is not installed on this site: is it the right one?"
+        yield check_of(orders, reason, note, address=address)
+        # Whether there is an order is known only if the question for orders was answered.
+        note = "the store has no order yet to ask about" if orders.is_ok and not has_orders else ""
+        yield check_of(answers["get_order_refundability"], reason, note, address=address)
+        yield check_of(answers["list_currencies"], reason, address=address)
+        yield check_of(answers["get_site_properties"], reason, address=address)
+
+
+def _is_without_stores(site: WixSite) -> bool:
+    try:
+        return site.get_catalog_version() == "STORES_NOT_INSTALLED"
+    except CallFailed:
+        return False
