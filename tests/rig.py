@@ -22,10 +22,11 @@ from statemachine.flows import ACTIVE
 from worker.actors import declare_actors
 from worker.app import keyring_from, ledger_from, stores_from
 from worker.client import enqueue
-from worker.ledger.claims import Delivery
 from worker.ledger.refunds import Ledger
 from worker.queue.broker import INTAKE, QUEUES, STEPS, Broker
-from worker.refund.record import Refund, parse_request
+from worker.queue.delivery import Delivery
+from worker.refund.record import Refund
+from worker.refund.request import parse_request
 from worker.simulator import Simulator
 from worker.simulator.http.wsgi import wsgi
 from worker.simulator.script.faults import ConnectionDropped

@@ -15,11 +15,10 @@ from dramatiq.errors import ConnectionClosed
 from config.loading import SettingsError, load_settings, unknown_variables
 from config.settings import Settings
 from worker.app import App, build
-from worker.ledger.connection import in_words, is_for_good
+from worker.ledger.connection import in_words, is_for_good, redis_client
 from worker.observability.events import tell
 from worker.observability.logs import configure_logs
 from worker.operations.doctor import examine
-from worker.queue.broker import redis_client
 
 #: How often a waiting program looks whether its parent or its children are still there.
 LOOK_S = 0.5

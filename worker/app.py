@@ -10,13 +10,15 @@ import dramatiq
 
 from config.settings import Settings
 from worker.actors import declare_actors
+from worker.ledger.connection import redis_client
 from worker.ledger.lanes import Lanes
 from worker.ledger.refunds import Ledger
 from worker.ledger.stores import Stores
 from worker.observability.redaction import register_secrets
-from worker.queue.broker import Broker, redis_client
+from worker.queue.broker import Broker
 from worker.queue.middleware import MessageContext
-from worker.scheduler.scheduler import Heart, Scheduler
+from worker.scheduler.heart import Heart
+from worker.scheduler.scheduler import Scheduler
 from worker.steps.clock import boottime
 from worker.steps.retry import RetryPolicy
 from worker.steps.runner import Steps

@@ -7,8 +7,9 @@ from typing import Any
 
 from dramatiq import Message
 
-from worker.queue.broker import INTAKE, Broker, redis_client
-from worker.refund.record import RefundRequest, parse_request
+from worker.ledger.connection import redis_client
+from worker.queue.broker import INTAKE, Broker
+from worker.refund.request import RefundRequest, parse_request
 
 
 class RefundClient:

@@ -8,13 +8,13 @@ from typing import Any
 
 import structlog
 
-from worker.ledger.claims import Delivery
 from worker.ledger.refunds import Ledger
 from worker.observability.events import tell
 from worker.observability.redaction import redact
 from worker.queue.broker import MAX_LETTER, Broker
+from worker.queue.delivery import Delivery
 from worker.refund.reasons import REASONS
-from worker.refund.record import InvalidJob, parse_request
+from worker.refund.request import InvalidJob, parse_request
 
 
 def take(job: Mapping[str, Any], *, ledger: Ledger, broker: Broker, delivery: Delivery) -> None:

@@ -8,8 +8,9 @@ from dramatiq.errors import ConnectionClosed
 
 from statemachine.flows import State, Transition
 from tests.rig import AFTER, Rig, settings_for
+from worker.ledger.connection import redis_client
 from worker.operations import dead_letters
-from worker.queue.broker import Broker, redis_client
+from worker.queue.broker import Broker
 from worker.queue.middleware import _may_pass, current_delivery
 from worker.simulator import Simulator
 

@@ -13,7 +13,7 @@ from statemachine.flows import State
 from tests.rig import AFTER, STORE_ID, Rig
 from worker.client import RefundClient, enqueue
 from worker.operations import dead_letters
-from worker.refund.record import InvalidJob, parse_request
+from worker.refund.request import InvalidJob, parse_request
 
 
 def _message(**job: object) -> str:

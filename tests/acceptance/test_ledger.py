@@ -6,8 +6,9 @@ import pytest
 
 from statemachine.flows import State, Transition
 from tests.rig import AFTER, STORE_ID, Rig
-from worker.ledger.claims import Claim, Delivery, Settlement
-from worker.refund.record import parse_request
+from worker.ledger.claims import Claim, Settlement
+from worker.queue.delivery import Delivery
+from worker.refund.request import parse_request
 from worker.scheduler.reconcile import reconcile
 
 ORDER_ID = "67668940-527d-4465-94c6-5475d8c7a412"

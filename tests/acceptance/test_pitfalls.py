@@ -19,7 +19,8 @@ from tests.chaos.matrix import Point, run
 from tests.chaos.plain import QUEUE, Stage, Who, port_of, stage, until
 from tests.chaos.server import Server
 from tests.rig import AFTER, Rig, settings_for
-from worker.queue.broker import Broker, redis_client
+from worker.ledger.connection import redis_client
+from worker.queue.broker import Broker
 from worker.simulator import Fault, Simulator
 
 

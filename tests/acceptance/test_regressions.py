@@ -16,7 +16,8 @@ from dramatiq.errors import ConnectionClosed
 from statemachine.flows import State, Transition
 from tests.rig import AFTER, BEFORE, STORE_ID, Rig, settings_for
 from worker.ledger.claims import Settlement
-from worker.queue.broker import Broker, redis_client
+from worker.ledger.connection import redis_client
+from worker.queue.broker import Broker
 from worker.simulator import Fault, Simulator
 
 

@@ -13,9 +13,11 @@ import structlog
 from dramatiq.errors import ConnectionClosed
 
 from tests.rig import AFTER, Rig
+from worker.ledger.connection import redis_client
 from worker.observability.logs import configure_logs
-from worker.queue.broker import Broker, redis_client
-from worker.scheduler.scheduler import Heart, Scheduler
+from worker.queue.broker import Broker
+from worker.scheduler.heart import Heart
+from worker.scheduler.scheduler import Scheduler
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 
 from statemachine.flows import State
 from tests.rig import AFTER, BEFORE, Rig, lose_reply, settings_for
-from worker.ledger.claims import Delivery
+from worker.queue.delivery import Delivery
 from worker.refund.outcomes import read
 from worker.simulator import Fault, Simulator
 

@@ -37,7 +37,7 @@ from worker.actors import declare_actors
 from worker.app import keyring_from, ledger_from, stores_from
 from worker.client import enqueue
 from worker.observability.logs import configure_logs
-from worker.refund.record import parse_request
+from worker.refund.request import parse_request
 from worker.steps.retry import RetryPolicy
 from worker.steps.runner import Steps
 from worker.steps.watch import Watch

@@ -30,7 +30,7 @@ from worker.app import ledger_from
 from worker.client import enqueue
 from worker.demo.embedded import embedded_server
 from worker.ledger.refunds import Ledger
-from worker.refund.record import parse_request
+from worker.refund.request import parse_request
 from worker.simulator import Fault, Simulator, serve
 
 PLACES = (

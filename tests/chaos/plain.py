@@ -14,7 +14,8 @@ import redis
 from dramatiq.brokers.redis import RedisBroker
 
 from tests.chaos.proxy import Harm, Plan, Proxy, proxied, redis_size
-from worker.queue.broker import INTAKE, Broker, redis_client
+from worker.ledger.connection import redis_client
+from worker.queue.broker import INTAKE, Broker
 from worker.queue.middleware import MessageContext
 
 Who = Literal["plain", "ours"]

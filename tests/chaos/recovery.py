@@ -30,7 +30,7 @@ from tests.chaos.server import Server
 from tests.rig import KEY, STORE_ID
 from worker.app import ledger_from
 from worker.client import enqueue
-from worker.refund.record import parse_request
+from worker.refund.request import parse_request
 from worker.simulator import Simulator, serve
 
 KILLS = 50

@@ -27,10 +27,10 @@ from tests.chaos.server import Server
 from tests.rig import AFTER, KEY, STORE_ID
 from worker.app import ledger_from
 from worker.client import enqueue
-from worker.ledger.claims import Delivery
 from worker.ledger.refunds import Ledger
 from worker.queue.broker import Broker
-from worker.refund.record import parse_request
+from worker.queue.delivery import Delivery
+from worker.refund.request import parse_request
 from worker.simulator import Simulator, serve
 
 OTHER_STORE = "4b296c48-0000-4000-8000-000000000002"

@@ -37,7 +37,7 @@ from tests.chaos.server import Server
 from tests.chaos.verdict import judge
 from worker.app import ledger_from
 from worker.client import enqueue
-from worker.refund.record import parse_request
+from worker.refund.request import parse_request
 from worker.simulator import Fault, Flags, Simulator, serve
 from worker.simulator.world.orders import Order
 

@@ -14,7 +14,7 @@ from statemachine.diagram import mermaid
 from tests.chaos.figures import figures_table
 from worker.observability.events import events_table
 from worker.refund.reasons import reasons_table
-from worker.refund.record import RefundRequest
+from worker.refund.request import RefundRequest
 from worker.simulator.scenario import scenario_table
 
 ROOT = Path(__file__).parents[2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from dramatiq.errors import ConnectionClosed
 
-from worker.scheduler.scheduler import Heart
+from worker.scheduler.heart import Heart
 
 
 class Clock:

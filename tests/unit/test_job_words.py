@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from worker.refund.record import InvalidJob, parse_request
+from worker.refund.request import InvalidJob, parse_request
 
 RIGHT = {
     "refund_id": "rf-1",

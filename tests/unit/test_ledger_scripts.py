@@ -6,10 +6,11 @@ import fakeredis
 import pytest
 
 from statemachine.flows import State, Transition
-from worker.ledger.claims import Delivery, Settlement
+from worker.ledger.claims import Settlement
 from worker.ledger.lanes import Lanes
 from worker.ledger.refunds import Ledger
-from worker.refund.record import RefundRequest, parse_request
+from worker.queue.delivery import Delivery
+from worker.refund.request import RefundRequest, parse_request
 
 STORE_ID = "4b296c48-0000-4000-8000-000000000001"
 ME = Delivery("me", "steps", "m-1", "run-1")

@@ -17,10 +17,10 @@ from config.loading import load_settings
 from worker.app import keyring_from, ledger_from, stores_from, wix_from
 from worker.cli.common import AsJson, connect, fail, settings, told
 from worker.cli.output import print_json, print_outcome, print_table, say
+from worker.ledger.connection import redis_client
 from worker.ledger.refunds import Ledger
 from worker.operations import audit as auditing
 from worker.operations.doctor import examine
-from worker.queue.broker import redis_client
 from worker.refund.outcomes import read
 
 EXAMPLES = {

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from worker.refund.record import InvalidJob, RefundRequest, parse_request
+from worker.refund.request import InvalidJob, RefundRequest, parse_request
 
 
 class WrongJobs(ValueError):

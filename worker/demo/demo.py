@@ -17,7 +17,8 @@ from worker.client import enqueue
 from worker.demo.embedded import embedded_server
 from worker.observability.events import tell
 from worker.operations import dead_letters
-from worker.refund.record import Refund, parse_request
+from worker.refund.record import Refund
+from worker.refund.request import parse_request
 from worker.simulator import Fault, Flags, Simulator, serve
 from worker.stores.connecting import connect
 from worker.stores.examiner import Examiner

@@ -13,7 +13,7 @@ from worker.errors import Permanent
 from worker.flows.cancellation import found_cancelled, state_of
 from worker.flows.step import Advance, Step, Wait
 from worker.refund.reasons import ending
-from worker.wix.billing import Payment
+from worker.wix.billing import Payment, is_voided
 
 #: Refusals that say: the payment is not what it was. Look at it again. Source: 2.16 [D/I].
 _CHANGED = frozenset(
@@ -73,13 +73,3 @@ def _go_on(step: Step, payments: Iterable[Payment]) -> Advance:
         by_merchant = "void_ids" not in step.refund.facts
         return Advance(to=State.VOIDED, facts={"effect": "voided"}, by_merchant=by_merchant)
     return Advance(to=State.REFUNDABLE)
-
-
-def is_voided(payments: Iterable[Payment]) -> bool:
-    """Whether an authorization is void, and nothing was paid beside it."""
-    stands = {payment.stands for payment in payments}
-    return "VOIDED" in stands and stands <= _NOTHING_PAID
-
-
-#: Payments of which nothing can go back. Source: 2.1 [D].
-_NOTHING_PAID = frozenset({"VOIDED", "CANCELED", "DECLINED", "PENDING", "PENDING_MERCHANT"})

@@ -1,4 +1,4 @@
-"""What a step says to the ledger and hears from it: delivery, claim and settlement."""
+"""What a step says to the ledger and hears from it: the claim and the settlement."""
 
 from __future__ import annotations
 
@@ -8,27 +8,6 @@ from typing import Any, Literal
 
 from statemachine.flows import State
 from worker.refund.record import Refund
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """The message that brought a worker here: acknowledged by the script that settles it."""
-
-    worker_id: str
-    queue: str = ""
-    message_id: str = ""
-    execution: str = ""
-    """Tells two runs of the same message apart."""
-
-    @property
-    def token(self) -> str:
-        """Who asks: a repeated question of the same run is the same claim."""
-        return f"{self.worker_id}|{self.message_id}|{self.execution}"
-
-    def fields(self) -> dict[str, str]:
-        """Arguments of the scripts."""
-        fields = {"worker_id": self.worker_id, "queue": self.queue}
-        return fields | ({"message_id": self.message_id} if self.message_id else {})
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import redis
 from dramatiq.errors import ConnectionClosed
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+#: Blocking fetches stay below it (worker.queue.broker).
+SOCKET_TIMEOUT_S = 5
 
 #: Servers say it in their own ways: HELLO without a password, and any other command.
 _ASKS_FOR_PASSWORD = ("HELLO must be called", "Authentication required")
@@ -40,3 +45,17 @@ def in_words(error: Exception) -> str:
     if isinstance(cause, redis.InvalidResponse):
         return f"what answers at REFUNDS_REDIS_URL is not Redis ({cause})"
     return f"Redis at REFUNDS_REDIS_URL does not answer ({cause}); is it running?"
+
+
+def redis_client(url: str, *, tries: int = 4, timeout_s: float = SOCKET_TIMEOUT_S) -> redis.Redis:
+    """A client with stated timeouts and retries: every script of ours may be repeated (8, 9)."""
+    return redis.Redis.from_url(
+        url,
+        decode_responses=True,
+        # A message that is no text must not jam its queue: it becomes readable and undecodable.
+        encoding_errors="backslashreplace",
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        retry=Retry(ExponentialBackoff(cap=1, base=0.05), tries - 1),
+        retry_on_error=[redis.ConnectionError, redis.TimeoutError],
+    )

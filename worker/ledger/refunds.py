@@ -36,12 +36,14 @@ import redis
 
 from statemachine.flows import State, Transition
 from statemachine.machine import sources
-from worker.ledger.claims import Claim, Delivery, Settlement
+from worker.ledger.claims import Claim, Settlement
 from worker.ledger.lanes import Lanes
 from worker.ledger.scripts import load_scripts
 from worker.observability.redaction import redact
+from worker.queue.delivery import Delivery
 from worker.refund.outcomes import about, outcome
-from worker.refund.record import Refund, RefundRequest, refund_from
+from worker.refund.record import Refund, refund_from
+from worker.refund.request import RefundRequest
 
 #: A lease dies with its worker's heartbeat; this only frees one that its living worker forgot.
 LEASE_CAP_MS = 300_000

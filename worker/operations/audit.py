@@ -10,12 +10,12 @@ from decimal import Decimal
 
 from statemachine.flows import State
 from worker.errors import CallFailed
-from worker.flows.voiding import is_voided
 from worker.ledger.refunds import Ledger
 from worker.ledger.stores import Stores
 from worker.refund.record import Refund
 from worker.stores.keyring import Keyring
 from worker.stores.vault import SealedShut
+from worker.wix.billing import is_voided
 from worker.wix.client import ClientFactory, WixStore
 
 #: Refunds that one script looks at: milliseconds of the server's time.

@@ -16,8 +16,6 @@ import dramatiq
 import redis
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.errors import ConnectionClosed, DecodeError
-from redis.backoff import ExponentialBackoff
-from redis.retry import Retry
 
 from worker.observability.events import tell
 from worker.observability.redaction import redact_text
@@ -27,27 +25,12 @@ INTAKE, STEPS = "refunds", "steps"
 QUEUES = (INTAKE, STEPS)
 
 #: Blocking fetches stay below the socket's timeout.
-SOCKET_TIMEOUT_S = 5
 BLOCK_S = 1.0
 
 #: Characters of a message that a letter keeps.
 MAX_LETTER = 20_000
 
 _QUEUE_LUA = (Path(__file__).parent / "queue.lua").read_text()
-
-
-def redis_client(url: str, *, tries: int = 4, timeout_s: float = SOCKET_TIMEOUT_S) -> redis.Redis:
-    """A client with stated timeouts and retries: every script of ours may be repeated (8, 9)."""
-    return redis.Redis.from_url(
-        url,
-        decode_responses=True,
-        # A message that is no text must not jam its queue: it becomes readable and undecodable.
-        encoding_errors="backslashreplace",
-        socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
-        retry=Retry(ExponentialBackoff(cap=1, base=0.05), tries - 1),
-        retry_on_error=[redis.ConnectionError, redis.TimeoutError],
-    )
 
 
 class Broker(RedisBroker):

@@ -13,8 +13,8 @@ import structlog
 from dramatiq.errors import ConnectionClosed
 
 from worker.errors import LeaseLost
-from worker.ledger.claims import Delivery
 from worker.observability.events import tell
+from worker.queue.delivery import Delivery
 
 _delivery: ContextVar[Delivery] = ContextVar("delivery")
 

@@ -15,7 +15,8 @@ import redis
 
 from statemachine.flows import State
 from worker.observability.redaction import redact
-from worker.refund.record import Refund, RefundRequest
+from worker.refund.record import Refund
+from worker.refund.request import RefundRequest
 
 Kind = Literal[
     "accepted", "finished", "rejected", "dead_lettered", "replayed", "reversed", "settled_again"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from worker.errors import Buried, CallFailed, Rejected
+from worker.observability.redaction import redact_text
 
 
 class Reason(NamedTuple):
@@ -209,3 +210,26 @@ def reasons_table() -> str:
         for code, r in REASONS.items()
     ]
     return "\n".join(rows) + "\n"
+
+
+def what_wix_said(error: CallFailed) -> dict[str, Any]:
+    """Wix's status, code and request id, as far as the answer had them."""
+    said = {
+        "http_status": error.status,
+        "wix_code": error.code,
+        "wix_request_id": error.request_id,
+    }
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def reason_of(ending: Rejected | Buried) -> dict[str, Any]:
+    """What the record and upstream say of an ending: code, sentence, remedy, what Wix said."""
+    known = REASONS[ending.reason]
+    detail = ending.detail or (str(ending.cause) if ending.cause else "")
+    return {
+        "reason": ending.reason,
+        "sentence": known.meaning,
+        "remedy": ending.remedy or known.remedy,
+        **({"detail": redact_text(detail)} if detail else {}),
+        **(what_wix_said(ending.cause) if ending.cause else {}),
+    }

@@ -15,7 +15,7 @@ from worker.flows.step import Advance, Step, Wait
 from worker.ledger.claims import Settlement
 from worker.observability.redaction import redact, redact_text
 from worker.refund import outcomes
-from worker.refund.reasons import REASONS
+from worker.refund.reasons import reason_of, what_wix_said
 from worker.refund.record import Refund
 
 #: A token of X-Wix-Consistent is kept up to this length; without it we are only less sure.
@@ -236,7 +236,7 @@ def failure_reason(error: Exception) -> dict[str, Any]:
     if not isinstance(error, CallFailed):
         # The text of an unexpected error may hold anything: only its kind and place are told.
         return {"reason": "worker_error", "error": f"{type(error).__name__} at {_place(error)}"}
-    return {"reason": "wix_failed", "error": redact_text(str(error))} | _wix_said(error)
+    return {"reason": "wix_failed", "error": redact_text(str(error))} | what_wix_said(error)
 
 
 def _place(error: Exception) -> str:
@@ -246,25 +246,3 @@ def _place(error: Exception) -> str:
     if trace is None:
         return "an unknown place"
     return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
-
-
-def _wix_said(error: CallFailed) -> dict[str, Any]:
-    said = {
-        "http_status": error.status,
-        "wix_code": error.code,
-        "wix_request_id": error.request_id,
-    }
-    return {name: value for name, value in said.items() if value is not None}
-
-
-def reason_of(ending: Rejected | Buried) -> dict[str, Any]:
-    """What the record and upstream say of an ending: code, sentence, remedy, what Wix said."""
-    known = REASONS[ending.reason]
-    detail = ending.detail or (str(ending.cause) if ending.cause else "")
-    return {
-        "reason": ending.reason,
-        "sentence": known.meaning,
-        "remedy": ending.remedy or known.remedy,
-        **({"detail": redact_text(detail)} if detail else {}),
-        **(_wix_said(ending.cause) if ending.cause else {}),
-    }

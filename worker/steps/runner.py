@@ -33,10 +33,12 @@ from worker.flows.restoring import restore_fulfillments
 from worker.flows.standard import confirm_refund, submit_refund
 from worker.flows.step import Advance, Step, Wait
 from worker.flows.voiding import confirm_void, void_payments
-from worker.ledger.claims import Claim, Delivery, Settlement
+from worker.ledger.claims import Claim, Settlement
 from worker.ledger.refunds import Ledger
 from worker.ledger.stores import Stores
 from worker.observability.events import tell
+from worker.queue.delivery import Delivery
+from worker.refund.reasons import reason_of
 from worker.refund.record import Refund
 from worker.steps import results as verdicts
 from worker.steps.clock import boottime
@@ -124,7 +126,7 @@ class Steps:
         try:
             store = self.keyring.find(refund.request.store_id, claim.sealed)
         except SealedShut:
-            shut = verdicts.reason_of(Buried("key_sealed_shut"))
+            shut = reason_of(Buried("key_sealed_shut"))
             return verdicts.suspended(transition, refund, None, shut, "", self._probe_in_ms)
         if store is None or claim.disconnected:
             code = "store_disconnected" if claim.disconnected else "store_unknown"
@@ -183,7 +185,7 @@ class Steps:
             return verdicts.failed(transition, refund, step, unclear, next_try)
         if ending:
             return verdicts.ended(transition, refund, step, ending)
-        why = verdicts.reason_of(Buried("key_refused", refusal))
+        why = reason_of(Buried("key_refused", refusal))
         return verdicts.suspended(
             transition, refund, step, why, refusal.endpoint, self._probe_in_ms
         )

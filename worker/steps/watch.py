@@ -12,10 +12,10 @@ from config.settings import Settings
 from statemachine.flows import State
 from worker.errors import CallFailed
 from worker.flows.standard import facts_of, find_ours
-from worker.ledger.claims import Delivery
 from worker.ledger.refunds import Ledger
 from worker.ledger.stores import Stores
 from worker.observability.events import tell
+from worker.queue.delivery import Delivery
 from worker.refund.outcomes import about, outcome
 from worker.refund.record import Refund
 from worker.stores.keyring import Keyring

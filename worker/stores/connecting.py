@@ -11,7 +11,7 @@ from worker.ledger.refunds import Ledger
 from worker.ledger.stores import Stores
 from worker.observability.events import tell
 from worker.observability.redaction import register_secrets
-from worker.steps import results as verdicts
+from worker.refund.reasons import reason_of
 from worker.stores.checklist import Findings
 from worker.stores.examiner import Examiner
 from worker.stores.keyring import Keyring
@@ -96,7 +96,7 @@ def _bury(refund_id: str, ledger: Ledger, stores: Stores) -> bool:
     refund = ledger.load(refund_id)
     if refund is None:
         return False
-    reason = verdicts.reason_of(Buried("store_disconnected"))
+    reason = reason_of(Buried("store_disconnected"))
     line = {
         "event": "step.dead",
         "from_state": refund.state.value,

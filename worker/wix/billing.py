@@ -5,7 +5,7 @@ Source of the shapes: wix-api.md 2.1, 2.13-2.16, 3 [D].
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -225,3 +225,13 @@ class TransactionsAnswer(Answer):
     """The answer of listTransactions; `{}` for an unknown order is possible. Source: 3 [U]."""
 
     order_transactions: Transactions = Field(default_factory=Transactions)
+
+
+#: Payments of which nothing can go back. Source: 2.1 [D].
+_NOTHING_PAID = frozenset({"VOIDED", "CANCELED", "DECLINED", "PENDING", "PENDING_MERCHANT"})
+
+
+def is_voided(payments: Iterable[Payment]) -> bool:
+    """Whether an authorization is void, and nothing was paid beside it."""
+    stands = {payment.stands for payment in payments}
+    return "VOIDED" in stands and stands <= _NOTHING_PAID

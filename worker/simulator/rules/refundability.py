@@ -11,14 +11,8 @@ from worker.simulator.rules.orders import Call
 from worker.simulator.script.flags import Flags
 from worker.simulator.world.lines import Fee, Line
 from worker.simulator.world.money import cent, money, total
-from worker.simulator.world.orders import Order
+from worker.simulator.world.orders import Order, max_refund
 from worker.simulator.world.payments import Payment
-
-
-def max_refund(order: Order, payment: Payment) -> Decimal:
-    """Paid - refunded - refundPending [D], less what the bank took back [I]."""
-    gone = order.refunded(payment.id) + order.pending(payment.id) + payment.chargeback
-    return max(Decimal(0), payment.amount - gone)
 
 
 def obstacle(order: Order, payment: Payment, flags: Flags) -> str:

@@ -13,10 +13,10 @@ from worker.simulator.rules.refundability import (
     checked_line,
     checked_shipping,
     manual_reason,
-    max_refund,
     obstacle,
 )
 from worker.simulator.world.money import digits, money, total
+from worker.simulator.world.orders import max_refund
 from worker.simulator.world.payments import Payment, new_id
 from worker.simulator.world.provider import iso
 from worker.simulator.world.views import refund_wire, transactions_wire

@@ -6,10 +6,9 @@ from decimal import Decimal
 from typing import Any
 
 from worker.simulator.contract.refusals import Json
-from worker.simulator.rules.refundability import max_refund
 from worker.simulator.world.lines import Line
 from worker.simulator.world.money import money
-from worker.simulator.world.orders import Order
+from worker.simulator.world.orders import Order, max_refund
 from worker.simulator.world.payments import new_id
 from worker.simulator.world.placing import shipment
 from worker.simulator.world.provider import advance, iso, settle

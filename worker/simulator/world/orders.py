@@ -149,3 +149,9 @@ class Order:
             return "PARTIALLY_PAID"
         waiting = {payment.status for payment in self.payments if payment.status}
         return next(iter(waiting)) if len(waiting) == 1 else "NOT_PAID"
+
+
+def max_refund(order: Order, payment: Payment) -> Decimal:
+    """Paid - refunded - refundPending [D], less what the bank took back [I]."""
+    gone = order.refunded(payment.id) + order.pending(payment.id) + payment.chargeback
+    return max(Decimal(0), payment.amount - gone)
