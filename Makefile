@@ -30,7 +30,7 @@ test: $(STAMP) ## all tests
 	@$(BIN)/python -m pytest -q
 
 unit: $(STAMP) ## the fast tests
-	@$(BIN)/python -m pytest -q tests/unit tests/house
+	@$(BIN)/python -m pytest -q tests/unit tests/simulator tests/house
 
 check: $(STAMP) ## types, style, arrows, docstrings and all tests with coverage
 	@$(BIN)/ruff format --check .
@@ -54,10 +54,10 @@ recovery: $(STAMP) ## how soon a fresh worker carries on after fifty kills of th
 	@$(BIN)/python -m tests.chaos.recovery $(RECOVERY)
 
 scale: $(STAMP) ## long lines: 100,000 waiting refunds, 10,000 refunds of one store
-	@$(BIN)/python -m tests.chaos.scale $(SCALE)
+	@$(BIN)/python -m tests.benchmarks.scale $(SCALE)
 
 bench: $(STAMP) ## refunds a second, beside a plain chain of actors
-	@$(BIN)/python -m tests.chaos.bench $(BENCH)
+	@$(BIN)/python -m tests.benchmarks.bench $(BENCH)
 
 contract: $(STAMP) ## Wix's own JavaScript client against the simulator (needs Node 20 or newer)
 	@CONTRACT=1 $(BIN)/python -m pytest -q tests/contract

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from tests.rig import Rig, settings_for
+from tests.support.rig import Rig, settings_for
 from worker.demo.embedded import embedded_server
 from worker.observability.logs import configure_logs
 from worker.simulator import Simulator

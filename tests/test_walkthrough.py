@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from statemachine.flows import State
-from tests.rig import AFTER, BEFORE, STORE_ID, Rig
+from tests.support.rig import AFTER, BEFORE, STORE_ID, Rig
 from worker.simulator import Fault
 
 

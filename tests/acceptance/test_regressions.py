@@ -14,7 +14,7 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.errors import ConnectionClosed
 
 from statemachine.flows import State, Transition
-from tests.rig import AFTER, BEFORE, STORE_ID, Rig, settings_for
+from tests.support.rig import AFTER, BEFORE, STORE_ID, Rig, settings_for
 from worker.ledger.claims import Settlement
 from worker.ledger.connection import redis_client
 from worker.queue.broker import Broker

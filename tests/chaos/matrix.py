@@ -25,7 +25,7 @@ from tests.chaos import child
 from tests.chaos.proxy import HARMS, Plan, Proxy, http_name, http_size, proxied, redis_size
 from tests.chaos.scenes import SCENES
 from tests.house.documents import README, with_figures
-from tests.rig import KEY, STORE_ID
+from tests.support.rig import KEY, STORE_ID
 from worker.app import ledger_from
 from worker.client import enqueue
 from worker.demo.embedded import embedded_server

@@ -27,7 +27,7 @@ from tests.chaos import child, figures
 from tests.chaos.matrix import PLACES
 from tests.chaos.scenes import SCENES
 from tests.chaos.server import Server
-from tests.rig import KEY, STORE_ID
+from tests.support.rig import KEY, STORE_ID
 from worker.app import ledger_from
 from worker.client import enqueue
 from worker.refund.request import parse_request

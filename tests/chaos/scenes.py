@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from statemachine.flows import State
 from tests.chaos.bottomless import bottomless
-from tests.rig import AFTER, BEFORE, STORE_ID
+from tests.support.rig import AFTER, BEFORE, STORE_ID
 from worker.simulator import Fault, Simulator
 from worker.simulator.world.orders import Order
 

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from tests.golden.likeness import differences
-from tests.simulated import Wix
+from tests.support.wix_caller import Wix
 from worker.errors import CallFailed, Permanent
 from worker.wix.client import ClientFactory, WixStore
 

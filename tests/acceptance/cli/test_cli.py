@@ -1,0 +1,394 @@
+"""The command line, as a person or a script uses it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from tests.support.rig import AFTER, STORE_ID, Rig
+from worker.demo.embedded import embedded_server, environment_without_settings
+from worker.simulator import Fault, Simulator, serve
+
+ORDER_ID = "67668940-527d-4465-94c6-5475d8c7a412"
+
+
+def _environment(rig: Rig) -> dict[str, str]:
+    return environment_without_settings() | {
+        "REFUNDS_REDIS_URL": rig.settings.redis_url.get_secret_value(),
+        "REFUNDS_NAMESPACE": rig.settings.namespace,
+    }
+
+
+def refunds(
+    rig: Rig | None, *arguments: str, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run `refunds` as a program of its own."""
+    env = environment if environment is not None else _environment(rig) if rig else {}
+    env = environment_without_settings() | env
+    return subprocess.run(
+        [sys.executable, "-c", "from worker.cli.main import main; main()", *arguments],
+        env=env | {"COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def _json(rig: Rig, *arguments: str) -> Any:
+    done = refunds(rig, *arguments, "--json")
+    assert done.stderr == ""
+    return json.loads(done.stdout)
+
+
+def test_every_field_of_a_job_can_be_given_as_an_option(rig: Rig) -> None:
+    """What upstream can ask for, an operator can, too."""
+    options = [
+        "--line",
+        "l1:2",
+        "--shipping",
+        "5.00",
+        "--fee",
+        "f1",
+        "--fee",
+        "f2:1.50",
+        "--amount",
+        "9.10",
+        "--currency",
+        "USD",
+        "--manual-payments",
+        "record",
+        "--restock",
+        "--notify-buyer",
+        "--reason",
+        "damaged",
+    ]
+    ids = ("--store", STORE_ID, "--order", ORDER_ID, "--refund-id", "rf-1")
+    assert refunds(rig, "request", *ids, *options).returncode == 0
+    rig.turn()
+    asked = rig.load("rf-1").request
+    assert [(line.line_item_id, line.quantity) for line in asked.lines] == [("l1", 2)]
+    fees = [(fee.additional_fee_id, fee.amount) for fee in asked.additional_fees]
+    assert fees == [("f1", None), ("f2", "1.50")]
+    assert (asked.shipping, asked.amount, asked.currency) == ("5.00", "9.10", "USD")
+    assert (asked.manual_payments, asked.restock, asked.notify_buyer) == ("record", True, True)
+    wrong = refunds(rig, "request", *ids, "--manual-payments", "perhaps")
+    assert (wrong.returncode, "manual_payments" in wrong.stderr) == (2, True)
+
+
+def test_request_then_show_and_list(rig: Rig) -> None:
+    """What an operator does first."""
+    order = rig.order(AFTER)
+    done = refunds(rig, "request", "--store", STORE_ID, "--order", order.id, "--refund-id", "rf-1")
+    assert (done.returncode, done.stdout) == (0, "rf-1\n")
+    rig.settle()
+    shown = _json(rig, "show", "rf-1")
+    assert (shown["state"], shown["flow"]) == ("refunded", "standard")
+    assert shown["history"][0]["event"] == "refund.accepted"
+    assert [row["refund_id"] for row in _json(rig, "list", "--state", "refunded")["refunds"]] == [
+        "rf-1"
+    ]
+    assert _json(rig, "list", "--store", ORDER_ID)["refunds"] == []
+    text = refunds(rig, "show", "rf-1").stdout
+    assert "submit_refund" in text
+    assert order.id in refunds(rig, "list").stdout
+
+
+def test_a_refund_id_is_made_up_when_none_is_given(rig: Rig) -> None:
+    """And told, so that it can be looked up."""
+    made = _json(rig, "request", "--store", STORE_ID, "--order", ORDER_ID)["enqueued"]
+    assert len(made) == 1
+    assert made[0].startswith("rf-")
+
+
+def test_a_wrong_option_names_the_field_and_enqueues_nothing(rig: Rig) -> None:
+    """Wrong usage is exit 2."""
+    done = refunds(rig, "request", "--store", STORE_ID, "--order", "12", "--line", "a:x")
+    assert done.returncode == 2
+    assert "job: order_id:" in done.stderr
+    assert "job: lines.0.quantity: must be a whole number" in done.stderr
+    done = refunds(rig, "request", "--store", STORE_ID, "--order", ORDER_ID, "--line", "a")
+    assert (done.returncode, "job: lines.0.quantity: is needed" in done.stderr) == (2, True)
+    assert rig.redis.llen(rig.key("refunds")) == 0
+
+
+def test_a_file_of_jobs_is_taken_whole_or_not_at_all(rig: Rig, tmp_path: Path) -> None:
+    """Every wrong line is named."""
+    good = {"refund_id": "rf-1", "store_id": STORE_ID, "order_id": ORDER_ID}
+    file = tmp_path / "jobs.jsonl"
+    file.write_text(json.dumps(good) + "\n\nnope\n[1]\n" + json.dumps(good | {"amount": "-1"}))
+    done = refunds(rig, "request", "--file", str(file))
+    assert done.returncode == 2
+    for place in (
+        "jobs.jsonl, line 3 is not JSON",
+        "line 4 is not a JSON object",
+        "line 5: amount:",
+    ):
+        assert place in done.stderr
+    assert rig.redis.llen(rig.key("refunds")) == 0
+    file.write_text(json.dumps(good) + "\n")
+    assert _json(rig, "request", "--file", str(file))["enqueued"] == ["rf-1"]
+    both = refunds(rig, "request", "--file", str(file), "--reason", "damaged")
+    assert (both.returncode, "with --file the jobs stand in the file" in both.stderr) == (2, True)
+    file.write_text("\n")
+    assert "holds no job" in refunds(rig, "request", "--file", str(file)).stderr
+
+
+def test_dead_letters_are_listed_shown_and_replayed(rig: Rig) -> None:
+    """From page to repair."""
+    rig.simulator.script(Fault("status", "get_order", status=501))
+    refund_id = rig.request(rig.order(AFTER))
+    rig.settle()
+    letters = _json(rig, "dead", "list")["dead"]
+    assert [(x["id"], x["reason"]) for x in letters] == [(refund_id, "refused_by_wix")]
+    letter = _json(rig, "dead", "show", refund_id)
+    assert letter["remedy"].startswith("See Wix's code")
+    assert "refused_by_wix" in refunds(rig, "dead", "list").stdout
+    assert "step.dead" in refunds(rig, "dead", "show", refund_id).stdout
+    done = refunds(rig, "dead", "replay", refund_id, "nobody", "--by", "ann")
+    assert done.returncode == 1
+    assert f"{refund_id}: replayed" in done.stdout
+    assert "nobody: there is no such dead letter" in done.stdout
+    rig.settle()
+    assert _json(rig, "show", refund_id)["state"] == "refunded"
+    assert _json(rig, "dead", "list") == {"dead": []}
+    state = f"{refund_id}: is not a dead letter: its state is refunded; see"
+    assert state in refunds(rig, "dead", "replay", refund_id).stdout
+    shown = refunds(rig, "dead", "show", refund_id)
+    assert (shown.returncode, state in shown.stderr) == (1, True)
+
+
+def test_an_unknown_refund_is_exit_1(rig: Rig) -> None:
+    """The answer is no."""
+    done = refunds(rig, "show", "nobody")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "there is no refund nobody" in done.stderr
+
+
+def test_failures_have_one_shape_for_programs(rig: Rig) -> None:
+    """One line of JSON on standard output, whatever went wrong; exit codes as without it."""
+    nowhere = {"REFUNDS_REDIS_URL": "redis://127.0.0.1:1/0"}
+    cases: list[tuple[list[str], dict[str, str] | None, int, str]] = [
+        (["show", "nobody"], None, 1, "there is no refund nobody"),
+        (["dead", "show", "nobody"], None, 1, "there is no such dead letter"),
+        (["stores", "resume", "nobody"], None, 1, "there is no store nobody"),
+        (["request", "--order", "12"], None, 2, "job: order_id: must be a Wix id"),
+        (["outcomes", "--after", "foo"], None, 2, "--after takes a stream id"),
+        (["list"], {}, 2, "REFUNDS_REDIS_URL is not set"),
+        (["list"], nowhere, 1, "does not answer"),
+        (["list", "--limit", "many"], None, 2, "wrong usage"),
+    ]
+    for arguments, environment, code, said in cases:
+        done = refunds(rig, *arguments, "--json", environment=environment)
+        told = json.loads(done.stdout)
+        assert (done.returncode, told["ok"], done.stdout.count("\n")) == (code, False, 1)
+        assert said in told["error"]["message"]
+        assert done.stderr
+
+
+def test_a_misspelt_variable_is_told_on_standard_error(rig: Rig) -> None:
+    """It would be silently without effect; the command goes on."""
+    done = refunds(rig, "list", environment=_environment(rig) | {"REFUNDS_NAMESPACES": "x"})
+    assert done.returncode == 0
+    assert done.stderr == "REFUNDS_NAMESPACES is read by nobody; is REFUNDS_NAMESPACE meant?\n"
+
+
+def test_a_missing_setting_and_a_missing_server_are_told_clearly() -> None:
+    """What to do, not a traceback."""
+    done = refunds(None, "list", environment={})
+    assert done.returncode == 2
+    assert done.stderr.startswith("REFUNDS_REDIS_URL is not set")
+    done = refunds(
+        None, "list", environment={"REFUNDS_REDIS_URL": "redis://:hunter22@127.0.0.1:1/0"}
+    )
+    assert done.returncode == 1
+    assert "Redis at REFUNDS_REDIS_URL does not answer" in done.stderr
+    assert "hunter22" not in done.stderr
+
+
+def test_a_server_that_answers_is_not_called_silent() -> None:
+    """Password, database, another program: each in its own words; the worker ends at once."""
+    with embedded_server() as url, redis.Redis.from_url(url) as client, serve(Simulator()) as wix:
+        cases = {url.replace("/0", "/99"): "has no database of the number"}
+        assert _trouble_with(cases) == []
+        client.config_set("requirepass", "hunter22")
+        cases = {
+            url: "Redis asks for a password",
+            url.replace("://", "://:hunter23@"): "refuses the user or the password",
+            wix.replace("http:", "redis:"): "is not Redis",
+        }
+        assert _trouble_with(cases) == []
+        stores = '{"s": {"account_id": "a", "api_key": "k"}}'
+        worker = subprocess.run(
+            [sys.executable, "-m", "worker"],
+            env=environment_without_settings()
+            | {"REFUNDS_REDIS_URL": url, "REFUNDS_STORES": stores, "REFUNDS_LOG_FORMAT": "json"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        client.config_set("requirepass", "")
+    assert worker.returncode == 1
+    [line] = map(json.loads, worker.stderr.splitlines())
+    assert (line["event"], "asks for a password" in line["text"]) == ("doctor.refused", True)
+
+
+def _trouble_with(cases: dict[str, str]) -> list[str]:
+    """What is not said as it should be."""
+    wrong = []
+    for url, said in cases.items():
+        done = refunds(None, "list", environment={"REFUNDS_REDIS_URL": url})
+        is_right = done.returncode == 1 and said in done.stderr and "hunter" not in done.stderr
+        wrong += [] if is_right else [done.stderr]
+    return wrong
+
+
+def test_outcomes_go_on_only_after_a_stream_id(rig: Rig) -> None:
+    """Wrong usage is exit 2, with an example."""
+    done = refunds(rig, "outcomes", "--after", "foo")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "like 1700000000000-0" in done.stderr
+
+
+@pytest.mark.parametrize("group", [[], ["dead"], ["stores"]])
+def test_every_group_of_commands_has_help_with_an_example(group: list[str]) -> None:
+    """Also where only the names of the commands stand."""
+    done = refunds(None, *group, "--help", environment={})
+    assert f"Example: {' '.join(['refunds', *group])}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "demo",
+        "request",
+        "show",
+        "list",
+        "simulator",
+        "diagram",
+        "dead list",
+        "dead show",
+        "dead replay",
+        "outcomes",
+        "audit",
+        "doctor",
+    ],
+)
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    """`--help` is where people look first."""
+    done = refunds(None, *command.split(), "--help", environment={})
+    assert done.returncode == 0
+    assert f"Example: refunds {command}" in done.stdout
+    assert "--json" in done.stdout
+
+
+def test_the_diagram_is_printed() -> None:
+    """For documents and eyes."""
+    text = refunds(None, "diagram", environment={}).stdout
+    assert text.startswith("stateDiagram-v2")
+    assert json.loads(refunds(None, "diagram", "--json", environment={}).stdout)["mermaid"] == text
+
+
+def test_tab_completion_knows_commands_and_states() -> None:
+    """Completion that works, without installing it here."""
+    environment = {
+        "_REFUNDS_COMPLETE": "complete_bash",
+        "COMP_WORDS": "refunds list --state re",
+        "COMP_CWORD": "3",
+    }
+    code = "import sys; sys.argv[0] = 'refunds'; from worker.cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment_without_settings() | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert set(done.stdout.split()) == {
+        "refundable",
+        "refund_submitted",
+        "refunded",
+        "rejected",
+        "restoring",
+    }
+
+
+def test_the_simulator_serves_until_it_is_stopped() -> None:
+    """And says how to point a worker at it."""
+    program = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "from worker.cli.main import main; main()",
+            "simulator",
+            "--port",
+            "0",
+            "--json",
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert program.stdout is not None
+        told = json.loads(program.stdout.readline())
+        books = httpx.get(f"{told['url']}/_simulator/books", trust_env=False).json()
+        assert set(books["orders"]) == {order["order_id"] for order in told["orders"]}
+    finally:
+        program.terminate()
+        out, _ = program.communicate(timeout=20)
+    assert program.returncode == 0
+    assert out == ""
+
+
+def test_the_demo_ends_right_by_wixs_books() -> None:
+    """`refunds demo --json`: one document on stdout, log lines in JSON on stderr."""
+    done = refunds(None, "demo", "--json", environment={})
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["ok"], report["wrong"]) == (0, True, [])
+    assert [refund["state"] for refund in report["refunds"]] == [
+        "cancelled", "cancelled", "refunded", "refunded", "refunded", "rejected", "refunded",
+    ]  # fmt: skip
+    assert sorted(report["wix"]["refunds_per_order"].values()) == [0, 0, 0, 1, 1, 1, 1]
+    assert len(report["wix"]["cancelled_orders"]) == 2
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    events = {line["event"] for line in lines}
+    assert {"refund.accepted", "step.done", "step.retry", "step.rejected", "step.dead"} <= events
+    assert "demo-key" not in done.stderr + done.stdout
+
+
+def test_outcomes_are_printed_a_line_each(rig: Rig) -> None:
+    """For eyes, and as CloudEvents for programs."""
+    refund_id = rig.request(rig.order(AFTER))
+    rig.settle()
+    lines = [json.loads(x) for x in refunds(rig, "outcomes", "--json").stdout.splitlines()]
+    assert [line["type"] for line in lines] == ["refund.accepted", "refund.finished"]
+    assert f"refund.finished  {refund_id}  101.40 USD" in refunds(rig, "outcomes").stdout
+
+
+def test_audit_and_doctor_answer_with_their_exit_code(rig: Rig) -> None:
+    """0 all well, 1 not."""
+    refund_id = rig.request(rig.order(AFTER))
+    rig.settle()
+    assert _json(rig, "audit") == {"ok": True, "refunds": 1, "repaired": False, "problems": []}
+    rig.redis.zadd(rig.key("due"), {refund_id: 1})
+    done = refunds(rig, "audit")
+    assert (done.returncode, "ended, but still in a line" in done.stdout) == (1, True)
+    assert "--repair" in done.stderr
+    assert refunds(rig, "audit", "--repair").returncode == 1
+    assert "1 refunds, each in exactly one place." in refunds(rig, "audit").stderr
+    compared = refunds(rig, "audit", "--against-wix", "--rate", "100")
+    assert "no credentials" in compared.stdout
+    report = _json(rig, "doctor")
+    assert report["ok"] is True
+    assert (
+        refunds(None, "doctor", environment={"REFUNDS_REDIS_URL": "redis://127.0.0.1:1"}).returncode
+        == 1
+    )

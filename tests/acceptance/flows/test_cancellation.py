@@ -1,0 +1,204 @@
+"""Orders placed before the cutoff, from the job to Wix's books."""
+
+from __future__ import annotations
+
+import pytest
+
+from statemachine.flows import State
+from tests.support.rig import BEFORE, Rig, settings_for
+from worker.simulator import Fault, Simulator
+from worker.simulator.script.faults import Kind
+
+
+def test_an_unfulfilled_order_is_cancelled_once(rig: Rig) -> None:
+    """Unfulfilled and placed before the cutoff: cancel, and nothing else."""
+    order = rig.order(BEFORE)
+    refund = rig.run(order)
+    assert refund.state is State.CANCELLED
+    assert rig.simulator.books()["calls_per_order"][order.id] == {"get_order": 2, "cancel_order": 1}
+    assert order.cancellations == 1
+    assert order.refunds == []
+
+
+def test_a_fulfilled_order_is_unfulfilled_then_cancelled(rig: Rig) -> None:
+    """Both fulfillments are deleted, written down before, and only then is it cancelled."""
+    order = rig.order(BEFORE, fulfillments=2)
+    saved = [fulfillment["id"] for fulfillment in order.fulfillments]
+    refund = rig.run(order)
+    assert refund.state is State.CANCELLED
+    assert order.fulfillments == []
+    assert order.cancellations == 1
+    assert [f["id"] for f in refund.facts["fulfillments"]] == saved
+    states = [line.get("to_state") for line in rig.ledger.history(refund.refund_id)]
+    assert states == [None, "fulfilled", "unfulfilled", "cancelled"]
+
+
+@pytest.mark.parametrize("kind", ["lost_reply", "drop_after", "garbage", "empty"])
+def test_a_cancel_whose_reply_is_lost_is_found_and_not_repeated(rig: Rig, kind: Kind) -> None:
+    """Whatever way the reply is lost, Wix sees one cancel."""
+    order = rig.order(BEFORE)
+    rig.simulator.script(Fault(kind, "cancel_order"))
+    refund = rig.run(order)
+    assert refund.state is State.CANCELLED
+    assert order.cancellations == 1
+    last = rig.ledger.history(refund.refund_id)[-1]
+    assert last["found"] is True
+
+
+def test_a_cancel_that_may_still_arrive_is_waited_for(rig: Rig) -> None:
+    """After an unknown outcome, "not cancelled" is not believed at once."""
+    order = rig.order(BEFORE)
+    rig.simulator.script(Fault("status", "cancel_order", status=503))
+    refund_id = rig.request(order)
+    rig.turn()
+    rig.redis.zadd(rig.key("due"), {refund_id: 1})
+    rig.ledger.wake_due("rig", lead_ms=1)
+    rig.turn()
+    line = rig.ledger.history(refund_id)[-1]
+    assert line["event"] == "step.waiting"
+    assert 0 < line["in_ms"] <= rig.settings.settle_delay_ms
+    assert rig.simulator.books()["calls_per_order"][order.id]["cancel_order"] == 1
+    rig.settle()
+    assert order.cancellations == 1
+
+
+def test_an_order_the_merchant_cancelled_is_done(rig: Rig) -> None:
+    """The merchant did it by hand: no call of ours changes anything."""
+    order = rig.order(BEFORE)
+    rig.simulator.merchant_cancels(order.id)
+    refund = rig.run(order)
+    assert refund.state is State.CANCELLED
+    assert order.cancellations == 0
+    assert rig.ledger.history(refund.refund_id)[-1]["by_merchant"] is True
+
+
+def test_an_order_fulfilled_again_between_our_steps_goes_back(rig: Rig) -> None:
+    """We never cancel what is fulfilled: it is unfulfilled again first."""
+    order = rig.order(BEFORE)
+    refund_id = rig.request(order)
+    rig.simulator.script(Fault("status", "cancel_order", status=503))
+    rig.turn()
+    rig.simulator.merchant_fulfills(order.id)
+    rig.settle()
+    assert rig.load(refund_id).state is State.CANCELLED
+    assert order.fulfillments == []
+    assert order.cancellations == 1
+
+
+def test_an_order_fulfilled_without_fulfillments_is_cancelled_all_the_same(rig: Rig) -> None:
+    """Nothing can be removed; Wix may cancel it so, and then it is done."""
+    order = rig.order(BEFORE, marked_fulfilled=True)
+    refund = rig.run(order)
+    assert refund.state is State.CANCELLED
+    assert order.cancellations == 1
+
+
+def test_an_order_fulfilled_without_fulfillments_that_wix_does_not_cancel_so_needs_a_person(
+    rig: Rig,
+) -> None:
+    """The dead letter says what to click; a replay after that goes on."""
+    rig.simulator.set_flags(cancel_fulfilled="428")
+    order = rig.order(BEFORE, marked_fulfilled=True)
+    refund = rig.run(order)
+    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "cannot_unfulfill")
+    assert "Mark as Unfulfilled" in refund.reason["remedy"]
+    assert order.cancellations == 0
+    order.marked_fulfilled = False
+    assert rig.ledger.replay(refund.refund_id, operator="ann")
+    rig.settle()
+    assert order.cancellations == 1
+
+
+def test_an_order_fulfilled_without_fulfillments_is_escalated_where_so_configured(
+    redis_url: str, simulator: Simulator
+) -> None:
+    """Not even tried: no mutating call."""
+    rig = Rig(settings_for(redis_url, without_fulfillments="escalate"), simulator)
+    order = rig.order(BEFORE, marked_fulfilled=True)
+    refund = rig.run(order)
+    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "cannot_unfulfill")
+    assert "cancel_order" not in rig.simulator.books()["calls_per_order"][order.id]
+    rig.close()
+
+
+@pytest.mark.parametrize("twice", ["ok", "428"])
+@pytest.mark.parametrize("deleted", ["ok", "404"])
+@pytest.mark.parametrize("fulfilled", ["ok", "428"])
+def test_it_ends_right_whatever_wix_does_in_unknown_cases(
+    rig: Rig, twice: str, deleted: str, fulfilled: str
+) -> None:
+    """Every unknown of the cancellation flow, both ways, with a lost reply at each mutation."""
+    rig.simulator.set_flags(cancel_twice=twice, delete_twice=deleted, cancel_fulfilled=fulfilled)
+    order = rig.order(BEFORE, fulfillments=2)
+    rig.simulator.script(
+        Fault("lost_reply", "delete_fulfillment", times=2), Fault("lost_reply", "cancel_order")
+    )
+    refund = rig.run(order)
+    assert refund.state is State.CANCELLED
+    assert order.cancellations == 1
+    assert order.fulfillments == []
+
+
+def test_a_lagging_fulfillment_status_is_waited_for(rig: Rig) -> None:
+    """Wix may show FULFILLED for a while after the last delete."""
+    clock = [1_000_000]
+    rig.simulator.clock_ms = lambda: clock[0]
+    rig.simulator.set_flags(unfulfill_lag_ms=1_000)
+    order = rig.order(BEFORE, fulfillments=1)
+    refund_id = rig.request(order)
+    rig.turn()
+    assert rig.load(refund_id).state is State.FULFILLED
+    clock[0] += 2_000
+    rig.settle()
+    assert rig.load(refund_id).state is State.CANCELLED
+    assert order.cancellations == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "state", "reason"),
+    [
+        ({"status": "PENDING"}, State.REJECTED, "order_pending"),
+        ({"status": "REJECTED"}, State.REJECTED, "order_rejected"),
+    ],
+)
+def test_an_order_that_cannot_be_cancelled_is_rejected(
+    rig: Rig, change: dict[str, str], state: State, reason: str
+) -> None:
+    """Wix's rules give an answer for upstream."""
+    refund = rig.run(rig.order(BEFORE, **change))
+    assert (refund.state, refund.reason["reason"]) == (state, reason)
+
+
+def test_a_part_of_such_an_order_is_rejected(rig: Rig) -> None:
+    """It can only be cancelled as a whole."""
+    order = rig.order(BEFORE)
+    refund = rig.run(order, amount="1.00", currency="USD")
+    assert refund.reason["reason"] == "partial_needs_standard_refund"
+    assert order.cancellations == 0
+
+
+def test_every_step_reads_what_the_one_before_wrote(rig: Rig) -> None:
+    """Wix's token goes from step to step, so that stale reads do not send us in circles."""
+    rig.simulator.set_flags(stale_ms=3_600_000)
+    order = rig.order(BEFORE, fulfillments=2)
+    refund = rig.run(order)
+    assert refund.state is State.CANCELLED
+    assert refund.attempts == 3
+    assert order.cancellations == 1
+
+
+def test_stale_reads_without_a_token_are_waited_out(rig: Rig) -> None:
+    """Wix may give no token: what we deleted and still see is old, not new."""
+    clock = [1_000_000]
+    rig.simulator.clock_ms = lambda: clock[0]
+    rig.simulator.set_flags(stale_ms=5_000, consistent_token=False)
+    order = rig.order(BEFORE, fulfillments=2)
+    refund_id = rig.request(order)
+    for _ in range(4):
+        rig.turn()
+        rig.later()
+    clock[0] += 5_000
+    rig.settle()
+    assert rig.load(refund_id).state is State.CANCELLED
+    assert order.cancellations == 1
+    assert rig.simulator.books()["calls_per_order"][order.id]["delete_fulfillment"] == 2

@@ -1,0 +1,224 @@
+"""What fails comes back, ends with a reason, and never acts twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from statemachine.flows import State, Transition
+from tests.support.rig import AFTER, BEFORE, STORE_ID, Rig
+from worker.errors import LeaseLost
+from worker.operations import dead_letters
+from worker.simulator import Fault
+from worker.simulator.rules import table as rules
+
+
+def test_a_failure_is_retried_until_the_attempts_are_used_up(rig: Rig) -> None:
+    """The dead letter says why, and a replay goes on where it died."""
+    order = rig.order(AFTER)
+    rig.simulator.script(Fault("status", "get_order_refundability", status=503, times=100))
+    refund = rig.run(order)
+    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "attempts_used_up")
+    assert (refund.attempt, refund.died_in) == (4, "refundable")
+    rig.simulator.clear_faults()
+    dead_letters.replay(rig.ledger, rig.broker, refund.refund_id, operator="ann")
+    rig.settle()
+    assert rig.load(refund.refund_id).state is State.REFUNDED
+    assert len(order.refunds) == 1
+    events = [line["event"] for line in rig.ledger.history(refund.refund_id)]
+    assert "refund.replayed" in events
+
+
+def test_attempts_used_up_after_an_unclear_call_is_outcome_unknown(rig: Rig) -> None:
+    """A person must know that money may have moved."""
+    rig.simulator.script(Fault("status", "submit_refund", status=503, times=100))
+    refund = rig.run(rig.order(AFTER))
+    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "outcome_unknown")
+
+
+def test_retry_after_is_obeyed(rig: Rig) -> None:
+    """What Wix asks for is longer than our own wait, so it counts."""
+    rig.simulator.script(Fault("status", "get_order", status=429, retry_after_s=120))
+    refund_id = rig.request(rig.order(AFTER))
+    rig.turn()
+    assert rig.ledger.history(refund_id)[-1]["in_ms"] == 120_000
+
+
+def test_an_unknown_store_needs_a_person(rig: Rig) -> None:
+    """Without credentials nothing can be asked."""
+    refund = rig.run(rig.order(AFTER), store_id="00000000-0000-4000-8000-00000000dead")
+    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "store_unknown")
+
+
+def test_an_unknown_order_is_rejected(rig: Rig) -> None:
+    """404 with Wix's code."""
+    order = rig.order(AFTER)
+    del rig.simulator.orders[order.id]
+    refund = rig.run(order)
+    assert (refund.state, refund.reason["reason"]) == (State.REJECTED, "order_not_found")
+    assert refund.reason["wix_code"] == "ORDER_NOT_FOUND"
+
+
+def test_another_currency_than_the_orders_is_rejected(rig: Rig) -> None:
+    """An amount in another currency is another amount."""
+    refund = rig.run(rig.order(AFTER), amount="1.00", currency="EUR")
+    assert refund.reason["reason"] == "currency_mismatch"
+
+
+@pytest.mark.parametrize("created", [BEFORE, AFTER])
+def test_a_worker_in_doubt_asks_before_it_changes_anything(rig: Rig, created: str) -> None:
+    """A paused worker whose lease is somebody else's makes no mutating call and writes nothing."""
+    order = rig.order(created)
+    refund_id = rig.request(order)
+    first = rig.broker.consume("refunds", prefetch=2, timeout=1)
+    message = next(first)
+    assert message is not None
+    rig._run(rig.broker.get_actor("request_refund"), message)
+    first.ack(message)
+    rig.steps.run(Transition.ASSESS_ORDER, refund_id, rig.delivery())
+    rig.is_surely_alive = False
+    transition = Transition.CANCEL_ORDER if created == BEFORE else Transition.SUBMIT_REFUND
+    version = rig.load(refund_id).version
+    steal = rig.steps_with(_LosingLease(rig))  # type: ignore[arg-type]  # a ledger with one twist
+    with pytest.raises(LeaseLost):
+        steal.run(transition, refund_id, rig.delivery(message_id="m2"))
+    assert (order.cancellations, order.refunds) == (0, [])
+    assert rig.load(refund_id).version == version
+
+
+class _LosingLease:
+    """A ledger in which somebody takes the lease right after the claim."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+
+    def claim(self, *arguments: object) -> object:
+        """Claim, then lose."""
+        claim = self._rig.ledger.claim(*arguments)  # type: ignore[arg-type]  # passed through
+        assert claim.refund is not None
+        lease = self._rig.key("lease", STORE_ID, claim.refund.request.order_id)
+        self._rig.redis.set(lease, "other|m|e")
+        return claim
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._rig.ledger, name)
+
+
+def test_a_bug_in_a_step_is_retried_and_ends_as_a_dead_letter(rig: Rig) -> None:
+    """An unexpected error neither loses nor doubles a refund, and its text is not repeated."""
+    order = rig.order(AFTER)
+    order.payments[0].amount = "secret@example.com"  # type: ignore[assignment]  # breaks a rule
+    refund_id = rig.request(order)
+    with pytest.raises(TypeError):
+        rig.simulator.answer("get_order", order.id, {}, "", consistent=True)
+    rig.settle()
+    refund = rig.load(refund_id)
+    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "worker_error")
+    assert "secret" not in str(refund.public())
+
+
+def test_an_error_outside_of_a_step_goes_to_quarantine(rig: Rig) -> None:
+    """A record that cannot be read must not run in circles."""
+    refund_id = rig.request(rig.order(AFTER))
+    consumer = rig.broker.consume("refunds", prefetch=2, timeout=1)
+    message = next(consumer)
+    assert message is not None
+    rig._run(rig.broker.get_actor("request_refund"), message)
+    consumer.ack(message)
+    rig.redis.hset(rig.key("refund", refund_id), "request", "broken")
+    rig.turn()
+    letters = rig.broker.quarantined()
+    assert [letter["reason"] for letter in letters.values()] == ["worker_error"]
+
+
+def test_an_answer_that_shows_no_cancelled_order_is_unclear(rig: Rig) -> None:
+    """200 is not enough: the order must be CANCELED."""
+    order = rig.order(BEFORE)
+    refund_id = rig.request(order)
+    real = dict(rules.RULES)
+    rules.RULES["cancel_order"] = real["get_order"]  # type: ignore[index]  # a table of the simulator
+    try:
+        rig.turn()
+    finally:
+        rules.RULES.update(real)  # type: ignore[attr-defined]  # a table of the simulator
+    line = rig.ledger.history(refund_id)[-1]
+    assert (line["event"], line.get("outcome_unknown")) == ("step.retry", True)
+    rig.settle()
+    assert order.cancellations == 1
+
+
+@pytest.mark.parametrize("created", [BEFORE, AFTER])
+@pytest.mark.parametrize("endpoint", ["get_order", "list_transactions", "list_fulfillments"])
+def test_a_refusal_that_no_rule_knows_needs_a_person(rig: Rig, created: str, endpoint: str) -> None:
+    """Wherever it comes: never a guess, never a crash."""
+    order = rig.order(created, fulfillments=1 if created == BEFORE else 0)
+    rig.simulator.script(Fault("status", endpoint, status=418, code="TEAPOT", times=99))
+    refund = rig.run(order)
+    used = rig.simulator.faults[0].times < 99
+    assert (refund.state is State.DEAD) == used
+    if used:
+        assert (refund.reason["reason"], refund.reason["wix_code"]) == ("refused_by_wix", "TEAPOT")
+
+
+def test_a_delete_that_wix_refuses_needs_a_person(rig: Rig) -> None:
+    """Only "it is gone" counts as done."""
+    order = rig.order(BEFORE, fulfillments=1)
+    rig.simulator.script(Fault("status", "delete_fulfillment", status=400, code="ODD"))
+    refund = rig.run(order)
+    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "refused_by_wix")
+
+
+def test_an_order_that_is_fulfilled_again_and_again_needs_a_person(rig: Rig) -> None:
+    """After as many rounds as the settings allow."""
+    order = rig.order(BEFORE)
+    refund_id = rig.request(order)
+    consumer = rig.broker.consume("refunds", prefetch=2, timeout=1)
+    message = next(consumer)
+    assert message is not None
+    rig._run(rig.broker.get_actor("request_refund"), message)
+    consumer.ack(message)
+    turn = {
+        State.ACCEPTED: Transition.ASSESS_ORDER,
+        State.UNFULFILLED: Transition.CANCEL_ORDER,
+        State.FULFILLED: Transition.UNFULFILL_ORDER,
+    }
+    for number in range(20):
+        state = rig.load(refund_id).state
+        if state is State.DEAD:
+            break
+        if state is State.UNFULFILLED:
+            rig.simulator.merchant_fulfills(order.id)
+        rig.steps.run(turn[state], refund_id, rig.delivery(message_id=f"m{number}"))
+        rig.later()
+    refund = rig.load(refund_id)
+    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "order_keeps_changing")
+    assert order.cancellations == 0
+
+
+def test_an_order_without_payments_has_nothing_to_refund(rig: Rig) -> None:
+    """Not a success: nothing went back to anybody."""
+    refund = rig.run(rig.order(AFTER, amounts=()))
+    assert (refund.state, refund.reason["reason"]) == (State.REJECTED, "not_refundable")
+
+
+def test_an_offline_payment_that_only_the_call_reveals_is_escalated(rig: Rig) -> None:
+    """EXTERNAL_REFUND_EXPECTED is a person's matter, although Wix called it refundable."""
+    rig.simulator.set_flags(offline_shows_refundable=True)
+    order = rig.order(AFTER)
+    order.payments[0].offline = True
+    refund = rig.run(order)
+    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "manual_payment")
+    assert order.refunds == []
+
+
+def test_a_pending_refund_that_the_call_reveals_is_waited_for(rig: Rig) -> None:
+    """Somebody else's refund is on its way: look again, without spending an attempt."""
+    order = rig.order(AFTER)
+    rig.simulator.set_flags(provider_ms=10**9)
+    rig.simulator.merchant_refunds(order.id, reason="by hand")
+    refund_id = rig.request(order)
+    rig.turn()
+    line = rig.ledger.history(refund_id)[-1]
+    assert line["event"] == "step.waiting"
+    assert "PENDING_REFUND" in line["why"]
+    assert rig.load(refund_id).attempt == 0
+    assert len(order.refunds) == 1

@@ -1,0 +1,267 @@
+"""Payments that only a person can pay back: what they are told, and what is recorded then."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from statemachine.flows import State
+from tests.support.rig import AFTER, Rig
+from worker.operations import dead_letters
+from worker.refund.record import Refund
+from worker.simulator import Fault
+from worker.simulator.world.orders import Order
+
+
+def _moved(order: Order) -> list[tuple[str, bool]]:
+    parts = [part for refund in order.refunds for part in refund["transactions"]]
+    return [(part["amount"]["amount"], part["externalRefund"]) for part in parts]
+
+
+def _told(refund: Refund) -> str:
+    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "manual_payment")
+    return str(refund.reason["detail"])
+
+
+def _paid(rig: Rig, refund: Refund) -> Refund:
+    """The person has paid what was asked, and says so."""
+    dead_letters.replay(rig.ledger, rig.broker, refund.refund_id, operator="ann", manual_done=True)
+    rig.settle()
+    return rig.load(refund.refund_id)
+
+
+def _offline(amount: str) -> dict[str, Any]:
+    return {"amount": amount, "offline": True}
+
+
+def test_a_person_is_told_to_pay_what_is_asked_not_the_whole_payment(rig: Rig) -> None:
+    """10.00 of an offline payment of 100.00."""
+    order = rig.order(AFTER, payments=[_offline("100.00")])
+    refund = rig.run(order, amount="10.00", currency="USD")
+    assert f"pay 10.00 USD of payment {order.payments[0].id} (OFFLINE)" in _told(refund)
+    assert _paid(rig, refund).state is State.REFUNDED
+    assert _moved(order) == [("10.00", True)]
+
+
+def test_a_person_is_told_only_the_rest(rig: Rig) -> None:
+    """50.00 asked: 30.00 by Wix, so 20.00 by hand."""
+    order = rig.order(AFTER, payments=[{"amount": "30.00"}, _offline("100.00")])
+    refund = rig.run(order, amount="50.00", currency="USD")
+    assert "pay 20.00 USD" in _told(refund)
+    assert _paid(rig, refund).state is State.REFUNDED
+    assert _moved(order) == [("30.00", False), ("20.00", True)]
+
+
+def test_only_what_a_person_was_told_to_pay_is_recorded(rig: Rig) -> None:
+    """While the letter lay on a desk Wix lost the other payment, too: it is asked for as well."""
+    order = rig.order(AFTER, payments=[{"amount": "20.00"}, _offline("7.00")])
+    refund = rig.run(order)
+    assert "pay 7.00 USD" in _told(refund)
+    order.payments[0].manual = "EXPIRED"
+    again = _paid(rig, refund)
+    assert _told(again).startswith(f"pay 20.00 USD of payment {order.payments[0].id} (EXPIRED)")
+    assert "7.00" not in _told(again)
+    assert order.refunds == []
+    assert _paid(rig, again).state is State.REFUNDED
+    assert _moved(order) == [("20.00", True), ("7.00", True)]
+
+
+def test_a_replay_without_the_word_of_a_person_asks_again(rig: Rig) -> None:
+    """What was paid before stays paid; what was not is asked for once more."""
+    order = rig.order(AFTER, payments=[{"amount": "20.00"}, _offline("7.00")])
+    refund = rig.run(order)
+    order.payments[0].manual = "EXPIRED"
+    again = _paid(rig, refund)
+    assert rig.ledger.replay(again.refund_id, operator="ann")
+    rig.settle()
+    assert _told(rig.load(again.refund_id)) == _told(again)
+    assert order.refunds == []
+
+
+def test_when_less_goes_by_itself_a_person_pays_the_difference(rig: Rig) -> None:
+    """Paid 20.00 by hand; then the merchant refunded 5.00 of what Wix would have paid."""
+    order = rig.order(AFTER, payments=[{"amount": "30.00"}, _offline("100.00")])
+    refund = rig.run(order, amount="50.00", currency="USD")
+    assert "pay 20.00 USD" in _told(refund)
+    rig.simulator.merchant_refunds(order.id, "dashboard", "5.00")
+    again = _paid(rig, refund)
+    assert "pay 5.00 USD more" in _told(again)
+    assert _paid(rig, again).state is State.REFUNDED
+    assert _moved(order)[1:] == [("25.00", False), ("25.00", True)]
+
+
+def test_nobody_is_told_to_pay_nothing(rig: Rig) -> None:
+    """The offline payment went back already; the card's is refunded."""
+    order = rig.order(AFTER, payments=[{"amount": "20.00"}, _offline("7.00")])
+    rig.simulator.merchant_refunds(order.id, "paid in the shop", payment_id=order.payments[1].id)
+    assert rig.run(order).state is State.REFUNDED
+    assert _moved(order) == [("7.00", True), ("20.00", False)]
+
+
+def test_a_refusal_that_nothing_we_send_can_answer_ends(rig: Rig) -> None:
+    """Wix wants it recorded, it is sent as recorded, and Wix wants it recorded: no circle."""
+    order = rig.order(AFTER, payments=[_offline("7.00")])
+    data = {"paymentId": order.payments[0].id}
+    code = "EXTERNAL_REFUND_EXPECTED"
+    rig.simulator.script(
+        Fault("status", "submit_refund", status=428, code=code, data=data, times=9)
+    )
+    refund = rig.run(order, manual_payments="record")
+    assert (refund.reason["reason"], refund.reason["wix_code"]) == ("refused_by_wix", code)
+    assert order.refunds == []
+
+
+def test_what_was_paid_by_hand_is_not_moved_by_wix_afterwards(rig: Rig) -> None:
+    """Wix could not move it, a person paid; by now Wix could: it is recorded only."""
+    order = rig.order(AFTER, payments=[{"amount": "7.00", "manual": "NOT_SUPPORTED"}])
+    refund = rig.run(order)
+    assert "pay 7.00 USD" in _told(refund)
+    order.payments[0].manual = ""
+    assert _paid(rig, refund).state is State.REFUNDED
+    assert _moved(order) == [("7.00", True)]
+
+
+def test_what_was_paid_by_hand_counts_when_more_goes_by_itself(rig: Rig) -> None:
+    """The merchant's refund failed at the provider: the card could pay all, and must not."""
+    order = rig.order(AFTER, payments=[{"amount": "50.00"}, _offline("100.00")])
+    rig.simulator.merchant_refunds(order.id, "dashboard", "20.00", payment_id=order.payments[0].id)
+    refund = rig.run(order, amount="50.00", currency="USD")
+    assert "pay 20.00 USD" in _told(refund)
+    rig.simulator.provider_says(order.id, "FAILED")
+    assert _paid(rig, refund).state is State.REFUNDED
+    assert _moved(order)[1:] == [("30.00", False), ("20.00", True)]
+
+
+def test_what_the_merchant_recorded_himself_is_not_recorded_again(rig: Rig) -> None:
+    """Of two payments by hand he marked one as refunded in his dashboard."""
+    order = rig.order(AFTER, payments=[_offline("30.00"), _offline("100.00")])
+    refund = rig.run(order, amount="50.00", currency="USD")
+    assert "pay 30.00 USD" in _told(refund)
+    rig.simulator.merchant_refunds(order.id, "in the shop", payment_id=order.payments[0].id)
+    assert _paid(rig, refund).state is State.REFUNDED
+    assert _moved(order) == [("30.00", True), ("20.00", True)]
+
+
+def test_a_part_that_the_merchant_recorded_himself_is_not_recorded_again(rig: Rig) -> None:
+    """20.00 of an offline payment that had 100.00: nothing of it is left to record."""
+    order = rig.order(AFTER, payments=[{"amount": "30.00"}, _offline("100.00")])
+    refund = rig.run(order, amount="50.00", currency="USD")
+    rig.simulator.merchant_refunds(order.id, "by hand", "20.00", payment_id=order.payments[1].id)
+    assert _paid(rig, refund).state is State.REFUNDED
+    assert _moved(order) == [("20.00", True), ("30.00", False)]
+
+
+def test_when_all_is_recorded_a_person_is_told_that_nothing_is_left(rig: Rig) -> None:
+    """It was paid, so it is not told as rejected."""
+    order = rig.order(AFTER, payments=[_offline("7.00")])
+    refund = rig.run(order)
+    rig.simulator.merchant_refunds(order.id, "in the shop")
+    after = _paid(rig, refund)
+    assert (after.state, after.reason["reason"]) == (State.DEAD, "after_manual_payment")
+    assert "paid by hand: 7.00 USD of payment" in after.reason["detail"]
+
+
+def test_a_refund_of_which_a_person_paid_a_part_is_not_rejected(rig: Rig) -> None:
+    """The merchant refunded the card meanwhile: upstream must not ask for the rest anew."""
+    order = rig.order(AFTER, payments=[{"amount": "30.00"}, _offline("20.00")])
+    refund = rig.run(order, amount="50.00", currency="USD")
+    assert "pay 20.00 USD" in _told(refund)
+    rig.simulator.merchant_refunds(order.id, "dashboard", payment_id=order.payments[0].id)
+    after = _paid(rig, refund)
+    assert (after.state, after.reason["reason"]) == (State.DEAD, "after_manual_payment")
+    assert "paid by hand: 20.00 USD" in after.reason["detail"]
+    assert "50.00 asked, 20.00 left" in after.reason["detail"]
+
+
+def test_nobody_is_asked_for_nothing_more(rig: Rig) -> None:
+    """Paid 20.00; then the card expired: 30.00 more of the other, no line of 0.00."""
+    order = rig.order(AFTER, payments=[{"amount": "30.00"}, _offline("100.00")])
+    refund = rig.run(order, amount="50.00", currency="USD")
+    order.payments[0].manual = "EXPIRED"
+    again = _told(_paid(rig, refund))
+    assert again.startswith(f"pay 30.00 USD of payment {order.payments[0].id} (EXPIRED); then")
+
+
+def test_what_is_left_counts_what_a_person_could_pay(rig: Rig) -> None:
+    """130.00 could go back, by Wix and by hand."""
+    order = rig.order(AFTER, payments=[{"amount": "30.00"}, _offline("100.00")])
+    refund = rig.run(order, amount="140.00", currency="USD")
+    assert refund.reason["reason"] == "amount_exceeds_refundable"
+    assert refund.reason["detail"] == "140.00 asked, 130.00 left"
+
+
+def test_an_authorization_beside_it_does_not_stand_in_the_way(rig: Rig) -> None:
+    """Only authorized money is voided in full; what a person paid is recorded."""
+    order = rig.order(AFTER, payments=[{"amount": "10.00", "authorized": True}, _offline("7.00")])
+    refund = rig.run(order, amount="7.00", currency="USD")
+    assert "pay 7.00 USD" in _told(refund)
+    assert _paid(rig, refund).state is State.REFUNDED
+    assert _moved(order) == [("7.00", True)]
+
+
+#: What happens to a payment while the letter lies on a desk.
+EVENTS = st.sampled_from(["expires", "works again", "merchant refunds", "merchant records", "none"])
+
+
+@given(
+    payments=st.lists(st.tuples(st.integers(1, 10), st.booleans()), min_size=1, max_size=4),
+    part=st.integers(0, 40),
+    rounds=st.lists(st.tuples(st.booleans(), st.integers(0, 3), EVENTS), min_size=1, max_size=4),
+)
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_nobody_pays_too_much_and_nothing_paid_is_told_as_rejected(
+    rig: Rig,
+    payments: list[tuple[int, bool]],
+    part: int,
+    rounds: list[tuple[bool, int, str]],
+) -> None:
+    """By Wix and by hand together, the buyer gets what was asked, whatever happens meanwhile."""
+    parts = [{"amount": f"{price}.00", "offline": offline} for price, offline in payments]
+    order = rig.order(AFTER, payments=parts)
+    whole = sum(price for price, _ in payments)
+    asked = min(part, whole)
+    named = {"amount": f"{asked}.00", "currency": "USD"} if asked else {}
+    refund = rig.run(order, **named)
+    by_hand = Decimal(0)
+    for pays, place, event in rounds:
+        if refund.reason.get("reason") != "manual_payment":
+            break
+        if pays:
+            by_hand += sum(map(Decimal, re.findall(r"([\d.]+) USD", refund.reason["detail"])))
+        _happens(rig, order, place % len(payments), event)
+        dead_letters.replay(
+            rig.ledger, rig.broker, refund.refund_id, operator="ann", manual_done=pays
+        )
+        rig.settle()
+        refund = rig.load(refund.refund_id)
+    ours = [r for r in order.refunds if refund.fingerprint in r["details"]["reason"]]
+    shares = [
+        (Decimal(p["amount"]["amount"]), p["externalRefund"])
+        for r in ours
+        for p in r["transactions"]
+    ]
+    by_wix = sum((amount for amount, external in shares if not external), Decimal(0))
+    recorded = sum((amount for amount, external in shares if external), Decimal(0))
+    assert len(ours) <= 1
+    assert by_wix + by_hand <= (asked or whole)
+    assert recorded <= by_hand
+    if refund.state is State.REFUNDED and asked:
+        assert by_wix + by_hand == asked
+    if by_hand:
+        assert refund.state is not State.REJECTED
+
+
+def _happens(rig: Rig, order: Order, place: int, event: str) -> None:
+    payment = order.payments[place]
+    if event == "expires":
+        payment.manual = "EXPIRED"
+    elif event == "works again":
+        payment.manual = ""
+    elif event == "merchant refunds" and not payment.offline:
+        rig.simulator.merchant_refunds(order.id, "dashboard", "1.00", payment_id=payment.id)
+    elif event == "merchant records" and (payment.offline or payment.manual):
+        rig.simulator.merchant_refunds(order.id, "by hand", "1.00", payment.id, external=True)

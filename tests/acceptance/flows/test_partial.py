@@ -1,0 +1,211 @@
+"""Refunds of a part, of several payments, and of payments that Wix cannot move itself."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from statemachine.flows import State
+from tests.support.rig import AFTER, Rig
+from worker.operations import dead_letters
+from worker.simulator.world.orders import Order
+
+FEE = "5d1e9c0a-0000-4000-8000-000000000001"
+_SHOP: dict[str, Any] = {
+    "lines": [
+        {"price": "10.00", "quantity": 3, "tax": "3.00"},
+        {"price": "4.50", "quantity": 1},
+    ],
+    "shipping": "5.00",
+    "fees": [{"amount": "2.50", "id": FEE}],
+}
+
+
+def _shop(rig: Rig, **more: Any) -> Order:
+    return rig.order(AFTER, **_SHOP, **more)
+
+
+def _moved(order: Order) -> list[tuple[str, bool]]:
+    """Amount and external flag of every transaction of the newest refund."""
+    parts = order.refunds[-1]["transactions"]
+    return [(part["amount"]["amount"], part["externalRefund"]) for part in parts]
+
+
+@pytest.mark.parametrize(
+    ("job", "total"),
+    [
+        ({"lines": [(0, 1)]}, "11.00"),
+        ({"lines": [(0, 3), (1, 1)]}, "37.50"),
+        ({"shipping": "2.00", "currency": "USD"}, "2.00"),
+        ({"additional_fees": [{"additional_fee_id": FEE}]}, "2.50"),
+        (
+            {
+                "lines": [(0, 2)],
+                "shipping": "5.00",
+                "additional_fees": [{"additional_fee_id": FEE, "amount": "1.00"}],
+                "amount": "28.00",
+                "currency": "USD",
+            },
+            "28.00",
+        ),
+        ({"amount": "0.01", "currency": "USD"}, "0.01"),
+        ({}, "45.00"),
+    ],
+)
+def test_a_part_is_refunded_to_the_cent(rig: Rig, job: dict[str, Any], total: str) -> None:
+    """Lines, shipping, fees or a plain amount; what Wix calculates is what is sent."""
+    order = _shop(rig)
+    lines = [
+        {"line_item_id": order.lines[index].id, "quantity": quantity}
+        for index, quantity in job.get("lines", [])
+    ]
+    refund = rig.run(order, **{**job, "lines": lines})
+    assert refund.state is State.REFUNDED
+    assert Decimal(refund.facts["refund_amount"]) == Decimal(total)
+    assert order.refunded(order.payments[0].id) == Decimal(total)
+    named = order.refunds[0]["details"].get("lineItems", [])
+    assert [item["quantity"] for item in named] == [q for _, q in job.get("lines", [])]
+
+
+@pytest.mark.parametrize(
+    ("currency", "amount", "reason"),
+    [
+        ("JPY", "100", None),
+        ("JPY", "100.0", None),
+        ("JPY", "100.5", "amount_precision"),
+        ("KWD", "1.234", None),
+        ("KWD", "1.2345", "amount_precision"),
+        ("USD", "1.234", "amount_precision"),
+    ],
+)
+def test_an_amount_must_have_a_coin(
+    rig: Rig, currency: str, amount: str, reason: str | None
+) -> None:
+    """Zero- and three-decimal currencies too; nothing is rounded."""
+    order = rig.order(AFTER, amounts=["5000"], currency=currency)
+    refund = rig.run(order, amount=amount, currency=currency)
+    assert refund.reason.get("reason") == reason
+    if reason is None:
+        assert order.refunded(order.payments[0].id) == Decimal(amount)
+
+
+def test_two_refunds_of_one_order_see_what_the_first_left(rig: Rig) -> None:
+    """One after the other; the second gets no more than the rest."""
+    order = rig.order(AFTER, amounts=["20.00"])
+    first = rig.request(order, amount="15.00", currency="USD")
+    second = rig.request(order, amount="15.00", currency="USD")
+    third = rig.request(order)
+    rig.settle()
+    ended = [rig.load(refund_id) for refund_id in (first, second, third)]
+    paid = [r.facts["refund_amount"] for r in ended if r.state is State.REFUNDED]
+    refused = {r.reason["reason"] for r in ended if r.state is State.REJECTED}
+    assert sum(map(Decimal, paid)) == Decimal("20.00")
+    assert len(paid) + sum(r.state is State.REJECTED for r in ended) == 3
+    assert refused <= {"amount_exceeds_refundable", "already_refunded"}
+
+
+def test_an_amount_is_spread_over_automatic_payments_in_their_order(rig: Rig) -> None:
+    """Each up to what is left of it; what needs a person comes last, and is not touched."""
+    payments = [
+        {"amount": "50.00", "offline": True},
+        {"amount": "10.00"},
+        {"amount": "20.00"},
+    ]
+    order = rig.order(AFTER, payments=payments)
+    refund = rig.run(order, amount="25.00", currency="USD")
+    assert refund.state is State.REFUNDED
+    assert _moved(order) == [("10.00", False), ("15.00", False)]
+
+
+@pytest.mark.parametrize(
+    ("amount", "moved"),
+    [
+        ("40.00", [("40.00", False)]),
+        ("60.00", [("30.00", False), ("30.00", False)]),
+        ("80.00", [("50.00", False), ("30.00", False)]),
+        ("", [("50.00", False), ("30.00", False)]),
+        ("55.00", [("25.00", False), ("30.00", False)]),
+    ],
+)
+def test_a_gift_card_goes_back_in_full_or_not_at_all(
+    rig: Rig, amount: str, moved: list[tuple[str, bool]]
+) -> None:
+    """It is taken when the card alone does not suffice; then the card pays the rest."""
+    payments = [{"amount": "50.00"}, {"amount": "30.00", "kind": "gift_card"}]
+    order = rig.order(AFTER, payments=payments)
+    job = {"amount": amount, "currency": "USD"} if amount else {}
+    refund = rig.run(order, **job)
+    assert refund.state is State.REFUNDED
+    assert _moved(order) == moved
+
+
+def test_a_declined_try_of_the_buyer_does_not_stand_in_the_way(rig: Rig) -> None:
+    """Nothing was paid by it: the payment that worked is refunded."""
+    payments = [{"amount": "20.00", "status": "DECLINED"}, {"amount": "20.00"}]
+    order = rig.order(AFTER, payments=payments)
+    assert rig.run(order).state is State.REFUNDED
+    assert _moved(order) == [("20.00", False)]
+
+
+def test_a_payment_by_hand_waits_for_a_person_and_is_recorded_then(rig: Rig) -> None:
+    """The dead letter says amount, link and command; nothing moves before, then one call does."""
+    link = "https://provider.example/ch_1"
+    payments = [
+        {"amount": "20.00"},
+        {"amount": "7.00", "manual": "EXPIRED", "provider_link": link},
+    ]
+    order = rig.order(AFTER, payments=payments)
+    refund = rig.run(order)
+    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "manual_payment")
+    assert order.refunds == []
+    for part in ("7.00 USD", link, "EXPIRED", f"dead replay {refund.refund_id} --manual-done"):
+        assert part in refund.reason["detail"]
+    dead_letters.replay(rig.ledger, rig.broker, refund.refund_id, operator="ann", manual_done=True)
+    rig.settle()
+    assert rig.load(refund.refund_id).state is State.REFUNDED
+    assert _moved(order) == [("20.00", False), ("7.00", True)]
+
+
+def test_only_a_manual_payment_can_be_said_to_be_done(rig: Rig) -> None:
+    """Nobody records money that nobody was asked to pay."""
+    rig.simulator.set_flags(cancel_fulfilled="428")
+    refund = rig.run(rig.order("2024-01-01T00:00:00Z", marked_fulfilled=True))
+    with pytest.raises(dead_letters.CannotReplay, match="cannot_unfulfill"):
+        dead_letters.replay(
+            rig.ledger, rig.broker, refund.refund_id, operator="ann", manual_done=True
+        )
+
+
+def test_what_only_is_recorded_is_told_as_such(rig: Rig) -> None:
+    """`manual_payments: record`: the money moves elsewhere."""
+    order = rig.order(AFTER, payments=[{"amount": "7.00", "offline": True}])
+    refund = rig.run(order, manual_payments="record")
+    assert refund.facts["effect"] == "refund_recorded"
+    assert _moved(order) == [("7.00", True)]
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_units_are_restocked_and_mails_sent_only_as_asked(rig: Rig, asked: bool) -> None:
+    """Never by default."""
+    order = _shop(rig)
+    rig.run(order, restock=asked, notify_buyer=asked)
+    book = rig.simulator.books()["orders"][order.id]
+    units = {order.lines[0].id: 3, order.lines[1].id: 1} if asked else {}
+    assert book["restocked"] == units
+    assert book["emails"] == (["refund"] if asked else [])
+
+
+def test_an_order_of_three_hundred_lines_and_fifty_payments_is_refunded(rig: Rig) -> None:
+    """The largest that Wix allows, with names of all the world and fields of tomorrow."""
+    order = rig.order(
+        AFTER,
+        lines=[{"price": "1.00", "name": "Käse 乳酪 🧀", "extra": {"mood": "new"}}] * 300,
+        payments=[{"amount": "6.00", "extra": {"colour": ["x"]}} for _ in range(50)],
+        extra={"paymentStatus": "A_WORD_OF_TOMORROW", "unheard": {"of": [1]}},
+    )
+    refund = rig.run(order)
+    assert refund.state is State.REFUNDED
+    assert len(_moved(order)) == 50
+    assert Decimal(refund.facts["refund_amount"]) == Decimal("300.00")

@@ -1,0 +1,312 @@
+"""Every row of the table of reasons happens, and ends as the table says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from statemachine.flows import State
+from tests.support.rig import AFTER, BEFORE, KEY, STORE_ID, Rig
+from worker.refund.reasons import REASONS
+from worker.simulator import Fault
+from worker.simulator.contract.routes import ALL_SCOPES, BILLING
+
+Case = Callable[[Rig], Mapping[str, Any]]
+
+
+def _run(created: str, job: Mapping[str, Any] | None = None, **order: Any) -> Case:
+    """The reason of one refund of such an order."""
+    return lambda rig: rig.run(rig.order(created, **order), **(job or {})).reason
+
+
+def _refused(endpoint: str, code: str, created: str = AFTER, status: int = 428, **job: Any) -> Case:
+    """The reason after Wix refused one call for good."""
+
+    def case(rig: Rig) -> Mapping[str, Any]:
+        rig.simulator.script(Fault("status", endpoint, status=status, code=code, times=1_000))
+        return rig.run(rig.order(created), **job).reason
+
+    return case
+
+
+def _waits_for_ever(flag: Mapping[str, Any], arrange: Callable[[Rig], Any]) -> Case:
+    """The reason when something on its way does not come to its end in the time we wait."""
+
+    def case(rig: Rig) -> Mapping[str, Any]:
+        rig.simulator.set_flags(**flag)
+        refund_id = arrange(rig)
+        for _ in range(4):
+            rig.turn()
+            rig.age(refund_id, days=30)
+            rig.later()
+        return rig.load(refund_id).reason
+
+    return case
+
+
+def _authorized(created: str) -> Callable[[Rig], str]:
+    payment = {"amount": "20.00", "authorized": True}
+    return lambda rig: rig.request(rig.order(created, payments=[payment]))
+
+
+def _disconnected(rig: Rig) -> Mapping[str, Any]:
+    rig.stores.connect(STORE_ID, "sealed", {}, ())
+    assert rig.stores.disconnect(STORE_ID)
+    return rig.run(rig.order(AFTER)).reason
+
+
+def _suspended(arrange: Callable[[Rig], object]) -> Case:
+    """The reason for which a refund waits in its lane."""
+
+    def case(rig: Rig) -> Mapping[str, Any]:
+        arrange(rig)
+        refund_id = rig.request(rig.order(AFTER))
+        rig.settle()
+        return rig.load(refund_id).reason
+
+    return case
+
+
+def _recorded_by_the_merchant(rig: Rig) -> Mapping[str, Any]:
+    order = rig.order(AFTER, payments=[_payment(offline=True)])
+    refund = rig.run(order)
+    rig.simulator.merchant_refunds(order.id, "in the shop")
+    assert rig.ledger.replay(refund.refund_id, operator="ann", manual_done=True)
+    rig.settle()
+    return rig.load(refund.refund_id).reason
+
+
+def _without_billing(rig: Rig) -> Mapping[str, Any]:
+    rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {BILLING})
+    return rig.run(rig.order(AFTER)).reason
+
+
+def _pending_elsewhere(rig: Rig) -> str:
+    order = rig.order(AFTER)
+    rig.simulator.merchant_refunds(order.id, reason="by hand")
+    return rig.request(order)
+
+
+def _down(rig: Rig) -> str:
+    return rig.request(rig.order(AFTER, payments=[_payment(non_refundable="PROVIDER_IS_DOWN")]))
+
+
+def _payment(**more: Any) -> dict[str, Any]:
+    return {"amount": "20.00"} | more
+
+
+def _order_not_found(rig: Rig) -> Mapping[str, Any]:
+    order = rig.order(AFTER)
+    del rig.simulator.orders[order.id]
+    return rig.run(order).reason
+
+
+def _keeps_changing(rig: Rig) -> Mapping[str, Any]:
+    order = rig.order(BEFORE, fulfillments=1)
+    refund_id = rig.request(order)
+    for _ in range(30):
+        rig.simulator.script(Fault("status", "cancel_order", status=503))
+        rig.turn()
+        rig.simulator.merchant_fulfills(order.id)
+        rig.later()
+    return rig.load(refund_id).reason
+
+
+def _cannot_unfulfill(rig: Rig) -> Mapping[str, Any]:
+    rig.simulator.set_flags(cancel_fulfilled="428")
+    return rig.run(rig.order(BEFORE, marked_fulfilled=True)).reason
+
+
+def _already_refunded(rig: Rig) -> Mapping[str, Any]:
+    order = rig.order(AFTER)
+    rig.simulator.merchant_refunds(order.id, reason="by hand")
+    return rig.run(order).reason
+
+
+def _vanished(rig: Rig) -> Mapping[str, Any]:
+    order = rig.order(AFTER)
+    rig.simulator.set_flags(provider_ms=10**9)
+    refund_id = rig.request(order)
+    rig.turn()
+    order.refunds.clear()
+    rig.settle()
+    return rig.load(refund_id).reason
+
+
+def _mixed(rig: Rig) -> Mapping[str, Any]:
+    payments = [_payment(), _payment(outcome="FAILED")]
+    return rig.run(rig.order(AFTER, payments=payments)).reason
+
+
+def _many_payments(rig: Rig) -> Mapping[str, Any]:
+    return rig.run(rig.order(AFTER, payments=[_payment() for _ in range(51)])).reason
+
+
+def _unclear(rig: Rig) -> Mapping[str, Any]:
+    order = rig.order(AFTER)
+    rig.simulator.script(
+        Fault("status", "submit_refund", status=500),
+        Fault("status", "submit_refund", status=428, code="PAYMENT_NOT_REFUNDABLE"),
+    )
+    return rig.run(order).reason
+
+
+def _unreadable(rig: Rig) -> Mapping[str, Any]:
+    return rig.run(rig.order(AFTER, extra={"createdDate": "yesterday"})).reason
+
+
+def _store_unknown(rig: Rig) -> Mapping[str, Any]:
+    return rig.run(rig.order(AFTER), store_id="4b296c48-0000-4000-8000-00000000ffff").reason
+
+
+def _bug(rig: Rig) -> Mapping[str, Any]:
+    def broken(_: str) -> None:
+        raise ZeroDivisionError
+
+    actor = rig.broker.actors["assess_order"]
+    actor.fn, real = broken, actor.fn
+    rig.request(rig.order(AFTER))
+    rig.turn()
+    actor.fn = real
+    return next(iter(rig.broker.quarantined().values()))
+
+
+def _letter(body: str) -> Case:
+    def case(rig: Rig) -> Mapping[str, Any]:
+        rig.send_raw(body)
+        rig.turn()
+        return rig.broker.quarantined()["m-1"]
+
+    return case
+
+
+def _message(actor: str, **job: Any) -> str:
+    envelope = {"queue_name": "refunds", "actor_name": actor, "args": [], "kwargs": job}
+    return json.dumps(
+        envelope | {"options": {}, "message_id": "m-1", "message_timestamp": 1_700_000_000_000}
+    )
+
+
+def _conflict(rig: Rig) -> Mapping[str, Any]:
+    order = rig.order(AFTER)
+    rig.request(order, "rf-1")
+    rig.request(order, "rf-1", reason="other")
+    rig.turn()
+    return next(iter(rig.broker.quarantined().values()))
+
+
+def _void_refused(rig: Rig) -> Mapping[str, Any]:
+    code = "GATEWAY_TRANSACTION_NOT_FOUND"
+    rig.simulator.script(Fault("status", "void_payments", status=404, code=code))
+    return rig.run(rig.order(BEFORE, payments=[_payment(authorized=True)])).reason
+
+
+def _mismatch(rig: Rig) -> Mapping[str, Any]:
+    order = rig.order(AFTER)
+    line = {"line_item_id": order.lines[0].id, "quantity": 1}
+    return rig.run(order, lines=[line], amount="1.00", currency="USD").reason
+
+
+_LINE = {"line_item_id": "nowhere", "quantity": 1}
+
+CASES: Mapping[str, Case] = {
+    "order_not_found": _order_not_found,
+    "order_pending": _run(BEFORE, status="PENDING"),
+    "order_not_approved": _waits_for_ever(
+        {}, lambda rig: rig.request(rig.order(BEFORE, status="INITIALIZED"))
+    ),
+    "order_rejected": _run(AFTER, status="REJECTED"),
+    "order_status_unknown": _run(AFTER, extra={"status": "ON_THE_MOON"}),
+    "currency_mismatch": _run(AFTER, {"amount": "1.00", "currency": "EUR"}),
+    "amount_precision": _run(AFTER, {"amount": "1.50", "currency": "JPY"}, currency="JPY"),
+    "partial_needs_standard_refund": _run(BEFORE, {"amount": "1.00", "currency": "USD"}),
+    "cannot_unfulfill": _cannot_unfulfill,
+    "order_keeps_changing": _keeps_changing,
+    "order_authorized": _refused("cancel_order", "ORDER_HAS_AUTHORIZED_TRANSACTION", BEFORE),
+    "void_failed": _void_refused,
+    "void_not_settled": _waits_for_ever({"authorization_ms": 10**12}, _authorized(BEFORE)),
+    "already_refunded": _already_refunded,
+    "zero_price": _run(AFTER, payments=[_payment(non_refundable="ZERO_PRICE")]),
+    "not_paid": _run(AFTER, payments=[_payment(status="DECLINED")]),
+    "not_refundable": _refused("submit_refund", "PAYMENT_NOT_REFUNDABLE"),
+    "refund_disabled": _run(AFTER, payments=[_payment(non_refundable="DISABLED_BY_PROVIDER")]),
+    "offset_by_chargeback": _run(
+        AFTER, payments=[_payment(non_refundable="AMOUNT_OFFSET_BY_CHARGEBACK")]
+    ),
+    "refund_forbidden": _run(AFTER, payments=[_payment(non_refundable="FORBIDDEN")]),
+    "payment_not_found": _run(AFTER, payments=[_payment(non_refundable="TRANSACTION_NOT_FOUND")]),
+    "refusal_unknown": _run(AFTER, payments=[_payment(non_refundable="UNKNOWN_REASON")]),
+    "amount_exceeds_refundable": _run(AFTER, {"amount": "101.41", "currency": "USD"}),
+    "amount_mismatch": _mismatch,
+    "only_in_full": _run(
+        AFTER, {"amount": "5.00", "currency": "USD"}, payments=[_payment(kind="gift_card")]
+    ),
+    "authorized_only_in_full": _run(
+        AFTER, {"amount": "5.00", "currency": "USD"}, payments=[_payment(authorized=True)]
+    ),
+    "lines_not_refundable": _run(AFTER, {"lines": [_LINE]}),
+    "restock_refused": _refused(
+        "submit_refund", "INVALID_LINE_ITEM_RESTOCK_QUANTITY", status=400, restock=True
+    ),
+    "too_many_payments": _many_payments,
+    "manual_payment": _run(AFTER, payments=[_payment(offline=True)]),
+    "refund_failed": _run(AFTER, payments=[_payment(outcome="FAILED")]),
+    "after_manual_payment": _recorded_by_the_merchant,
+    "refund_mixed": _mixed,
+    "refund_vanished": _vanished,
+    "refund_not_settled": _waits_for_ever(
+        {"provider_ms": 10**12}, lambda rig: rig.request(rig.order(AFTER))
+    ),
+    "provider_down": _waits_for_ever({}, _down),
+    "refund_pending": _waits_for_ever({"provider_ms": 10**12}, _pending_elsewhere),
+    "outcome_unknown": _unclear,
+    "refused_by_wix": _refused("submit_refund", "SOMETHING_NEW"),
+    "answer_unreadable": _unreadable,
+    "attempts_used_up": _refused("get_order", "", status=503),
+    "store_unknown": _store_unknown,
+    "store_disconnected": _disconnected,
+    "scope_missing": _without_billing,
+    "key_refused": _suspended(lambda rig: rig.simulator.revoke_key(KEY)),
+    "key_sealed_shut": _suspended(
+        lambda rig: rig.stores.connect(STORE_ID, "by another vault", {}, ())
+    ),
+    "worker_error": _bug,
+    "invalid_job": _letter(_message("request_refund", refund_id="rf-1", store_id=STORE_ID)),
+    "conflict": _conflict,
+    "undecodable": _letter("no JSON"),
+    "unknown_actor": _letter(_message("refund_by_magic")),
+}
+
+
+def test_every_row_has_its_case() -> None:
+    """A reason that nobody can bring about would be a row for show."""
+    assert set(CASES) == set(REASONS)
+
+
+@pytest.mark.parametrize("code", sorted(REASONS))
+def test_the_reason_happens_and_ends_as_the_table_says(rig: Rig, code: str) -> None:
+    """By its code, with the table's sentence, in the table's ending; nothing doubled."""
+    reason = CASES[code](rig)
+    assert reason["reason"] == code
+    refunds = [rig.load(refund_id) for refund_id in rig.ledger.all_ids()]
+    ended = [refund for refund in refunds if refund.reason.get("reason") == code]
+    for refund in ended:
+        assert refund.reason["sentence"] == REASONS[code].meaning
+        if REASONS[code].ends == "suspended":
+            assert (refund.state, refund.attempts) == (State.ACCEPTED, 0)
+            assert rig.stores.find(STORE_ID).state == "suspended"
+        else:
+            assert refund.state == REASONS[code].ends
+        if code == "scope_missing":
+            assert "tick “Wix Stores”" in refund.reason["remedy"]
+        else:
+            assert refund.reason["remedy"] == REASONS[code].remedy
+    assert ended or rig.broker.quarantined()
+    for order in rig.simulator.orders.values():
+        assert order.cancellations <= 1
+        back = sum((order.refunded(payment.id) for payment in order.payments), Decimal(0))
+        assert back <= order.paid

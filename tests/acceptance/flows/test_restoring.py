@@ -1,0 +1,208 @@
+"""Wix refuses the cancel for good after we unfulfilled the order: it is made as it was."""
+
+from __future__ import annotations
+
+import pytest
+
+from statemachine.flows import State
+from tests.support.rig import BEFORE, Rig, settings_for
+from worker.simulator import Fault, Simulator
+from worker.simulator.script.faults import Kind
+from worker.simulator.world.orders import Order
+
+TRACKING = [
+    {"trackingNumber": "77", "shippingProvider": "ups"},
+    {"trackingNumber": "78", "shippingProvider": "Post für Alle"},
+]
+
+
+def _shipped(rig: Rig) -> Order:
+    """Two lines, the first half shipped in each of two parcels."""
+    lines = [{"price": "10.00", "quantity": 4}, {"price": "3.00", "quantity": 1}]
+    parcels = [
+        {"lineItems": [{"index": 0, "quantity": 2}], "trackingInfo": TRACKING[0]},
+        {
+            "lineItems": [{"index": 0, "quantity": 2}, {"index": 1}],
+            "trackingInfo": TRACKING[1],
+        },
+    ]
+    return rig.order(BEFORE, lines=lines, fulfillments=parcels)
+
+
+def _refuse_cancel(rig: Rig) -> None:
+    rig.simulator.script(
+        Fault("status", "cancel_order", status=428, code="NOT_TODAY", times=1_000_000)
+    )
+
+
+def _likeness(order: Order) -> list[tuple[str, str]]:
+    return sorted(
+        (f["trackingInfo"]["trackingNumber"], str(f["lineItems"])) for f in order.fulfillments
+    )
+
+
+@pytest.mark.parametrize("lost", [None, "lost_reply", "drop", "drop_after", "garbage", "empty"])
+def test_what_we_removed_is_created_again(rig: Rig, lost: Kind | None) -> None:
+    """Lines and tracking as before, each once, whatever becomes of a reply; a person is told."""
+    order = _shipped(rig)
+    before = _likeness(order)
+    _refuse_cancel(rig)
+    if lost:
+        rig.simulator.script(Fault(lost, "create_fulfillment"))
+    refund = rig.run(order)
+    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "refused_by_wix")
+    assert refund.reason["wix_code"] == "NOT_TODAY"
+    assert "2 of 2 removed fulfillments are there again" in refund.reason["detail"]
+    assert _likeness(order) == before
+    assert order.cancellations == 0
+
+
+def test_a_replay_after_restoring_unfulfills_and_cancels(rig: Rig) -> None:
+    """Once the cause is gone it ends well, and nothing stays fulfilled."""
+    order = _shipped(rig)
+    _refuse_cancel(rig)
+    refund = rig.run(order)
+    rig.simulator.clear_faults()
+    assert rig.ledger.replay(refund.refund_id, operator="ann")
+    rig.settle()
+    assert rig.load(refund.refund_id).state is State.CANCELLED
+    assert order.fulfillments == []
+    assert order.cancellations == 1
+
+
+def test_what_the_merchant_removed_is_not_restored(rig: Rig) -> None:
+    """It was his wish; only our own doing is undone."""
+    order = _shipped(rig)
+    refund_id = rig.request(order)
+    rig.simulator.script(Fault("status", "get_order", status=503))
+    rig._one("refunds")
+    rig._one("steps")
+    rig.later()
+    rig._one("steps")
+    assert rig.load(refund_id).state is State.FULFILLED
+    rig.simulator.merchant_unfulfills(order.id)
+    _refuse_cancel(rig)
+    rig.settle()
+    assert rig.load(refund_id).state is State.DEAD
+    assert order.fulfillments == []
+    assert order.effects == []
+
+
+def test_a_refusal_of_one_does_not_keep_the_others_away(rig: Rig) -> None:
+    """The person hears which could not be made again."""
+    order = _shipped(rig)
+    _refuse_cancel(rig)
+    code = "TRACKING_NUMBER_ALREADY_EXISTS"
+    rig.simulator.script(Fault("status", "create_fulfillment", status=409, code=code))
+    refund = rig.run(order)
+    assert "1 of 2" in refund.reason["detail"]
+    assert code in refund.reason["detail"]
+    assert len(order.fulfillments) == 1
+
+
+def test_restoring_can_be_switched_off(redis_url: str, simulator: Simulator) -> None:
+    """REFUNDS_RESTORE_FULFILLMENTS=false: the order stays as it is."""
+    rig = Rig(settings_for(redis_url, restore_fulfillments="false"), simulator)
+    order = _shipped(rig)
+    _refuse_cancel(rig)
+    refund = rig.run(order)
+    assert refund.state is State.DEAD
+    assert order.fulfillments == []
+    rig.close()
+
+
+def test_every_fulfillment_is_saved_whole_before_it_is_deleted(rig: Rig) -> None:
+    """With fields that we do not know, in the record that `refunds show` prints."""
+    order = _shipped(rig)
+    order.fulfillments[0]["customInfo"] = {"fieldsData": {"gate": "7"}}
+    refund = rig.run(order)
+    assert refund.state is State.CANCELLED
+    saved = refund.public()["facts"]["fulfillments"]
+    assert [f["trackingInfo"]["trackingNumber"] for f in saved] == ["77", "78"]
+    assert saved[0]["customInfo"] == {"fieldsData": {"gate": "7"}}
+
+
+def test_a_link_that_was_masked_is_left_out_and_told(rig: Rig) -> None:
+    """A secret in a tracking link is not kept: half a link is worse than none."""
+    link = "https://t.example/track?t=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc"
+    tracking = {"trackingNumber": "77", "shippingProvider": "Post", "trackingLink": link}
+    parcels = [{"lineItems": [{"index": 0}], "trackingInfo": tracking}]
+    lines = [{"price": "10.00", "quantity": 1}]
+    order = rig.order(BEFORE, lines=lines, fulfillments=parcels)
+    _refuse_cancel(rig)
+    refund = rig.run(order)
+    assert "1 of 1 removed fulfillments are there again" in refund.reason["detail"]
+    assert "without what we do not keep: trackingLink" in refund.reason["detail"]
+    restored = order.fulfillments[0]["trackingInfo"]
+    assert (restored["trackingNumber"], "trackingLink" in restored) == ("77", False)
+
+
+def test_what_a_killed_step_removed_is_restored_too(redis_url: str) -> None:
+    """Removed, killed, then a look while Wix still shows the order fulfilled."""
+    clock = [1_800_000_000_000]
+    rig = Rig(settings_for(redis_url), Simulator(clock_ms=lambda: clock[0]))
+    order = rig.order(BEFORE, fulfillments=1)
+    _refuse_cancel(rig)
+    rig.simulator.set_flags(unfulfill_lag_ms=300)
+    refund_id = rig.request(order)
+    for queue in ("refunds", "steps"):
+        rig._one(queue)  # accepted, assessed: its fulfillments are noted
+    assert rig.load(refund_id).facts["fulfillments"]
+    rig.at = {"after_call": _killed}
+    with pytest.raises(_Killed):
+        rig._one("steps")
+    assert order.fulfillments == []
+    rig.at = {}
+    rig.broker.hands["steps"].discard(*rig.broker.hands["steps"].ids())
+    rig._one("steps")  # the same message again: it shows as fulfilled
+    clock[0] += 1_000
+    rig.later()
+    rig.settle()
+    assert rig.load(refund_id).state is State.DEAD
+    assert len(order.fulfillments) == 1
+    rig.close()
+
+
+class _Killed(BaseException):
+    """As near to SIGKILL as one program comes: nothing is settled."""
+
+
+def _killed() -> None:
+    raise _Killed
+
+
+def test_a_list_that_is_empty_for_a_moment_is_not_believed(rig: Rig) -> None:
+    """A delete that never arrived, then a stale list: what is there again is removed after all."""
+    order = rig.order(BEFORE, fulfillments=1)
+    rig.simulator.script(Fault("drop", "delete_fulfillment"))
+    refund_id = rig.request(order)
+    rig.turn()
+    assert rig.load(refund_id).facts["unclear_sends"] == 1
+    parcels = list(order.fulfillments)
+
+    def hide() -> None:
+        order.fulfillments, order.marked_fulfilled = [], True
+
+    def show() -> None:
+        order.fulfillments, order.marked_fulfilled = parcels, False
+
+    rig.at = {"after_intent": hide, "after_call": show}
+    rig.later()
+    rig.turn_once()
+    assert rig.load(refund_id).facts["vanished"] == [parcels[0]["id"]]
+    rig.at = {}
+    rig.settle()
+    assert rig.load(refund_id).state is State.CANCELLED
+    assert order.fulfillments == []
+
+
+def test_a_masked_number_does_not_hide_what_is_there_again(rig: Rig) -> None:
+    """Made again without it, and the reply was lost: it is known by its lines."""
+    tracking = {"trackingNumber": "eyJ0123456789ABCD", "shippingProvider": "ups"}
+    parcels = [{"lineItems": [{"index": 0}], "trackingInfo": tracking}]
+    order = rig.order(BEFORE, fulfillments=parcels)
+    _refuse_cancel(rig)
+    rig.simulator.script(Fault("drop_after", "create_fulfillment"))
+    refund = rig.run(order)
+    assert "1 of 1 removed fulfillments are there again" in refund.reason["detail"]
+    assert len(order.fulfillments) == 1

@@ -1,0 +1,52 @@
+"""What nobody knows of Wix: refunds of both flows end right with either answer."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any, get_args, get_type_hints
+
+import pytest
+
+from statemachine.flows import State
+from tests.support.rig import AFTER, BEFORE, Rig
+from worker.simulator import Flags
+from worker.simulator.world.orders import Order
+
+#: How long Wix lags or takes where that is the question; no test waits by the clock.
+SHORT_MS = 1
+
+
+def _answers() -> list[tuple[str, Any]]:
+    """Every flag with each of its values but the default."""
+    found: list[tuple[str, Any]] = []
+    for name, default in asdict(Flags()).items():
+        kind = get_type_hints(Flags)[name]
+        if isinstance(default, bool):
+            found.append((name, not default))
+        elif words := [word for word in get_args(kind) if isinstance(word, str)]:
+            found += [(name, word) for word in words if word != default]
+        elif name != "reason_chars":
+            found.append((name, SHORT_MS))
+    return found
+
+
+def _gone(order: Order) -> Decimal:
+    parts = [part for refund in order.refunds for part in refund["transactions"]]
+    return sum((Decimal(p["amount"]["amount"]) for p in parts), Decimal(0))
+
+
+@pytest.mark.parametrize(("flag", "answer"), _answers())
+def test_both_flows_end_right_whatever_wix_answers(rig: Rig, flag: str, answer: Any) -> None:
+    """One cancel, and all of the money once, a gift card's too."""
+    rig.simulator.set_flags(**{flag: answer})
+    shipped, card = rig.order(BEFORE, fulfillments=2), rig.order(AFTER)
+    mixed = rig.order(
+        AFTER, payments=[{"amount": "20.00", "kind": "gift_card"}, {"amount": "5.00"}]
+    )
+    assert rig.run(shipped).state is State.CANCELLED
+    assert (shipped.cancellations, shipped.fulfillments) == (1, [])
+    assert rig.run(card).state is State.REFUNDED
+    assert _gone(card) == Decimal("101.40")
+    assert rig.run(mixed).state is State.REFUNDED
+    assert _gone(mixed) == Decimal("25.00")

@@ -1,0 +1,115 @@
+"""Payments that are authorized, not captured: voided, in both flows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from statemachine.flows import State
+from tests.support.rig import AFTER, BEFORE, Rig
+from worker.refund.outcomes import read
+from worker.simulator import Fault
+from worker.simulator.script.faults import Kind
+from worker.simulator.world.orders import Order
+
+
+def _authorized(rig: Rig, created: str, **more: Any) -> Order:
+    return rig.order(created, payments=[{"amount": "20.00", "authorized": True}], **more)
+
+
+def _mutations(rig: Rig, order: Order) -> list[str]:
+    book = rig.simulator.books()["orders"][order.id]
+    return [call["endpoint"] for call in book["mutating_calls"]]
+
+
+@pytest.mark.parametrize("lost", [None, "lost_reply", "drop", "drop_after", "garbage"])
+@pytest.mark.parametrize("fulfillments", [0, 1])
+def test_a_cancelled_order_has_its_authorization_voided_first(
+    rig: Rig, lost: Kind | None, fulfillments: int
+) -> None:
+    """Void, wait for VOIDED, then cancel; whatever becomes of the void's reply."""
+    rig.simulator.set_flags(authorization_ms=0)
+    order = _authorized(rig, BEFORE, fulfillments=fulfillments)
+    if lost:
+        rig.simulator.script(Fault(lost, "void_payments"))
+    refund = rig.run(order)
+    assert refund.state is State.CANCELLED
+    assert order.payments[0].voided
+    assert order.cancellations == 1
+
+
+def test_an_authorization_that_only_the_cancel_reveals_is_voided(rig: Rig) -> None:
+    """Wix may not show it in the order's balance: its refusal of the cancel does."""
+    order = _authorized(rig, BEFORE, extra={"balanceSummary": None})
+    refund = rig.run(order)
+    assert refund.state is State.CANCELLED
+    assert _mutations(rig, order) == ["cancel_order", "void_payments", "cancel_order"]
+    assert order.payments[0].voided
+
+
+def test_a_void_is_waited_for(rig: Rig) -> None:
+    """200 only takes the wish: the order is not cancelled before Wix shows VOIDED."""
+    clock = [1_000_000]
+    rig.simulator.clock_ms = lambda: clock[0]
+    rig.simulator.set_flags(authorization_ms=60_000)
+    order = _authorized(rig, BEFORE)
+    refund_id = rig.request(order)
+    rig.turn()
+    assert rig.load(refund_id).state is State.VOID_SUBMITTED
+    assert _mutations(rig, order) == ["void_payments"]
+    clock[0] += 60_000
+    rig.settle()
+    assert rig.load(refund_id).state is State.CANCELLED
+
+
+@pytest.mark.parametrize(("created", "state"), [(BEFORE, State.CANCELLED), (AFTER, State.REFUNDED)])
+@pytest.mark.parametrize("when", ["before", "while"])
+def test_what_was_captured_meanwhile_goes_on_from_what_is_true(
+    rig: Rig, created: str, state: State, when: str
+) -> None:
+    """The merchant captures before our void, or in the moment of it."""
+    order = _authorized(rig, created)
+    refund_id = rig.request(order)
+    if when == "while":
+        code = "PAYMENT_ALREADY_CAPTURED"
+        rig.simulator.script(Fault("status", "void_payments", status=428, code=code))
+    else:
+        rig.simulator.script(Fault("status", "void_payments", status=503))
+    rig.turn()
+    rig.simulator.merchant_captures(order.id)
+    rig.settle()
+    assert rig.load(refund_id).state is state
+    assert not order.payments[0].voided
+
+
+def test_an_order_that_is_only_authorized_is_voided_instead_of_refunded(rig: Rig) -> None:
+    """There is no money to pay back; upstream hears so."""
+    order = _authorized(rig, AFTER)
+    refund = rig.run(order)
+    assert refund.state is State.VOIDED
+    assert _mutations(rig, order) == ["void_payments"]
+    told = [event for _, event in read(rig.broker.client, rig.settings.namespace)]
+    assert told[-1]["type"] == "refund.finished"
+    assert told[-1]["data"]["effect"] == "voided"
+
+
+def test_an_order_paid_and_authorized_is_voided_and_refunded(rig: Rig) -> None:
+    """Both payments end, each in its way."""
+    payments = [{"amount": "20.00", "authorized": True}, {"amount": "5.00"}]
+    order = rig.order(AFTER, payments=payments)
+    refund = rig.run(order)
+    assert refund.state is State.REFUNDED
+    assert order.payments[0].voided
+    assert refund.facts["refund_amount"] == "5.00"
+
+
+def test_a_merchants_own_void_is_found(rig: Rig) -> None:
+    """He was faster: nothing is left to do."""
+    order = _authorized(rig, AFTER)
+    refund_id = rig.request(order)
+    rig.simulator.script(Fault("status", "void_payments", status=503))
+    rig.turn()
+    rig.simulator.merchant_voids(order.id)
+    rig.settle()
+    assert rig.load(refund_id).state is State.VOIDED

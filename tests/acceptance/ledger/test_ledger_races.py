@@ -1,0 +1,192 @@
+"""Two runs of one message, and what happens between them: the scripts on a real server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from statemachine.flows import State, Transition
+from tests.support.rig import AFTER, STORE_ID, Rig, lose_reply
+from worker.ledger.claims import Settlement
+from worker.operations import dead_letters
+from worker.operations.audit import audit
+from worker.refund.record import Refund
+from worker.scheduler.reconcile import reconcile
+from worker.simulator import Fault
+from worker.simulator.world.orders import Order
+
+SUBMIT = Transition.SUBMIT_REFUND
+
+
+def _hold_back(rig: Rig, verdict: str) -> None:
+    """As another refund's step would: it suspends the store, or uses its rate up."""
+    if verdict == "suspended":
+        why = {"epoch": "0", "reason": "{}", "endpoint": "", "since_ms": 1, "probes": 0}
+        rig.redis.hset(rig.key("suspended", STORE_ID), mapping=why)
+    else:
+        now_ms = int(rig.redis.time()[0]) * 1000
+        rig.redis.set(rig.key("rate", STORE_ID), now_ms + 60_000)
+
+
+def _go_on(rig: Rig, verdict: str) -> None:
+    """The key works again, or the calls are paid off."""
+    if verdict == "suspended":
+        assert rig.stores.resume(STORE_ID, by="ann")
+    else:
+        rig.redis.delete(rig.key("rate", STORE_ID))
+        rig.redis.zadd(rig.key("paced"), {STORE_ID: 1}, xx=True)
+        rig.ledger.wake_due("rig", lead_ms=1)
+
+
+def _ready_to_submit(rig: Rig) -> tuple[str, Order]:
+    """A refund whose next step moves money, and its order."""
+    order = rig.order(AFTER)
+    refund_id = rig.request(order)
+    rig.turn_once()
+    assert rig.load(refund_id).state is State.REFUNDABLE
+    return refund_id, order
+
+
+@pytest.mark.parametrize("verdict", ["suspended", "paced"])
+def test_a_step_that_comes_again_into_a_held_lane_frees_its_order(rig: Rig, verdict: str) -> None:
+    """Its first run could not be settled; the order must not stand still until the lease's end."""
+    refund_id, order = _ready_to_submit(rig)
+    [message_id] = rig.redis.lrange(rig.key("steps"), 0, -1)
+    first = rig.delivery(message_id=message_id, execution="one")
+    again = rig.delivery(message_id=message_id, execution="two")
+    assert rig.ledger.claim(refund_id, SUBMIT, first).verdict == "claimed"
+    _hold_back(rig, verdict)
+    assert rig.ledger.claim(refund_id, SUBMIT, again).verdict == verdict
+    rig.redis.delete(rig.key("steps"), rig.key("steps.msgs"))
+    _go_on(rig, verdict)
+    rig.settle()
+    assert reconcile(rig.ledger) == 0
+    assert rig.load(refund_id).state is State.REFUNDED
+    assert rig.run(order).state is State.REJECTED
+    assert len(order.refunds) == 1
+
+
+@pytest.mark.parametrize("verdict", ["suspended", "paced"])
+def test_letting_the_order_go_permits_no_second_refund(rig: Rig, verdict: str) -> None:
+    """Should the first run live after all: it may neither call nor write.
+
+    What it may have sent a moment ago is looked for, for the whole settle delay.
+    """
+    refund_id, _ = _ready_to_submit(rig)
+    first = rig.delivery(execution="one")
+    held = rig.ledger.claim(refund_id, SUBMIT, first)
+    assert held.refund is not None
+    _hold_back(rig, verdict)
+    again = rig.ledger.claim(refund_id, SUBMIT, rig.delivery(execution="two"))
+    assert again.verdict == verdict
+    assert not rig.ledger.still_holds(held.refund, first)
+    done = Settlement(state=State.REFUND_SUBMITTED, next="now")
+    assert rig.ledger.settle(refund_id, held, done, first) == ""
+    assert rig.load(refund_id).intent_at_ms == held.now_ms
+    rig.redis.hincrby(rig.key("refund", refund_id), "intent_at_ms", -3_600_000)
+    _go_on(rig, verdict)
+    later = rig.ledger.claim(refund_id, SUBMIT, rig.delivery(message_id="later"))
+    assert later.verdict == "claimed"
+    assert later.refund is not None
+    assert later.refund.intent_at_ms == later.now_ms
+
+
+@pytest.mark.parametrize("verdict", ["suspended", "paced"])
+def test_a_lease_of_another_refund_of_the_order_is_not_let_go(rig: Rig, verdict: str) -> None:
+    """It is not this refund's to give up."""
+    refund_id, order = _ready_to_submit(rig)
+    other = rig.request(order)
+    rig._one("refunds")
+    holds = rig.delivery(message_id="same", execution="one")
+    held = rig.ledger.claim(refund_id, SUBMIT, holds)
+    assert held.refund is not None
+    _hold_back(rig, verdict)
+    mine = rig.delivery(message_id="same", execution="two")
+    assert rig.ledger.claim(other, Transition.ASSESS_ORDER, mine).verdict == verdict
+    assert rig.ledger.still_holds(held.refund, holds)
+
+
+def test_an_old_message_of_a_busy_order_leaves_its_refund_in_one_place(rig: Rig) -> None:
+    """It stood in the lane, after a replay; it comes back when the order may be free."""
+    refund_id, order = _ready_to_submit(rig)
+    rig.redis.zrem(rig.key("busy", STORE_ID), refund_id)
+    rig.redis.zadd(rig.key("lane", STORE_ID), {refund_id: 1})
+    width = rig.settings.lane_width
+    rig.redis.zadd(rig.key("busy", STORE_ID), {f"another-{n}": 1 for n in range(width)})
+    other = rig.request(order)
+    rig._one("refunds")
+    holds = rig.delivery(message_id="holds")
+    assert rig.ledger.claim(other, Transition.ASSESS_ORDER, holds).verdict == "claimed"
+    assert rig.ledger.claim(refund_id, SUBMIT, rig.delivery(message_id="old")).verdict == "busy"
+    assert list(audit(rig.ledger, repair=False, progress=lambda _: None)) == []
+
+
+def _dies(rig: Rig, order: Order) -> Refund:
+    rig.simulator.script(Fault("status", "submit_refund", status=400, code="X"))
+    refund = rig.run(order)
+    assert refund.state is State.DEAD
+    return refund
+
+
+class SlowToReplay:
+    """A ledger with which somebody else is at the same letter, and quicker."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+
+    def replay(self, refund_id: str, **more: Any) -> bool:
+        """First the other's replay: its call is lost on the way, and the refund dies anew."""
+        rig = self._rig
+        assert rig.ledger.replay(refund_id, operator="ann")
+        rig.simulator.script(Fault("drop", "submit_refund"))
+        rig.turn()
+        rig.later()
+        rig.simulator.script(Fault("status", "submit_refund", status=400, code="X"))
+        rig.settle()
+        return rig.ledger.replay(refund_id, **more)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._rig.ledger, name)
+
+
+def test_a_replay_writes_nothing_onto_what_was_replayed_meanwhile(rig: Rig) -> None:
+    """The call that was sent since then would be forgotten, and sent again without a look."""
+    refund = _dies(rig, rig.order(AFTER))
+    slow: Any = SlowToReplay(rig)
+    with pytest.raises(dead_letters.CannotReplay, match="changed meanwhile"):
+        dead_letters.replay(slow, rig.broker, refund.refund_id, operator="bob")
+    died_again = rig.load(refund.refund_id)
+    assert died_again.state is State.DEAD
+    assert died_again.facts["unclear_sends"] == 1
+    dead_letters.replay(rig.ledger, rig.broker, refund.refund_id, operator="bob")
+    rig.settle()
+    assert rig.load(refund.refund_id).state is State.REFUNDED
+
+
+def test_a_replay_compares_what_it_has_read(rig: Rig) -> None:
+    """Between its reading and its writing somebody else may replay, too."""
+    refund = _dies(rig, rig.order(AFTER))
+    script = rig.ledger._scripts["replay"]
+
+    def later(**arguments: Any) -> Any:
+        rig.ledger._scripts["replay"] = script
+        rig.simulator.script(Fault("status", "submit_refund", status=400, code="X"))
+        assert rig.ledger.replay(refund.refund_id, operator="ann")
+        rig.settle()
+        return script(**arguments)
+
+    rig.ledger._scripts["replay"] = later  # type: ignore[assignment]  # the seam is the script
+    assert not rig.ledger.replay(refund.refund_id, operator="bob")
+    assert rig.load(refund.refund_id).state is State.DEAD
+
+
+def test_a_replay_whose_reply_was_lost_is_told_as_done(rig: Rig) -> None:
+    """The script runs again; "there is no dead letter" would send a person looking for it."""
+    refund = _dies(rig, rig.order(AFTER))
+    lose_reply(rig.ledger._scripts, "replay")
+    dead_letters.replay(rig.ledger, rig.broker, refund.refund_id, operator="ann")
+    events = [line["event"] for line in rig.ledger.history(refund.refund_id)]
+    assert events.count("refund.replayed") == 1
+    rig.settle()
+    assert rig.load(refund.refund_id).state is State.REFUNDED

@@ -1,0 +1,112 @@
+"""What upstream hears, exactly once for everything that happens."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+
+from statemachine.flows import State
+from tests.support.rig import AFTER, BEFORE, Rig
+from worker.operations import dead_letters
+from worker.refund.outcomes import read
+from worker.simulator import Fault
+
+
+def _told(rig: Rig) -> list[dict[str, Any]]:
+    return [event for _, event in read(rig.broker.client, rig.settings.namespace)]
+
+
+def test_a_refund_is_told_from_its_acceptance_to_its_effect(rig: Rig) -> None:
+    """With amount and currency, and what upstream needs to find it again."""
+    refund = rig.run(rig.order(AFTER), metadata={"ticket": "T-1"}, requested_by="returns")
+    events = _told(rig)
+    assert [event["type"] for event in events] == ["refund.accepted", "refund.finished"]
+    finished = events[-1]
+    assert finished["data"] == {
+        "refund_id": refund.refund_id,
+        "store_id": refund.request.store_id,
+        "order_id": refund.request.order_id,
+        "requested_by": "returns",
+        "metadata": {"ticket": "T-1"},
+        "state": "refunded",
+        "flow": "standard",
+        "effect": "payments_refunded",
+        "amount": {"amount": "101.40", "currency": "USD"},
+        "payments": refund.facts["payments"],
+    }
+    for event in events:
+        assert event["specversion"] == "1.0"
+        assert event["subject"] == refund.refund_id
+        assert event["source"] == f"wix-refund-worker/{rig.settings.namespace}"
+        assert event["datacontenttype"] == "application/json"
+    assert finished["id"] == f"{refund.refund_id}/{refund.version}/confirm_refund"
+
+
+def test_a_cancel_is_told_as_what_it_is(rig: Rig) -> None:
+    """It moved no money at Wix; the merchant's own is marked."""
+    order = rig.order(BEFORE)
+    rig.simulator.merchant_cancels(order.id)
+    rig.run(order)
+    data = _told(rig)[-1]["data"]
+    assert (data["effect"], data["amount"]) == ("already_cancelled", None)
+    assert data["by_merchant"] is True
+
+
+def test_rejection_death_and_replay_are_told_with_their_reason(rig: Rig) -> None:
+    """Upstream knows what a person knows."""
+    rig.run(rig.order(BEFORE, status="REJECTED"))
+    rig.simulator.script(Fault("status", "get_order", status=501))
+    dead = rig.run(rig.order(AFTER))
+    dead_letters.replay(rig.ledger, rig.broker, dead.refund_id, operator="ann")
+    rig.settle()
+    events = [e for e in _told(rig) if e["type"] != "refund.accepted"]
+    assert [event["type"] for event in events] == [
+        "refund.rejected", "refund.dead_lettered", "refund.replayed", "refund.finished",
+    ]  # fmt: skip
+    assert events[0]["data"]["reason"]["reason"] == "order_rejected"
+    assert events[1]["data"]["reason"]["remedy"].startswith("See Wix's code")
+    assert events[2]["data"]["operator"] == "ann"
+    assert len({event["id"] for event in events}) == 4
+
+
+def test_waits_and_retries_are_not_told(rig: Rig) -> None:
+    """Upstream hears outcomes, not weather."""
+    rig.simulator.script(Fault("status", "get_order", status=503, times=2))
+    rig.run(rig.order(AFTER))
+    assert [event["type"] for event in _told(rig)] == ["refund.accepted", "refund.finished"]
+
+
+def test_a_reader_goes_on_where_it_stopped(rig: Rig) -> None:
+    """By the stream id; and follows what comes later."""
+    refund_id = rig.request(rig.order(AFTER))
+    rig.turn()
+    first, _ = next(read(rig.broker.client, rig.settings.namespace))
+    rig.settle()
+    rest = read(rig.broker.client, rig.settings.namespace, after=first, follow=True)
+    assert [event["subject"] for _, event in itertools.islice(rest, 1)] == [refund_id]
+
+
+@pytest.mark.parametrize(
+    ("unix_ms", "text"),
+    [
+        (0, "1970-01-01T00:00:00.000Z"),
+        (951_782_400_123, "2000-02-29T00:00:00.123Z"),
+        (1_713_743_999_999, "2024-04-21T23:59:59.999Z"),
+        (1_735_689_600_000, "2025-01-01T00:00:00.000Z"),
+        (4_102_444_799_001, "2099-12-31T23:59:59.001Z"),
+    ],
+)
+def test_the_scripts_calendar_is_right(rig: Rig, unix_ms: int, text: str) -> None:
+    """Leap years, ends of years, milliseconds."""
+    prelude = str(rig.ledger._scripts["claim"].script)
+    iso = prelude[prelude.index("local function iso()") : prelude.index("-- Tell upstream")]
+    assert rig.redis.eval(f"local now = tonumber(ARGV[1])\n{iso}\nreturn iso()", 0, unix_ms) == text
+
+
+def test_the_state_of_a_refund_and_its_last_outcome_agree(rig: Rig) -> None:
+    """They are written by one script."""
+    refund = rig.run(rig.order(AFTER))
+    assert refund.state is State.REFUNDED
+    assert _told(rig)[-1]["data"]["state"] == refund.state

@@ -1,0 +1,420 @@
+"""Random histories (hypothesis): jobs, faults, merchants, kills, lost and repeated messages.
+
+Whatever happens in whatever order: at most one effect per request, no more money out than was paid,
+history only grows, the end is the end; and in calm weather everything ends and the audit is clean.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, get_args
+
+import httpx
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from statemachine.flows import ACTIVE, TERMINAL, State
+from tests.chaos.bottomless import bottomless
+from tests.support.rig import AFTER, BEFORE, STORE_ID, Rig, SimulatorTransport, settings_for
+from worker.ledger.refunds import Ledger
+from worker.operations.audit import audit
+from worker.queue.broker import QUEUES
+from worker.scheduler.reconcile import reconcile
+from worker.simulator import Fault, Flags, Simulator
+from worker.simulator.http.wsgi import wsgi
+from worker.simulator.rules.table import RULES
+from worker.simulator.script.faults import Kind
+from worker.simulator.world.orders import Order
+from worker.steps.runner import Steps
+from worker.wix.client import ClientFactory
+
+HOUR_MS = 3_600_000
+PLACES = ("before_claim", "after_intent", "after_look", "before_call", "after_call", "after_settle")
+
+faults = st.builds(
+    Fault,
+    kind=st.sampled_from([kind for kind in get_args(Kind) if kind != "slow"]),
+    endpoint=st.sampled_from(sorted(RULES)),
+    status=st.sampled_from([401, 403, 404, 409, 429, 500, 503, 504]),
+    times=st.integers(1, 3),
+)
+
+
+def event(
+    **draws: st.SearchStrategy[Any],
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A rule, after which the worker handles a few messages: without work nothing can go wrong."""
+
+    def decorate(body: Callable[..., None]) -> Callable[..., None]:
+        def happens(self: Weather, work: int, **drawn: Any) -> None:
+            body(self, **drawn)
+            self.work(work)
+
+        happens.__name__, happens.__doc__ = body.__name__, body.__doc__
+        drawn: dict[str, Any] = {"work": st.integers(0, 3), **draws}
+        made: Callable[[Callable[..., None]], Callable[..., None]] = rule(**drawn)
+        return made(happens)
+
+    return decorate
+
+
+class Killed(BaseException):
+    """SIGKILL: nothing of the program runs any more."""
+
+
+class LateTransport(SimulatorTransport):
+    """A network that may hold a call back: the worker gives it up, and it arrives later."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        super().__init__(wsgi(simulator))
+        self.holds_next = False
+        self.held: list[httpx.Request] = []
+        self.after_look: Callable[[], None] = lambda: None
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Hold back the next call that changes something, or pass it on."""
+        mutates = request.url.path.endswith(("/cancel", "/refund-payments"))
+        mutates = mutates or request.method == "DELETE"
+        if self.holds_next and mutates:
+            self.holds_next = False
+            request.read()
+            self.held.append(request)
+            raise httpx.ReadTimeout("held back", request=request)
+        answer = super().handle_request(request)
+        if not mutates:
+            self.after_look()
+        return answer
+
+    def arrive(self) -> None:
+        """What was held back arrives; nobody listens for the answer."""
+        held, self.held = self.held, []
+        for request in held:
+            with contextlib.suppress(httpx.HTTPError):
+                super().handle_request(request)
+
+
+class StormyRig(Rig):
+    """A worker to which something happens at a named place of a step."""
+
+    def __init__(self, url: str, flags: Flags) -> None:
+        self.passed_ms = 0
+        self.harms: dict[str, tuple[int, Callable[[], None]]] = {}
+        simulator = Simulator(flags, clock_ms=lambda: time.time_ns() // 1_000_000 + self.passed_ms)
+        self.network = LateTransport(simulator)
+        self.network.after_look = lambda: self._at("after_look")
+        super().__init__(settings_for(url), simulator)
+
+    def steps_with(self, ledger: Ledger) -> Steps:
+        """Steps that may be disturbed."""
+        wix = ClientFactory(
+            self.settings.wix_base_url,
+            connect_timeout_ms=1000,
+            read_timeout_ms=1000,
+            total_timeout_ms=1000,
+            transport=lambda: self.network,
+        )
+        return replace(super().steps_with(ledger), at=self._at, wix=wix)
+
+    def _at(self, place: str) -> None:
+        visits, harm = self.harms.pop(place, (0, _nothing))
+        if visits > 1:
+            self.harms[place] = (visits - 1, harm)
+        elif visits:
+            harm()
+
+    def later(self) -> int:
+        """The hour passes at Wix, too; no call is on its way for so long."""
+        self.network.arrive()
+        self.passed_ms += HOUR_MS
+        return super().later()
+
+    def one(self, queue: str) -> None:
+        """Handle one message; when the worker is killed on it, a fresh one takes its place."""
+        try:
+            self._one(queue)
+        except Killed:
+            self.redis.zadd(self.key("workers"), {self.broker.broker_id: 1})
+            self.broker.broker_id = str(uuid.uuid4())
+            self.broker.hands.clear()
+            self.broker.beat()
+
+    def freeze(self) -> None:
+        """This worker sleeps in the middle of a step; another one does all there is to do."""
+        self.is_surely_alive = False
+        self.redis.zadd(self.key("workers"), {self.broker.broker_id: 1})
+        other = Rig(self.settings, self.simulator)
+        try:
+            other.broker.reclaim(self.settings.worker_dead_after_ms)
+            reconcile(other.ledger)
+            other.turn()
+            self.later()
+            other.turn()
+        finally:
+            other.redis.close()
+            other.broker.client.close()
+
+    def heal(self) -> None:
+        """What the leader does every few seconds, after its beat."""
+        self.broker.beat()
+        self.broker.reclaim(self.settings.worker_dead_after_ms)
+        reconcile(self.ledger)
+
+
+def _kill() -> None:
+    raise Killed
+
+
+def _nothing() -> None:
+    pass
+
+
+class Weather(RuleBasedStateMachine):
+    """One worker, one Wix, and everything that may happen to them."""
+
+    url: str
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.orders: list[Order] = []
+        self.asked: dict[str, tuple[Order, dict[str, Any]]] = {}
+        self.seen: dict[str, list[dict[str, Any]]] = {}
+        self.ended: dict[str, tuple[State, int]] = {}
+        self.names = (f"rf-{n}" for n in itertools.count())
+
+    @initialize(
+        stale_ms=st.sampled_from([0, 10_000]),
+        provider_ms=st.sampled_from([0, 60_000]),
+        cancel_twice=st.sampled_from(["ok", "428"]),
+        cancel_fulfilled=st.sampled_from(["ok", "428"]),
+        delete_twice=st.sampled_from(["404", "ok"]),
+        consistent_token=st.booleans(),
+    )
+    def begin(self, **flags: Any) -> None:
+        """Wix is what it is; an order of each kind is to be refunded."""
+        self.rig = StormyRig(self.url, Flags(**flags))
+        for created in (BEFORE, AFTER) * 2:
+            self.job(created=created, n=0, amounts=("101.40",), pays_twice=True, work=1)
+
+    @event(
+        created=st.sampled_from([BEFORE, AFTER]),
+        n=st.integers(0, 2),
+        amounts=st.sampled_from([("101.40",), ("60.00", "41.40")]),
+        pays_twice=st.booleans(),
+    )
+    def job(self, created: str, n: int, amounts: tuple[str, ...], *, pays_twice: bool) -> None:
+        """A new order, and the job to refund it."""
+        order = self.rig.order(created, fulfillments=n, amounts=amounts)
+        if pays_twice:
+            order = bottomless(self.rig.simulator, order)
+        self.orders.append(order)
+        self._ask(order, {})
+
+    @precondition(lambda self: self.asked)
+    @event(draw=st.data(), reason=st.sampled_from(["", "another"]))
+    def job_again(self, draw: st.DataObject, reason: str) -> None:
+        """The same refund_id: a repetition, or a conflict."""
+        refund_id = draw.draw(st.sampled_from(sorted(self.asked)))
+        order, _ = self.asked[refund_id]
+        self.rig.request(order, refund_id, reason=reason)
+
+    @precondition(lambda self: self.orders)
+    @event(draw=st.data())
+    def another_refund_of_an_order(self, draw: st.DataObject) -> None:
+        """Another refund_id for the same order."""
+        self._ask(draw.draw(st.sampled_from(self.orders)), {"reason": "again"})
+
+    def _ask(self, order: Order, more: dict[str, Any]) -> None:
+        refund_id = next(self.names)
+        self.asked[refund_id] = (order, more)
+        self.rig.request(order, refund_id, **more)
+
+    @event(fault=faults)
+    def wix_fails(self, fault: Fault) -> None:
+        """One endpoint goes wrong."""
+        self.rig.simulator.script(replace(fault))
+
+    @precondition(lambda self: self.orders)
+    @event(draw=st.data(), what=st.sampled_from(["fulfills", "cancels", "refunds"]))
+    def merchant(self, draw: st.DataObject, what: str) -> None:
+        """The merchant clicks in the dashboard."""
+        order = draw.draw(st.sampled_from(self.orders))
+        if what == "refunds" and (order.refunds or order.status != "APPROVED"):
+            return
+        getattr(self.rig.simulator, f"merchant_{what}")(order.id)
+
+    @event(
+        created=st.sampled_from([BEFORE, AFTER]),
+        place=st.sampled_from(PLACES),
+        nth=st.integers(1, 2),
+        harm=st.sampled_from(["kill", "freeze", "unlease"]),
+    )
+    def a_step_is_disturbed(self, created: str, place: str, nth: int, harm: str) -> None:
+        """When one next comes to this place, or next but one; there is one that will.
+
+        Frozen in its very call it acts late: see README.
+        """
+        harms = {"kill": _kill, "freeze": self._freeze, "unlease": self._drop_leases}
+        self.rig.harms[place] = (nth, harms["kill" if place == "before_call" else harm])
+        self.job(created=created, n=0, amounts=("101.40",), pays_twice=True, work=1)
+
+    def _freeze(self) -> None:
+        """While it sleeps, others may end what it is at: it must leave that as it is."""
+        self.rig.freeze()
+        self.nothing_is_done_twice()
+        self.history_only_grows_and_the_end_is_the_end()
+
+    def _drop_leases(self) -> None:
+        for lease in list(self.rig.redis.scan_iter(self.rig.key("lease", "*"))):
+            self.rig.redis.delete(lease)
+
+    @event()
+    def a_call_is_held_back(self) -> None:
+        """The next call that changes something: it times out, and arrives all the same."""
+        self.rig.network.holds_next = True
+
+    @event()
+    def what_was_held_back_arrives(self) -> None:
+        """In any case before the settle delay is over."""
+        self.rig.network.arrive()
+
+    @event()
+    def the_heartbeat_is_in_doubt(self) -> None:
+        """The worker may have been frozen: it asks before it acts."""
+        self.rig.is_surely_alive = not self.rig.is_surely_alive
+
+    @event()
+    def the_queue_is_emptied(self) -> None:
+        """Every wake-up call is lost."""
+        self.rig.redis.delete(self.rig.key("steps"), self.rig.key("steps.msgs"))
+
+    @precondition(lambda self: self.asked)
+    @event(draw=st.data(), actor=st.sampled_from(["assess_order", "cancel_order", "submit_refund"]))
+    def a_message_comes_again(self, draw: st.DataObject, actor: str) -> None:
+        """A repeated, late or early wake-up call."""
+        refund_id = draw.draw(st.sampled_from(sorted(self.asked)))
+        message = self.rig.broker.get_actor(actor).message(refund_id)
+        self.rig.broker.enqueue(message)
+
+    @event()
+    def time_passes(self) -> None:
+        """An hour: what waits becomes due."""
+        self.rig.later()
+
+    @event()
+    def a_moment_passes(self) -> None:
+        """What waits is woken, and everything that is uncertain still is."""
+        for refund_id in self.rig.redis.zrange(self.rig.key("due"), 0, -1):
+            self.rig.redis.zadd(self.rig.key("due"), {refund_id: 1})
+        self.rig.ledger.wake_due("rig", lead_ms=1)
+
+    @event()
+    def the_leader_heals(self) -> None:
+        """Reclaim and reconcile."""
+        self.rig.heal()
+
+    @precondition(lambda self: self.asked)
+    @event(draw=st.data())
+    def replay(self, draw: st.DataObject) -> None:
+        """An operator lets a dead letter go on, or tries to with another refund."""
+        self.rig.ledger.replay(draw.draw(st.sampled_from(sorted(self.asked))), operator="ann")
+
+    def work(self, times: int) -> None:
+        """Some messages are handled, in whatever queue they are."""
+        for _ in range(times):
+            waiting = [queue for queue in QUEUES if self.rig._waiting(queue)]
+            for queue in waiting:
+                self.rig.one(queue)
+
+    @invariant()
+    def nothing_is_done_twice(self) -> None:
+        """By Wix's books: one effect per request at most, and never more than was paid."""
+        for order in self.orders:
+            mine = [i for i, (asked, _) in self.asked.items() if asked is order]
+            assert order.cancellations <= len(mine)
+            reasons = [str(refund["details"].get("reason")) for refund in order.refunds]
+            for refund_id in mine:
+                if reasons and (refund := self.rig.ledger.load(refund_id)):
+                    assert sum(refund.fingerprint in reason for reason in reasons) <= 1
+            for payment in order.payments:
+                out = order.refunded(payment.id) + order.pending(payment.id)
+                assert Decimal(0) <= out <= payment.amount
+
+    @invariant()
+    def history_only_grows_and_the_end_is_the_end(self) -> None:
+        """No line changes, and what has ended takes no further step (a dead letter may)."""
+        for refund_id in self.asked:
+            lines = self.rig.ledger.history(refund_id)
+            before = self.seen.get(refund_id, [])
+            assert lines[: len(before)] == before
+            self.seen[refund_id] = lines
+            refund = self.rig.ledger.load(refund_id)
+            steps = sum(line["event"].startswith("step.") for line in lines)
+            if refund and refund_id in self.ended:
+                assert (refund.state, steps) == self.ended[refund_id]
+            elif refund and refund.state in TERMINAL:
+                self.ended[refund_id] = (refund.state, steps)
+
+    def teardown(self) -> None:
+        """Calm weather: all ends, exactly once, and everything is in its place."""
+        if not hasattr(self, "rig"):
+            return
+        rig = self.rig
+        try:
+            rig.harms.clear()
+            rig.network.holds_next = False
+            rig.simulator.clear_faults()
+            for _ in range(4):
+                rig.heal()
+                rig.settle()
+                # A refused key suspended the store: Wix is asked again, and answers.
+                rig.redis.zadd(rig.key("probes"), {STORE_ID: 1}, xx=True)
+                rig.prober().turn(lambda: False)
+            self.nothing_is_done_twice()
+            self.history_only_grows_and_the_end_is_the_end()
+            assert list(audit(rig.ledger, repair=False, progress=lambda _: None)) == []
+            for refund_id, (order, _) in self.asked.items():
+                refund = rig.load(refund_id)
+                assert refund.state not in ACTIVE
+                if refund.state is State.CANCELLED:
+                    assert order.status == "CANCELED"
+                if refund.state is State.REFUNDED:
+                    assert order.refunds
+        finally:
+            rig.redis.close()
+            rig.broker.client.close()
+
+
+def test_no_history_of_events_loses_or_doubles_a_refund(redis_url: str) -> None:
+    """Forty random histories, the same ones every time."""
+
+    class Here(Weather):
+        """On the suite's server."""
+
+        url = redis_url
+
+    run_state_machine_as_test(
+        Here,
+        settings=settings(
+            max_examples=40,
+            stateful_step_count=30,
+            derandomize=True,
+            deadline=None,
+            database=None,
+            phases=(Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

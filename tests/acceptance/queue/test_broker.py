@@ -1,0 +1,224 @@
+"""The hardened broker: each test names the field note that it answers."""
+
+from __future__ import annotations
+
+import pytest
+import redis
+from dramatiq.errors import ConnectionClosed
+
+from statemachine.flows import State, Transition
+from tests.support.rig import AFTER, Rig, settings_for
+from worker.ledger.connection import redis_client
+from worker.operations import dead_letters
+from worker.queue.broker import Broker
+from worker.queue.middleware import _may_pass, current_delivery
+from worker.simulator import Simulator
+
+
+def test_enqueuing_the_same_message_twice_queues_it_once(rig: Rig) -> None:
+    """Note 8: a repeated script after a lost reply must not run a job twice."""
+    rig.send_raw("x", message_id="m-1")
+    rig.send_raw("x", message_id="m-1")
+    assert rig.redis.lrange(rig.key("refunds"), 0, -1) == ["m-1"]
+
+
+def test_messages_lost_on_the_way_to_the_worker_are_handed_out_again(rig: Rig) -> None:
+    """Notes 2 and 3: in flight here, but nobody here knows it."""
+    order = rig.order(AFTER)
+    refund_id = rig.request(order)
+    rig.broker.command("fetch", "refunds", 10)
+    assert rig.redis.llen(rig.key("refunds")) == 0
+    message = next(rig.broker.consume("refunds", prefetch=2, timeout=1))
+    assert message is not None
+    assert message.kwargs["refund_id"] == refund_id
+
+
+def test_a_new_consumer_does_not_hand_out_what_still_runs(rig: Rig) -> None:
+    """Dramatiq makes a new consumer after every connection error; its threads go on."""
+    rig.request(rig.order(AFTER))
+    first = rig.broker.consume("refunds", prefetch=4, timeout=1)
+    assert next(first) is not None
+    first.close()
+    second = rig.broker.consume("refunds", prefetch=4, timeout=1)
+    assert next(second) is None
+
+
+def test_a_dead_workers_messages_come_back_in_order(rig: Rig, redis_url: str) -> None:
+    """Note 6: no lottery; the heartbeat decides."""
+    ids = [rig.request(rig.order(AFTER), f"rf-{n}") for n in range(3)]
+    dead = Broker(redis_client(redis_url), namespace=rig.settings.namespace, middleware=[])
+    dead.beat()
+    dead.command("fetch", "refunds", 10)
+    assert rig.broker.reclaim(60_000) == []
+    rig.redis.zadd(rig.key("workers"), {dead.broker_id: 1})
+    assert rig.broker.reclaim(60_000) == [dead.broker_id]
+    assert rig.redis.llen(rig.key("refunds")) == 3
+    rig.settle()
+    assert {rig.load(refund_id).state for refund_id in ids} == {State.REFUNDED}
+    dead.client.close()
+
+
+def test_an_acknowledgement_by_a_worker_that_lost_the_message_does_nothing(
+    rig: Rig, redis_url: str
+) -> None:
+    """It is in the queue again and keeps its body."""
+    rig.send_raw("x", message_id="m-1")
+    other = Broker(redis_client(redis_url), namespace=rig.settings.namespace, middleware=[])
+    other.command("fetch", "refunds", 1)
+    rig.redis.zadd(rig.key("workers"), {other.broker_id: 1})
+    rig.broker.reclaim(60_000)
+    other.command("ack", "refunds", "m-1")
+    assert rig.redis.hget(rig.key("refunds.msgs"), "m-1") == "x"
+    other.client.close()
+
+
+def test_fetched_messages_go_back_at_shutdown(rig: Rig) -> None:
+    """Note 2: a graceful stop keeps nothing."""
+    for n in range(3):
+        rig.request(rig.order(AFTER), f"rf-{n}")
+    consumer = rig.broker.consume("refunds", prefetch=20, timeout=1)
+    message = next(consumer)
+    assert message is not None
+    assert rig.redis.llen(rig.key("refunds")) == 0
+    consumer.requeue([message])
+    consumer.close()
+    assert rig.redis.llen(rig.key("refunds")) == 3
+
+
+def test_a_full_hand_fetches_no_more(rig: Rig) -> None:
+    """Note 15: no hoarding."""
+    for n in range(3):
+        rig.request(rig.order(AFTER), f"rf-{n}")
+    consumer = rig.broker.consume("refunds", prefetch=2, timeout=1)
+    assert next(consumer) is not None
+    assert next(consumer) is None
+    assert rig.redis.llen(rig.key("refunds")) == 2
+
+
+def test_a_blocked_fetch_wakes_at_once_and_keeps_the_message(rig: Rig) -> None:
+    """Note 15: idle workers block; the moved message is in flight before it is decoded."""
+    consumer = rig.broker.consume("refunds", prefetch=2, timeout=1)
+    assert next(consumer) is None
+    rig.request(rig.order(AFTER))
+    assert next(consumer) is not None
+    inflight = rig.key("refunds", "inflight", rig.broker.broker_id)
+    assert rig.redis.llen(inflight) == 1
+
+
+def test_delays_are_refused_because_waiting_is_the_ledgers(rig: Rig) -> None:
+    """Notes 3 and 10: nothing waits in a worker's memory."""
+    rig.request(rig.order(AFTER))
+    message = next(rig.broker.consume("refunds", prefetch=2, timeout=1))
+    assert message is not None
+    with pytest.raises(ValueError, match="delays are kept in the ledger"):
+        rig.broker.enqueue(message._message, delay=1_000)
+
+
+def test_a_body_that_is_gone_does_not_block_the_queue(rig: Rig) -> None:
+    """An id without a message is dropped."""
+    rig.redis.rpush(rig.key("refunds"), "ghost")
+    refund_id = rig.request(rig.order(AFTER))
+    rig.settle()
+    assert rig.load(refund_id).state is State.REFUNDED
+
+
+@pytest.mark.parametrize("error", [redis.TimeoutError, redis.ReadOnlyError, redis.BusyLoadingError])
+def test_every_way_in_which_redis_fails_is_a_connection_error(
+    redis_url: str, error: type[Exception]
+) -> None:
+    """Note 9: dramatiq restarts a consumer only for these."""
+    rig = Rig(settings_for(redis_url), Simulator())
+
+    def fail(*_: object, **__: object) -> None:
+        raise error("no")
+
+    rig.broker._queue_script = fail  # type: ignore[assignment]  # the seam is the script
+    with pytest.raises(ConnectionClosed):
+        rig.broker.beat()
+
+
+def test_an_unsettled_step_comes_again_and_looks_first(rig: Rig) -> None:
+    """Note 1: a Redis blip while settling loses nothing and doubles nothing."""
+    order = rig.order(AFTER)
+    refund_id = rig.request(order)
+
+    class Blip:
+        """The ledger, whose settle fails once after Wix did it."""
+
+        def __init__(self) -> None:
+            self.failing = 0
+
+        def settle(self, *arguments: object) -> str:
+            """Fail while Wix has just refunded."""
+            if len(order.refunds) == 1 and self.failing < 6:
+                self.failing += 1
+                raise redis.ConnectionError("gone")
+            return rig.ledger.settle(*arguments)  # type: ignore[arg-type]  # passed through
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(rig.ledger, name)
+
+    steps = rig.steps_with(Blip())  # type: ignore[arg-type]  # a ledger with one twist
+
+    def submit_refund(refund_id: str) -> None:
+        steps.run(Transition.SUBMIT_REFUND, refund_id, current_delivery())
+
+    rig.broker.actors["submit_refund"].fn = submit_refund
+    rig.settle()
+    assert rig.pauses == [0.5, 1.0, 2.0, 4.0, 8.0]
+    assert rig.load(refund_id).state is State.REFUNDED
+    assert len(order.refunds) == 1
+    assert any(line.get("found") for line in rig.ledger.history(refund_id))
+
+
+def test_what_a_script_can_never_do_is_kept_for_a_person(rig: Rig) -> None:
+    """A record that somebody broke: its message does not go round for ever, the others run."""
+    broken, good = rig.request(rig.order(AFTER)), rig.request(rig.order(AFTER))
+    rig._one("refunds")
+    rig._one("refunds")
+    rig.redis.hset(rig.key("refund", broken), "attempt", "broken")
+    rig.settle()
+    assert rig.load(good).state is State.REFUNDED
+    for _ in range(5):
+        list(rig.ledger.rouse())
+        rig.turn()
+    letters = rig.broker.quarantined()
+    # One, however often it was set going again; repaired, it goes on.
+    assert [(i, letter["reason"]) for i, letter in letters.items()] == [(broken, "worker_error")]
+    rig.redis.hset(rig.key("refund", broken), "attempt", "0")
+    dead_letters.replay(rig.ledger, rig.broker, broken, operator="ann")
+    list(rig.ledger.rouse())
+    rig.settle()
+    assert rig.load(broken).state is State.REFUNDED
+    assert rig.broker.quarantined() == {}
+
+
+@pytest.mark.parametrize(
+    ("error", "may_pass"),
+    [
+        (redis.ResponseError("MISCONF Redis is configured to save RDB snapshots, but"), True),
+        (redis.OutOfMemoryError("command not allowed when used memory > 'maxmemory'."), True),
+        (redis.ConnectionError("gone"), True),
+        # Redis 6.2.
+        (
+            redis.ResponseError(
+                "Error running script (call to f_6b): @user_script:30: @user_script: 30: -OOM"
+                " command not allowed when used memory > 'maxmemory'."
+            ),
+            True,
+        ),
+        (
+            redis.ResponseError(
+                "Error running script (call to f_6b): @user_script:1: -WRONGTYPE Operation"
+            ),
+            False,
+        ),
+        (redis.ResponseError("user_script:1: Expected value but found invalid"), False),
+        (redis.ResponseError("WRONGTYPE Operation against a key holding the wrong kind"), False),
+        (redis.ResponseError("hash value is not an integer script: x"), False),
+        (ValueError("x"), False),
+    ],
+)
+def test_only_a_servers_trouble_passes(error: Exception, may_pass: bool) -> None:
+    """The message comes again, or a person is told."""
+    assert _may_pass(error) is may_pass

@@ -1,0 +1,249 @@
+"""Jobs as they arrive: right, wrong, twice, unreadable."""
+
+from __future__ import annotations
+
+import json
+import uuid
+
+import dramatiq
+import pytest
+from dramatiq.brokers.redis import RedisBroker
+
+from statemachine.flows import State
+from tests.support.rig import AFTER, STORE_ID, Rig
+from worker.client import RefundClient, enqueue
+from worker.operations import dead_letters
+from worker.refund.request import InvalidJob, parse_request
+
+
+def _message(**job: object) -> str:
+    message: dramatiq.Message[None] = dramatiq.Message(
+        queue_name="refunds", actor_name="request_refund", args=(), kwargs=job, options={}
+    )
+    return message.encode().decode()
+
+
+def test_a_job_with_a_bad_field_becomes_a_dead_letter_that_names_it(rig: Rig) -> None:
+    """Nothing is lost, and the worker goes on."""
+    rig.send_raw(_message(refund_id="rf-1", store_id=STORE_ID, order_id="7", amount="1e3"))
+    good = rig.request(rig.order(AFTER))
+    rig.settle()
+    letters = dead_letters.letters(rig.ledger, rig.broker, limit=10)
+    assert [letter["reason"] for letter in letters] == ["invalid_job"]
+    assert set(letters[0]["problems"]) == {"order_id", "amount"}
+    assert letters[0]["refund_id"] == "rf-1"
+    assert rig.load(good).state is State.REFUNDED
+
+
+def test_a_bad_job_cannot_be_replayed_as_it_is(rig: Rig) -> None:
+    """It would fail again; the letter says what to do instead."""
+    rig.send_raw(_message(refund_id="rf-1"), message_id="bad")
+    rig.turn()
+    with pytest.raises(dead_letters.CannotReplay, match="Send it again"):
+        dead_letters.replay(rig.ledger, rig.broker, "bad", operator="ann")
+    found = dead_letters.find(rig.ledger, rig.broker, "bad")
+    assert found is not None
+    assert found["job"] == {"refund_id": "rf-1"}
+
+
+def test_the_same_job_twice_is_one_refund(rig: Rig) -> None:
+    """Same refund_id, same content: nothing changes."""
+    order = rig.order(AFTER)
+    refund_id = rig.request(order)
+    rig.settle()
+    version = rig.load(refund_id).version
+    rig.request(order, refund_id)
+    rig.settle()
+    assert rig.load(refund_id).version == version
+    assert len(order.refunds) == 1
+    assert dead_letters.letters(rig.ledger, rig.broker, limit=10) == []
+
+
+def test_the_same_id_with_other_content_is_refused(rig: Rig) -> None:
+    """The first stays untouched, and a person can see the second."""
+    order, other = rig.order(AFTER), rig.order(AFTER)
+    refund_id = rig.request(order)
+    rig.request(other, refund_id)
+    rig.settle()
+    assert rig.load(refund_id).request.order_id == order.id
+    assert other.refunds == []
+    letters = dead_letters.letters(rig.ledger, rig.broker, limit=10)
+    assert [(x["reason"], x["order_id"]) for x in letters] == [("conflict", other.id)]
+
+
+@pytest.mark.parametrize("body", ["not json", "[]", "{}", '{"queue_name": 1}', "\u0000"])
+def test_a_message_that_cannot_be_read_strands_no_neighbour(rig: Rig, body: str) -> None:
+    """It is kept for a person; the next one runs."""
+    rig.send_raw(body)
+    good = rig.request(rig.order(AFTER))
+    rig.settle()
+    assert rig.load(good).state is State.REFUNDED
+    letters = dead_letters.letters(rig.ledger, rig.broker, limit=10)
+    assert len(letters) == 1
+
+
+def test_a_message_for_an_unknown_actor_can_be_replayed_after_a_deploy(rig: Rig) -> None:
+    """Field note 12: a new actor name must not lose live jobs."""
+    order = rig.order(AFTER)
+    enqueue(
+        rig.broker, parse_request({"refund_id": "rf-1", "store_id": STORE_ID, "order_id": order.id})
+    )
+    message_id = rig.redis.lindex(rig.key("refunds"), 0)
+    body = rig.redis.hget(rig.key("refunds.msgs"), message_id)
+    rig.redis.hset(rig.key("refunds.msgs"), message_id, body.replace("request_refund", "new_actor"))
+    rig.turn()
+    letters = dead_letters.letters(rig.ledger, rig.broker, limit=10)
+    assert [x["reason"] for x in letters] == ["unknown_actor"]
+    dead_letters.replay(rig.ledger, rig.broker, message_id, operator="ann")
+    assert rig.redis.hget(rig.key("refunds.msgs"), message_id)
+    assert dead_letters.letters(rig.ledger, rig.broker, limit=10) == []
+
+
+def test_a_plain_dramatiq_producer_may_enqueue(rig: Rig) -> None:
+    """Upstream needs nothing of ours: queue, actor and keyword arguments are the interface."""
+    order = rig.order(AFTER)
+    plain = RedisBroker(client=rig.redis, namespace=rig.ledger.ns)  # type: ignore[no-untyped-call]  # dramatiq's
+    plain.declare_queue("refunds")
+    plain.enqueue(
+        dramatiq.Message(
+            queue_name="refunds",
+            actor_name="request_refund",
+            args=(),
+            kwargs={"refund_id": "rf-1", "store_id": STORE_ID, "order_id": order.id},
+            options={},
+        )
+    )
+    rig.settle()
+    assert rig.load("rf-1").state is State.REFUNDED
+
+
+def test_the_client_checks_a_job_before_it_sends_it(rig: Rig) -> None:
+    """A wrong field is told to the caller, who still has the context."""
+    namespace = rig.settings.namespace
+    client = RefundClient(rig.settings.redis_url.get_secret_value(), namespace=namespace)
+    with pytest.raises(InvalidJob, match="order_id"):
+        client.request(refund_id="rf-1", store_id=STORE_ID)
+    order = rig.order(AFTER)
+    client.request(refund_id="rf-1", store_id=STORE_ID, order_id=order.id)
+    rig.settle()
+    assert rig.load("rf-1").state is State.REFUNDED
+
+
+def test_a_message_out_of_order_is_redundant_or_illegal_and_harmless(rig: Rig) -> None:
+    """The queue may repeat and reorder anything."""
+    order = rig.order(AFTER)
+    refund_id = rig.request(order)
+    rig.settle()
+    for name in ("assess_order", "submit_refund", "confirm_refund", "cancel_order"):
+        body: dict[str, object] = {
+            "queue_name": "steps", "actor_name": name, "args": [refund_id], "kwargs": {},
+            "options": {}, "message_id": uuid.uuid4().hex, "message_timestamp": 1,
+        }  # fmt: skip
+        rig.send_raw(json.dumps(body), message_id=str(body["message_id"]), queue="steps")
+    rig.settle()
+    assert rig.load(refund_id).state is State.REFUNDED
+    assert len(order.refunds) == 1
+    assert rig.redis.hlen(rig.key("steps.msgs")) == 0
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        {"metadata": {"\ud83d": "x"}},
+        {"metadata": {"a": "\ud83d"}},
+        {"metadata": {"a": "x" * 1_001}},
+        {"metadata": {"x" * 101: "a"}},
+        {"reason": "x" * 501},
+        {"requested_by": "x" * 101},
+        {"requested_by": "\ud83d"},
+        {"reason": "ab\ud83d"},
+        {"lines": [{"line_item_id": "\ud83d", "quantity": 1}]},
+        {"odd\ud83d": 1},
+        {"shipping": "\u0661", "currency": "USD"},
+        {"amount": "\u0661\u0662.00", "currency": "USD"},
+    ],
+)
+def test_odd_text_is_told_to_a_person(rig: Rig, job: dict[str, object]) -> None:
+    """Half an emoji, digits of other scripts: one letter, and the queue goes on."""
+    order = rig.order(AFTER)
+    ids = {"refund_id": "rf-1", "store_id": STORE_ID, "order_id": order.id}
+    rig.send_raw(_message(**ids, **job))
+    good = rig.request(rig.order(AFTER))
+    rig.settle()
+    letters = dead_letters.letters(rig.ledger, rig.broker, limit=10)
+    assert [letter["reason"] for letter in letters] == ["invalid_job"]
+    assert rig.load(good).state is State.REFUNDED
+    assert order.refunds == []
+
+
+def test_of_a_very_long_job_the_letter_keeps_the_beginning(rig: Rig) -> None:
+    """Its ids, and enough to know it by."""
+    ids = {"refund_id": "rf-1", "store_id": STORE_ID, "order_id": STORE_ID}
+    rig.send_raw(_message(**ids, unheard_of="x y " * 100_000))
+    rig.settle()
+    letter = dead_letters.find(rig.ledger, rig.broker, "m-1")
+    assert letter is not None
+    assert (letter["refund_id"], letter["store_id"]) == ("rf-1", STORE_ID)
+    assert 10_000 < len(letter["job"]["cut_off"]) < 50_000
+
+
+def test_a_letter_with_an_unknown_reason_does_not_hide_the_others(rig: Rig) -> None:
+    """A later version wrote it, or a stranger."""
+    rig.send_raw(_message(refund_id="rf-1"), message_id="bad")
+    rig.settle()
+    rig.broker.quarantine("refunds", "odd", {"reason": "of_tomorrow", "queue": "refunds"})
+    listed = dead_letters.letters(rig.ledger, rig.broker, limit=10)
+    assert {(row["id"], row["reason"]) for row in listed} == {
+        ("bad", "invalid_job"),
+        ("odd", "of_tomorrow"),
+    }
+    with pytest.raises(dead_letters.CannotReplay, match="cannot be replayed: Tell"):
+        dead_letters.replay(rig.ledger, rig.broker, "odd", operator="ann")
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        {"metadata": {"cc": "a@b.co " * 140}},
+        {"reason": "a@b.co " * 70},
+        {"requested_by": "a@b.co " * 14},
+    ],
+)
+@pytest.mark.parametrize("by_our_client", [True, False])
+def test_a_text_that_grows_by_its_masks_is_cut(
+    rig: Rig, job: dict[str, object], by_our_client: bool
+) -> None:
+    """Short enough as it came: kept, without its secrets."""
+    order = rig.order(AFTER)
+    ids = {"refund_id": "rf-1", "store_id": STORE_ID, "order_id": order.id}
+    if by_our_client:
+        enqueue(rig.broker, parse_request(ids | job))
+    else:
+        rig.send_raw(_message(**ids, **job))
+    rig.settle()
+    assert rig.load("rf-1").state is State.REFUNDED
+    assert "a@b.co" not in str(rig.load("rf-1").request)
+
+
+def test_what_an_older_version_accepted_stays_readable(rig: Rig) -> None:
+    """Limits are for what enters."""
+    refund_id = rig.request(rig.order(AFTER))
+    rig.turn_once()
+    record = rig.key("refund", refund_id)
+    request = json.loads(rig.redis.hget(record, "request"))
+    request |= {"metadata": {"note": "x" * 5_000, "": "y"}, "reason": "z" * 900}
+    rig.redis.hset(record, "request", json.dumps(request))
+    rig.settle()
+    assert rig.load(refund_id).state is State.REFUNDED
+    assert len(list(rig.ledger.newest(limit=10))) == 1
+
+
+def test_a_job_with_ten_thousand_wrong_fields_makes_a_short_letter(rig: Rig) -> None:
+    """The first are named, the others counted."""
+    ids = {"refund_id": "rf-1", "store_id": STORE_ID, "order_id": STORE_ID}
+    rig.send_raw(_message(**ids, **{f"f{n}" * 20: 1 for n in range(10_000)}))
+    rig.settle()
+    assert len(rig.redis.hget(rig.key("quarantine"), "m-1")) < 60_000
+    letter = dead_letters.find(rig.ledger, rig.broker, "m-1")
+    assert letter is not None
+    assert letter["problems"]["job"] == "has 10000 wrong fields"

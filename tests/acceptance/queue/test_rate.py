@@ -1,0 +1,72 @@
+"""A store's calls to Wix are spread over time, if the operator says so; no attempt is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from statemachine.flows import State
+from tests.support.rig import AFTER, STORE_ID, Rig, settings_for
+from worker.ledger.lanes import BURST_MS
+from worker.operations.audit import audit
+from worker.simulator import Simulator
+
+#: One call a minute on average: after the first step a store is far over its rate.
+SLOW = "1"
+
+
+@pytest.fixture
+def slow(redis_url: str) -> Iterator[Rig]:
+    """A worker that calls Wix once a minute for one store, on average."""
+    rig = Rig(settings_for(redis_url, store_calls_per_min=SLOW), Simulator())
+    yield rig
+    rig.close()
+
+
+def _let_time_pass(rig: Rig) -> None:
+    """As if the calls made so far were paid off by now."""
+    rig.redis.delete(rig.key("rate", STORE_ID))
+    rig.redis.zadd(rig.key("paced"), {STORE_ID: 1}, xx=True)
+    rig.ledger.wake_due("rig", lead_ms=1)
+
+
+def test_over_the_rate_refunds_wait_in_their_lane_in_order(slow: Rig) -> None:
+    """The first step makes a call; then nobody goes until it is paid off, and none is forgotten."""
+    ids = [slow.request(slow.order(AFTER), f"rf-{n}") for n in range(6)]
+    slow.turn()
+    calls = len(slow.simulator.calls)
+    assert 0 < calls <= slow.settings.lane_width
+    lane = slow.redis.zrange(slow.key("lane", STORE_ID), 0, -1)
+    assert lane == ids
+    assert slow.redis.zcard(slow.key("busy", STORE_ID)) == 0
+    assert list(audit(slow.ledger, repair=False, progress=lambda _: None)) == []
+    assert slow.turn() == 0
+    attempts = sum(slow.load(refund_id).attempts for refund_id in ids)
+    assert attempts == calls  # an attempt for each step that was made, none for waiting
+
+
+def test_the_lane_goes_on_when_the_calls_are_paid_off(slow: Rig) -> None:
+    """The scheduler lets it go; every refund ends."""
+    ids = [slow.request(slow.order(AFTER)) for _ in range(3)]
+    for _ in range(40):
+        slow.turn()
+        slow.later()
+        _let_time_pass(slow)
+    assert {slow.load(refund_id).state for refund_id in ids} == {State.REFUNDED}
+    assert slow.simulator.books()["refunds_per_order"] != {}
+
+
+def test_when_the_lane_goes_on_is_known_to_the_millisecond(slow: Rig) -> None:
+    """A call costs a minute, and five seconds may be borrowed."""
+    slow.request(slow.order(AFTER))
+    slow.turn()
+    [(store, goes_on_ms)] = slow.redis.zrange(slow.key("paced"), 0, -1, withscores=True)
+    paid_ms = int(slow.redis.get(slow.key("rate", STORE_ID)))
+    assert (store, int(goes_on_ms)) == (STORE_ID, paid_ms - BURST_MS)
+
+
+def test_without_a_rate_nothing_is_counted(rig: Rig) -> None:
+    """The default: a 429 is waited out, nobody is held back before."""
+    rig.run(rig.order(AFTER))
+    assert not rig.redis.exists(rig.key("rate", STORE_ID), rig.key("paced"))

@@ -1,0 +1,59 @@
+"""The budget of a step: how often it asks Redis."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from statemachine.flows import State
+from tests.support.rig import AFTER, BEFORE, Rig
+
+#: Fetched, claimed, settled; the settling script acknowledges, too.
+SCRIPTS_OF_A_STEP = 3
+#: Fetched, accepted; the accepting script acknowledges, too.
+SCRIPTS_OF_AN_INTAKE = 2
+#: What this test asks itself, on a connection of its own.
+NOT_THE_WORKERS = {"CONFIG", "HELLO", "CLIENT"}
+
+
+def _asked(rig: Rig, queue: str) -> tuple[int, Counter[str]]:
+    """Handle one message; (scripts by `INFO commandstats`, what came over the wire by MONITOR)."""
+    with rig.redis.monitor() as monitor:
+        rig.redis.config_resetstat()
+        rig._one(queue)
+        scripts = int(rig.redis.info("commandstats")["cmdstat_evalsha"]["calls"])
+        asked: Counter[str] = Counter()
+        while (seen := monitor.next_command())["command"].upper() != "INFO COMMANDSTATS":
+            if seen["client_type"] != "lua":
+                asked[seen["command"].split()[0].upper()] += 1
+    return scripts, Counter({name: n for name, n in asked.items() if name not in NOT_THE_WORKERS})
+
+
+def test_a_step_costs_a_fetch_a_claim_and_a_settlement(rig: Rig) -> None:
+    """Three round trips, whatever the step writes: history, outcome, lane, next message, ack."""
+    rig.run(rig.order(AFTER))  # the server knows the scripts from now on
+    for created, steps, end in (
+        (AFTER, 3, State.REFUNDED),
+        (BEFORE, 2, State.CANCELLED),
+    ):
+        refund_id = rig.request(rig.order(created))
+        assert _asked(rig, "refunds") == (SCRIPTS_OF_AN_INTAKE, {"EVALSHA": SCRIPTS_OF_AN_INTAKE})
+        for _ in range(steps):
+            assert _asked(rig, "steps") == (SCRIPTS_OF_A_STEP, {"EVALSHA": SCRIPTS_OF_A_STEP})
+        assert rig.load(refund_id).state is end
+
+
+def test_a_full_hand_shares_its_fetch(rig: Rig) -> None:
+    """Under load the fetch is one for many, so that a step comes near to two round trips."""
+    rig.run(rig.order(AFTER))
+    for _ in range(rig.settings.lane_width):
+        rig.request(rig.order(AFTER))
+        rig._one("refunds")
+    consumer = rig.broker.consume("steps", prefetch=2 * rig.settings.lane_width, timeout=1)
+    rig.redis.config_resetstat()
+    for _ in range(rig.settings.lane_width):
+        message = next(consumer)
+        assert message is not None
+        rig._run(rig.broker.get_actor(message.actor_name), message)
+        consumer.ack(message)
+    scripts = int(rig.redis.info("commandstats")["cmdstat_evalsha"]["calls"])
+    assert scripts == 1 + 2 * rig.settings.lane_width

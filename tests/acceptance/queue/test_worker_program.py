@@ -1,0 +1,187 @@
+"""`python -m worker`: starts, works, stops cleanly, and says what is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from statemachine.flows import State
+from tests.support.rig import AFTER, BEFORE, KEY, STORE_ID, Rig
+from worker.demo.embedded import environment_without_settings
+from worker.simulator import Fault, serve
+
+#: Far more than it takes; a test never waits so long unless it fails.
+PATIENCE_S = 30
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for a condition, looking often."""
+    pause = threading.Event()
+    for _ in range(PATIENCE_S * 50):
+        if condition():
+            return
+        pause.wait(0.02)
+    raise AssertionError("it did not happen")
+
+
+@contextmanager
+def worker(rig: Rig, wix_url: str, **more: str) -> Iterator[subprocess.Popen[str]]:
+    """A worker program in its own process group; killed if the test leaves it."""
+    environment = environment_without_settings() | {
+        "REFUNDS_REDIS_URL": rig.settings.redis_url.get_secret_value(),
+        "REFUNDS_NAMESPACE": rig.settings.namespace,
+        "REFUNDS_WIX_BASE_URL": wix_url,
+        "REFUNDS_STORES": json.dumps({STORE_ID: {"account_id": "a", "api_key": KEY}}),
+        "REFUNDS_LOG_FORMAT": "json",
+        "REFUNDS_SCHEDULE_TICK_MS": "20",
+        **more,
+    }
+    program = subprocess.Popen(
+        [sys.executable, "-m", "worker"],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield program
+    finally:
+        if program.poll() is None:
+            os.killpg(program.pid, signal.SIGKILL)
+        program.communicate()
+
+
+def _is_up(rig: Rig, programs: int = 1) -> Callable[[], bool]:
+    return lambda: rig.redis.zcard(rig.key("workers")) > programs  # the rig is one, too
+
+
+def _state(rig: Rig, refund_id: str) -> State | None:
+    refund = rig.ledger.load(refund_id)
+    return refund.state if refund else None
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize(("group", "times"), [(False, 1), (True, 1), (True, 2)])
+def test_sigterm_lets_running_steps_settle(
+    rig: Rig, processes: int, group: bool, times: int
+) -> None:
+    """To the program or to its group, once or twice: the step in Wix settles, and it exits 0."""
+    order = rig.order(AFTER)
+    rig.simulator.script(Fault("slow", "submit_refund", slow_ms=700))
+    with serve(rig.simulator) as url, worker(rig, url, REFUNDS_PROCESSES=str(processes)) as program:
+        until(_is_up(rig, processes))
+        refund_id = rig.request(order)
+        until(lambda: not rig.simulator.faults[0].times)
+        for _ in range(times):
+            (os.killpg if group else os.kill)(program.pid, signal.SIGTERM)
+        _, told = program.communicate(timeout=PATIENCE_S)
+    assert program.returncode == 0
+    events = [json.loads(line)["event"] for line in told.splitlines()]
+    assert "worker.stopping" in events
+    assert events.count("worker.stopped") == processes
+    assert _state(rig, refund_id) in {State.REFUND_SUBMITTED, State.REFUNDED}
+    assert len(order.refunds) == 1
+    assert KEY not in told
+
+
+def test_a_killed_worker_loses_and_doubles_nothing(rig: Rig) -> None:
+    """SIGKILL in the middle of the refund call; a fresh worker finds what was done."""
+    orders = [rig.order(AFTER), rig.order(BEFORE)]
+    rig.simulator.script(
+        Fault("slow", "submit_refund", slow_ms=500), Fault("slow", "cancel_order", slow_ms=500)
+    )
+    quick = {"REFUNDS_WORKER_DEAD_AFTER_MS": "600", "REFUNDS_WORKER_BEAT_MS": "100",
+             "REFUNDS_RECONCILE_EVERY_MS": "50", "REFUNDS_SETTLE_DELAY_MS": "1500",
+             "REFUNDS_WIX_TOTAL_TIMEOUT_MS": "1500",
+             "REFUNDS_CONFIRM_FIRST_MS": "50"}  # fmt: skip
+    with serve(rig.simulator) as url:
+        with worker(rig, url, **quick) as program:
+            until(_is_up(rig))
+            ids = [rig.request(order) for order in orders]
+            until(lambda: not any(fault.times for fault in rig.simulator.faults))
+            os.killpg(program.pid, signal.SIGKILL)
+        with worker(rig, url, **quick):
+            until(lambda: _state(rig, ids[0]) is State.REFUNDED)
+            until(lambda: _state(rig, ids[1]) is State.CANCELLED)
+    assert len(orders[0].refunds) == 1
+    assert orders[1].cancellations == 1
+
+
+def test_a_child_that_dies_is_started_again(rig: Rig) -> None:
+    """And the loss is told."""
+    with serve(rig.simulator) as url, worker(rig, url, REFUNDS_PROCESSES="2") as program:
+        until(_is_up(rig, 2))
+        listed = subprocess.run(
+            ["pgrep", "-P", str(program.pid)], capture_output=True, text=True, check=False
+        )
+        before = rig.redis.zcard(rig.key("workers"))
+        os.kill(int(listed.stdout.split()[0]), signal.SIGKILL)
+        until(lambda: rig.redis.zcard(rig.key("workers")) > before)
+        os.kill(program.pid, signal.SIGTERM)
+        _, told = program.communicate(timeout=PATIENCE_S)
+    assert "worker.child_ended" in told
+    assert program.returncode == 0
+
+
+def test_children_end_when_their_parent_was_killed(rig: Rig) -> None:
+    """No orphan goes on moving money."""
+    with serve(rig.simulator) as url, worker(rig, url, REFUNDS_PROCESSES="2") as program:
+        until(_is_up(rig, 2))
+        os.kill(program.pid, signal.SIGKILL)
+        _, told = program.communicate(timeout=PATIENCE_S)
+    assert [json.loads(x)["event"] for x in told.splitlines()].count("worker.stopped") == 2
+
+
+def test_a_start_without_settings_is_refused_with_the_variables_name() -> None:
+    """Exit 2 and one clear line."""
+    done = subprocess.run(
+        [sys.executable, "-m", "worker"],
+        env=environment_without_settings() | {"REFUNDS_THREADS": "x"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "REFUNDS_REDIS_URL is not set" in done.stderr
+    assert "REFUNDS_THREADS is not right" in done.stderr
+
+
+def test_a_server_that_only_listens_is_told_of_soon(rig: Rig) -> None:
+    """The first line comes before the patience of the worker's own client is over."""
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        url = f"redis://127.0.0.1:{deaf.getsockname()[1]}/0"
+        started = time.monotonic()
+        with worker(rig, "http://127.0.0.1:1", REFUNDS_REDIS_URL=url) as program:
+            assert program.stderr is not None
+            first = json.loads(program.stderr.readline())
+            took_s = time.monotonic() - started
+            os.kill(program.pid, signal.SIGTERM)
+            program.communicate(timeout=PATIENCE_S)
+    assert (first["event"], "does not answer" in first["error"]) == ("worker.redis_lost", True)
+    assert took_s < 15
+    assert program.returncode == 0
+
+
+def test_a_worker_waits_for_redis_and_can_be_stopped_meanwhile(rig: Rig) -> None:
+    """It says what is missing instead of dying; an unknown variable is reported."""
+    unreachable = {"REFUNDS_REDIS_URL": "redis://127.0.0.1:1/0", "REFUNDS_THREAD": "3"}
+    with worker(rig, "http://127.0.0.1:1", **unreachable) as program:
+        assert program.stderr is not None
+        first = [json.loads(program.stderr.readline()) for _ in range(2)]
+        os.kill(program.pid, signal.SIGTERM)
+        program.communicate(timeout=PATIENCE_S)
+    assert [line["event"] for line in first] == ["settings.unknown", "worker.redis_lost"]
+    assert first[0]["nearest"] == "REFUNDS_THREADS"
+    assert program.returncode == 0

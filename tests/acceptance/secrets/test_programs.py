@@ -1,0 +1,88 @@
+"""Canaries: secrets go in everywhere, and come out nowhere."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from typing import Any
+
+import pytest
+import structlog
+
+from tests.support.rig import AFTER, BEFORE, KEY, STORE_ID, Rig
+from worker.observability.logs import configure_logs
+from worker.operations import dead_letters
+from worker.simulator import Fault
+
+EMAIL = "canary.buyer@example.com"
+CANARIES = (KEY, "canary", "hunter22")
+
+
+def _everything_stored(rig: Rig) -> str:
+    parts: list[Any] = []
+    for key in rig.redis.scan_iter(f"{rig.ledger.ns}:*"):
+        kind = rig.redis.type(key)
+        read = {
+            "hash": rig.redis.hgetall,
+            "string": rig.redis.get,
+            "set": rig.redis.smembers,
+            "list": lambda k: rig.redis.lrange(k, 0, -1),
+            "stream": rig.redis.xrange,
+            "zset": lambda k: rig.redis.zrange(k, 0, -1, withscores=True),
+        }[kind]
+        parts.append((key, read(key)))
+    return str(parts)
+
+
+def test_no_secret_reaches_logs_ledger_letters_or_errors(rig: Rig) -> None:
+    """Keys, e-mails and passwords: in the job, in Wix's answers, in unreadable messages."""
+    out = io.StringIO()
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    configure_logs("json", "debug", out)
+    try:
+        for created in (BEFORE, AFTER):
+            order = rig.order(created, fulfillments=1 if created == BEFORE else 0, email=EMAIL)
+            rig.simulator.script(
+                Fault("status", "get_order", status=400, code=KEY, order_id=order.id),
+            )
+            refund_id = rig.request(
+                order,
+                reason=f"mail {EMAIL}",
+                metadata={"note": f"key {KEY}", "password": "hunter22"},
+            )
+            rig.settle()
+            dead_letters.replay(rig.ledger, rig.broker, refund_id, operator=EMAIL)
+            rig.settle()
+            shown = json.dumps([rig.load(refund_id).public(), rig.ledger.history(refund_id)])
+            assert not [canary for canary in CANARIES if canary in shown]
+        rig.send_raw(f"unreadable {KEY} {EMAIL}", message_id="m-1")
+        bad = {"refund_id": "x", "api_key": KEY, "order_id": EMAIL, "store_id": STORE_ID}
+        body = {
+            "queue_name": "refunds", "actor_name": "request_refund", "args": [], "kwargs": bad,
+            "options": {}, "message_id": "m-2", "message_timestamp": 1,
+        }  # fmt: skip
+        rig.send_raw(json.dumps(body), message_id="m-2")
+        rig.settle()
+    finally:
+        root.handlers, root.level = handlers, level
+        structlog.reset_defaults()
+    stored, told = _everything_stored(rig), out.getvalue()
+    assert "step.done" in told
+    assert "m-1" in stored
+    for canary in CANARIES:
+        assert canary not in stored
+        assert canary not in told
+
+
+@pytest.mark.parametrize("of", ["settings", "stores", "steps"])
+def test_no_repr_shows_a_key(rig: Rig, of: str) -> None:
+    """A repr may end in a log or a traceback."""
+    shown = {
+        "settings": repr(rig.settings),
+        "stores": repr(rig.steps.keyring.find(STORE_ID)),
+        "steps": repr(rig.steps),
+    }[of]
+    assert shown
+    assert "canary" not in shown

@@ -1,0 +1,351 @@
+"""Connecting a store: what Wix answers, read together, in the dashboard's words."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from tests.support.rig import AFTER, Rig, settings_for
+from worker.refund.outcomes import read
+from worker.simulator import Fault, Simulator
+from worker.simulator.contract.routes import (
+    ALL_SCOPES,
+    BILLING,
+    BUSINESS_INFO,
+    CURRENCIES,
+    SITES_LIST,
+    STORES,
+)
+from worker.stores import connecting
+from worker.stores.checklist import Findings
+from worker.stores.pasted import clean
+from worker.stores.permissions import BOXES
+from worker.stores.vault import Vault, new_key
+
+SITE, ACCOUNT = "4b296c48-0000-4000-8000-0000000000aa", "0f5b7a1e-0000-4000-8000-000000000002"
+KEY = "IST.connect.canary-key.signature"
+#: The simulator's name of a scope to the box of the dashboard.
+BOX = {
+    SITES_LIST: "Get Sites List",
+    STORES: "Wix Stores",
+    BILLING: "Wix Stores",
+    CURRENCIES: "Wix Currencies",
+    BUSINESS_INFO: "Business Info",
+}
+
+
+@pytest.fixture
+def rig(redis_url: str, simulator: Simulator) -> Iterable[Rig]:
+    """A worker with a vault, and a site at Wix that nobody connected."""
+    rig = Rig(settings_for(redis_url, vault_keys=new_key()), simulator)
+    _site(rig)
+    yield rig
+    rig.redis.close()
+    rig.broker.client.close()
+
+
+def _site(rig: Rig, scopes: Iterable[str] = ALL_SCOPES, **more: Any) -> None:
+    rig.simulator.add_store(SITE, KEY, account_id=ACCOUNT, scopes=scopes, **more)
+
+
+def _connect(rig: Rig, site: str = SITE, account: str = ACCOUNT, key: str = KEY) -> Findings:
+    vault = rig.steps.keyring.vault
+    assert vault is not None
+    pasted = clean(site_id=site, account_id=account, api_key=key)
+    assert pasted.problems == ()
+    return connecting.connect(pasted, vault=vault, stores=rig.stores, examiner=rig.examiner())
+
+
+def _is_saved(rig: Rig) -> bool:
+    return bool(rig.redis.exists(rig.key("stores")) or rig.redis.exists(rig.key("store", SITE)))
+
+
+def _missing(findings: Findings) -> set[str]:
+    return {check.box for check in findings.checks if check.verdict == "missing"}
+
+
+def _told(rig: Rig) -> list[dict[str, Any]]:
+    return [event for _, event in read(rig.redis, rig.settings.namespace)]
+
+
+def test_a_good_key_is_connected(rig: Rig) -> None:
+    """Name, currency, time zone and checklist are kept; upstream hears it; the key is sealed."""
+    rig.simulator.add_order(SITE, created_date=AFTER)
+    findings = _connect(rig)
+    assert findings.reason == "connected"
+    assert [(check.box, check.verdict) for check in findings.checks] == [
+        ("Get Sites List", "ok"),
+        ("Manage Sites", "unknown"),
+        ("Wix Stores", "ok"),
+        ("Wix Stores", "ok"),
+        ("Wix Currencies", "ok"),
+        ("Business Info", "ok"),
+    ]
+    store = rig.stores.find(SITE).public()
+    assert (store["state"], store["name"]) == ("connected", "Coffee and more")
+    assert (store["currency"], store["time_zone"]) == ("USD", "America/New_York")
+    assert len(store["checks"]) == 6
+    [event] = _told(rig)
+    assert (event["type"], event["subject"]) == ("store.connected", SITE)
+    assert event["data"]["name"] == "Coffee and more"
+    assert KEY not in str(rig.redis.hgetall(rig.key("store", SITE)))
+
+
+def test_only_reading_calls_are_made(rig: Rig) -> None:
+    """Nothing is changed at Wix, and Manage Sites is never asked for."""
+    rig.simulator.add_order(SITE, created_date=AFTER)
+    _connect(rig)
+    assert [call["endpoint"] for call in rig.simulator.calls] == [
+        "get_site_properties",
+        "query_sites",
+        "search_orders",
+        "get_order_refundability",
+        "list_currencies",
+        "get_catalog_version",
+    ]
+    assert rig.simulator.books()["unlisted_calls"] == []
+
+
+def test_a_store_without_orders_is_connected(rig: Rig) -> None:
+    """Refunds could not be tried, and the checklist says so."""
+    findings = _connect(rig)
+    assert findings.is_good
+    refunds = findings.checks[3]
+    assert (refunds.verdict, "no order yet" in refunds.text) == ("unknown", True)
+
+
+_SOME = [
+    set(missing)
+    for size in range(1, len(BOX) + 1)
+    for missing in itertools.combinations(sorted(BOX), size)
+]
+
+
+@pytest.mark.parametrize("missing", _SOME, ids=lambda missing: "+".join(sorted(missing)))
+@pytest.mark.parametrize("code", ["none", "permission_denied"])
+def test_every_combination_of_missing_boxes_is_named(
+    rig: Rig, missing: set[str], code: str
+) -> None:
+    """Each unticked box, and no other; nothing is saved. With and without Wix's code in the 403."""
+    rig.simulator.set_flags(refusal_code=code)
+    rig.simulator.add_order(SITE, created_date=AFTER)
+    _site(rig, ALL_SCOPES - missing)
+    findings = _connect(rig)
+    assert not findings.is_good
+    assert _missing(findings) == {BOX[scope] for scope in missing}
+    texts = {check.box: check.text for check in findings.checks if check.verdict == "missing"}
+    assert all(f"tick “{box}”" in text for box, text in texts.items())
+    assert not _is_saved(rig)
+    assert _told(rig) == []
+
+
+def test_the_checklist_is_in_the_dashboards_order_and_words(rig: Rig) -> None:
+    """The five boxes, as a merchant sees them."""
+    findings = _connect(rig)
+    assert tuple(dict.fromkeys(check.box for check in findings.checks)) == BOXES
+
+
+@pytest.mark.parametrize("account_says", ["401", "403_html"])
+def test_a_key_that_wix_does_not_know_is_a_bad_key(rig: Rig, account_says: str) -> None:
+    """Also where the account's list answers with a page; no box is blamed."""
+    rig.simulator.set_flags(unknown_account_key=account_says)
+    findings = _connect(rig, key="IST.another.key.altogether")
+    assert findings.reason == "bad_key"
+    assert _missing(findings) == set()
+    assert not _is_saved(rig)
+
+
+def test_a_site_that_wix_does_not_know_is_a_wrong_site(rig: Rig) -> None:
+    """META_SITE_NOT_FOUND."""
+    findings = _connect(rig, site=str(uuid.uuid4()))
+    assert findings.reason == "wrong_site"
+    assert _missing(findings) == set()
+
+
+def test_another_accounts_site_is_a_wrong_site(rig: Rig) -> None:
+    """It exists, but the key's account does not own it."""
+    theirs = rig.simulator.add_store(api_key="IST.their.own.key", account_id=str(uuid.uuid4()))
+    assert _connect(rig, site=theirs).reason == "wrong_site"
+
+
+def test_another_account_is_named(rig: Rig) -> None:
+    """Wix refuses a foreign account's list as it does without the box: both are said."""
+    findings = _connect(rig, account=str(uuid.uuid4()))
+    assert findings.reason == "account_refused"
+    assert "Account ID" in findings.public()["sentence"]
+    assert _missing(findings) == {"Get Sites List"}
+
+
+def test_an_owner_other_than_the_account_is_a_wrong_account(rig: Rig) -> None:
+    """The key's account only contributes to the site."""
+    _site(rig, extra={"ownerAccountId": str(uuid.uuid4())})
+    assert _connect(rig).reason == "wrong_account"
+
+
+def test_a_list_without_the_site_is_a_wrong_account(rig: Rig) -> None:
+    """The key works for the site, but the account does not list it."""
+    _site(rig, extra={"id": str(uuid.uuid4())})
+    assert _connect(rig).reason == "wrong_account"
+
+
+@pytest.mark.parametrize("missing", [set(), {BUSINESS_INFO}, {SITES_LIST}, {STORES, BILLING}])
+def test_swapped_ids_are_recognised(rig: Rig, missing: set[str]) -> None:
+    """By asking Wix with the ids the other way round."""
+    _site(rig, ALL_SCOPES - missing)
+    findings = _connect(rig, site=ACCOUNT, account=SITE)
+    assert findings.reason == "ids_swapped"
+    assert "swapped" in findings.public()["sentence"]
+    assert _missing(findings) == set()
+
+
+@pytest.mark.parametrize("calls", ["ok", "403"])
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"trashed_date": "2025-01-01T00:00:00Z"}, "site_trashed"),
+        ({"blocked": True}, "site_blocked"),
+    ],
+)
+def test_a_trashed_or_blocked_site_is_not_connected(
+    rig: Rig, calls: str, fields: dict[str, Any], reason: str
+) -> None:
+    """Whatever Wix answers to the other calls."""
+    rig.simulator.set_flags(closed_site=calls)
+    _site(rig, **fields)
+    findings = _connect(rig)
+    assert findings.reason == reason
+    assert _missing(findings) == set()
+    assert not _is_saved(rig)
+
+
+def test_a_key_for_other_sites_is_told_apart(rig: Rig) -> None:
+    """All of the site is refused although the account lists it."""
+    rig.simulator.add_key(KEY, ACCOUNT, sites={str(uuid.uuid4())})
+    findings = _connect(rig)
+    assert not findings.is_good
+    assert findings.reason in {"wrong_site", "site_refused"}
+
+
+def test_a_page_instead_of_json_is_a_refusal_all_the_same(rig: Rig) -> None:
+    """403 in HTML, from the account's list."""
+    rig.simulator.script(Fault("not_wix", "query_sites", status=403, times=9))
+    findings = _connect(rig)
+    assert _missing(findings) == {"Get Sites List"}
+
+
+@pytest.mark.parametrize("status", [429, 500, 503, 504])
+@pytest.mark.parametrize("endpoint", ["get_site_properties", "query_sites", "search_orders", "*"])
+def test_trouble_is_never_called_a_bad_key(rig: Rig, status: int, endpoint: str) -> None:
+    """Try again; nothing is saved and no box is blamed."""
+    rig.simulator.script(Fault("status", endpoint, status=status, times=100))
+    findings = _connect(rig)
+    assert findings.reason == "not_checked"
+    assert _missing(findings) == set()
+    assert not _is_saved(rig)
+
+
+@pytest.mark.parametrize("kind", ["drop", "garbage", "empty"])
+def test_an_answer_that_cannot_be_read_is_asked_for_again(rig: Rig, kind: Any) -> None:
+    """Twice; a store is not lost to one bad packet."""
+    rig.simulator.script(Fault(kind, "get_site_properties", times=2))
+    assert _connect(rig).is_good
+    assert rig.pauses == [1.0, 2.0]
+
+
+def test_retry_after_is_obeyed_within_a_persons_patience(rig: Rig) -> None:
+    """Two seconds are, an hour is not."""
+    rig.simulator.script(Fault("status", "query_sites", status=429, retry_after_s=3))
+    rig.simulator.script(Fault("status", "query_sites", status=429, retry_after_s=3600))
+    assert _connect(rig).is_good
+    assert rig.pauses == [3.0, 5.0]
+
+
+def test_a_site_without_wix_stores_is_connected_with_a_word_of_doubt(rig: Rig) -> None:
+    """Orders come from other Wix apps, too."""
+    _site(rig, catalog_version="STORES_NOT_INSTALLED")
+    findings = _connect(rig)
+    assert findings.is_good
+    assert "not installed" in findings.checks[2].text
+
+
+def test_connecting_again_exchanges_the_key(rig: Rig) -> None:
+    """Checked first: a bad new key leaves the old one; upstream hears of the exchange."""
+    _connect(rig)
+    vault = rig.steps.keyring.vault
+    assert vault is not None
+    assert _connect(rig, key="IST.unknown.new.key").reason == "bad_key"
+    assert vault.open(rig.stores.find(SITE).sealed, SITE).api_key == KEY
+    _newer = "IST.newer.key.signature"
+    rig.simulator.add_key(_newer, ACCOUNT)
+    assert _connect(rig, key=_newer).is_good
+    assert vault.open(rig.stores.find(SITE).sealed, SITE).api_key == _newer
+    assert [event["type"] for event in _told(rig)] == ["store.connected"] * 2
+    assert len({event["id"] for event in _told(rig)}) == 2
+
+
+def test_a_running_step_may_end_with_the_old_key_and_the_next_uses_the_new(rig: Rig) -> None:
+    """The claim carries the sealed key as it is then; no restart is needed."""
+    _connect(rig)
+    order = rig.simulator.add_order(SITE, created_date=AFTER)
+    rig.request(order, "rf-1", store_id=SITE)
+    rig.turn_once()
+    newer = "IST.newer.key.signature"
+    rig.simulator.add_key(newer, ACCOUNT)
+    _connect(rig, key=newer)
+    rig.simulator.revoke_key(KEY)
+    rig.settle()
+    assert rig.load("rf-1").state.value == "refunded"
+
+
+def test_a_check_keeps_what_it_finds(rig: Rig) -> None:
+    """The probe result with the store is the newest; the name stays when it cannot be read."""
+    _connect(rig)
+    _site(rig, ALL_SCOPES - {BUSINESS_INFO})
+    found = connecting.check(
+        SITE, keyring=rig.steps.keyring, stores=rig.stores, examiner=rig.examiner()
+    )
+    assert _missing(found) == {"Business Info"}
+    store = rig.stores.find(SITE).public()
+    assert store["name"] == "Coffee and more"
+    assert [c["box"] for c in store["checks"] if c["verdict"] == "missing"] == ["Business Info"]
+
+
+def test_a_store_that_nobody_connected_cannot_be_checked(rig: Rig) -> None:
+    """It says so, and makes no call."""
+    with pytest.raises(connecting.CannotDo, match="connected"):
+        connecting.check(
+            SITE, keyring=rig.steps.keyring, stores=rig.stores, examiner=rig.examiner()
+        )
+    assert rig.simulator.calls == []
+
+
+def test_reseal_moves_every_key_to_the_newest_vault_key(rig: Rig) -> None:
+    """The store's key stays the same; what does not open is named."""
+    _connect(rig)
+    before = rig.stores.find(SITE)
+    newest = new_key()
+    assert rig.settings.vault_keys is not None
+    both = Vault([newest, rig.settings.vault_keys.get_secret_value()])
+    assert connecting.reseal(vault=both, stores=rig.stores, progress=lambda _: None) == {
+        SITE: "resealed"
+    }
+    after = rig.stores.find(SITE)
+    assert Vault([newest]).open(after.sealed, SITE).api_key == KEY
+    assert after.epoch == before.epoch
+    stranger = Vault([new_key()])
+    found = connecting.reseal(vault=stranger, stores=rig.stores, progress=lambda _: None)
+    assert "does not open" in found[SITE]
+    assert rig.stores.find(SITE).sealed == after.sealed
+
+
+def test_a_key_that_was_exchanged_meanwhile_is_not_overwritten(rig: Rig) -> None:
+    """The reseal of an old key must not bring it back."""
+    _connect(rig)
+    assert not rig.stores.reseal(SITE, "what it was before", "something")
+    vault = rig.steps.keyring.vault
+    assert vault is not None
+    assert vault.open(rig.stores.find(SITE).sealed, SITE).api_key == KEY

@@ -1,0 +1,91 @@
+"""Wix is asked again about suspended stores: read-only, ever more rarely, and heard rightly."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import pytest
+
+from statemachine.flows import State
+from tests.support.rig import AFTER, KEY, STORE_ID, settings_for
+from tests.support.stores_rig import StoresRig, lines
+from worker.simulator import Fault, Simulator
+from worker.simulator.contract.routes import ALL_SCOPES, BILLING
+
+
+@pytest.fixture
+def rig(redis_url: str) -> Iterator[StoresRig]:
+    """A worker with one store."""
+    rig = StoresRig(settings_for(redis_url), Simulator())
+    yield rig
+    rig.redis.close()
+    rig.broker.client.close()
+
+
+def test_a_probe_resumes_a_store_whose_key_works_again(rig: StoresRig, log: io.StringIO) -> None:
+    """Read-only; one line and one outcome."""
+    rig.simulator.revoke_key(KEY)
+    refund_id = rig.request(rig.order(AFTER))
+    rig.settle()
+    rig.prober().turn(lambda: False)
+    assert rig.stores.find(STORE_ID).state == "suspended"
+    rig.simulator.keys[KEY].revoked = False
+    rig.probe()
+    rig.settle()
+    assert rig.load(refund_id).state is State.REFUNDED
+    assert rig.told("store.resumed")[0]["data"]["by"] == "probe"
+    assert [line["event"] for line in lines(log)].count("store.resumed") == 1
+
+
+def _about(wait_ms: int, expected_ms: int) -> bool:
+    return expected_ms - 5_000 < wait_ms <= expected_ms
+
+
+def test_probes_come_at_growing_intervals_up_to_the_cap(rig: StoresRig) -> None:
+    """One minute, two, four, ... one hour."""
+    rig.simulator.revoke_key(KEY)
+    rig.request(rig.order(AFTER))
+    rig.settle()
+    assert _about(rig.wait_for_probe_ms(), 60_000)
+    for minutes in (2, 4, 8, 16, 32, 60, 60):
+        rig.probe()
+        assert _about(rig.wait_for_probe_ms(), minutes * 60_000)
+
+
+def test_trouble_at_wix_is_no_word_about_the_key(rig: StoresRig) -> None:
+    """Neither resumed nor asked more rarely."""
+    rig.simulator.revoke_key(KEY)
+    rig.request(rig.order(AFTER))
+    rig.settle()
+    rig.simulator.keys[KEY].revoked = False
+    rig.simulator.script(Fault("status", "*", status=503, times=2))
+    for _ in range(2):
+        rig.probe()
+        assert rig.stores.find(STORE_ID).state == "suspended"
+        assert _about(rig.wait_for_probe_ms(), 60_000)
+
+
+def test_a_probe_asks_for_the_box_that_was_refused(rig: StoresRig) -> None:
+    """While billing is unticked, that orders can be read does not resume the store."""
+    rig.run(rig.order(AFTER))
+    rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {BILLING})
+    refund_id = rig.request(rig.order(AFTER))
+    rig.settle()
+    rig.probe()
+    assert rig.stores.find(STORE_ID).state == "suspended"
+    rig.simulator.change_key(KEY, scopes=ALL_SCOPES)
+    rig.probe()
+    rig.settle()
+    assert rig.load(refund_id).state is State.REFUNDED
+
+
+def test_a_stopping_worker_asks_no_more(rig: StoresRig) -> None:
+    """The rest is the next leader's."""
+    rig.simulator.revoke_key(KEY)
+    rig.request(rig.order(AFTER))
+    rig.settle()
+    rig.redis.zadd(rig.key("probes"), {STORE_ID: 1})
+    calls = len(rig.simulator.calls)
+    rig.prober().turn(lambda: True)
+    assert len(rig.simulator.calls) == calls

@@ -1,0 +1,341 @@
+"""`refunds stores`, as an operator or an onboarding service uses it."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from typer.testing import CliRunner, Result
+
+from statemachine.flows import State
+from tests.support.rig import AFTER, KEY, STORE_ID
+from tests.support.stores_rig import StoresRig
+from worker.cli.main import app
+from worker.demo.embedded import environment_without_settings
+from worker.simulator import Fault, serve
+from worker.simulator.contract.routes import ALL_SCOPES, BUSINESS_INFO
+
+
+class Shop:
+    """An operator's shell: the environment, and a file with the key."""
+
+    def __init__(self, rig: StoresRig, wix_url: str, place: Path) -> None:
+        assert rig.settings.vault_keys is not None
+        self.rig = rig
+        self.environment = {
+            "REFUNDS_REDIS_URL": rig.settings.redis_url.get_secret_value(),
+            "REFUNDS_NAMESPACE": rig.settings.namespace,
+            "REFUNDS_WIX_BASE_URL": wix_url,
+            "REFUNDS_VAULT_KEYS": rig.settings.vault_keys.get_secret_value(),
+            "COLUMNS": "200",
+        }
+        self.key_file = place / "key.txt"
+        self.key_file.write_text(f"{KEY}\n")
+
+    def run(self, *arguments: str, stdin: str | None = None, **more: str | None) -> Result:
+        """`refunds stores ...`."""
+        environment = {**self.environment, **more}
+        result = CliRunner().invoke(app, ["stores", *arguments], input=stdin, env=environment)
+        assert KEY not in result.output
+        return result
+
+    def json(self, *arguments: str, stdin: str | None = None) -> Any:
+        """The same with --json."""
+        return json.loads(self.run(*arguments, "--json", stdin=stdin).stdout)
+
+    def connect(self, *more: str) -> Result:
+        """With options and the key from a file."""
+        ids = ("--site", STORE_ID, "--account", self.rig.account_id)
+        return self.run("connect", *ids, "--api-key-file", str(self.key_file), *more)
+
+    def pasted(self, **changed: str) -> str:
+        """The JSON that --stdin takes."""
+        ids = {"site_id": STORE_ID, "account_id": self.rig.account_id, "api_key": KEY}
+        return json.dumps(ids | changed)
+
+
+@pytest.fixture
+def shop(redis_url: str, tmp_path: Path, log: io.StringIO) -> Iterator[Shop]:
+    """A store at Wix, over real HTTP, that nobody connected yet."""
+    rig = StoresRig.with_vault(redis_url)
+    with serve(rig.simulator) as url:
+        yield Shop(rig, url, tmp_path)
+    assert KEY not in log.getvalue()
+    rig.close()
+
+
+def test_connect_with_a_key_file(shop: Shop) -> None:
+    """Progress and verdict on standard error, the checklist on standard output; exit 0."""
+    done = shop.connect()
+    assert done.exit_code == 0
+    assert "1/5 key and site" in done.stderr
+    assert "5/5 currencies" in done.stderr
+    assert "Connected: Coffee and more (USD, America/New_York)." in done.stderr
+    assert done.stdout.count("✓") == 4
+    assert "not verifiable" in done.stdout
+    assert shop.rig.stores.find(STORE_ID).state == "connected"
+
+
+def test_connect_reads_json_from_standard_input(shop: Shop) -> None:
+    """For an onboarding service: one document in, one out; what was cleaned is told."""
+    stdin = shop.pasted(
+        site_id=f"https://manage.wix.com/dashboard/{STORE_ID}/home", api_key=f"Bearer {KEY}"
+    )
+    told = shop.json("connect", "--stdin", stdin=stdin)
+    assert (told["ok"], told["reason"], told["store_id"]) == (True, "connected", STORE_ID)
+    assert told["cleaned"] == [
+        "API Key: removed a leading “Bearer”",
+        "Site ID: taken out of the dashboard's address",
+    ]
+    assert {check["verdict"] for check in told["checks"]} == {"ok", "unknown"}
+
+
+def test_connect_takes_the_key_from_a_pipe(shop: Shop) -> None:
+    """`--api-key-file -`."""
+    ids = ("--site", STORE_ID, "--account", shop.rig.account_id)
+    assert shop.run("connect", *ids, "--api-key-file", "-", stdin=KEY).exit_code == 0
+
+
+def test_connect_asks_at_a_terminal_and_never_echoes_the_key(shop: Shop) -> None:
+    """A real terminal, a person who types."""
+    program = [
+        sys.executable,
+        "-c",
+        "from worker.cli.main import main; main()",
+        "stores",
+        "connect",
+    ]
+    terminal = subprocess.Popen(
+        [sys.executable, "-c", f"import pty; pty.spawn({program!r})"],
+        env=environment_without_settings() | shop.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert terminal.stdin is not None
+    assert terminal.stdout is not None
+    seen = b""
+    # The last blank comes once the terminal does not echo any more; what was typed before is lost.
+    answers = {b"Site ID": STORE_ID, b"Account ID": shop.rig.account_id, b"not shown): ": KEY}
+    for question, answer in answers.items():
+        while question not in seen:
+            seen += terminal.stdout.read1(4096)  # type: ignore[attr-defined]  # it is buffered
+        terminal.stdin.write(f"{answer}\n".encode())
+        terminal.stdin.flush()
+    seen += terminal.stdout.read()
+    terminal.communicate()
+    assert b"Connected: Coffee and more" in seen
+    assert KEY.encode() not in seen
+
+
+def test_a_refusal_exits_1_with_the_reason_and_saves_nothing(shop: Shop) -> None:
+    """The box is named, with its mark."""
+    shop.rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {BUSINESS_INFO})
+    done = shop.connect()
+    assert done.exit_code == 1
+    assert "missing: tick “Business Info”" in done.stdout
+    assert "✗" in done.stdout
+    assert "Nothing was saved." in done.stderr
+    assert shop.rig.stores.ids() == []
+    told = json.loads(shop.connect("--json").stdout)
+    assert (told["ok"], told["reason"]) == (False, "box_missing")
+
+
+def test_a_paste_that_cannot_be_right_is_refused_before_wix_is_asked(shop: Shop) -> None:
+    """Exit 1, in sentences, also as JSON."""
+    done = shop.run("connect", "--stdin", "--json", stdin=shop.pasted(site_id="my-shop"))
+    assert done.exit_code == 1
+    told = json.loads(done.stdout)
+    assert (told["reason"], "not a UUID" in told["sentence"]) == ("malformed", True)
+    assert shop.rig.simulator.calls == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "said"),
+    [
+        (["connect"], None, "--site and --account and --api-key-file"),
+        (["connect", "--stdin"], "{", "no JSON"),
+        (["connect", "--stdin"], '{"api_key": "IST.canary.a.b"}', "exactly site_id"),
+        (["connect", "--stdin"], '{"api_key": 1, "site_id": "", "account_id": ""}', "are texts"),
+        (
+            ["connect", "--site", "s", "--account", "a", "--api-key-file", "/no/such/file"],
+            None,
+            "--api-key-file: /no/such/file cannot be read: No such file or directory",
+        ),
+        (
+            ["connect", "--site", "s", "--account", "a", "--api-key-file", "IST.canary.aa.bb"],
+            None,
+            "cannot be read: No such file or directory",
+        ),
+        (["check"], None, "give one SITE_ID, or --all"),
+        (["check", "x", "--all"], None, "give one SITE_ID, or --all"),
+    ],
+)
+def test_wrong_usage_exits_2(
+    shop: Shop, arguments: list[str], stdin: str | None, said: str
+) -> None:
+    """With a sentence that says what is right, and nothing of what was given."""
+    done = shop.run(*arguments, stdin=stdin)
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert "canary" not in done.output
+
+
+@pytest.mark.parametrize("command", ["connect", "reseal"])
+def test_without_a_vault_key_nothing_can_be_sealed(shop: Shop, command: str) -> None:
+    """The command that makes one is named."""
+    done = shop.run(command, REFUNDS_VAULT_KEYS=None)
+    assert done.exit_code == 2
+    assert "refunds stores keygen" in done.stderr
+
+
+def test_no_option_takes_the_key_itself(shop: Shop) -> None:
+    """It would stand in the shell's history and in `ps`."""
+    assert shop.run("connect", "--api-key", KEY.replace("canary", "x")).exit_code == 2
+
+
+def test_list_shows_state_lane_last_success_and_last_error(shop: Shop) -> None:
+    """The picture that an operator needs when a merchant calls."""
+    shop.connect()
+    shop.rig.run(shop.rig.order(AFTER))
+    [before] = shop.json("list")["stores"]
+    assert (before["state"], before["waiting"], before["in_flight"]) == ("connected", 0, 0)
+    assert before["last_success_at_ms"] >= before["connected_at_ms"]
+    assert before["last_error"] is None
+    shop.rig.simulator.revoke_key(KEY)
+    shop.rig.request(shop.rig.order(AFTER))
+    shop.rig.settle()
+    [store] = shop.json("list")["stores"]
+    assert (store["state"], store["waiting"]) == ("suspended", 1)
+    assert store["suspended_because"]["http_status"] == 401
+    assert store["last_error"]["reason"] == "key_refused"
+    table = shop.run("list").stdout
+    assert "suspended" in table
+    assert "HTTP 401" in table
+
+
+def test_a_store_of_the_environment_is_listed_and_checked(shop: Shop) -> None:
+    """The twelve-factor way needs no vault."""
+    entry = json.dumps({STORE_ID: {"account_id": shop.rig.account_id, "api_key": KEY}})
+    shop.environment |= {"REFUNDS_STORES": entry}
+    del shop.environment["REFUNDS_VAULT_KEYS"]
+    assert shop.json("list")["stores"][0]["state"] == "given"
+    assert shop.run("check", "--all").exit_code == 0
+    done = shop.run("disconnect", STORE_ID)
+    assert (done.exit_code, "REFUNDS_STORES" in done.stderr) == (1, True)
+
+
+def test_check_looks_at_one_store_or_at_all(shop: Shop) -> None:
+    """Progress for each; exit 1 when a box was unticked, and also when Wix does not answer."""
+    shop.connect()
+    told = shop.json("check", "--all")
+    assert (told["ok"], told["checked"][0]["store_id"]) == (True, STORE_ID)
+    shop.rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {BUSINESS_INFO})
+    done = shop.run("check", STORE_ID.upper())
+    assert (done.exit_code, "store 1/1" in done.stderr) == (1, True)
+    assert "tick “Business Info”" in done.stdout
+    unknown = shop.json("check", "00000000-0000-4000-8000-00000000dead")
+    assert (unknown["ok"], unknown["checked"][0]["reason"]) == (False, "no_key")
+
+
+def test_check_does_not_resume_but_says_how(shop: Shop) -> None:
+    """A person decides; the probe would do it by itself."""
+    shop.connect()
+    shop.rig.simulator.revoke_key(KEY)
+    refund_id = shop.rig.request(shop.rig.order(AFTER))
+    shop.rig.settle()
+    shop.rig.simulator.keys[KEY].revoked = False
+    done = shop.run("check", STORE_ID)
+    assert f"refunds stores resume {STORE_ID}" in done.stderr
+    assert shop.rig.stores.find(STORE_ID).state == "suspended"
+    assert shop.json("resume", STORE_ID)["ok"] is True
+    shop.rig.settle()
+    assert shop.rig.load(refund_id).state is State.REFUNDED
+
+
+def test_resume_of_what_is_not_suspended_exits_1(shop: Shop) -> None:
+    """The answer is no."""
+    shop.connect()
+    assert shop.run("resume", STORE_ID).exit_code == 1
+    assert shop.json("resume", STORE_ID)["ok"] is False
+    nobody = shop.run("resume", "nope")
+    assert nobody.exit_code == 1
+    assert nobody.stderr == "there is no store nope; `refunds stores list` shows all\n"
+
+
+def test_disconnect_refuses_and_force_makes_dead_letters(shop: Shop) -> None:
+    """Exit 1 while refunds are unfinished."""
+    shop.connect()
+    refund_id = shop.rig.request(shop.rig.order(AFTER))
+    shop.rig.turn_intake()
+    assert shop.run("disconnect", STORE_ID).exit_code == 1
+    assert "not finished" in shop.json("disconnect", STORE_ID)["sentence"]
+    told = shop.json("disconnect", STORE_ID, "--force")
+    assert (told["ok"], told["dead_letters"], told["with_worker"]) == (True, 1, 0)
+    assert shop.rig.load(refund_id).state is State.DEAD
+    assert shop.run("disconnect", STORE_ID).exit_code == 1
+    assert shop.json("list")["stores"] == []
+
+
+def test_keygen_makes_a_key_that_the_vault_takes(shop: Shop) -> None:
+    """Plain for the shell, and as JSON."""
+    key = shop.run("keygen").stdout.strip()
+    assert Fernet(key)
+    assert Fernet(shop.json("keygen")["vault_key"])
+
+
+def test_reseal_after_an_exchange_of_vault_keys(shop: Shop) -> None:
+    """New key in front, reseal, old key away: the store still works."""
+    shop.connect()
+    newest = shop.run("keygen").stdout.strip()
+    shop.environment["REFUNDS_VAULT_KEYS"] = f"{newest}, {shop.environment['REFUNDS_VAULT_KEYS']}"
+    done = shop.run("reseal")
+    assert (done.exit_code, "resealed" in done.stdout) == (0, True)
+    shop.environment["REFUNDS_VAULT_KEYS"] = newest
+    assert shop.run("check", STORE_ID).exit_code == 0
+    shop.environment["REFUNDS_VAULT_KEYS"] = shop.run("keygen").stdout.strip()
+    assert shop.run("reseal").exit_code == 1
+    lost = shop.run("check", STORE_ID)
+    assert (lost.exit_code, "does not open" in lost.stderr) == (1, True)
+    assert "add the vault key that sealed it, or connect the store again" in lost.stderr
+
+
+def test_the_line_break_at_the_end_of_a_file_is_not_worth_a_word(shop: Shop) -> None:
+    """Every editor writes it; more than that is told."""
+    assert "removed" not in shop.connect().stderr
+    shop.key_file.write_text(f"{KEY}\n\n")
+    assert "API Key: removed spaces or line breaks around it" in shop.connect().stderr
+
+
+def test_an_empty_key_is_called_empty_and_nothing_else(shop: Shop) -> None:
+    """No remark on the shape of nothing."""
+    shop.key_file.write_text(" \n\n")
+    done = shop.connect()
+    assert done.stderr == "the API Key is empty\nNothing was saved.\n"
+
+
+def test_a_wix_that_is_not_there_is_named_with_its_variable(shop: Shop) -> None:
+    """Nothing is said that nobody could know, of orders or of the key."""
+    shop.environment["REFUNDS_WIX_BASE_URL"] = "http://127.0.0.1:1"
+    done = shop.connect()
+    assert done.exit_code == 1
+    said = " ".join(done.stdout.split())
+    assert "no answer came from http://127.0.0.1:1" in said
+    assert "REFUNDS_WIX_BASE_URL says where Wix is" in said
+    assert "Wix answered" not in said
+    assert "no order yet" not in said
+
+
+def test_trouble_at_wix_is_told_as_such(shop: Shop) -> None:
+    """Try again; nothing against the key."""
+    shop.rig.simulator.script(Fault("status", "list_currencies", status=400, times=9))
+    done = shop.connect()
+    assert done.exit_code == 1
+    assert "says nothing against the key" in " ".join(done.stderr.split())

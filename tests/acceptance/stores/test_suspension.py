@@ -1,0 +1,311 @@
+"""A key that stops working: the store waits, nothing is lost, nobody else notices."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import pytest
+
+from statemachine.flows import State, Transition
+from tests.support.rig import AFTER, BEFORE, KEY, STORE_ID, lose_reply, settings_for
+from tests.support.stores_rig import SettlingTwice, StoresRig, lines
+from worker.operations.audit import audit
+from worker.simulator import Fault, Simulator
+from worker.simulator.contract.routes import ALL_SCOPES, BILLING, BUSINESS_INFO, STORES
+from worker.stores.permissions import BILLING as BILLING_CALLS
+
+OTHER, OTHER_KEY = "4b296c48-0000-4000-8000-0000000000bb", "IST.other.canary-key.signature"
+
+
+@pytest.fixture
+def rig(redis_url: str) -> Iterator[StoresRig]:
+    """A worker with two stores, each under a key of its own."""
+    rig = StoresRig(settings_for(redis_url), Simulator())
+    rig.simulator.add_store(OTHER, OTHER_KEY)
+    rig.give(OTHER, OTHER_KEY)
+    yield rig
+    rig.redis.close()
+    rig.broker.client.close()
+
+
+def _others_order(rig: StoresRig) -> str:
+    order = rig.simulator.add_order(OTHER, created_date=AFTER)
+    return rig.request(order, store_id=OTHER)
+
+
+def _states(rig: StoresRig, ids: list[str]) -> set[State]:
+    return {rig.load(refund_id).state for refund_id in ids}
+
+
+def _is_clean(rig: StoresRig) -> bool:
+    return not list(audit(rig.ledger, repair=False, progress=lambda _: None))
+
+
+def _refuse_all(rig: StoresRig, status: int, code: str = "") -> None:
+    """Let Wix answer every call under the key so, but none under the other store's."""
+    if status == 401:
+        rig.simulator.revoke_key(KEY)
+    elif status == 403:
+        rig.simulator.set_flags(revoked_key="403")
+        rig.simulator.revoke_key(KEY)
+    else:
+        rig.simulator.script(Fault("status", "*", status=status, code=code, times=10**6))
+
+
+def test_200_refunds_wait_for_a_revoked_key_and_the_other_store_goes_on(
+    rig: StoresRig, log: io.StringIO
+) -> None:
+    """Revoked in the middle: one line, one outcome, no attempt, no dead letter, nothing doubled."""
+    orders = [rig.order(AFTER if n % 2 else BEFORE) for n in range(200)]
+    mine = [rig.request(order, f"rf-{n:03}") for n, order in enumerate(orders)]
+    for _ in range(60):
+        rig.turn_once()
+    rig.simulator.revoke_key(KEY)
+    theirs = [_others_order(rig) for _ in range(20)]
+    rig.settle()
+    assert _states(rig, theirs) == {State.REFUNDED}
+    store = rig.stores.find(STORE_ID).public()
+    assert (store["state"], store["in_flight"]) == ("suspended", 0)
+    assert 0 < store["waiting"] < 200
+    assert store["suspended_because"]["http_status"] == 401
+    assert not list(rig.ledger.newest(state=State.DEAD, limit=10))
+    assert _is_clean(rig)
+    [told] = rig.told("store.suspended")
+    assert (told["subject"], told["data"]["reason"]["reason"]) == (STORE_ID, "key_refused")
+    assert [e["event"] for e in lines(log)].count("store.suspended") == 1
+    assert all(rig.load(refund_id).attempt == 0 for refund_id in mine)
+    rig.simulator.replace_key(KEY, "IST.newer")
+    rig.give(STORE_ID, "IST.newer")
+    assert rig.stores.resume(STORE_ID, by="ann")
+    rig.settle()
+    assert _states(rig, mine) == {State.REFUNDED, State.CANCELLED}
+    assert [len(o.refunds) + o.cancellations for o in orders] == [1] * 200
+    assert len(rig.told("store.suspended", "store.resumed")) == 2
+    assert _is_clean(rig)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(401, ""), (403, ""), (428, "MISSING_METASITE_ID")], ids=str
+)
+@pytest.mark.parametrize("first", [True, False], ids=["nothing worked yet", "it worked before"])
+def test_a_key_that_is_refused_everywhere_suspends_the_store(
+    rig: StoresRig, status: int, code: str, first: bool
+) -> None:
+    """In each of Wix's dialects, known or not."""
+    if not first:
+        rig.run(rig.order(AFTER))
+    _refuse_all(rig, status, code)
+    refund_id = rig.request(rig.order(AFTER))
+    rig.settle()
+    assert rig.stores.find(STORE_ID).state == "suspended"
+    assert rig.load(refund_id).state is State.ACCEPTED
+
+
+def test_a_key_revoked_between_two_calls_of_one_step_suspends(rig: StoresRig) -> None:
+    """The call that failed never worked, but what worked a moment ago does not work now either."""
+    rig.simulator.set_flags(revoked_key="403")
+    order = rig.order(AFTER)
+    refund_id = rig.request(order)
+    rig.at = {"before_call": lambda: rig.simulator.revoke_key(KEY)}
+    rig.settle()
+    assert rig.stores.find(STORE_ID).state == "suspended"
+    refund = rig.load(refund_id)
+    assert (refund.state, order.refunds) == (State.REFUNDABLE, [])
+
+
+def test_a_box_that_never_was_ticked_is_a_dead_letter_that_names_it(rig: StoresRig) -> None:
+    """One endpoint refused, another works: the store goes on, the refund needs a person."""
+    rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {BILLING})
+    cancelled, standard = rig.run(rig.order(BEFORE)), rig.run(rig.order(AFTER))
+    assert cancelled.state is State.CANCELLED
+    assert (standard.state, standard.reason["reason"]) == (State.DEAD, "scope_missing")
+    assert "tick “Wix Stores”" in standard.reason["remedy"]
+    assert standard.reason["http_status"] == 403
+    assert rig.stores.find(STORE_ID).state == "given"
+
+
+def test_no_order_may_be_read_but_the_key_is_alive(rig: StoresRig) -> None:
+    """Nothing worked yet, so Business Info is asked: it answers, so a box is missing."""
+    rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {STORES})
+    refund = rig.run(rig.order(AFTER))
+    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "scope_missing")
+
+
+def test_neither_orders_nor_business_info_may_be_read(rig: StoresRig) -> None:
+    """Nothing that we know of works: the store is suspended."""
+    rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {STORES, BUSINESS_INFO})
+    rig.request(rig.order(AFTER))
+    rig.settle()
+    assert rig.stores.find(STORE_ID).state == "suspended"
+
+
+def test_a_refusal_that_cannot_be_told_apart_is_tried_again(rig: StoresRig) -> None:
+    """Wix is unwell when we ask what else works: that is no word against the key."""
+    rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {BILLING})
+    refund_id = rig.request(rig.order(AFTER))
+    rig.turn_once()
+    rig.simulator.script(Fault("status", "get_order", status=503))
+    rig.turn_once()
+    assert rig.ledger.history(refund_id)[-1]["event"] == "step.retry"
+    assert rig.stores.find(STORE_ID).state == "given"
+
+
+def test_403_on_what_worked_before_suspends_although_other_calls_work(rig: StoresRig) -> None:
+    """The merchant unticked a box: all refunds would fail, so they wait."""
+    rig.run(rig.order(AFTER))
+    rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {BILLING})
+    rig.request(rig.order(AFTER))
+    rig.settle()
+    store = rig.stores.find(STORE_ID)
+    assert store.state == "suspended"
+    assert store.suspension["endpoint"] in BILLING_CALLS
+
+
+def test_a_second_refusal_of_the_same_kind_after_a_resume_is_a_dead_letter(rig: StoresRig) -> None:
+    """No flapping between suspended and resumed."""
+    rig.run(rig.order(AFTER))
+    rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {BILLING})
+    refund_id = rig.request(rig.order(AFTER))
+    rig.settle()
+    rig.stores.resume(STORE_ID, by="ann")
+    rig.settle()
+    refund = rig.load(refund_id)
+    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "scope_missing")
+
+
+def test_a_late_refusal_of_the_old_key_does_not_suspend_anew(rig: StoresRig) -> None:
+    """The step began before the store was resumed; its refund runs once more instead."""
+    rig.simulator.revoke_key(KEY)
+    rig.request(rig.order(AFTER), "rf-1")
+    rig.request(rig.order(AFTER), "rf-2")
+
+    def meanwhile() -> None:
+        """The other refund suspends the store, and somebody resumes it, while this step runs."""
+        rig.at = {}
+        rig.steps.run(Transition.ASSESS_ORDER, "rf-2", rig.delivery(message_id="rf-2~1"))
+        assert rig.stores.find(STORE_ID).state == "suspended"
+        rig.simulator.replace_key(KEY, "IST.newer")
+        rig.give(STORE_ID, "IST.newer")
+        assert rig.stores.resume(STORE_ID, by="ann")
+
+    rig.at = {"before_settle": meanwhile}
+    rig.settle()
+    assert rig.stores.find(STORE_ID).state == "given"
+    assert len(rig.told("store.suspended")) == 1
+    assert _states(rig, ["rf-1", "rf-2"]) == {State.REFUNDED}
+
+
+def test_the_lane_goes_on_in_order_of_arrival(rig: StoresRig) -> None:
+    """Those that were in flight, those that waited, and those that came while it was suspended."""
+    rig.simulator.revoke_key(KEY)
+    ids = [rig.request(rig.order(AFTER), f"rf-{n:02}") for n in range(8)]
+    rig.settle()
+    ids += [rig.request(rig.order(AFTER), f"rf-{n:02}") for n in range(8, 12)]
+    rig.settle()
+    assert rig.redis.zrange(rig.key("lane", STORE_ID), 0, -1) == ids
+    rig.stores.resume(STORE_ID, by="ann")
+    busy = rig.redis.zrange(rig.key("busy", STORE_ID), 0, -1)
+    assert sorted(busy) == ids[: rig.settings.lane_width]
+
+
+def test_what_is_due_while_the_store_is_suspended_waits_in_its_lane(rig: StoresRig) -> None:
+    """A retry or a look at the provider comes back into the line, and uses nothing up."""
+    rig.simulator.script(Fault("status", "get_order", status=503))
+    waiting = rig.request(rig.order(AFTER))
+    rig.turn()
+    rig.simulator.revoke_key(KEY)
+    rig.request(rig.order(AFTER))
+    rig.turn()
+    assert rig.later() == 1
+    rig.turn()
+    refund = rig.load(waiting)
+    assert (refund.state, refund.attempts) == (State.ACCEPTED, 1)
+    assert rig.stores.find(STORE_ID).waiting == 2
+
+
+def test_an_open_intent_stays_open_through_a_suspension(rig: StoresRig) -> None:
+    """The reply of a refund was lost, then the key was revoked: it looks before it repeats."""
+    order = rig.order(AFTER)
+    rig.simulator.script(Fault("lost_reply", "submit_refund"))
+    refund_id = rig.request(order)
+    rig.turn()
+    assert len(order.refunds) == 1
+    rig.simulator.revoke_key(KEY)
+    rig.settle()
+    assert rig.load(refund_id).intent_at_ms > 0
+    rig.simulator.keys[KEY].revoked = False
+    rig.stores.resume(STORE_ID, by="ann")
+    rig.settle()
+    assert rig.load(refund_id).state is State.REFUNDED
+    assert len(order.refunds) == 1
+
+
+def test_a_message_of_a_suspended_store_goes_back_without_an_attempt(rig: StoresRig) -> None:
+    """Claimed after the suspension: nothing is called at Wix."""
+    refund_id = rig.request(rig.order(AFTER))
+    rig.turn_intake()
+    _suspend(rig)
+    calls = len(rig.simulator.calls)
+    rig.turn()
+    assert len(rig.simulator.calls) == calls
+    refund = rig.load(refund_id)
+    assert (refund.attempts, refund.state) == (0, State.ACCEPTED)
+    assert _is_clean(rig)
+
+
+def _suspend(rig: StoresRig) -> None:
+    """As another refund's step would, by a refusal of its own."""
+    order = rig.order(AFTER)
+    rig.simulator.script(Fault("status", "get_order", status=401, order_id=order.id))
+    refund_id = rig.request(order)
+    rig.turn_intake()
+    rig.steps.run(Transition.ASSESS_ORDER, refund_id, rig.delivery(message_id="x"))
+    assert rig.stores.find(STORE_ID).state == "suspended"
+
+
+def test_the_budget_of_a_step_stays_one_claim_and_one_settle(rig: StoresRig) -> None:
+    """Keys, suspension and what worked are part of the two scripts."""
+    rig.run(rig.order(AFTER))  # loads the scripts
+    refund_id = rig.request(rig.order(AFTER))
+    rig.turn_intake()
+    before = rig.redis.info("commandstats")["cmdstat_evalsha"]["calls"]
+    rig.steps.run(Transition.ASSESS_ORDER, refund_id, rig.delivery())
+    assert rig.redis.info("commandstats")["cmdstat_evalsha"]["calls"] - before == 2
+
+
+def test_a_dead_letter_that_is_replayed_waits_in_a_suspended_stores_lane(rig: StoresRig) -> None:
+    """A replay is no way around the suspension."""
+    rig.simulator.script(Fault("status", "get_order", status=501))
+    dead = rig.run(rig.order(AFTER))
+    rig.simulator.revoke_key(KEY)
+    rig.request(rig.order(AFTER))
+    rig.settle()
+    assert rig.ledger.replay(dead.refund_id, operator="ann")
+    rig.settle()
+    assert rig.load(dead.refund_id).state is State.ACCEPTED
+    assert rig.stores.find(STORE_ID).waiting == 2
+
+
+def test_a_settle_whose_reply_was_lost_suspends_once(rig: StoresRig) -> None:
+    """The script runs again: the same answer, nothing new is told."""
+    rig.simulator.revoke_key(KEY)
+    refund_id = rig.request(rig.order(AFTER))
+    rig.turn_intake()
+    twice = SettlingTwice(rig.ledger)
+    rig.steps_with(twice).run(  # type: ignore[arg-type]  # a ledger with one twist
+        Transition.ASSESS_ORDER, refund_id, rig.delivery()
+    )
+    assert twice.verdicts == ["suspended", "suspended"]
+    assert len(rig.told("store.suspended")) == 1
+
+
+def test_a_resume_whose_reply_was_lost_is_told_as_done(rig: StoresRig) -> None:
+    """The script runs again; "is not suspended" would be true, and wrong."""
+    rig.simulator.revoke_key(KEY)
+    rig.request(rig.order(AFTER))
+    rig.settle()
+    lose_reply(rig.stores._scripts, "resume")
+    assert rig.stores.resume(STORE_ID, by="ann")
+    assert not rig.stores.resume(STORE_ID, by="ann")
+    assert len(rig.told("store.resumed")) == 1

@@ -1,0 +1,104 @@
+"""A rig whose stores' keys change: given, connected, revoked."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+from tests.support.rig import KEY, STORE_ID, Rig, settings_for
+from worker.queue.broker import INTAKE
+from worker.refund.outcomes import read
+from worker.simulator import Simulator
+from worker.stores import connecting
+from worker.stores.checklist import Findings
+from worker.stores.pasted import clean
+from worker.stores.vault import Credentials, Vault, new_key
+
+
+class StoresRig(Rig):
+    """One worker, whose keys come from the environment or from a vault."""
+
+    @classmethod
+    def with_vault(cls, redis_url: str) -> StoresRig:
+        """A worker with vault keys and no store in its environment."""
+        settings = settings_for(redis_url, vault_keys=new_key(), stores="{}")
+        return cls(settings, Simulator())
+
+    @property
+    def vault(self) -> Vault:
+        """The vault, which must be there."""
+        assert self.steps.keyring.vault is not None
+        return self.steps.keyring.vault
+
+    @property
+    def account_id(self) -> str:
+        """The account that owns the store at Wix."""
+        return self.simulator.stores[STORE_ID].account_id
+
+    def give(self, store_id: str, api_key: str) -> None:
+        """As if REFUNDS_STORES had another entry, and the worker had been restarted."""
+        self.steps.keyring._given[store_id] = Credentials(store_id, "a", api_key)
+
+    def connect(self, key: str = KEY) -> Findings:
+        """Connect the store, as `refunds stores connect` does."""
+        findings = connecting.connect(
+            clean(site_id=STORE_ID, account_id=self.account_id, api_key=key),
+            vault=self.vault,
+            stores=self.stores,
+            examiner=self.examiner(),
+        )
+        assert findings.is_good
+        return findings
+
+    def disconnect(self, *, force: bool) -> tuple[int, int]:
+        """As `refunds stores disconnect` does."""
+        return connecting.disconnect(
+            STORE_ID,
+            keyring=self.steps.keyring,
+            ledger=self.ledger,
+            stores=self.stores,
+            force=force,
+        )
+
+    def turn_intake(self) -> None:
+        """Take in all jobs, and do no step."""
+        while self._waiting(INTAKE):
+            self._one(INTAKE)
+
+    def told(self, *kinds: str) -> list[dict[str, Any]]:
+        """What upstream heard of these kinds."""
+        events = [event for _, event in read(self.redis, self.settings.namespace)]
+        return [event for event in events if event["type"] in kinds]
+
+    def wait_for_probe_ms(self) -> int:
+        """How long until Wix is asked again, by the server's clock."""
+        seconds, micros = self.redis.time()
+        due_ms = int(self.redis.zscore(self.key("probes"), STORE_ID))
+        return due_ms - int(seconds) * 1000 - int(micros) // 1000
+
+    def probe(self) -> None:
+        """Let the time of the next probe come, and probe."""
+        assert self.redis.zadd(self.key("probes"), {STORE_ID: 1}, xx=True, ch=True)
+        self.prober().turn(lambda: False)
+
+
+class SettlingTwice:
+    """A ledger that settles everything twice, as if the first reply had been lost."""
+
+    def __init__(self, ledger: Any) -> None:
+        self._ledger = ledger
+        self.verdicts: list[str] = []
+
+    def settle(self, *arguments: Any) -> str:
+        """Settle twice."""
+        self.verdicts += [self._ledger.settle(*arguments) for _ in range(2)]
+        return self.verdicts[-1]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+
+def lines(log: io.StringIO) -> list[dict[str, Any]]:
+    """What was logged."""
+    return [json.loads(line) for line in log.getvalue().splitlines()]
