@@ -16,7 +16,7 @@ from config.loading import SettingsError, load_settings, unknown_variables
 from config.settings import Settings
 from worker.app import App, build
 from worker.ledger.connection import in_words, is_for_good, redis_client
-from worker.observability.events import tell
+from worker.observability.events import log_event
 from worker.observability.logs import configure_logs
 from worker.operations.doctor import examine
 
@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> int:
     if settings.processes > 1 and _CHILD not in arguments:
         return _run_children(settings, stop)
     for name, nearest in unknown_variables(os.environ).items():
-        tell("settings.unknown", variable=name, nearest=nearest or None)
+        log_event("settings.unknown", variable=name, nearest=nearest or None)
     parent = os.getppid() if _CHILD in arguments else None
     return run_worker(build(settings), stop, lambda: parent in (None, os.getppid()))
 
@@ -61,7 +61,7 @@ def _stop_on_signals(settings: Settings) -> threading.Event:
         if not stop.is_set():
             stop.set()
             name = signal.Signals(number).name
-            tell("worker.stopping", signal=name, grace_s=settings.grace_s)
+            log_event("worker.stopping", signal=name, grace_s=settings.grace_s)
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
@@ -80,7 +80,7 @@ def run_worker(app: App, stop: threading.Event, has_parent: Callable[[], bool]) 
     worker = app.worker()
     worker.start()
     worker_id = app.broker.broker_id
-    tell(
+    log_event(
         "worker.started",
         worker_id=worker_id,
         threads=app.settings.threads,
@@ -92,9 +92,9 @@ def run_worker(app: App, stop: threading.Event, has_parent: Callable[[], bool]) 
     is_busy = any(thread.is_alive() for thread in worker.workers)
     app.scheduler.stop()
     if is_busy:
-        tell("worker.grace_over")
+        log_event("worker.grace_over")
         return 1
-    tell("worker.stopped", worker_id=worker_id)
+    log_event("worker.stopped", worker_id=worker_id)
     return 0
 
 
@@ -113,9 +113,9 @@ def _reach_redis(app: App, stop: threading.Event) -> bool:
                 return True
             except (redis.RedisError, ConnectionClosed) as error:
                 if is_for_good(error):
-                    tell("doctor.refused", check="reachable", text=in_words(error))
+                    log_event("doctor.refused", check="reachable", text=in_words(error))
                     return False
-                tell("worker.redis_lost", error=in_words(error))
+                log_event("worker.redis_lost", error=in_words(error))
             stop.wait(pause_s)
             pause_s = min(2 * pause_s, LONGEST_S)
     return True
@@ -126,7 +126,7 @@ def _is_fit(app: App) -> bool:
     findings = examine(app.broker.client)
     for finding in findings:
         if finding.verdict != "ok":
-            tell(f"doctor.{finding.verdict}", check=finding.check, text=finding.text)
+            log_event(f"doctor.{finding.verdict}", check=finding.check, text=finding.text)
     return all(finding.verdict != "refused" for finding in findings)
 
 
@@ -137,7 +137,7 @@ def _run_children(settings: Settings, stop: threading.Event) -> int:
     while not stop.wait(LOOK_S):
         for place, child in enumerate(children):
             if child.poll() is not None and not stop.is_set():
-                tell("worker.child_ended", exit_code=child.returncode)
+                log_event("worker.child_ended", exit_code=child.returncode)
                 children[place] = subprocess.Popen(command)  # noqa: S603 - ourselves
     for child in children:
         child.terminate()

@@ -11,7 +11,7 @@ import dramatiq
 from config.settings import Settings
 from worker.actors import declare_actors
 from worker.ledger.connection import redis_client
-from worker.ledger.lanes import Lanes
+from worker.ledger.lanes import LaneRules
 from worker.ledger.refunds import Ledger
 from worker.ledger.stores import Stores
 from worker.observability.redaction import register_secrets
@@ -47,8 +47,8 @@ class App:
         )
 
 
-def _lanes(settings: Settings) -> Lanes:
-    return Lanes(settings.lane_width, settings.store_calls_per_min)
+def _lanes(settings: Settings) -> LaneRules:
+    return LaneRules(settings.lane_width, settings.store_calls_per_min)
 
 
 def ledger_from(settings: Settings) -> tuple[Broker, Ledger]:

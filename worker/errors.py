@@ -4,7 +4,7 @@ WorkerError
 ├── CallFailed            a call to Wix brought no usable answer
 │   ├── Retryable         it did not happen; the same call may work later
 │   │   └── Unreadable    it only read, and Wix's answer is not as documented
-│   ├── OutcomeUnknown    a mutating call that may have happened: look before repeating
+│   ├── EffectUnknown    a mutating call that may have happened: look before repeating
 │   ├── Permanent         Wix says no for good
 │   └── Unauthorized      Wix does not accept the store's key
 ├── Rejected              an answer for upstream: this refund will not happen
@@ -67,7 +67,7 @@ class Unreadable(Retryable):
     """A read whose answer is JSON, but not as documented: a person is asked soon."""
 
 
-class OutcomeUnknown(CallFailed):
+class EffectUnknown(CallFailed):
     """A mutating call whose effect is not known: look before repeating."""
 
 

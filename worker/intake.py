@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from worker.ledger.refunds import Ledger
-from worker.observability.events import tell
+from worker.observability.events import log_event
 from worker.observability.redaction import redact
 from worker.queue.broker import MAX_LETTER, Broker
 from worker.queue.delivery import Delivery
@@ -23,11 +23,11 @@ def take(job: Mapping[str, Any], *, ledger: Ledger, broker: Broker, delivery: De
         request = parse_request(job)
     except InvalidJob as error:
         _quarantine(broker, delivery, "invalid_job", job, {"problems": redact(error.problems)})
-        tell("refund.invalid", problems=error.problems)
+        log_event("refund.invalid", problems=error.problems)
         return
     structlog.contextvars.bind_contextvars(store_id=request.store_id, order_id=request.order_id)
     verdict = ledger.accept(request, delivery)
-    tell(f"refund.{verdict}")
+    log_event(f"refund.{verdict}")
     if verdict == "conflict":
         _quarantine(broker, delivery, "conflict", job, {})
 

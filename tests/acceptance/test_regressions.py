@@ -15,7 +15,7 @@ from dramatiq.errors import ConnectionClosed
 
 from statemachine.flows import State, Transition
 from tests.support.rig import AFTER, BEFORE, STORE_ID, Rig, settings_for
-from worker.ledger.claims import Settlement
+from worker.ledger.claims import StepCommit
 from worker.ledger.connection import redis_client
 from worker.queue.broker import Broker
 from worker.simulator import Fault, Simulator
@@ -246,9 +246,9 @@ def test_a_duplicate_delivery_does_not_wake_an_ended_refund(rig: Rig) -> None:
     claim = rig.ledger.claim(refund_id, Transition.CANCEL_ORDER, owner)
     assert rig.ledger.claim(refund_id, Transition.CANCEL_ORDER, other).verdict == "busy"
     assert rig.redis.zscore(rig.key("due"), refund_id) is None
-    end = Settlement(state=State.CANCELLED, next="end")
+    end = StepCommit(state=State.CANCELLED, next="end")
     rig.redis.zadd(rig.key("due"), {refund_id: 1})
-    assert rig.ledger.settle(refund_id, claim, end, owner)
+    assert rig.ledger.commit(refund_id, claim, end, owner)
     rig.settle()
     assert rig.broker.quarantined() == {}
     assert rig.redis.zcard(rig.key("busy", STORE_ID)) == 0

@@ -44,7 +44,7 @@ PLACES = (
 #: A refund that has not ended by then is stuck.
 PATIENCE_S = 25
 #: What goes on all the time, with or without a refund.
-_IDLE = {"beat", "wake", "rouse", "reclaim", "hello", "client", "ping", "info", "time", "other"}
+_IDLE = {"beat", "wake", "requeue", "reclaim", "hello", "client", "ping", "info", "time", "other"}
 
 
 @dataclass(frozen=True)

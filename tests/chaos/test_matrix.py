@@ -17,7 +17,7 @@ def test_no_refund_is_lost_doubled_or_stuck_under_any_single_fault() -> None:
     assert len(struck) > 0.9 * len(results)
     seen = {(r.point.scene, r.point.kind, r.point.harm) for r in struck}
     for scene in SCENES:
-        for kind in ("accept", "claim", "settle", "fetch steps", "fetch refunds"):
+        for kind in ("accept", "claim", "commit", "fetch steps", "fetch refunds"):
             assert {(scene, kind, harm) for harm in HARMS} <= seen
         assert {(scene, place, "killed") for place in PLACES} <= seen
     assert "| standard | wix |" in table(results)

@@ -52,7 +52,7 @@ def test_every_event_that_is_told_is_in_the_table_with_its_fields() -> None:
     odd = []
     for path in PRODUCT:
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "tell":
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "log_event":
                 name = node.args[0]
                 if isinstance(name, ast.Constant):
                     known = {*EVENTS[str(name.value)].fields, *BOUND}

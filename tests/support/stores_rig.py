@@ -90,9 +90,9 @@ class SettlingTwice:
         self._ledger = ledger
         self.verdicts: list[str] = []
 
-    def settle(self, *arguments: Any) -> str:
+    def commit(self, *arguments: Any) -> str:
         """Settle twice."""
-        self.verdicts += [self._ledger.settle(*arguments) for _ in range(2)]
+        self.verdicts += [self._ledger.commit(*arguments) for _ in range(2)]
         return self.verdicts[-1]
 
     def __getattr__(self, name: str) -> Any:

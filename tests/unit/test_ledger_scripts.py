@@ -6,8 +6,8 @@ import fakeredis
 import pytest
 
 from statemachine.flows import State, Transition
-from worker.ledger.claims import Settlement
-from worker.ledger.lanes import Lanes
+from worker.ledger.claims import StepCommit
+from worker.ledger.lanes import LaneRules
 from worker.ledger.refunds import Ledger
 from worker.queue.delivery import Delivery
 from worker.refund.request import RefundRequest, parse_request
@@ -21,7 +21,7 @@ def ledger() -> Ledger:
     """A ledger in memory, on which `me` is alive."""
     client = fakeredis.FakeRedis(decode_responses=True)
     client.zadd("{unit}:workers", {"me": 10**14})
-    return Ledger(client, namespace="unit", lanes=Lanes(2), worker_dead_after_ms=10_000)
+    return Ledger(client, namespace="unit", lanes=LaneRules(2), worker_dead_after_ms=10_000)
 
 
 def _request(refund_id: str = "rf-1", number: int = 1, **more: object) -> RefundRequest:
@@ -47,8 +47,8 @@ def test_a_step_from_claim_to_settle(ledger: Ledger) -> None:
     claim = ledger.claim("rf-1", Transition.ASSESS_ORDER, ME)
     assert (claim.verdict, claim.refund is not None) == ("claimed", True)
     line = {"event": "step.done"}
-    settlement = Settlement(state=State.REFUNDABLE, next="now", history=(line,))
-    assert ledger.settle("rf-1", claim, settlement, ME)
+    commit = StepCommit(state=State.REFUNDABLE, next="now", history=(line,))
+    assert ledger.commit("rf-1", claim, commit, ME)
     assert [x["event"] for x in ledger.history("rf-1")] == ["refund.accepted", "step.done"]
     assert ledger.claim("rf-1", Transition.ASSESS_ORDER, ME).verdict == "refused"
 
@@ -58,8 +58,8 @@ def test_a_dead_letter_is_replayed_where_it_died(ledger: Ledger) -> None:
     ledger.accept(_request(), ME)
     assert not ledger.replay("rf-1", operator="ann")
     claim = ledger.claim("rf-1", Transition.ASSESS_ORDER, ME)
-    dead = Settlement(state=State.DEAD, next="end", fields={"died_in": "accepted"})
-    assert ledger.settle("rf-1", claim, dead, ME)
+    dead = StepCommit(state=State.DEAD, next="end", fields={"died_in": "accepted"})
+    assert ledger.commit("rf-1", claim, dead, ME)
     assert [r.refund_id for r in ledger.newest(state=State.DEAD, limit=5)] == ["rf-1"]
     assert ledger.replay("rf-1", operator="ann")
     assert not ledger.replay("rf-1", operator="ann")

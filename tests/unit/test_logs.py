@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from worker.observability.events import EVENTS, events_table, tell
+from worker.observability.events import EVENTS, events_table, log_event
 from worker.observability.logs import configure_logs
 from worker.observability.redaction import MASK, redact, redact_text, register_secrets
 
@@ -35,7 +35,7 @@ def _lines(stream: io.StringIO) -> list[dict[str, object]]:
 def test_an_event_is_one_json_line_with_its_context(stream: io.StringIO) -> None:
     """Bound once, on every line."""
     with structlog.contextvars.bound_contextvars(refund_id="rf-1"):
-        tell("step.waiting", why="provider", in_ms=5)
+        log_event("step.waiting", why="provider", in_ms=5)
     line = _lines(stream)[0]
     assert (line["event"], line["level"], line["refund_id"]) == ("step.waiting", "info", "rf-1")
     assert (line["why"], line["in_ms"]) == ("provider", 5)
@@ -53,7 +53,7 @@ def test_dramatiqs_own_lines_have_the_same_format(stream: io.StringIO) -> None:
 def test_an_event_that_is_not_in_the_table_cannot_be_told() -> None:
     """The table is complete by construction."""
     with pytest.raises(KeyError):
-        tell("step.invented")
+        log_event("step.invented")
 
 
 def test_levels_below_the_chosen_one_are_not_written(stream: io.StringIO) -> None:
@@ -79,7 +79,7 @@ def test_the_console_has_no_colours_when_it_is_no_terminal() -> None:
     """Escape codes in a file help nobody."""
     out = io.StringIO()
     configure_logs("console", "info", out)
-    tell("demo.step", text="hello")
+    log_event("demo.step", text="hello")
     structlog.reset_defaults()
     assert "hello" in out.getvalue()
     assert "\x1b" not in out.getvalue()

@@ -8,7 +8,7 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from worker.errors import LeaseLost, OutcomeUnknown, Retryable
+from worker.errors import EffectUnknown, LeaseLost, Retryable
 from worker.wix.client import ClientFactory, WixStore
 
 ORDER = {"id": "o", "createdDate": "2024-01-01T00:00:00Z", "status": "APPROVED"}
@@ -83,7 +83,7 @@ def test_a_call_that_broke_off_is_unclear(error: type[httpx.HTTPError]) -> None:
         raise error("no", request=request)  # type: ignore[call-arg]  # a RequestError
 
     store = _store(answer)
-    with pytest.raises(OutcomeUnknown):
+    with pytest.raises(EffectUnknown):
         store.cancel_order("o", restock=False, notify_buyer=False)
     assert store.sent == 1
     with pytest.raises(Retryable):
@@ -100,7 +100,7 @@ def test_an_odd_answer_is_no_answer(body: bytes) -> None:
     store = _store(lambda _: httpx.Response(200, content=body))
     with pytest.raises(Retryable, match="not as documented"):
         store.get_order("o")
-    with pytest.raises(OutcomeUnknown, match="not as documented"):
+    with pytest.raises(EffectUnknown, match="not as documented"):
         store.cancel_order("o", restock=True, notify_buyer=False)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpcore
 import pytest
 
-from worker.errors import OutcomeUnknown, Retryable
+from worker.errors import EffectUnknown, Retryable
 from worker.wix.client import ClientFactory, WixStore
 from worker.wix.deadline import DeadlineTransport
 
@@ -77,7 +77,7 @@ def _trickle(start: bytes) -> Iterator[bytes]:
 def test_a_server_that_trickles_is_cut_off_in_time(start: bytes, scheme: str) -> None:
     """Every piece comes in time, the whole does not: the step must not outlive its lease."""
     network = Slow(_trickle(start))
-    with pytest.raises(OutcomeUnknown, match="ReadTimeout"):
+    with pytest.raises(EffectUnknown, match="ReadTimeout"):
         _store(network, scheme).cancel_order("o", restock=False, notify_buyer=False)
     assert network.now_s == 14.0
 
@@ -85,7 +85,7 @@ def test_a_server_that_trickles_is_cut_off_in_time(start: bytes, scheme: str) ->
 def test_nothing_is_sent_after_the_total_time() -> None:
     """Connecting took longer, to one address after the other: the call may not leave any more."""
     network = Slow(iter(()), connect_s=15.0)
-    with pytest.raises(OutcomeUnknown, match="WriteTimeout"):
+    with pytest.raises(EffectUnknown, match="WriteTimeout"):
         _store(network).cancel_order("o", restock=False, notify_buyer=False)
     assert network.asked == []
 

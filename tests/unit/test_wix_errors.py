@@ -8,7 +8,7 @@ from email.utils import format_datetime
 import httpx
 import pytest
 
-from worker.errors import CallFailed, OutcomeUnknown, Permanent, Retryable, Unauthorized
+from worker.errors import CallFailed, EffectUnknown, Permanent, Retryable, Unauthorized
 from worker.wix.errors import error_from, kind_of, parse_body, retry_after_ms
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -27,15 +27,15 @@ def _error(status: int, *, mutates: bool, **more: object) -> CallFailed:
         (401, Unauthorized, Unauthorized),
         (403, Unauthorized, Unauthorized),
         (404, Permanent, Permanent),
-        (409, Retryable, OutcomeUnknown),
+        (409, Retryable, EffectUnknown),
         (418, Permanent, Permanent),
         (428, Permanent, Permanent),
-        (429, Retryable, OutcomeUnknown),
-        (500, Retryable, OutcomeUnknown),
+        (429, Retryable, EffectUnknown),
+        (500, Retryable, EffectUnknown),
         (501, Permanent, Permanent),
-        (503, Retryable, OutcomeUnknown),
-        (504, Retryable, OutcomeUnknown),
-        (302, Retryable, OutcomeUnknown),
+        (503, Retryable, EffectUnknown),
+        (504, Retryable, EffectUnknown),
+        (302, Retryable, EffectUnknown),
     ],
 )
 def test_a_status_means_what_the_table_says(
@@ -112,4 +112,4 @@ def test_retry_after_is_seconds_or_a_date(header: str, expected: int | None) -> 
 def test_a_refusal_that_wix_did_not_write_is_unclear(status: int, body: bytes) -> None:
     """A gateway's page or a wrong address is no answer about an order."""
     assert type(_error(status, mutates=False, content=body)) is Retryable
-    assert type(_error(status, mutates=True, content=body)) is OutcomeUnknown
+    assert type(_error(status, mutates=True, content=body)) is EffectUnknown

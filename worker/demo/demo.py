@@ -15,7 +15,7 @@ from statemachine.flows import State
 from worker.app import App, build, wix_from
 from worker.client import enqueue
 from worker.demo.embedded import embedded_server
-from worker.observability.events import tell
+from worker.observability.events import log_event
 from worker.operations import dead_letters
 from worker.refund.record import Refund
 from worker.refund.request import parse_request
@@ -123,7 +123,7 @@ def _running(app: App) -> Iterator[App]:
 
 def _connect(app: App, vault_key: str, store_id: str, account_id: str) -> None:
     """As `refunds stores connect` does, sealed with a vault key that nobody keeps."""
-    tell("demo.step", text="connecting the store: its key is checked and sealed")
+    log_event("demo.step", text="connecting the store: its key is checked and sealed")
     findings = connect(
         clean(site_id=store_id, account_id=account_id, api_key=KEY),
         vault=Vault([vault_key]),
@@ -141,7 +141,7 @@ def _start(app: App, simulator: Simulator, store_id: str, scene: Scene) -> str:
     for fault in scene.faults:
         simulator.script(Fault(**{**vars(fault), "order_id": order.id}))
     job = {"refund_id": scene.refund_id, "store_id": store_id, "order_id": order.id}
-    tell("demo.step", text=scene.title, refund_id=scene.refund_id)
+    log_event("demo.step", text=scene.title, refund_id=scene.refund_id)
     enqueue(app.broker, parse_request(job | {"requested_by": "refunds demo"}))
     return order.id
 
@@ -150,7 +150,7 @@ def _watch(app: App, simulator: Simulator, order_id: str, scene: Scene) -> Refun
     """Wait for the end of one refund; repair and replay the one that must die first."""
     if scene.dies_first:
         _until(app, scene.refund_id, {State.DEAD})
-        tell("demo.step", text="the cause is repaired; replaying", refund_id=scene.refund_id)
+        log_event("demo.step", text="the cause is repaired; replaying", refund_id=scene.refund_id)
         for fault in simulator.faults:
             fault.times = 0 if fault.order_id == order_id else fault.times
         dead_letters.replay(app.ledger, app.broker, scene.refund_id, operator="demo")

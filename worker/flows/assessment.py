@@ -12,7 +12,7 @@ from worker.errors import Permanent
 from worker.flows.amounts import is_exact
 from worker.flows.cancellation import found_cancelled, state_of
 from worker.flows.step import Advance, Step, Wait
-from worker.refund.reasons import ending
+from worker.refund.reasons import end_with
 from worker.wix.models import Order
 
 #: Statuses of an order that we go on with; CANCELED is looked at by the flows. 2.1 [D].
@@ -31,7 +31,7 @@ def assess_order(step: Step) -> Advance | Wait:
         order = step.wix.get_order(step.order_id)
     except Permanent as error:
         if error.code == "ORDER_NOT_FOUND":
-            raise ending("order_not_found", error) from None
+            raise end_with("order_not_found", error) from None
         raise
     if order.status not in _GOING_ON:
         return _not_ready(step, order.status)
@@ -49,11 +49,11 @@ def assess_order(step: Step) -> Advance | Wait:
 
 def _not_ready(step: Step, status: str) -> Wait:
     if status in REFUSING:
-        raise ending(REFUSING[status])
+        raise end_with(REFUSING[status])
     if status not in PASSING:
-        raise ending("order_status_unknown", detail=status[:40])
+        raise end_with("order_status_unknown", detail=status[:40])
     if step.waiting_for_ms >= step.settings.approval_for_s * 1000:
-        raise ending(PASSING[status])
+        raise end_with(PASSING[status])
     return step.wait(f"the order is {status}", step.next_look_ms)
 
 
@@ -61,15 +61,15 @@ def _check_amounts(step: Step, order: Order) -> None:
     """The job's currency is the order's, and has a coin for every amount of the job."""
     request = step.refund.request
     if request.currency and request.currency != order.currency:
-        raise ending("currency_mismatch", detail=f"the order is in {order.currency}")
+        raise end_with("currency_mismatch", detail=f"the order is in {order.currency}")
     for amount in request.amounts:
         if not is_exact(Decimal(amount), order.currency):
-            raise ending("amount_precision", detail=f"{amount} {order.currency}")
+            raise end_with("amount_precision", detail=f"{amount} {order.currency}")
 
 
 def _cancellation(step: Step, order: Order, facts: dict[str, Any]) -> Advance:
     if step.refund.request.is_partial:
-        raise ending("partial_needs_standard_refund")
+        raise end_with("partial_needs_standard_refund")
     state = state_of(order)
     if state is State.CANCELLED:
         found = found_cancelled(by_merchant=True)

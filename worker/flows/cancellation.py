@@ -11,9 +11,9 @@ from types import MappingProxyType
 from typing import Any
 
 from statemachine.flows import State
-from worker.errors import Buried, OutcomeUnknown, Permanent, Rejected
+from worker.errors import Buried, EffectUnknown, Permanent, Rejected
 from worker.flows.step import Advance, Step, Wait
-from worker.refund.reasons import ending
+from worker.refund.reasons import end_with
 from worker.wix.models import Fulfillment, Order
 
 #: What Wix's refusals of a cancel mean. Source: wix-api.md 2 row 3 [D].
@@ -98,10 +98,10 @@ def _still_fulfilled(step: Step, *, looks: int) -> Advance | Wait:
     if step.looks + 1 < looks:
         known = not step.may_have_happened
         return step.wait(
-            "Wix still shows the order fulfilled", step.next_look_ms, outcome_known=known
+            "Wix still shows the order fulfilled", step.next_look_ms, effect_known=known
         )
     if step.settings.without_fulfillments == "escalate":
-        raise ending("cannot_unfulfill", detail=f"looked {step.looks + 1} times")
+        raise end_with("cannot_unfulfill", detail=f"looked {step.looks + 1} times")
     return Advance(to=State.UNFULFILLED, facts={"still_fulfilled": True})
 
 
@@ -139,7 +139,7 @@ def cancel_order(step: Step) -> Advance | Wait:
         # Wix may refuse because of what happened a moment ago: look again. Source: 6.1 [U].
         return _look(step) or _refused(step, error)
     if not order.is_cancelled:
-        raise OutcomeUnknown(
+        raise EffectUnknown(
             "cancel_order", status=200, detail="the answer shows no cancelled order"
         )
     return Advance(to=State.CANCELLED, facts={"effect": "order_cancelled"})
@@ -161,7 +161,7 @@ def _look(step: Step) -> Advance | Wait | None:
             return None
         if step.looks + 1 < step.settings.unfulfill_looks:
             known = not step.may_have_happened
-            return step.wait("it shows as fulfilled", step.next_look_ms, outcome_known=known)
+            return step.wait("it shows as fulfilled", step.next_look_ms, effect_known=known)
     facts = _next_round(step) | {"still_fulfilled": False, "fulfillments": _kept(step, listed)}
     return Advance(to=State.FULFILLED, facts=facts, by_merchant=True)
 
@@ -170,7 +170,7 @@ def _next_round(step: Step) -> dict[str, int]:
     """The order changed between our steps: back, but not for ever."""
     rounds = int(step.refund.facts.get("rounds", 0)) + 1
     if rounds > step.settings.order_rounds:
-        raise ending("order_keeps_changing", detail=f"it changed {rounds} times")
+        raise end_with("order_keeps_changing", detail=f"it changed {rounds} times")
     return {"rounds": rounds}
 
 
@@ -199,4 +199,4 @@ def _refused(step: Step, error: Permanent) -> Advance | Wait:
 def _ending(step: Step, error: Permanent) -> Rejected | Buried:
     still = step.refund.facts.get("still_fulfilled")
     unknown = "cannot_unfulfill" if still else "refused_by_wix"
-    return ending(REFUSALS.get(error.code or "", unknown), error)
+    return end_with(REFUSALS.get(error.code or "", unknown), error)

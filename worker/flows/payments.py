@@ -14,7 +14,7 @@ from worker.errors import Permanent
 from worker.flows.amounts import Share, Source, everything, spread
 from worker.flows.manual_payments import Manual, Paid, paid_by_hand, request, split
 from worker.flows.step import Step
-from worker.refund.reasons import ending
+from worker.refund.reasons import end_with
 from worker.wix.billing import PaymentRefundability, Refundability, Transactions
 
 #: Payments that one call may refund. Source: 2.15 [D].
@@ -47,7 +47,7 @@ def code_of(wix_reason: str) -> str:
 
 
 @dataclass
-class Refundable:
+class SortedPayments:
     """The payments of an order, sorted by what Wix can do about them."""
 
     sources: list[Source] = field(default_factory=list)
@@ -64,12 +64,12 @@ class Refundable:
     """Wix's words of the others."""
 
 
-def sort(step: Step, answer: Refundability, transactions: Transactions) -> Refundable:
+def sort(step: Step, answer: Refundability, transactions: Transactions) -> SortedPayments:
     """Sort the payments of an order, in their order."""
     whole = {payment.id for payment in transactions.payments if payment.is_whole}
     may_record = step.refund.request.manual_payments == "record"
     paid, expected_external = paid_by_hand(step), step.refund.facts.get("manual_ids", [])
-    found = Refundable()
+    found = SortedPayments()
     for payment in answer.payments:
         payment_id, most = payment.payment.payment_id, payment.max_refund
         done = paid.get(payment_id)
@@ -86,7 +86,7 @@ def sort(step: Step, answer: Refundability, transactions: Transactions) -> Refun
     return found
 
 
-def _set_aside(found: Refundable, reason: str, done: Paid | None) -> None:
+def _set_aside(found: SortedPayments, reason: str, done: Paid | None) -> None:
     """A payment that Wix refuses; what a person has paid of it counts all the same."""
     if done and done.amount:
         found.counted += done.amount
@@ -97,7 +97,7 @@ def _set_aside(found: Refundable, reason: str, done: Paid | None) -> None:
 
 
 def _by_hand(
-    found: Refundable, payment: PaymentRefundability, source: Source, done: Paid | None
+    found: SortedPayments, payment: PaymentRefundability, source: Source, done: Paid | None
 ) -> None:
     if source.most == 0 and not done:
         return
@@ -109,7 +109,7 @@ def _by_hand(
         found.manual.append(parted.ask)
 
 
-def shares(step: Step, found: Refundable, total: Decimal | None) -> list[Share]:
+def shares(step: Step, found: SortedPayments, total: Decimal | None) -> list[Share]:
     """What is refunded of each payment: all of it, or *total* spread over them.
 
     Raises:
@@ -126,35 +126,35 @@ def shares(step: Step, found: Refundable, total: Decimal | None) -> list[Share]:
     if not chosen:
         raise _nothing_left(step, found)
     if len(chosen) > MOST_PAYMENTS:
-        raise ending("too_many_payments", detail=f"{len(chosen)} payments")
+        raise end_with("too_many_payments", detail=f"{len(chosen)} payments")
     return chosen
 
 
-def _spread(total: Decimal, found: Refundable) -> list[Share] | None:
+def _spread(total: Decimal, found: SortedPayments) -> list[Share] | None:
     """What a person has paid is out: only the rest is spread."""
     rest = total - found.counted
     others = spread(rest, found.sources) if rest > 0 else []
     return None if others is None else others + everything(found.paid)
 
 
-def is_waiting(found: Refundable, total: Decimal | None) -> bool:
+def is_waiting(found: SortedPayments, total: Decimal | None) -> bool:
     """Whether it may go once the provider is up or another refund has ended."""
     if not found.waiting:
         return False
     return total is None or _spread(total, found) is None
 
 
-def _nothing_in_the_way(step: Step, found: Refundable, total: Decimal | None) -> None:
+def _nothing_in_the_way(step: Step, found: SortedPayments, total: Decimal | None) -> None:
     if found.blocked:
-        raise ending(code_of(found.blocked[0]), _said(step, found.blocked[0]))
+        raise end_with(code_of(found.blocked[0]), _said(step, found.blocked[0]))
     to_pay = _to_pay(found, total)
     if to_pay:
         facts, sentence = request(step, found.manual, to_pay)
         step.notes.update(facts)
-        raise ending("manual_payment", _said(step, found.manual[0].why), detail=sentence)
+        raise end_with("manual_payment", _said(step, found.manual[0].why), detail=sentence)
 
 
-def _to_pay(found: Refundable, total: Decimal | None) -> dict[str, Decimal | None]:
+def _to_pay(found: SortedPayments, total: Decimal | None) -> dict[str, Decimal | None]:
     """How much a person must pay of which payment; None for all of what is no money."""
     if total is None:
         return {manual.source.payment_id: manual.source.most for manual in found.manual}
@@ -172,22 +172,22 @@ def _to_pay(found: Refundable, total: Decimal | None) -> dict[str, Decimal | Non
     }
 
 
-def _nothing_left(step: Step, found: Refundable) -> Exception:
+def _nothing_left(step: Step, found: SortedPayments) -> Exception:
     if step.may_have_happened and not step.is_vouched:
-        return ending("outcome_unknown", detail="nothing is left to refund; was it us?")
+        return end_with("outcome_unknown", detail="nothing is left to refund; was it us?")
     if found.counted:
-        return ending("after_manual_payment", detail="nothing is left to record")
+        return end_with("after_manual_payment", detail="nothing is left to record")
     if not found.empty:
-        return ending("not_refundable", detail="the order has no payment")
+        return end_with("not_refundable", detail="the order has no payment")
     word = next(word for word in EMPTY if word in found.empty)
-    return ending(EMPTY[word], _said(step, word))
+    return end_with(EMPTY[word], _said(step, word))
 
 
-def _too_much(found: Refundable, total: Decimal) -> Exception:
+def _too_much(found: SortedPayments, total: Decimal) -> Exception:
     parts = [*found.sources, *(manual.source for manual in found.manual)]
     left = sum((source.most for source in parts if source.most), found.counted)
     code = "only_in_full" if left >= total else "amount_exceeds_refundable"
-    return ending(code, detail=f"{total:f} asked, {left:f} left")
+    return end_with(code, detail=f"{total:f} asked, {left:f} left")
 
 
 def _said(step: Step, code: str) -> Permanent:

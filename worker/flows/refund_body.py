@@ -12,7 +12,7 @@ from typing import Any
 from worker.errors import Permanent
 from worker.flows.amounts import Share, is_exact
 from worker.flows.step import Step
-from worker.refund.reasons import ending
+from worker.refund.reasons import end_with
 from worker.wix.billing import Refundability
 
 
@@ -29,17 +29,17 @@ def total_of(step: Step) -> Decimal | None:
     try:
         answer = step.wix.calculate_refund(step.order_id, items_of(step))
     except Permanent as error:
-        raise ending("lines_not_refundable", error) from None
+        raise end_with("lines_not_refundable", error) from None
     if answer.summary is None or not answer.available:
         codes = answer.not_available.codes if answer.not_available else ""
-        raise ending("lines_not_refundable", detail=codes)
+        raise end_with("lines_not_refundable", detail=codes)
     calculated, currency = answer.summary.total.amount, step.refund.facts["currency"]
     if total not in (None, calculated):
-        raise ending("amount_mismatch", detail=f"Wix calculates {calculated:f} {currency}")
+        raise end_with("amount_mismatch", detail=f"Wix calculates {calculated:f} {currency}")
     if not calculated:
-        raise ending("zero_price")
+        raise end_with("zero_price")
     if not is_exact(calculated, currency):
-        raise ending("amount_precision", detail=f"Wix calculates {calculated:f} {currency}")
+        raise end_with("amount_precision", detail=f"Wix calculates {calculated:f} {currency}")
     return calculated
 
 

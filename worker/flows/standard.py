@@ -17,7 +17,7 @@ from worker.flows.manual_payments import told
 from worker.flows.payments import WAITING, code_of, is_waiting, shares, sort
 from worker.flows.refund_body import asked, total_of
 from worker.flows.step import Advance, Step, Wait
-from worker.refund.reasons import ending
+from worker.refund.reasons import end_with
 from worker.refund.record import Refund
 from worker.wix.billing import Transactions, WixRefund
 
@@ -88,7 +88,7 @@ def _submit(step: Step, transactions: Transactions) -> Advance | Wait:
     if step.may_have_happened and not step.is_vouched and unlisted:
         return _unlisted(step)
     if authorized and not (found.sources or found.paid or found.manual):
-        raise ending("authorized_only_in_full")
+        raise end_with("authorized_only_in_full")
     chosen = shares(step, found, total)
     try:
         refund = step.wix.submit_refund(step.order_id, asked(step, chosen, answer))
@@ -101,7 +101,7 @@ def _void_first(step: Step) -> Advance:
     """An authorized payment is voided, not refunded; what else was paid is refunded after it."""
     rounds = int(step.refund.facts.get("rounds", 0)) + 1
     if rounds > step.settings.order_rounds:
-        raise ending("order_keeps_changing", detail=f"authorized again {rounds} times")
+        raise end_with("order_keeps_changing", detail=f"authorized again {rounds} times")
     return Advance(to=State.AUTHORIZED, facts={"rounds": rounds})
 
 
@@ -109,15 +109,15 @@ def _unlisted(step: Step) -> Wait:
     """More went back than the listed refunds tell of: ours may be on its way into the list [U]."""
     if step.looks + 1 >= VANISHED_LOOKS:
         raise Buried("outcome_unknown", detail="more was refunded than Wix lists refunds of")
-    return step.wait("Wix does not list all refunds yet", step.next_look_ms, outcome_known=False)
+    return step.wait("Wix does not list all refunds yet", step.next_look_ms, effect_known=False)
 
 
 def _wait(step: Step, word: str) -> Wait:
     """The provider is down, or another refund is on its way: look again, for a bounded time."""
     if step.waiting_for_ms >= step.settings.confirm_for_s * 1000:
-        raise ending(WAITING[word], detail=word)
+        raise end_with(WAITING[word], detail=word)
     known = not step.may_have_happened
-    return step.wait(f"Wix says {word}", step.next_look_ms, outcome_known=known)
+    return step.wait(f"Wix says {word}", step.next_look_ms, effect_known=known)
 
 
 def _refused(step: Step, error: Permanent) -> Advance | Wait:
@@ -133,14 +133,14 @@ def _refused(step: Step, error: Permanent) -> Advance | Wait:
     payment_id, known = error.facts.get("paymentId"), step.refund.facts.get("manual_ids", [])
     if error.code == "EXTERNAL_REFUND_EXPECTED" and payment_id and payment_id not in known:
         facts = {"manual_ids": [*known, payment_id]}
-        return Wait(why="Wix cannot move it itself", in_ms=0, facts=facts, outcome_known=True)
+        return Wait(why="Wix cannot move it itself", in_ms=0, facts=facts, effect_known=True)
     changed = int(step.refund.facts.get("changed", 0)) + 1
     if error.code == "INVALID_PAYMENT_REFUND_AMOUNT" and changed < CHANGED_LOOKS:
         # Somebody refunded a part a moment ago: what is left is asked for anew.
         return step.wait("Wix says that less is left", step.next_look_ms, changed=changed)
     if error.code == "PAYMENT_NOT_REFUNDABLE":
-        raise ending(code_of(word) if word else "not_refundable", error, word)
-    raise ending(REFUSALS.get(error.code or "", "refused_by_wix"), error)
+        raise end_with(code_of(word) if word else "not_refundable", error, word)
+    raise end_with(REFUSALS.get(error.code or "", "refused_by_wix"), error)
 
 
 def _look(step: Step, transactions: Transactions) -> Advance | None:
@@ -200,7 +200,7 @@ def confirm_refund(step: Step) -> Advance | Wait:
     refund = find_ours(step.refund, step.wix.list_transactions(step.order_id))
     misses = 0 if refund else int(step.refund.facts.get("misses", 0)) + 1
     if misses > VANISHED_LOOKS:
-        raise ending("refund_vanished", detail=f"not there in {misses} looks")
+        raise end_with("refund_vanished", detail=f"not there in {misses} looks")
     statuses = set(refund.statuses) if refund else set()
     if refund and statuses == {"SUCCEEDED"}:
         return Advance(to=State.REFUNDED, facts=facts_of(refund))
@@ -208,7 +208,7 @@ def confirm_refund(step: Step) -> Advance | Wait:
         step.notes.update(facts_of(refund))
         raise _failed(step, refund)
     if step.waiting_for_ms >= step.settings.confirm_for_s * 1000:
-        raise ending("refund_not_settled", detail=", ".join(sorted(statuses)))
+        raise end_with("refund_not_settled", detail=", ".join(sorted(statuses)))
     return step.wait("the payment provider has not settled it", step.next_look_ms, misses=misses)
 
 
@@ -218,9 +218,9 @@ def _failed(step: Step, refund: WixRefund) -> Exception:
     paid = refund.sum_of("SUCCEEDED")
     step.notes["refund_amount"] = f"{paid:f}"
     if "SUCCEEDED" not in refund.statuses:
-        return ending("refund_failed", detail=codes)
+        return end_with("refund_failed", detail=codes)
     failed: Decimal = refund.sum_of("FAILED")
     currency = step.refund.facts.get("currency", "")
-    return ending(
+    return end_with(
         "refund_mixed", detail=f"paid {paid:f} {currency}, failed {failed:f} {currency}: {codes}"
     )

@@ -32,7 +32,7 @@ class Wait:
     why: str
     in_ms: int
     facts: Mapping[str, Any] = field(default_factory=dict)
-    outcome_known: bool = False
+    effect_known: bool = False
     """Whether this look settled what an earlier announcement left open."""
 
 
@@ -92,8 +92,8 @@ class Step:
         first_ms, cap_ms = self.settings.confirm_first_ms, self.settings.confirm_cap_ms
         return min(cap_ms, first_ms << min(self.looks, 40))
 
-    def wait(self, why: str, in_ms: int, *, outcome_known: bool = True, **facts: Any) -> Wait:
+    def wait(self, why: str, in_ms: int, *, effect_known: bool = True, **facts: Any) -> Wait:
         """Wait once more, counting the looks; mostly what was announced before has ended."""
         since_ms = self.now_ms - self.waiting_for_ms
         counted = {"looks": self.looks + 1, "waiting_since_ms": since_ms}
-        return Wait(why=why, in_ms=in_ms, facts=facts | counted, outcome_known=outcome_known)
+        return Wait(why=why, in_ms=in_ms, facts=facts | counted, effect_known=effect_known)

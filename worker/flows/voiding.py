@@ -12,7 +12,7 @@ from statemachine.flows import Flow, State
 from worker.errors import Permanent
 from worker.flows.cancellation import found_cancelled, state_of
 from worker.flows.step import Advance, Step, Wait
-from worker.refund.reasons import ending
+from worker.refund.reasons import end_with
 from worker.wix.billing import Payment, is_voided
 
 #: Refusals that say: the payment is not what it was. Look at it again. Source: 2.16 [D/I].
@@ -36,9 +36,9 @@ def void_payments(step: Step) -> Advance | Wait:
         step.wix.void_payments(step.order_id, ids)
     except Permanent as error:
         if error.code not in _CHANGED:
-            raise ending("void_failed", error) from None
+            raise end_with("void_failed", error) from None
         if step.looks + 1 >= step.settings.unfulfill_looks:
-            raise ending("void_failed", error) from None
+            raise end_with("void_failed", error) from None
         return step.wait("the payment changed meanwhile", step.next_look_ms)
     return Advance(to=State.VOID_SUBMITTED, facts={"void_ids": ids})
 
@@ -52,9 +52,9 @@ def confirm_void(step: Step) -> Advance | Wait:
         return _go_on(step, payments)
     failed = [payment.void_status for payment in waiting if payment.void_status in _FAILED]
     if failed:
-        raise ending("void_failed", detail=failed[0])
+        raise end_with("void_failed", detail=failed[0])
     if step.waiting_for_ms >= step.settings.confirm_for_s * 1000:
-        raise ending("void_not_settled")
+        raise end_with("void_not_settled")
     return step.wait("the authorization does not show as void", step.next_look_ms)
 
 

@@ -1,4 +1,4 @@
-"""What a step says to the ledger and hears from it: the claim and the settlement."""
+"""What a step says to the ledger and hears from it: the claim and the commit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Claim:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settlement:
+class StepCommit:
     """What a step changes."""
 
     state: State

@@ -12,7 +12,7 @@ BURST_MS = 5_000
 
 
 @dataclass(frozen=True)
-class Lanes:
+class LaneRules:
     """The rules of admission, the same for every store."""
 
     width: int

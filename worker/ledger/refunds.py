@@ -36,8 +36,8 @@ import redis
 
 from statemachine.flows import State, Transition
 from statemachine.machine import sources
-from worker.ledger.claims import Claim, Settlement
-from worker.ledger.lanes import Lanes
+from worker.ledger.claims import Claim, StepCommit
+from worker.ledger.lanes import LaneRules
 from worker.ledger.scripts import load_scripts
 from worker.observability.redaction import redact
 from worker.queue.delivery import Delivery
@@ -61,14 +61,14 @@ PAGE = 500
 WATCH_AGAIN_MS = 600_000
 
 #: One file each, in lua/.
-SCRIPTS = ("accept", "claim", "settle", "replay", "wake", "watched", "rouse", "audit")
+SCRIPTS = ("accept", "claim", "commit", "replay", "wake", "watched", "requeue", "audit")
 
 
 class Ledger:
     """Reads and writes refunds. Raises redis.RedisError when the server does not answer."""
 
     def __init__(
-        self, client: redis.Redis, *, namespace: str, lanes: Lanes, worker_dead_after_ms: int
+        self, client: redis.Redis, *, namespace: str, lanes: LaneRules, worker_dead_after_ms: int
     ) -> None:
         self.ns = f"{{{namespace}}}"
         self._redis = client
@@ -127,32 +127,32 @@ class Ledger:
             disconnected=bool(gone),
         )
 
-    def settle(
-        self, refund_id: str, claim: Claim, settlement: Settlement, delivery: Delivery
+    def commit(
+        self, refund_id: str, claim: Claim, commit: StepCommit, delivery: Delivery
     ) -> Literal["", "settled", "suspended"]:
         """Write the result of a step; "" when the lease was lost and nothing was written.
 
         "suspended": it is this step that suspended its store.
         """
         verdict = self._run(
-            "settle",
+            "commit",
             **delivery.fields(),
             refund_id=refund_id,
             token=delivery.token,
             fence=str(claim.fence),
-            state=settlement.state.value,
-            next=settlement.next,
-            due_in_ms=settlement.due_in_ms,
-            fields={name: str(value) for name, value in settlement.fields.items()},
-            history=[_line(line) for line in settlement.history],
-            wix_calls=settlement.wix_calls,
-            intent=settlement.intent,
-            uncounted=settlement.uncounted,
-            watch_in_ms=settlement.watch_in_ms,
-            worked=list(settlement.worked),
+            state=commit.state.value,
+            next=commit.next,
+            due_in_ms=commit.due_in_ms,
+            fields={name: str(value) for name, value in commit.fields.items()},
+            history=[_line(line) for line in commit.history],
+            wix_calls=commit.wix_calls,
+            intent=commit.intent,
+            uncounted=commit.uncounted,
+            watch_in_ms=commit.watch_in_ms,
+            worked=list(commit.worked),
             epoch=str(claim.epoch),
-            **({"suspension": dict(settlement.suspension)} if settlement.suspension else {}),
-            **({"outcome": dict(settlement.outcome)} if settlement.outcome else {}),
+            **({"suspension": dict(commit.suspension)} if commit.suspension else {}),
+            **({"outcome": dict(commit.outcome)} if commit.outcome else {}),
         )
         return "" if verdict == "stale" else verdict
 
@@ -227,12 +227,12 @@ class Ledger:
         )
         return bool(leads), int(woken)
 
-    def rouse(self) -> Iterator[str]:
+    def requeue_lost(self) -> Iterator[str]:
         """Set going what nobody holds or will be told of; gives the ids, store by store."""
         stores: Any = self._redis.smembers(f"{self.ns}:busy_stores")
         listed = sorted(stores)
         for start in range(0, len(listed), PAGE):
-            yield from self._run("rouse", stores=listed[start : start + PAGE])
+            yield from self._run("requeue", stores=listed[start : start + PAGE])
 
     def count(self, state: State | None = None) -> int:
         """How many refunds are in this state; how many were ever accepted, when none is named."""

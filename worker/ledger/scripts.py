@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import redis
 
 from statemachine.flows import State, next_transition
-from worker.ledger.lanes import Lanes
+from worker.ledger.lanes import LaneRules
 
 if TYPE_CHECKING:
     from redis.commands.core import Script
@@ -19,7 +19,7 @@ _LUA = Path(__file__).parent / "lua"
 
 
 def load_scripts(
-    client: redis.Redis, names: Iterable[str], *, namespace: str, lanes: Lanes
+    client: redis.Redis, names: Iterable[str], *, namespace: str, lanes: LaneRules
 ) -> dict[str, Script]:
     """Register the named scripts; each takes KEYS[1] "{namespace}" and ARGV[1], a JSON object."""
     following = {s.value: t.value for s in State if (t := next_transition(s))}

@@ -25,7 +25,7 @@ from typing import Any, Literal
 import redis
 
 from statemachine.flows import ACTIVE, State
-from worker.ledger.lanes import Lanes
+from worker.ledger.lanes import LaneRules
 from worker.ledger.scripts import load_scripts
 from worker.observability.redaction import redact
 from worker.refund import outcomes
@@ -82,7 +82,7 @@ class Stores:
     """Reads and writes stores. Raises redis.RedisError when the server does not answer."""
 
     def __init__(
-        self, client: redis.Redis, *, namespace: str, lanes: Lanes, worker_dead_after_ms: int
+        self, client: redis.Redis, *, namespace: str, lanes: LaneRules, worker_dead_after_ms: int
     ) -> None:
         self.ns = f"{{{namespace}}}"
         self._redis = client
@@ -131,7 +131,9 @@ class Stores:
 
     def bury(self, refund: Refund, *, reason: Mapping[str, Any], line: Mapping[str, Any]) -> bool:
         """Make an unfinished refund a dead letter; False when it ended, or a worker is at it."""
-        told = outcomes.ending(refund, State.DEAD, "disconnect", refund.facts, reason=dict(reason))
+        told = outcomes.outcome_of_end(
+            refund, State.DEAD, "disconnect", refund.facts, reason=dict(reason)
+        )
         return bool(
             self._run(
                 "bury",

@@ -207,7 +207,7 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
 )
 
 
-def tell(event: str, **fields: Any) -> None:
+def log_event(event: str, **fields: Any) -> None:
     """Write one line of the log, loud as the table says."""
     structlog.get_logger().log(_LEVELS[EVENTS[event].level], event, **fields)
 

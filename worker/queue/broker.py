@@ -17,7 +17,7 @@ import redis
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.errors import ConnectionClosed, DecodeError
 
-from worker.observability.events import tell
+from worker.observability.events import log_event
 from worker.observability.redaction import redact_text
 
 #: Where jobs of upstream arrive, and where our own wake-up calls go.
@@ -191,7 +191,9 @@ class Consumer(dramatiq.Consumer):
         finally:
             # If that failed it is handed out, and quarantined, again.
             self._hand.discard(message_id)
-        tell("message.quarantined", reason=reason, queue=self.queue_name, message_id=message_id)
+        log_event(
+            "message.quarantined", reason=reason, queue=self.queue_name, message_id=message_id
+        )
 
     def ack(self, message: dramatiq.broker.MessageProxy) -> None:
         """Acknowledge; the ledger's scripts usually did already, then this is no round trip.

@@ -13,7 +13,7 @@ import structlog
 from dramatiq.errors import ConnectionClosed
 
 from worker.errors import LeaseLost
-from worker.observability.events import tell
+from worker.observability.events import log_event
 from worker.queue.delivery import Delivery
 
 _delivery: ContextVar[Delivery] = ContextVar("delivery")
@@ -68,9 +68,9 @@ class MessageContext(dramatiq.Middleware):
             message.options["unsettled"] = True
             lost = isinstance(exception, LeaseLost)
             if lost:
-                tell("step.lease_lost", transition=message.actor_name)
+                log_event("step.lease_lost", transition=message.actor_name)
             else:
-                tell("step.unsettled", error=type(exception).__name__)
+                log_event("step.unsettled", error=type(exception).__name__)
         else:
             message.options["failed_with"] = "worker_error"
             message.fail()

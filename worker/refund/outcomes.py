@@ -69,7 +69,7 @@ def about(request: RefundRequest) -> dict[str, Any]:
     }
 
 
-def ending(
+def outcome_of_end(
     refund: Refund, to: State, step: str, facts: Mapping[str, Any], **more: Any
 ) -> dict[str, str] | None:
     """The event of a refund that ends in *to*; None when upstream hears nothing of it."""

@@ -189,7 +189,7 @@ REASONS: Mapping[str, Reason] = MappingProxyType({
 })  # fmt: skip
 
 
-def ending(reason: str, cause: CallFailed | None = None, detail: str = "") -> Rejected | Buried:
+def end_with(reason: str, cause: CallFailed | None = None, detail: str = "") -> Rejected | Buried:
     """The error that ends a refund for this reason, as the table says; to be raised."""
     kind = Rejected if REASONS[reason].ends == "rejected" else Buried
     return kind(reason, cause, detail)

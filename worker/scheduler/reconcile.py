@@ -5,14 +5,14 @@ from __future__ import annotations
 import structlog
 
 from worker.ledger.refunds import Ledger
-from worker.observability.events import tell
+from worker.observability.events import log_event
 
 
 def reconcile(ledger: Ledger) -> int:
     """Look at every refund that holds a slot of its store; returns how many were forgotten."""
     roused = 0
-    for refund_id in ledger.rouse():
+    for refund_id in ledger.requeue_lost():
         roused += 1
         with structlog.contextvars.bound_contextvars(refund_id=refund_id):
-            tell("refund.roused")
+            log_event("refund.roused")
     return roused

@@ -14,7 +14,7 @@ from dramatiq.errors import ConnectionClosed
 
 from config.settings import Settings
 from worker.ledger.refunds import Ledger
-from worker.observability.events import tell
+from worker.observability.events import log_event
 from worker.queue.broker import Broker
 from worker.scheduler.heart import Heart
 from worker.scheduler.reconcile import reconcile
@@ -44,7 +44,7 @@ class Scheduler:
             for name, ms, turn in (
                 ("heart", settings.worker_beat_ms, heart.beat),
                 ("clock", settings.schedule_tick_ms, self.wake),
-                ("reconcile", settings.reconcile_every_ms, self.heal),
+                ("reconcile", settings.reconcile_every_ms, self.requeue_lost),
                 # A thread of its own: a slow Wix must not delay what is due.
                 ("probe", min(PROBE_TICK_MS, settings.probe_first_ms), self.probe),
             )
@@ -74,13 +74,13 @@ class Scheduler:
         lead_ms = max(self._settings.worker_dead_after_ms // 2, 3 * self._settings.schedule_tick_ms)
         self._leads, _ = self._ledger.wake_due(self._broker.broker_id, lead_ms=lead_ms)
 
-    def heal(self) -> None:
+    def requeue_lost(self) -> None:
         """The leader gives back what dead workers held, and finds what was forgotten."""
         if not self._leads:
             return
         lost = self._broker.reclaim(self._settings.worker_dead_after_ms)
         if lost:
-            tell("worker.reclaimed", workers=lost)
+            log_event("worker.reclaimed", workers=lost)
         reconcile(self._ledger)
 
     def probe(self) -> None:
@@ -97,9 +97,11 @@ class Scheduler:
                 is_lost = False
             except (redis.RedisError, ConnectionClosed) as error:
                 if not is_lost:
-                    tell("worker.redis_lost", error=type(error).__name__)
+                    log_event("worker.redis_lost", error=type(error).__name__)
                 is_lost = True
             except Exception as bug:  # noqa: BLE001 - a thread that ends would stop healing quietly
-                tell("worker.bug", error=type(bug).__name__, thread=threading.current_thread().name)
+                log_event(
+                    "worker.bug", error=type(bug).__name__, thread=threading.current_thread().name
+                )
             spent_s = time.monotonic() - started
             self._stop.wait(max(0.01, period_ms / 1000 - spent_s))

@@ -10,9 +10,9 @@ from typing import Any
 
 from statemachine.flows import Flow, State, Transition, next_transition
 from statemachine.machine import apply
-from worker.errors import Buried, CallFailed, OutcomeUnknown, Rejected
+from worker.errors import Buried, CallFailed, EffectUnknown, Rejected
 from worker.flows.step import Advance, Step, Wait
-from worker.ledger.claims import Settlement
+from worker.ledger.claims import StepCommit
 from worker.observability.redaction import redact, redact_text
 from worker.refund import outcomes
 from worker.refund.reasons import reason_of, what_wix_said
@@ -21,7 +21,7 @@ from worker.refund.record import Refund
 #: A token of X-Wix-Consistent is kept up to this length; without it we are only less sure.
 LONGEST_TOKEN = 500
 
-Verdict = tuple[Settlement, dict[str, Any]]
+Verdict = tuple[StepCommit, dict[str, Any]]
 
 #: Facts about one transition's tries; they end with it.
 _OF_ONE_TRANSITION = (
@@ -46,7 +46,7 @@ def advanced(transition: Transition, refund: Refund, step: Step, result: Advance
         "to_state": to.value,
     }
     event |= _marks(result)
-    settlement = Settlement(
+    commit = StepCommit(
         state=to,
         next="now" if next_transition(to) else "end",
         fields=_fields(facts, step)
@@ -54,12 +54,12 @@ def advanced(transition: Transition, refund: Refund, step: Step, result: Advance
         history=(event,),
         wix_calls=step.wix.calls,
         worked=_worked(step),
-        outcome=outcomes.ending(
+        outcome=outcomes.outcome_of_end(
             replace(refund, flow=flow), to, transition, facts, **_marks(result)
         ),
         watch_in_ms=_watch_in_ms(to, facts, step),
     )
-    return settlement, dict(event)
+    return commit, dict(event)
 
 
 def _watch_in_ms(to: State, facts: Mapping[str, Any], step: Step) -> int:
@@ -78,7 +78,7 @@ def waiting(transition: Transition, refund: Refund, step: Step, result: Wait) ->
         "why": result.why,
         "in_ms": result.in_ms,
     }
-    settlement = Settlement(
+    commit = StepCommit(
         state=refund.state,
         next="later",
         due_in_ms=result.in_ms,
@@ -86,15 +86,15 @@ def waiting(transition: Transition, refund: Refund, step: Step, result: Wait) ->
         | {
             "attempt": refund.attempt - 1,
             # Waiting out an unclear call is part of its failing: its time goes on.
-            "failing_since_ms": 0 if result.outcome_known else refund.failing_since_ms,
+            "failing_since_ms": 0 if result.effect_known else refund.failing_since_ms,
         },
         history=(event,),
         wix_calls=step.wix.calls,
         worked=_worked(step),
-        intent="clear" if result.outcome_known else "keep",
+        intent="clear" if result.effect_known else "keep",
         uncounted=True,
     )
-    return settlement, dict(event)
+    return commit, dict(event)
 
 
 def failed(
@@ -105,7 +105,7 @@ def failed(
     next_try: Callable[[int | None], int | None],
 ) -> Verdict:
     """It failed for now: the same transition again, or a dead letter when the tries are used up."""
-    unclear = isinstance(error, OutcomeUnknown) or (
+    unclear = isinstance(error, EffectUnknown) or (
         step.wix.sent > 0 and not isinstance(error, CallFailed)
     )
     facts = {**refund.facts, **step.notes}
@@ -122,7 +122,7 @@ def failed(
     event = _event("step.retry", transition, refund, step) | reason | {"in_ms": in_ms}
     if unclear:
         event["outcome_unknown"] = True
-    settlement = Settlement(
+    commit = StepCommit(
         state=refund.state,
         next="later",
         due_in_ms=in_ms,
@@ -137,7 +137,7 @@ def failed(
         worked=_worked(step),
         intent="open" if unclear else "keep",
     )
-    return settlement, dict(event)
+    return commit, dict(event)
 
 
 def ended(
@@ -162,7 +162,7 @@ def ended(
     facts = {**refund.facts, **(step.notes if step else {})}
     if unclear and step:
         facts["unclear_sends"] = step.unclear_sends + 1
-    settlement = Settlement(
+    commit = StepCommit(
         state=to,
         next="end",
         fields=_fields(facts, step)
@@ -172,9 +172,9 @@ def ended(
         wix_calls=step.wix.calls if step else 0,
         worked=_worked(step),
         intent="open" if unclear else "keep",
-        outcome=outcomes.ending(refund, to, transition, facts, reason=reason),
+        outcome=outcomes.outcome_of_end(refund, to, transition, facts, reason=reason),
     )
-    return settlement, dict(event)
+    return commit, dict(event)
 
 
 def suspended(
@@ -187,7 +187,7 @@ def suspended(
 ) -> Verdict:
     """The store's key is refused: back into the lane, which is held; the attempt does not count."""
     event = _event("step.suspended", transition, refund, step) | {"reason": reason["reason"]}
-    settlement = Settlement(
+    commit = StepCommit(
         state=refund.state,
         next="lane",
         fields=_fields({**refund.facts, **(step.notes if step else {})}, step)
@@ -204,7 +204,7 @@ def suspended(
             "outcome": outcomes.of_store("suspended", refund.request.store_id, reason=reason),
         },
     )
-    return settlement, dict(event)
+    return commit, dict(event)
 
 
 def _worked(step: Step | None) -> tuple[str, ...]:

@@ -33,10 +33,10 @@ from worker.flows.restoring import restore_fulfillments
 from worker.flows.standard import confirm_refund, submit_refund
 from worker.flows.step import Advance, Step, Wait
 from worker.flows.voiding import confirm_void, void_payments
-from worker.ledger.claims import Claim, Settlement
+from worker.ledger.claims import Claim, StepCommit
 from worker.ledger.refunds import Ledger
 from worker.ledger.stores import Stores
-from worker.observability.events import tell
+from worker.observability.events import log_event
 from worker.queue.delivery import Delivery
 from worker.refund.reasons import reason_of
 from worker.refund.record import Refund
@@ -104,15 +104,15 @@ class Steps:
         self.at("after_intent")
         request = claim.refund.request
         structlog.contextvars.bind_contextvars(store_id=request.store_id, order_id=request.order_id)
-        settlement, event = self._with_key(transition, claim.refund, claim, delivery, started)
+        commit, event = self._with_key(transition, claim.refund, claim, delivery, started)
         self.at("after_call")
         event["duration_ms"] = round((self.monotonic() - started) * 1000)
         self.at("before_settle")
-        verdict = self._settle(refund_id, claim, settlement, delivery)
+        verdict = self._commit(refund_id, claim, commit, delivery)
         self.at("after_settle")
-        tell(event.pop("event"), **event)
-        if verdict == "suspended" and settlement.suspension:
-            tell("store.suspended", **json.loads(settlement.suspension["reason"]))
+        log_event(event.pop("event"), **event)
+        if verdict == "suspended" and commit.suspension:
+            log_event("store.suspended", **json.loads(commit.suspension["reason"]))
 
     def _with_key(
         self,
@@ -201,20 +201,18 @@ class Steps:
 
         return in_ms
 
-    def _settle(
-        self, refund_id: str, claim: Claim, settlement: Settlement, delivery: Delivery
-    ) -> str:
+    def _commit(self, refund_id: str, claim: Claim, commit: StepCommit, delivery: Delivery) -> str:
         """Write the result down, once; what Wix did must not be forgotten for a short outage."""
         for pause_s in (*SETTLE_PAUSES_S, None):
             try:
-                verdict = self.ledger.settle(refund_id, claim, settlement, delivery)
+                verdict = self.ledger.commit(refund_id, claim, commit, delivery)
                 if not verdict:
                     raise LeaseLost(refund_id)
                 return verdict
             except redis.RedisError as error:
                 if pause_s is None:
                     raise
-                tell("worker.redis_lost", error=type(error).__name__)
+                log_event("worker.redis_lost", error=type(error).__name__)
                 self.pause(pause_s)
         raise AssertionError("the last round returned or raised")
 
@@ -238,7 +236,7 @@ def _tell_unclaimed(claim: Claim, transition: Transition) -> None:
         except TransitionError as refusal:
             redundant = isinstance(refusal, Redundant)
             event = "step.redundant" if redundant else "step.illegal"
-            tell(event, transition=transition.value, state=state.value)
+            log_event(event, transition=transition.value, state=state.value)
         return
     name = "unknown_refund" if claim.verdict == "unknown" else claim.verdict
-    tell(f"step.{name}", transition=transition.value)
+    log_event(f"step.{name}", transition=transition.value)

@@ -14,7 +14,7 @@ from worker.errors import CallFailed
 from worker.flows.standard import facts_of, find_ours
 from worker.ledger.refunds import Ledger
 from worker.ledger.stores import Stores
-from worker.observability.events import tell
+from worker.observability.events import log_event
 from worker.queue.delivery import Delivery
 from worker.refund.outcomes import about, outcome
 from worker.refund.record import Refund
@@ -48,7 +48,7 @@ class Watch:
         news: dict[str, Any] = {}
         if refund and found and _statuses(found) != _statuses(refund.facts.get("payments", [])):
             news = _news(refund, found)
-            tell(news["change"]["event"], **{k: news["change"][k] for k in ("from", "to")})
+            log_event(news["change"]["event"], **{k: news["change"][k] for k in ("from", "to")})
         self._ledger.watched(
             refund_id,
             delivery,
@@ -63,7 +63,7 @@ class Watch:
         try:
             store = self._keyring.find(store_id, self._stores.find(store_id).sealed)
         except SealedShut as error:
-            tell("refund.recheck_failed", error=str(error))
+            log_event("refund.recheck_failed", error=str(error))
             return None
         if store is None:
             return None
@@ -71,7 +71,7 @@ class Watch:
         try:
             ours = find_ours(refund, wix.list_transactions(refund.request.order_id))
         except CallFailed as error:
-            tell("refund.recheck_failed", error=str(error))
+            log_event("refund.recheck_failed", error=str(error))
             return None
         return facts_of(ours)["payments"] if ours else None
 

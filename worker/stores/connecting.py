@@ -9,7 +9,7 @@ import structlog
 from worker.errors import Buried
 from worker.ledger.refunds import Ledger
 from worker.ledger.stores import Stores
-from worker.observability.events import tell
+from worker.observability.events import log_event
 from worker.observability.redaction import register_secrets
 from worker.refund.reasons import reason_of
 from worker.stores.checklist import Findings
@@ -32,7 +32,7 @@ def connect(pasted: Pasted, *, vault: Vault, stores: Stores, examiner: Examiner)
         sealed = vault.seal(credentials)
         verdict = stores.connect(pasted.site_id, sealed, _profile(findings), findings.worked)
         with structlog.contextvars.bound_contextvars(store_id=pasted.site_id):
-            tell(
+            log_event(
                 "store.connected",
                 name=findings.name,
                 currency=findings.currency,
@@ -88,7 +88,7 @@ def disconnect(
     stores.disconnect(store_id)
     buried = sum(_bury(refund_id, ledger, stores) for refund_id in unfinished)
     with structlog.contextvars.bound_contextvars(store_id=store_id):
-        tell("store.disconnected", dead_letters=buried)
+        log_event("store.disconnected", dead_letters=buried)
     return buried, len(unfinished) - buried
 
 

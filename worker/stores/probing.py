@@ -10,7 +10,7 @@ import structlog
 from config.settings import Settings
 from worker.errors import CallFailed, Permanent, Unauthorized
 from worker.ledger.stores import StoreRecord, Stores
-from worker.observability.events import tell
+from worker.observability.events import log_event
 from worker.stores.keyring import Keyring
 from worker.stores.permissions import BILLING
 from worker.stores.vault import Credentials, SealedShut
@@ -60,9 +60,9 @@ class Prober:
                 cap_ms=self.settings.probe_cap_ms,
                 refused=is_refused,
             )
-            tell("store.probed", error=refusal)
+            log_event("store.probed", error=refusal)
         elif self.stores.resume(store_id, by="probe", epoch=int(record.suspension.get("epoch", 0))):
-            tell("store.resumed", by="probe")
+            log_event("store.resumed", by="probe")
 
     def _ask(self, credentials: Credentials, record: StoreRecord) -> None:
         """Ask for something that needs the same box as what was refused, but changes nothing."""

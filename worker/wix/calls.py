@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from worker.errors import OutcomeUnknown, Retryable, Unreadable
+from worker.errors import EffectUnknown, Retryable, Unreadable
 from worker.wix.errors import error_from, parse_body, request_id
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -21,7 +21,7 @@ MAX_BODY_BYTES = 5_000_000
 class Calls:
     """Calls under one key, to one site or to one account: exactly one of the two id headers [D].
 
-    Every call raises Retryable, OutcomeUnknown, Permanent or Unauthorized (see `worker.errors`).
+    Every call raises Retryable, EffectUnknown, Permanent or Unauthorized (see `worker.errors`).
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Calls:
     ) -> Model:
         if mutates:
             self._before_mutation()
-        unclear = OutcomeUnknown if mutates else Retryable
+        unclear = EffectUnknown if mutates else Retryable
         response = self._send(endpoint, method, path, body, mutates=mutates)
         self.request_id = request_id(response)
         self.consistent = response.headers.get("x-wix-consistent") or self.consistent
@@ -88,7 +88,7 @@ class Calls:
         headers = dict(self._headers)
         if self.consistent:
             headers["X-Wix-Consistent"] = self.consistent
-        unclear = OutcomeUnknown if mutates else Retryable
+        unclear = EffectUnknown if mutates else Retryable
         self.calls += 1
         try:
             response = self._within_total(method, path, body, headers)

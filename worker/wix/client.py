@@ -91,7 +91,7 @@ class ClientFactory:
 class WixStore(Calls):
     """Wix as one store sees it.
 
-    Every call raises Retryable, OutcomeUnknown, Permanent or Unauthorized (see `worker.errors`).
+    Every call raises Retryable, EffectUnknown, Permanent or Unauthorized (see `worker.errors`).
     `calls` counts them; `request_id` is the last one's; `consistent` is echoed to Wix, so that we
     read what we wrote. Source: wix-api.md 1 [D by SDK code].
     """

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import httpx
 
-from worker.errors import CallFailed, OutcomeUnknown, Permanent, Retryable, Unauthorized
+from worker.errors import CallFailed, EffectUnknown, Permanent, Retryable, Unauthorized
 from worker.observability.redaction import redact_text
 
 Kind = Literal["permanent", "unauthorized", "unclear"]
@@ -112,7 +112,7 @@ _CLASSES: Mapping[tuple[Kind, bool], type[CallFailed]] = MappingProxyType(
         ("permanent", False): Permanent,
         ("unauthorized", True): Unauthorized,
         ("unauthorized", False): Unauthorized,
-        ("unclear", True): OutcomeUnknown,
+        ("unclear", True): EffectUnknown,
         ("unclear", False): Retryable,
     }
 )

@@ -6,7 +6,7 @@ import pytest
 
 from statemachine.flows import State, Transition
 from tests.support.rig import AFTER, STORE_ID, Rig
-from worker.ledger.claims import Claim, Settlement
+from worker.ledger.claims import Claim, StepCommit
 from worker.queue.delivery import Delivery
 from worker.refund.request import parse_request
 from worker.scheduler.reconcile import reconcile
@@ -32,8 +32,8 @@ def _alive(rig: Rig, worker_id: str) -> None:
 def _to_refundable(rig: Rig, refund_id: str) -> None:
     who = rig.delivery(message_id="first")
     claim = _claim(rig, refund_id, who)
-    settlement = Settlement(state=State.REFUNDABLE, next="now")
-    assert rig.ledger.settle(refund_id, claim, settlement, who)
+    commit = StepCommit(state=State.REFUNDABLE, next="now")
+    assert rig.ledger.commit(refund_id, claim, commit, who)
 
 
 def test_two_workers_never_hold_one_order(rig: Rig) -> None:
@@ -59,10 +59,10 @@ def test_a_lease_dies_with_its_workers_heartbeat(rig: Rig) -> None:
     second = _claim(rig, "rf-1", rig.delivery("b"))
     assert second.verdict == "claimed"
     assert second.fence > first.fence
-    settlement = Settlement(state=State.REFUNDABLE, next="now")
-    assert not rig.ledger.settle("rf-1", first, settlement, rig.delivery("a"))
+    commit = StepCommit(state=State.REFUNDABLE, next="now")
+    assert not rig.ledger.commit("rf-1", first, commit, rig.delivery("a"))
     assert rig.load("rf-1").state is State.ACCEPTED
-    assert rig.ledger.settle("rf-1", second, settlement, rig.delivery("b"))
+    assert rig.ledger.commit("rf-1", second, commit, rig.delivery("b"))
     assert rig.load("rf-1").state is State.REFUNDABLE
 
 
@@ -97,9 +97,9 @@ def test_a_repeated_settle_writes_once(rig: Rig) -> None:
     who = rig.delivery()
     claim = _claim(rig, "rf-1", who)
     line = {"event": "step.done"}
-    settlement = Settlement(state=State.REFUNDABLE, next="now", history=(line,), wix_calls=2)
-    assert rig.ledger.settle("rf-1", claim, settlement, who)
-    assert rig.ledger.settle("rf-1", claim, settlement, who)
+    commit = StepCommit(state=State.REFUNDABLE, next="now", history=(line,), wix_calls=2)
+    assert rig.ledger.commit("rf-1", claim, commit, who)
+    assert rig.ledger.commit("rf-1", claim, commit, who)
     refund = rig.load("rf-1")
     assert (refund.version, refund.wix_calls) == (2, 2)
     assert [x["event"] for x in rig.ledger.history("rf-1")] == ["refund.accepted", "step.done"]
@@ -117,8 +117,8 @@ def test_what_is_known_of_the_announced_call_is_written(
     who = rig.delivery()
     claim = _claim(rig, "rf-1", who, Transition.SUBMIT_REFUND)
     assert rig.load("rf-1").intent_at_ms == claim.now_ms
-    settlement = Settlement(state=State.REFUNDABLE, next="later", intent=intent)  # type: ignore[arg-type]  # one of its words
-    rig.ledger.settle("rf-1", claim, settlement, who)
+    commit = StepCommit(state=State.REFUNDABLE, next="later", intent=intent)  # type: ignore[arg-type]  # one of its words
+    rig.ledger.commit("rf-1", claim, commit, who)
     written = rig.load("rf-1").intent_at_ms
     assert written == 0 if expected == "none" else written >= claim.now_ms
 
@@ -133,8 +133,8 @@ def test_a_store_has_at_most_its_width_in_flight_and_keeps_the_order(rig: Rig) -
     assert rig.redis.zrange(rig.key("lane", STORE_ID), 0, -1) == names[width:]
     who = rig.delivery()
     claim = _claim(rig, names[0], who)
-    end = Settlement(state=State.REJECTED, next="end")
-    assert rig.ledger.settle(names[0], claim, end, who)
+    end = StepCommit(state=State.REJECTED, next="end")
+    assert rig.ledger.commit(names[0], claim, end, who)
     assert sorted(rig.redis.zrange(rig.key("busy", STORE_ID), 0, -1)) == names[1 : width + 1]
 
 
@@ -144,8 +144,8 @@ def test_a_waiting_refund_gives_up_its_slot(rig: Rig) -> None:
         _accept(rig, f"rf-{n}", f"67668940-527d-4465-94c6-{n:012d}")
     who = rig.delivery()
     claim = _claim(rig, "rf-0", who)
-    wait = Settlement(state=State.ACCEPTED, next="later", due_in_ms=60_000, uncounted=True)
-    assert rig.ledger.settle("rf-0", claim, wait, who)
+    wait = StepCommit(state=State.ACCEPTED, next="later", due_in_ms=60_000, uncounted=True)
+    assert rig.ledger.commit("rf-0", claim, wait, who)
     assert "rf-0" not in rig.redis.zrange(rig.key("busy", STORE_ID), 0, -1)
     assert rig.redis.zcard(rig.key("busy", STORE_ID)) == rig.settings.lane_width
     assert rig.load("rf-0").attempts == 0
@@ -156,8 +156,8 @@ def test_a_message_that_comes_before_its_time_is_dropped(rig: Rig) -> None:
     _accept(rig, "rf-1")
     who = rig.delivery()
     claim = _claim(rig, "rf-1", who)
-    wait = Settlement(state=State.ACCEPTED, next="later", due_in_ms=60_000)
-    rig.ledger.settle("rf-1", claim, wait, who)
+    wait = StepCommit(state=State.ACCEPTED, next="later", due_in_ms=60_000)
+    rig.ledger.commit("rf-1", claim, wait, who)
     assert _claim(rig, "rf-1", rig.delivery(message_id="old")).verdict == "early"
 
 
@@ -204,7 +204,7 @@ def test_a_slot_of_an_ended_refund_is_freed(rig: Rig) -> None:
     _accept(rig, "rf-1")
     who = rig.delivery()
     claim = _claim(rig, "rf-1", who)
-    rig.ledger.settle("rf-1", claim, Settlement(state=State.REJECTED, next="end"), who)
+    rig.ledger.commit("rf-1", claim, StepCommit(state=State.REJECTED, next="end"), who)
     rig.redis.delete(rig.key("steps"), rig.key("steps.msgs"))
     rig.redis.zadd(rig.key("busy", STORE_ID), {"rf-1": 1})
     rig.redis.sadd(rig.key("busy_stores"), STORE_ID)

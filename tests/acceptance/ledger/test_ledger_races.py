@@ -8,7 +8,7 @@ import pytest
 
 from statemachine.flows import State, Transition
 from tests.support.rig import AFTER, STORE_ID, Rig, lose_reply
-from worker.ledger.claims import Settlement
+from worker.ledger.claims import StepCommit
 from worker.operations import dead_letters
 from worker.operations.audit import audit
 from worker.refund.record import Refund
@@ -81,8 +81,8 @@ def test_letting_the_order_go_permits_no_second_refund(rig: Rig, verdict: str) -
     again = rig.ledger.claim(refund_id, SUBMIT, rig.delivery(execution="two"))
     assert again.verdict == verdict
     assert not rig.ledger.still_holds(held.refund, first)
-    done = Settlement(state=State.REFUND_SUBMITTED, next="now")
-    assert rig.ledger.settle(refund_id, held, done, first) == ""
+    done = StepCommit(state=State.REFUND_SUBMITTED, next="now")
+    assert rig.ledger.commit(refund_id, held, done, first) == ""
     assert rig.load(refund_id).intent_at_ms == held.now_ms
     rig.redis.hincrby(rig.key("refund", refund_id), "intent_at_ms", -3_600_000)
     _go_on(rig, verdict)

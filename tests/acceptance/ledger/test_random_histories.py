@@ -167,7 +167,7 @@ class StormyRig(Rig):
             other.redis.close()
             other.broker.client.close()
 
-    def heal(self) -> None:
+    def requeue_lost(self) -> None:
         """What the leader does every few seconds, after its beat."""
         self.broker.beat()
         self.broker.reclaim(self.settings.worker_dead_after_ms)
@@ -324,7 +324,7 @@ class Weather(RuleBasedStateMachine):
     @event()
     def the_leader_heals(self) -> None:
         """Reclaim and reconcile."""
-        self.rig.heal()
+        self.rig.requeue_lost()
 
     @precondition(lambda self: self.asked)
     @event(draw=st.data())
@@ -378,7 +378,7 @@ class Weather(RuleBasedStateMachine):
             rig.network.holds_next = False
             rig.simulator.clear_faults()
             for _ in range(4):
-                rig.heal()
+                rig.requeue_lost()
                 rig.settle()
                 # A refused key suspended the store: Wix is asked again, and answers.
                 rig.redis.zadd(rig.key("probes"), {STORE_ID: 1}, xx=True)

@@ -148,12 +148,12 @@ def test_an_unsettled_step_comes_again_and_looks_first(rig: Rig) -> None:
         def __init__(self) -> None:
             self.failing = 0
 
-        def settle(self, *arguments: object) -> str:
+        def commit(self, *arguments: object) -> str:
             """Fail while Wix has just refunded."""
             if len(order.refunds) == 1 and self.failing < 6:
                 self.failing += 1
                 raise redis.ConnectionError("gone")
-            return rig.ledger.settle(*arguments)  # type: ignore[arg-type]  # passed through
+            return rig.ledger.commit(*arguments)  # type: ignore[arg-type]  # passed through
 
         def __getattr__(self, name: str) -> object:
             return getattr(rig.ledger, name)
@@ -180,14 +180,14 @@ def test_what_a_script_can_never_do_is_kept_for_a_person(rig: Rig) -> None:
     rig.settle()
     assert rig.load(good).state is State.REFUNDED
     for _ in range(5):
-        list(rig.ledger.rouse())
+        list(rig.ledger.requeue_lost())
         rig.turn()
     letters = rig.broker.quarantined()
     # One, however often it was set going again; repaired, it goes on.
     assert [(i, letter["reason"]) for i, letter in letters.items()] == [(broken, "worker_error")]
     rig.redis.hset(rig.key("refund", broken), "attempt", "0")
     dead_letters.replay(rig.ledger, rig.broker, broken, operator="ann")
-    list(rig.ledger.rouse())
+    list(rig.ledger.requeue_lost())
     rig.settle()
     assert rig.load(broken).state is State.REFUNDED
     assert rig.broker.quarantined() == {}

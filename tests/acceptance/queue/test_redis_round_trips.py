@@ -28,7 +28,7 @@ def _asked(rig: Rig, queue: str) -> tuple[int, Counter[str]]:
     return scripts, Counter({name: n for name, n in asked.items() if name not in NOT_THE_WORKERS})
 
 
-def test_a_step_costs_a_fetch_a_claim_and_a_settlement(rig: Rig) -> None:
+def test_a_step_costs_a_fetch_a_claim_and_a_commit(rig: Rig) -> None:
     """Three round trips, whatever the step writes: history, outcome, lane, next message, ack."""
     rig.run(rig.order(AFTER))  # the server knows the scripts from now on
     for created, steps, end in (

@@ -50,10 +50,10 @@ def test_the_leader_gives_back_what_a_dead_worker_held(
     dead.command("fetch", "refunds", 5)
     rig.redis.zadd(rig.key("workers"), {dead.broker_id: 1})
     scheduler = _scheduler(rig)
-    scheduler.heal()
+    scheduler.requeue_lost()
     assert rig.redis.llen(rig.key("refunds")) == 0
     scheduler.wake()
-    scheduler.heal()
+    scheduler.requeue_lost()
     assert rig.redis.llen(rig.key("refunds")) == 1
     assert "worker.reclaimed" in _events(told)
     dead.client.close()
@@ -70,7 +70,7 @@ def test_what_was_forgotten_is_roused_and_told(rig: Rig, told: io.StringIO) -> N
     rig.redis.delete(rig.key("steps"), rig.key("steps.msgs"))
     scheduler = _scheduler(rig)
     scheduler.wake()
-    scheduler.heal()
+    scheduler.requeue_lost()
     assert "refund.roused" in _events(told)
     assert rig.redis.llen(rig.key("steps")) == 1
 

@@ -43,7 +43,7 @@ def test_1_a_blip_at_retry_time_loses_the_job_with_the_plain_broker(redis_url: s
             until(lambda: plain.left() == 0)
         assert (ran, plain.left(), plain.in_flight()) == (["job"], 0, 0)
         assert work.actor_name == "work"
-    retrying = Point("standard", "redis", "settle", 1, "request_lost")
+    retrying = Point("standard", "redis", "commit", 1, "request_lost")
     result = run(redis_url, port_of(redis_url), retrying, Fault("status", "get_order", status=503))
     assert (result.struck, result.lost, result.doubled, result.stuck) == (True, *[False] * 3)
 
