@@ -60,7 +60,7 @@ def test_9_a_stalled_acknowledgement_runs_a_job_again_with_the_plain_broker(
             until(lambda: plain.proxy.plan and plain.proxy.plan.done.is_set())
         assert (done, plain.in_flight()) == (["job"], 1)
         assert work.actor_name == "work"
-    for command in ("accept", "settle"):
+    for command in ("accept", "commit"):
         stalled = Point("standard", "redis", command, 1, "request_lost")
         result = run(redis_url, port_of(redis_url), stalled)
         assert (result.struck, result.lost, result.doubled, result.stuck) == (True, *[False] * 3)
