@@ -1,13 +1,15 @@
-"""`python -m worker`: run the worker until SIGTERM or SIGINT, then let the running steps settle."""
+"""`python -m worker`: run the worker until SIGTERM or SIGINT, then finish the running steps."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from importlib.metadata import version
 
 import redis
 from dramatiq.errors import ConnectionClosed
@@ -20,21 +22,23 @@ from worker.observability.events import log_event
 from worker.observability.logs import configure_logs
 from worker.operations.doctor import examine
 
-#: How often a waiting program looks whether its parent or its children are still there.
-LOOK_S = 0.5
-#: Kept back of the grace time for writing down and closing.
+#: How often the program checks whether its parent and its children are still running.
+POLL_S = 0.5
+#: The part of the grace time that is reserved for writing results and closing connections.
 CLOSING_S = 2
-#: How long the first word of Redis may take, and the longest pause between two looks for it.
-FIRST_S, LONGEST_S = 2.0, 5.0
+#: How long Redis may take for its first answer, and the longest pause between two attempts.
+FIRST_ANSWER_S, MAX_PAUSE_S = 2.0, 5.0
+#: Marks a process that another worker process has started.
 _CHILD = "--child"
 NO_KEYS = (
-    "REFUNDS_VAULT_KEYS is not set, so that no store's key could be opened; make one with"
-    " `refunds stores keygen` and keep it safe (or give the stores' keys in REFUNDS_STORES)"
+    "REFUNDS_VAULT_KEYS is not set, so no store's API key can be decrypted; make one with"
+    " `refunds stores keygen` and store it like a password (or set the keys in REFUNDS_STORES)"
 )
 
 
 def main(arguments: list[str]) -> int:
-    """Run one worker, or as many children as REFUNDS_PROCESSES says; returns the exit code."""
+    """Run one worker, or as many processes as REFUNDS_PROCESSES says; returns the exit code."""
+    is_child = _parse(arguments).child
     try:
         settings = load_settings(os.environ)
     except SettingsError as error:
@@ -45,16 +49,32 @@ def main(arguments: list[str]) -> int:
         return 2
     configure_logs(settings.log_format, settings.log_level)
     stop = _stop_on_signals(settings)
-    if settings.processes > 1 and _CHILD not in arguments:
+    if settings.processes > 1 and not is_child:
         return _run_children(settings, stop)
     for name, nearest in unknown_variables(os.environ).items():
         log_event("settings.unknown", variable=name, nearest=nearest or None)
-    parent = os.getppid() if _CHILD in arguments else None
+    parent = os.getppid() if is_child else None
     return run_worker(build(settings), stop, lambda: parent in (None, os.getppid()))
 
 
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    """Parse the arguments; `--help`, `--version` and unknown arguments end the program."""
+    parser = argparse.ArgumentParser(
+        prog="python -m worker",
+        description="Run the refund worker until SIGTERM or SIGINT.",
+        epilog="All settings are environment variables; see config/README.md."
+        " The commands for operators are in `refunds --help`.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"refunds {version('wix-refund-worker')}"
+    )
+    parser.add_argument(_CHILD, action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args(arguments)
+
+
 def _stop_on_signals(settings: Settings) -> threading.Event:
-    """An event that the first signal sets; any further one changes nothing."""
+    """Return an event that the first signal sets; further signals have no effect."""
     stop = threading.Event()
 
     def on_signal(number: int, _: object) -> None:
@@ -69,8 +89,8 @@ def _stop_on_signals(settings: Settings) -> threading.Event:
 
 
 def run_worker(app: App, stop: threading.Event, has_parent: Callable[[], bool]) -> int:
-    """Work until *stop* is set or the parent is gone."""
-    if not _reach_redis(app, stop):
+    """Work until *stop* is set or the parent process has ended; returns the exit code."""
+    if not _wait_for_redis(app, stop):
         return 1
     if stop.is_set():
         return 0
@@ -86,7 +106,7 @@ def run_worker(app: App, stop: threading.Event, has_parent: Callable[[], bool]) 
         threads=app.settings.threads,
         stores=len({*app.keyring.given, *app.stores.ids()}),
     )
-    while not stop.wait(LOOK_S) and has_parent():
+    while not stop.wait(POLL_S) and has_parent():
         pass
     worker.stop(timeout=(app.settings.grace_s - CLOSING_S) * 1000)
     is_busy = any(thread.is_alive() for thread in worker.workers)
@@ -98,13 +118,14 @@ def run_worker(app: App, stop: threading.Event, has_parent: Callable[[], bool]) 
     return 0
 
 
-def _reach_redis(app: App, stop: threading.Event) -> bool:
-    """Wait until Redis answers, or *stop*; False when waiting is of no use.
+def _wait_for_redis(app: App, stop: threading.Event) -> bool:
+    """Wait until Redis answers or *stop* is set; returns False if waiting cannot help.
 
-    Asked by a client without patience: ours tries for 20 s before it says a word.
+    This uses a client of its own, because the app's client retries for 20 s before it fails.
     """
-    client = redis_client(app.settings.redis_url.get_secret_value(), tries=1, timeout_s=FIRST_S)
-    pause_s = LOOK_S
+    url = app.settings.redis_url.get_secret_value()
+    client = redis_client(url, tries=1, timeout_s=FIRST_ANSWER_S)
+    pause_s = POLL_S
     with client:
         while not stop.is_set():
             try:
@@ -117,35 +138,37 @@ def _reach_redis(app: App, stop: threading.Event) -> bool:
                     return False
                 log_event("worker.redis_lost", error=in_words(error))
             stop.wait(pause_s)
-            pause_s = min(2 * pause_s, LONGEST_S)
+            pause_s = min(2 * pause_s, MAX_PAUSE_S)
     return True
 
 
 def _is_fit(app: App) -> bool:
-    """The same checks as `refunds doctor`, told in the log."""
+    """Run the checks of `refunds doctor` and log what they find."""
     findings = examine(app.broker.client)
     for finding in findings:
-        if finding.verdict != "ok":
-            log_event(f"doctor.{finding.verdict}", check=finding.check, text=finding.text)
-    return all(finding.verdict != "refused" for finding in findings)
+        if finding.level == "refused":
+            log_event("doctor.refused", check=finding.check, text=finding.text)
+        elif finding.level == "warning":
+            log_event("doctor.warning", check=finding.check, text=finding.text)
+    return all(finding.level != "refused" for finding in findings)
 
 
 def _run_children(settings: Settings, stop: threading.Event) -> int:
-    """Run the children, start again what ends by itself, and stop them all at the end."""
+    """Run the worker processes, restart those that end by themselves, and stop all at the end."""
     command = [sys.executable, "-m", "worker", _CHILD]
-    children = [subprocess.Popen(command) for _ in range(settings.processes)]  # noqa: S603 - ourselves
-    while not stop.wait(LOOK_S):
+    children = [subprocess.Popen(command) for _ in range(settings.processes)]  # noqa: S603 - this program
+    while not stop.wait(POLL_S):
         for place, child in enumerate(children):
             if child.poll() is not None and not stop.is_set():
                 log_event("worker.child_ended", exit_code=child.returncode)
-                children[place] = subprocess.Popen(command)  # noqa: S603 - ourselves
+                children[place] = subprocess.Popen(command)  # noqa: S603 - this program
     for child in children:
         child.terminate()
-    codes = [_end(child, settings.grace_s) for child in children]
+    codes = [_wait_for_end(child, settings.grace_s) for child in children]
     return max(codes)
 
 
-def _end(child: subprocess.Popen[bytes], grace_s: int) -> int:
+def _wait_for_end(child: subprocess.Popen[bytes], grace_s: int) -> int:
     try:
         return abs(child.wait(grace_s))
     except subprocess.TimeoutExpired:

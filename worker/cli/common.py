@@ -1,4 +1,4 @@
-"""What all commands share: options, connection, and clear words for what goes wrong outside."""
+"""What all commands share: options, connections, and one clear message for every failure."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ from worker.ledger.refunds import Ledger
 from worker.operations.dead_letters import CannotReplay
 from worker.queue.broker import Broker
 
-AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout.")]
 WRONG_USAGE = 2
 
-Limit = Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+Limit = Annotated[int, typer.Option(min=1, max=100_000, help="Maximum number of rows.")]
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
-
-#: What the running command opened.
+#: Closes the connections of the running command when it ends.
 _opened: ContextVar[ExitStack] = ContextVar("opened")
-#: Whether a program reads what we print.
+#: Whether the running command was called with --json.
 _as_json: ContextVar[bool] = ContextVar("as_json", default=False)
 
 
 def fail(text: str, code: int = 1, **more: object) -> NoReturn:
-    """End with a sentence and an exit code: 1 the answer is no, 2 wrong usage.
+    """Print an error and exit: code 1 if the answer is no, 2 for wrong usage.
 
-    With --json the sentence also stands on standard output, with *more*, in one shape for all.
+    The text goes to standard error. With --json, standard output gets one JSON document as well:
+    `{"ok": false, "error": {"message": TEXT}}` and the fields of *more*.
     """
     say(text)
     if _as_json.get():
@@ -51,22 +51,25 @@ def fail(text: str, code: int = 1, **more: object) -> NoReturn:
 
 
 def _print_error(text: str, more: Mapping[str, object]) -> None:
-    # One line: `outcomes` prints a document a line, and may fail after some.
+    # On one line, because `outcomes` prints one document per line and may fail after some of them.
     print_json({"ok": False, "error": {"message": text}, **more}, indent=None)
 
 
 def run(app: typer.Typer) -> None:
-    """Run the program; wrong usage that no command of ours came to see fails in the same shape."""
+    """Run the program.
+
+    Wrong usage that typer finds before it calls a command is reported as JSON too.
+    """
     try:
         app()
     except SystemExit as end:
         if end.code == WRONG_USAGE and "--json" in sys.argv and _opened.get(None) is None:
-            _print_error("wrong usage; standard error says what is wrong", {})
+            _print_error("wrong usage; see standard error for details", {})
         raise
 
 
-def told(command: Command) -> Command:
-    """Turn what may go wrong outside of us into one clear sentence."""
+def explain_errors(command: Command) -> Command:
+    """Turn the expected failures of a command into one clear message and an exit code."""
 
     @wraps(command)
     def inner(*arguments: Any, **options: Any) -> None:
@@ -76,29 +79,30 @@ def told(command: Command) -> Command:
                 _opened.set(opened)
                 command(*arguments, **options)
         except SettingsError as error:
-            fail(str(error), 2)
+            fail(str(error), WRONG_USAGE)
         except (redis.RedisError, ConnectionClosed) as error:
             fail(in_words(error))
         except (NoServer, DemoFailed, CannotReplay) as error:
             fail(str(error))
 
-    return inner  # type: ignore[return-value]  # same signature, by wraps
+    return inner  # type: ignore[return-value]  # functools.wraps keeps the signature
 
 
 def settings() -> Settings:
-    """What the environment says; a variable of our prefix that nobody reads is told."""
+    """Load the settings from the environment; warn about unknown variables with our prefix."""
     for name, nearest in unknown_variables(os.environ).items():
-        say(f"{name} is read by nobody{f'; is {nearest} meant?' if nearest else ''}")
+        hint = f"; did you mean {nearest}?" if nearest else ""
+        say(f"{name} is not a known setting and is ignored{hint}")
     return load_settings(os.environ)
 
 
 def connect() -> tuple[Broker, Ledger]:
-    """Queues and ledger, as the environment says."""
+    """Connect to the queues and the ledger that the environment names."""
     broker, ledger = ledger_from(settings())
     close_at_end(broker.client.close)
     return broker, ledger
 
 
 def close_at_end(close: Callable[[], object]) -> None:
-    """Call this when the running command ends."""
+    """Call *close* when the running command ends."""
     _opened.get().callback(close)

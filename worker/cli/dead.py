@@ -1,4 +1,4 @@
-"""`refunds dead`: what needs a person."""
+"""`refunds dead`: list, show and replay dead letters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.common import AsJson, Limit, connect, fail, told
+from worker.cli.common import AsJson, Limit, connect, explain_errors, fail
 from worker.cli.output import history_rows, print_json, print_record, print_table
 from worker.operations import dead_letters
 
@@ -20,9 +20,9 @@ dead = typer.Typer(
 
 
 @dead.command("list", epilog="Example: refunds dead list --json")
-@told
+@explain_errors
 def dead_list(limit: Limit = 100, as_json: AsJson = False) -> None:
-    """List what needs a person."""
+    """List the refunds and messages that need a person."""
     broker, ledger = connect()
     rows = dead_letters.letters(ledger, broker, limit=limit)
     if as_json:
@@ -35,9 +35,9 @@ def dead_list(limit: Limit = 100, as_json: AsJson = False) -> None:
 
 
 @dead.command("show", epilog="Example: refunds dead show rf-2024-000123")
-@told
+@explain_errors
 def dead_show(letter_id: str, as_json: AsJson = False) -> None:
-    """Show one dead letter, why it is one and what to do."""
+    """Show one dead letter: why it needs a person, what to do about it, and its history."""
     broker, ledger = connect()
     letter = dead_letters.find(ledger, broker, letter_id)
     if letter is None:
@@ -53,21 +53,28 @@ def dead_show(letter_id: str, as_json: AsJson = False) -> None:
 
 
 @dead.command("replay", epilog="Example: refunds dead replay rf-2024-000123")
-@told
+@explain_errors
 def dead_replay(
     letter_ids: Annotated[list[str], typer.Argument(metavar="ID...")],
-    by: Annotated[str, typer.Option(help="Who does this.")] = "",
+    by: Annotated[
+        str, typer.Option(help="Your name, for the history; the login name by default.")
+    ] = "",
     manual_done: Annotated[
-        bool, typer.Option("--manual-done", help="You paid what Wix cannot move: record it.")
+        bool,
+        typer.Option(
+            "--manual-done",
+            help="You have paid the buyer outside of Wix what Wix cannot refund; Wix only records"
+            " it. Applies to the reason manual_payment.",
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Let dead letters go on where they died; each looks at Wix before it does anything."""
+    """Resume dead letters where they stopped. Each one checks Wix first."""
     broker, ledger = connect()
+    operator = by or getpass.getuser()
     results: dict[str, str] = {}
     for letter_id in letter_ids:
         try:
-            operator = by or getpass.getuser()
             dead_letters.replay(
                 ledger, broker, letter_id, operator=operator, manual_done=manual_done
             )

@@ -1,9 +1,9 @@
-"""Jobs as an operator gives them: options, or a file of JSON lines."""
+"""Jobs from the command line: from options, or from a file of JSON lines."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,13 @@ from worker.refund.request import InvalidJob, RefundRequest, parse_request
 
 
 class WrongJobs(ValueError):
-    """At least one job is wrong; the text names place and field. None was enqueued."""
+    """At least one job is wrong, so none was put on the queue; the text names place and field."""
 
 
 def parse_line(text: str) -> dict[str, Any]:
-    """LINE_ITEM_ID:QUANTITY as a refund line; a missing or odd quantity is told by its field.
+    """Read LINE_ITEM_ID:QUANTITY; a missing or invalid quantity is reported by its field.
 
-    One unit is not assumed: somebody may mean the whole line.
+    The quantity has no default: without one, the caller may mean one unit or the whole line.
     """
     line_item_id, _, quantity = text.rpartition(":")
     if not line_item_id:
@@ -29,35 +29,42 @@ def parse_line(text: str) -> dict[str, Any]:
 
 
 def parse_fee(text: str) -> dict[str, str]:
-    """FEE_ID or FEE_ID:AMOUNT as a refund fee; without an amount all that is left of it."""
+    """Read FEE_ID or FEE_ID:AMOUNT; without an amount, the rest of the fee is refunded."""
     fee_id, _, amount = text.partition(":")
     return {"additional_fee_id": fee_id} | ({"amount": amount} if amount else {})
 
 
-def read(given: Mapping[str, Any], file: Path | None) -> list[RefundRequest]:
-    """Check one job of options, or every line of a file, which then says all of its job.
+def from_options(job: Mapping[str, Any]) -> list[RefundRequest]:
+    """Check the one job that the options describe.
 
     Raises:
-        WrongJobs: with every wrong line and field.
+        WrongJobs: names every wrong field.
     """
-    options = {name: value for name, value in given.items() if value not in ("", [], False)}
-    if file is None:
-        return _checked({"job": options})
+    return _checked({"job": job})
+
+
+def from_file(file: Path, options: Collection[str]) -> list[RefundRequest]:
+    """Check every line of a file; each describes a complete job, so no *options* are allowed.
+
+    Raises:
+        WrongJobs: names every wrong line and field.
+    """
     if options:
         raise WrongJobs(
-            f"with --file the jobs stand in the file, each with all of its fields; without it the"
-            f" options say one job (here: {', '.join(options)})"
+            "--file cannot be combined with options that describe a job"
+            f" ({', '.join(options)}): put these fields into the file"
         )
     jobs: dict[str, Any] = {}
     for number, text in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
         if text.strip():
             jobs[f"{file.name}, line {number}"] = _decoded(text)
     if not jobs:
-        raise WrongJobs(f"{file.name} holds no job: it must be JSON lines, an object each")
+        raise WrongJobs(f"{file.name} contains no job: write one JSON object per line")
     return _checked(jobs)
 
 
 def _decoded(text: str) -> Any:
+    """Return the object of a line, or a string that says why it is not one."""
     try:
         job = json.loads(text)
     except ValueError as error:

@@ -1,11 +1,10 @@
-"""`refunds`: the commands. They print; what they print is made elsewhere."""
+"""`refunds`: the entry point, and the commands that are not in a module of their own."""
 
 from __future__ import annotations
 
-import getpass
 import os
 import sys
-import uuid
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -13,13 +12,12 @@ import typer
 
 from statemachine.diagram import mermaid
 from statemachine.flows import State
-from worker.cli import job_input as jobs
 from worker.cli.checks import EXAMPLES, audit, doctor, outcomes
-from worker.cli.common import AsJson, Limit, connect, fail, run, told
+from worker.cli.common import AsJson, Limit, connect, explain_errors, fail, run
 from worker.cli.dead import dead
 from worker.cli.output import history_rows, moment, print_json, print_record, print_table, say
+from worker.cli.request import EXAMPLE, request
 from worker.cli.stores import stores
-from worker.client import enqueue
 from worker.demo.demo import run_demo
 from worker.observability.logs import configure_logs
 from worker.simulator.command import print_flags, run_simulator
@@ -27,23 +25,41 @@ from worker.simulator.script.reading import Wrong
 
 app = typer.Typer(
     name="refunds",
-    help="Refund orders of Wix stores: every refund exactly once, or a person is told why not.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: refunds demo; each command's --help has one of its own.",
+    epilog="Example: refunds demo. The --help of each command has its own example.",
 )
 app.add_typer(dead, name="dead")
 app.add_typer(stores, name="stores")
+app.command(epilog=EXAMPLE)(request)
 for command in (outcomes, audit, doctor):
     app.command(epilog=EXAMPLES[command.__name__])(command)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"refunds {version('wix-refund-worker')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def refunds(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Refund orders of Wix stores: each one exactly once, or a person is told why not."""
+
+
 @app.command(epilog="Example: refunds demo --json | jq .ok")
-@told
+@explain_errors
 def demo(as_json: AsJson = False) -> None:
-    """Watch seven refunds on an embedded server and the Wix simulator; needs no account."""
+    """Watch seven refunds on an embedded server and the Wix simulator; needs no Wix account."""
     wanted = (
         "json" if as_json else os.environ.get("REFUNDS_LOG_FORMAT") or os.environ.get("LOG_FORMAT")
     )
@@ -57,85 +73,22 @@ def demo(as_json: AsJson = False) -> None:
         for refund in report["refunds"]:
             if refund["reason"]:
                 say(f"{refund['refund_id']}: {refund['sentence']} ({refund['wix_code']})")
-        say("All as it must be, by Wix's own books." if report["ok"] else "")
+        if report["ok"]:
+            say("All refunds match Wix's own records.")
     if not report["ok"]:
         say("\n".join(report["wrong"]))
         raise typer.Exit(1)
 
 
-@app.command(
-    epilog="Example: refunds request --store 4b296c48-0000-4000-8000-000000000001"
-    " --order 67668940-527d-4465-94c6-5475d8c7a412 --reason damaged"
-)
-@told
-def request(
-    store: Annotated[str, typer.Option(help="The Wix site id.")] = "",
-    order: Annotated[str, typer.Option(help="The Wix order id.")] = "",
-    refund_id: Annotated[
-        str, typer.Option(help="Your idempotency key; made up if not given.")
-    ] = "",
-    amount: Annotated[str, typer.Option(help="A part of the order, a plain decimal.")] = "",
-    currency: Annotated[str, typer.Option(help="ISO 4217 code; needed with --amount.")] = "",
-    line: Annotated[
-        list[str] | None, typer.Option(help="LINE_ITEM_ID:QUANTITY; repeatable.")
-    ] = None,
-    shipping: Annotated[str, typer.Option(help="Shipping to refund, a plain decimal.")] = "",
-    fee: Annotated[
-        list[str] | None, typer.Option(help="FEE_ID or FEE_ID:AMOUNT; repeatable.")
-    ] = None,
-    manual_payments: Annotated[
-        str, typer.Option(help="What Wix cannot move itself: escalate (default) or record.")
-    ] = "",
-    reason: Annotated[str, typer.Option(help="Why, in your words.")] = "",
-    restock: Annotated[bool, typer.Option("--restock", help="Put the units back.")] = False,
-    notify_buyer: Annotated[bool, typer.Option("--notify-buyer", help="Wix e-mails.")] = False,
-    file: Annotated[
-        Path | None,
-        typer.Option(
-            help="JSON lines, a job each, and no other option.", exists=True, dir_okay=False
-        ),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Put one refund job on the queue, or a file of them; one wrong line refuses the file."""
-    given = {
-        "store_id": store,
-        "order_id": order,
-        "refund_id": refund_id or ("" if file else f"rf-{uuid.uuid4()}"),
-        "amount": amount,
-        "currency": currency,
-        "lines": [jobs.parse_line(text) for text in line or []],
-        "shipping": shipping,
-        "additional_fees": [jobs.parse_fee(text) for text in fee or []],
-        "manual_payments": manual_payments,
-        "reason": reason,
-        "restock": restock,
-        "notify_buyer": notify_buyer,
-        "requested_by": "" if file else f"refunds request, {getpass.getuser()}",
-    }
-    try:
-        requests = jobs.read(given, file)
-    except jobs.WrongJobs as error:
-        fail(str(error), 2)
-    broker, _ = connect()
-    for checked in requests:
-        enqueue(broker, checked)
-    ids = [checked.refund_id for checked in requests]
-    if as_json:
-        print_json({"enqueued": ids})
-    else:
-        sys.stdout.write("".join(f"{refund}\n" for refund in ids))
-
-
 @app.command(epilog="Example: refunds show rf-2024-000123")
-@told
+@explain_errors
 def show(refund_id: str, as_json: AsJson = False) -> None:
     """Show one refund: its record and its history."""
     _, ledger = connect()
     refund = ledger.load(refund_id)
     if refund is None:
         fail(
-            f"there is no refund {refund_id}; `refunds dead list` shows jobs that never became one"
+            f"there is no refund {refund_id}; `refunds dead list` shows jobs that were not accepted"
         )
     history = ledger.history(refund_id)
     if as_json:
@@ -147,10 +100,10 @@ def show(refund_id: str, as_json: AsJson = False) -> None:
 
 
 @app.command("list", epilog="Example: refunds list --state dead --limit 20")
-@told
+@explain_errors
 def list_refunds(
-    state: Annotated[State | None, typer.Option(help="Only these.")] = None,
-    store: Annotated[str, typer.Option(help="Only this store's.")] = "",
+    state: Annotated[State | None, typer.Option(help="Only refunds in this state.")] = None,
+    store: Annotated[str, typer.Option(help="Only refunds of the store with this site ID.")] = "",
     limit: Limit = 100,
     as_json: AsJson = False,
 ) -> None:
@@ -168,21 +121,26 @@ def list_refunds(
 
 
 @app.command(epilog="Example: refunds simulator --port 8091 --flag cancel_twice=428")
+@explain_errors
 def simulator(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 is a free one.")] = 8091,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")
+    ] = 8091,
     orders: Annotated[
-        int | None, typer.Option(min=0, help="Sample orders of both flows; 4 if not said.")
+        int | None, typer.Option(min=0, help="Number of sample orders; 4 by default.")
     ] = None,
     scenario: Annotated[
-        Path | None, typer.Option(help="A TOML file of stores, orders and faults instead.")
+        Path | None,
+        typer.Option(help="TOML file with stores, orders and faults, instead of sample orders."),
     ] = None,
     flag: Annotated[
-        list[str] | None, typer.Option(help="An unknown of Wix, name=value; may be repeated.")
+        list[str] | None,
+        typer.Option(help="How Wix behaves where it is not documented, NAME=VALUE; repeatable."),
     ] = None,
-    flags: Annotated[bool, typer.Option("--flags", help="List these unknowns, and stop.")] = False,
+    flags: Annotated[bool, typer.Option("--flags", help="List the flags and exit.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run Wix on loopback until Ctrl-C; prints what to put into the environment, and its orders."""
+    """Run a simulated Wix on loopback until Ctrl-C; prints the settings to use, and its orders."""
     if flags:
         print_flags(as_json=as_json)
         return
@@ -195,8 +153,9 @@ def simulator(
 
 
 @app.command(epilog="Example: refunds diagram > states.mmd")
+@explain_errors
 def diagram(as_json: AsJson = False) -> None:
-    """Draw the state machine, as Mermaid."""
+    """Print the state machine as a Mermaid diagram."""
     if as_json:
         print_json({"mermaid": mermaid()})
     else:
@@ -204,6 +163,6 @@ def diagram(as_json: AsJson = False) -> None:
 
 
 def main() -> None:
-    """The entry point of the script `refunds`."""
+    """Run the `refunds` program."""
     configure_logs(None, "warning")
     run(app)

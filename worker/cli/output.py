@@ -1,4 +1,4 @@
-"""What the command line shows: JSON for programs, tables for people."""
+"""Output of the commands: JSON for programs, tables for people."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from rich.text import Text
 
 from worker.observability.redaction import redact
 
-#: A column of sentences narrower than this is hard to read.
-LEAST_PROSE = 16
+#: Columns of prose narrower than this are hard to read.
+MIN_PROSE_WIDTH = 16
 
 
 def print_json(value: Any, *, indent: int | None = 2) -> None:
-    """One JSON document on standard output."""
+    """Print one JSON document on standard output."""
     sys.stdout.write(json.dumps(redact(value), indent=indent, ensure_ascii=False) + "\n")
 
 
 def say(text: str) -> None:
-    """A sentence for a person, on standard error: standard output is for answers."""
+    """Print a message for a person on standard error; standard output is for results."""
     sys.stderr.write(text.rstrip("\n") + "\n")
 
 
 def _cell(value: object) -> Text:
-    # Text, not markup: what comes from outside must not paint our terminal.
+    # Text, not markup: foreign text must not be able to format our output.
     return Text("" if value is None else str(redact(value)))
 
 
@@ -41,20 +41,20 @@ def print_table(
     may_drop: Sequence[str] = (),
     width: int = 0,
 ) -> None:
-    """A table, coloured only on a terminal; ids are never broken, so that they can be copied.
+    """Print a table, coloured only on a terminal. Ids are never wrapped, so they can be copied.
 
-    Where it does not fit into *width* (by default the terminal's) it goes without the columns of
-    *may_drop*, the first first; where it still does not fit, each row becomes a block.
+    If the table is wider than *width* (by default the terminal's), the columns in *may_drop* are
+    left out one by one, in their order; if that is not enough, each row is printed as a block.
     """
     cells = [{column: _cell(row.get(column)) for column in columns} for row in rows]
-    # Piped output is as wide as it needs to be.
+    # Piped output may be as wide as necessary.
     width = width or (shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000)
     prose = {name for name in columns if any(" " in row[name].plain for row in cells)}
     shown = list(columns)
     for name in may_drop:
-        if _least_width(cells, shown, prose) > width:
+        if _min_width(cells, shown, prose) > width:
             shown.remove(name)
-    if _least_width(cells, shown, prose) > width:
+    if _min_width(cells, shown, prose) > width:
         _print_blocks(cells)
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
@@ -65,24 +65,26 @@ def print_table(
     Console(width=width).print(table)
 
 
-def _least_width(
+def _min_width(
     rows: Iterable[Mapping[str, Text]], columns: Iterable[str], prose: Container[str]
 ) -> int:
-    """What a table needs so that nothing is broken but sentences; two blanks between columns."""
+    """Width that a table needs if only prose is wrapped, with two blanks between columns."""
     longest = {name: max(map(len, [name, *(row[name].plain for row in rows)])) for name in columns}
-    least = (min(size, LEAST_PROSE) if name in prose else size for name, size in longest.items())
-    return sum(least) + 2 * (len(longest) - 1)
+    widths = (
+        min(size, MIN_PROSE_WIDTH) if name in prose else size for name, size in longest.items()
+    )
+    return sum(widths) + 2 * (len(longest) - 1)
 
 
 def _print_blocks(rows: Iterable[Mapping[str, Text]]) -> None:
-    """Each row as lines of name and value; the terminal may wrap them, it does not cut them."""
+    """Print each row as lines of name and value, which the terminal may wrap."""
     for row in rows:
         print_record({column.replace("_", " "): cell.plain for column, cell in row.items()})
         sys.stdout.write("\n")
 
 
 def print_record(record: Mapping[str, Any]) -> None:
-    """The filled fields of one record, a line each."""
+    """Print the fields of one record that are not empty, one per line."""
     lines = {name: value for name, value in record.items() if value not in (None, "", {}, [])}
     width = max((len(name) for name in lines), default=0)
     for name, value in lines.items():
@@ -93,12 +95,12 @@ def print_record(record: Mapping[str, Any]) -> None:
 
 
 def moment(unix_ms: int) -> str:
-    """A time of the ledger as ISO 8601 in UTC."""
+    """Format a time of the ledger as ISO 8601 in UTC."""
     return datetime.fromtimestamp(unix_ms / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 def history_rows(history: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """History lines as rows: when, what, and the rest in one cell."""
+    """Make table rows of history lines; their other fields share one cell."""
     shown = ("at_ms", "event", "transition")
     return [
         {
@@ -112,14 +114,14 @@ def history_rows(history: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def print_outcome(stream_id: str, event: Mapping[str, Any], *, as_json: bool) -> None:
-    """One event a line, at once, so that a reader at the other end of a pipe can act on it."""
+    """Print one event on a line and flush, so that a reader of a pipe gets it at once."""
     if as_json:
         line = json.dumps(redact(event), ensure_ascii=False)
     else:
-        told = event["data"]
-        amount = told.get("amount")
+        facts = event["data"]
+        amount = facts.get("amount")
         money = f"{amount['amount']} {amount['currency']}" if amount else ""
-        why = (told.get("reason") or {}).get("reason", "")
+        why = (facts.get("reason") or {}).get("reason", "")
         parts = (stream_id, event["time"], event["type"], event["subject"], money, why)
         line = "  ".join(str(redact(part)) for part in parts if part)
     sys.stdout.write(line + "\n")

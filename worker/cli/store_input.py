@@ -1,4 +1,4 @@
-"""How a store's three things reach us: JSON, options and files, or questions at a terminal."""
+"""The site ID, account ID and API key of a store: from JSON, options, files or prompts."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ _FIELDS = ("site_id", "account_id", "api_key")
 
 
 def from_stdin() -> dict[str, str]:
-    """Read one JSON object; nothing of it is ever repeated."""
+    """Read one JSON object from standard input; error messages repeat none of its content."""
     try:
         given = json.loads(sys.stdin.read())
     except ValueError:
-        fail("standard input holds no JSON", 2)
+        fail("standard input is not JSON", 2)
     if not isinstance(given, dict) or set(given) != set(_FIELDS):
         fail(f"--stdin takes one JSON object with exactly {', '.join(_FIELDS)}", 2)
     if not all(isinstance(value, str) for value in given.values()):
-        fail(f"{', '.join(_FIELDS)} are texts", 2)
+        fail(f"{', '.join(_FIELDS)} must be strings", 2)
     return {name: given[name] for name in _FIELDS}
 
 
 def from_options(site: str, account: str, api_key_file: str) -> dict[str, str]:
-    """From options, files and prompts; the key is never an argument and never echoed."""
+    """Use options and files, and prompt for the rest; the key is never an argument nor echoed."""
     wanted = {"--site": site, "--account": account, "--api-key-file": api_key_file}
     missing = [name for name, value in wanted.items() if not value]
     if missing and not sys.stdin.isatty():
-        fail(f"without a terminal to ask at, {' and '.join(missing)} must be given", 2)
+        fail(f"standard input is not a terminal, so {' and '.join(missing)} must be given", 2)
     site = site or typer.prompt("Site ID, or the dashboard's URL", err=True)
     account = account or typer.prompt("Account ID", err=True)
     key = (
@@ -48,8 +48,8 @@ def _read_key(place: str) -> str:
     try:
         text = sys.stdin.read() if place == "-" else Path(place).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        # Redacted: somebody may give the key itself for the name of its file.
-        why = getattr(error, "strerror", None) or "it is no text"
+        # Redacted, because people give the key itself where its file name belongs.
+        why = getattr(error, "strerror", None) or "it is not text"
         fail(f"--api-key-file: {redact_text(place)} cannot be read: {why}", 2)
-    # Every editor ends a file with a line break: that is not worth a word.
+    # Every editor ends a file with a line break, so removing one is not worth a note.
     return text.removesuffix("\n").removesuffix("\r")

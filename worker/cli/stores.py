@@ -1,4 +1,4 @@
-"""`refunds stores`: connect, look after and disconnect stores."""
+"""`refunds stores`: connect stores, check and resume them, and disconnect them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 
 from config.loading import SettingsError
 from worker.app import keyring_from, ledger_from, stores_from, wix_from
-from worker.cli.common import AsJson, close_at_end, fail, settings, told
+from worker.cli.common import AsJson, close_at_end, explain_errors, fail, settings
 from worker.cli.output import moment, print_json, print_table, say
 from worker.cli.store_input import from_options, from_stdin
 from worker.ledger.refunds import Ledger
@@ -32,7 +32,22 @@ stores = typer.Typer(
 )
 
 MARKS = {"ok": "✓", "missing": "✗", "unknown": "?"}
+
 StoreId = Annotated[str, typer.Argument(metavar="SITE_ID")]
+Site = Annotated[
+    str, typer.Option("--site", "--site-id", help="Site ID, or the URL of the site's dashboard.")
+]
+Account = Annotated[str, typer.Option("--account", "--account-id", help="Account ID.")]
+ApiKeyFile = Annotated[
+    str, typer.Option(help="File that contains the API key; - is standard input.")
+]
+Stdin = Annotated[
+    bool,
+    typer.Option(
+        "--stdin",
+        help='Read JSON from standard input: {"site_id": …, "account_id": …, "api_key": …}',
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -48,10 +63,14 @@ class _Desk:
     def vault(self) -> Vault:
         if self.keyring.vault is None:
             raise SettingsError(
-                "REFUNDS_VAULT_KEYS is not set, so that no key can be sealed;"
-                " make one with: refunds stores keygen"
+                "REFUNDS_VAULT_KEYS is not set, so API keys cannot be encrypted;"
+                " make a vault key with: refunds stores keygen"
             )
         return self.keyring.vault
+
+    def all_ids(self) -> list[str]:
+        """The stores of the vault, then those of REFUNDS_STORES."""
+        return list(dict.fromkeys([*self.stores.ids(), *self.keyring.given]))
 
 
 def _open() -> _Desk:
@@ -73,22 +92,18 @@ def _open() -> _Desk:
     epilog="Example: refunds stores connect --site 4b296c48-0000-4000-8000-000000000001"
     " --account 0f5b7a1e-0000-4000-8000-000000000002 --api-key-file key.txt",
 )
-@told
+@explain_errors
 def connect(
-    site: Annotated[str, typer.Option("--site", "--site-id", help="Or the dashboard's URL.")] = "",
-    account: Annotated[str, typer.Option("--account", "--account-id", help="Account ID.")] = "",
-    api_key_file: Annotated[
-        str, typer.Option(help="File that holds the API Key; - is standard input.")
-    ] = "",
-    stdin: Annotated[
-        bool,
-        typer.Option(
-            "--stdin", help='JSON on stdin: {"site_id": …, "account_id": …, "api_key": …}'
-        ),
-    ] = False,
+    site: Site = "",
+    account: Account = "",
+    api_key_file: ApiKeyFile = "",
+    stdin: Stdin = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check a store's key with Wix, and keep it sealed; asks for what is not given, unseen."""
+    """Check a store's API key with Wix and save it encrypted.
+
+    Prompts for missing values; the key is not echoed.
+    """
     desk = _open()
     vault = desk.vault
     given = from_stdin() if stdin else from_options(site, account, api_key_file)
@@ -96,26 +111,21 @@ def connect(
     for note in (*pasted.cleaned, *pasted.warnings):
         say(note)
     if pasted.problems:
-        _refuse_paste(pasted)
+        _refuse(pasted)
     if pasted.site_id in desk.keyring.given:
-        say("The store is in REFUNDS_STORES, too; from now on the vault's key is used.")
+        say("This store is in REFUNDS_STORES as well; from now on the vault's key is used.")
     findings = connecting.connect(pasted, vault=vault, stores=desk.stores, examiner=desk.examiner)
     if as_json:
         notes = {"cleaned": list(pasted.cleaned), "warnings": list(pasted.warnings)}
         print_json({"store_id": pasted.site_id, **findings.public(), **notes})
     else:
         _print_checks(findings)
-        say(
-            f"Connected: {findings.name or pasted.site_id} ({findings.currency},"
-            f" {findings.time_zone})."
-            if findings.is_good
-            else "Nothing was saved."
-        )
+        say(_result(findings, pasted.site_id))
     if not findings.is_good:
         raise typer.Exit(1)
 
 
-def _refuse_paste(pasted: Pasted) -> None:
+def _refuse(pasted: Pasted) -> None:
     fail(
         "\n".join(pasted.problems) + "\nNothing was saved.",
         reason="malformed",
@@ -124,6 +134,12 @@ def _refuse_paste(pasted: Pasted) -> None:
         warnings=list(pasted.warnings),
         checks=[],
     )
+
+
+def _result(findings: Findings, site_id: str) -> str:
+    if not findings.is_good:
+        return "Nothing was saved."
+    return f"Connected: {findings.name or site_id} ({findings.currency}, {findings.time_zone})."
 
 
 def _print_checks(findings: Findings) -> None:
@@ -136,12 +152,11 @@ def _print_checks(findings: Findings) -> None:
 
 
 @stores.command("list", epilog="Example: refunds stores list --json")
-@told
+@explain_errors
 def list_stores(as_json: AsJson = False) -> None:
-    """List the stores: state, waiting and in flight, last success, last error."""
+    """List the stores: state, refunds waiting and in flight, last success, last error."""
     desk = _open()
-    ids = dict.fromkeys([*desk.stores.ids(), *desk.keyring.given])
-    rows = [desk.stores.find(store_id).public() for store_id in ids]
+    rows = [desk.stores.find(store_id).public() for store_id in desk.all_ids()]
     if as_json:
         print_json({"stores": rows})
         return
@@ -154,24 +169,25 @@ def list_stores(as_json: AsJson = False) -> None:
 
 
 @stores.command("check", epilog="Example: refunds stores check --all")
-@told
+@explain_errors
 def check(
     store_id: Annotated[str, typer.Argument(metavar="[SITE_ID]")] = "",
-    every: Annotated[bool, typer.Option("--all", help="Every store.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Check every store.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Ask Wix again what a store's key may do; exit 1 if anything is missing or not known."""
+    """Check with Wix what a store's key may do; exit with 1 if anything is missing or unknown."""
     if bool(store_id) == every:
-        fail("give one SITE_ID, or --all", 2)
+        fail("give either one SITE_ID or --all", 2)
     desk = _open()
-    ids = [*dict.fromkeys([*desk.stores.ids(), *desk.keyring.given])] if every else [store_id]
+    ids = desk.all_ids() if every else [store_id]
     results: list[dict[str, Any]] = []
     for number, each in enumerate(ids, 1):
         say(f"store {number}/{len(ids)}: {each}")
         results.append(_checked(desk, each.lower(), as_json=as_json))
+    is_good = all(result["ok"] for result in results)
     if as_json:
-        print_json({"ok": all(r["ok"] for r in results), "checked": results})
-    if not all(result["ok"] for result in results):
+        print_json({"ok": is_good, "checked": results})
+    if not is_good:
         raise typer.Exit(1)
 
 
@@ -186,35 +202,35 @@ def _checked(desk: _Desk, store_id: str, *, as_json: bool) -> dict[str, Any]:
     if not as_json:
         _print_checks(findings)
     if findings.is_good and desk.stores.find(store_id).state == "suspended":
-        say(f"It is suspended; to let it go on: refunds stores resume {store_id}")
+        say(f"The store is still suspended; to resume it: refunds stores resume {store_id}")
     return {"store_id": store_id, **findings.public()}
 
 
 @stores.command("resume", epilog="Example: refunds stores resume SITE_ID")
-@told
+@explain_errors
 def resume(store_id: StoreId, as_json: AsJson = False) -> None:
-    """Let a suspended store's refunds go on, in order of arrival."""
+    """Resume a suspended store: its refunds continue in order of arrival."""
     desk = _open()
     store = store_id.lower()
     if not desk.stores.resume(store, by=getpass.getuser()):
         is_known = desk.stores.find(store).sealed or store in desk.keyring.given
-        no_such = f"there is no store {store_id}; `refunds stores list` shows all"
+        no_such = f"there is no store {store_id}; `refunds stores list` shows all stores"
         fail(f"{store_id} is not suspended" if is_known else no_such, store_id=store_id)
     if as_json:
         print_json({"ok": True, "store_id": store_id})
-    say(f"{store_id} goes on")
+    say(f"{store_id} resumed")
 
 
 @stores.command("disconnect", epilog="Example: refunds stores disconnect SITE_ID --force")
-@told
+@explain_errors
 def disconnect(
     store_id: StoreId,
     force: Annotated[
-        bool, typer.Option("--force", help="Unfinished refunds become dead letters.")
+        bool, typer.Option("--force", help="Turn unfinished refunds into dead letters.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Forget a store and its key; refuses while its refunds are unfinished."""
+    """Delete a store and its key; refuses while refunds of the store are unfinished."""
     desk = _open()
     try:
         buried, left = connecting.disconnect(
@@ -230,21 +246,21 @@ def disconnect(
         print_json({"ok": True, "store_id": store_id, "dead_letters": buried, "with_worker": left})
     say(f"disconnected; {buried} refunds became dead letters")
     if left:
-        say(f"{left} are with a worker at this moment; they end, or become dead letters, there")
+        say(f"{left} are running in a worker right now; they finish or become dead letters there")
 
 
 @stores.command("keygen", epilog='Example: export REFUNDS_VAULT_KEYS="$(refunds stores keygen)"')
-@told
+@explain_errors
 def keygen(as_json: AsJson = False) -> None:
-    """Make a vault key. Keep it where you keep passwords: without it no store's key opens."""
+    """Make a vault key. Store it like a password: saved API keys cannot be decrypted without it."""
     key = new_key()
     sys.stdout.write(json.dumps({"vault_key": key}) + "\n" if as_json else f"{key}\n")
 
 
 @stores.command("reseal", epilog="Example: refunds stores reseal")
-@told
+@explain_errors
 def reseal(as_json: AsJson = False) -> None:
-    """Seal every store's key anew with the first of REFUNDS_VAULT_KEYS; then drop the old ones."""
+    """Re-encrypt all API keys with the first key in REFUNDS_VAULT_KEYS; then remove the others."""
     desk = _open()
     results = connecting.reseal(vault=desk.vault, stores=desk.stores, progress=say)
     is_done = set(results.values()) <= {"resealed"}

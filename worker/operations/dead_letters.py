@@ -1,4 +1,4 @@
-"""Dead letters: refunds that need a person, and messages that never became one; data only."""
+"""Dead letters: refunds that need a person, and messages that never became a refund."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from worker.refund.record import Refund
 
 
 class CannotReplay(Exception):
-    """This letter cannot be replayed; the text says what to do instead, without the letter's id."""
+    """A dead letter cannot be replayed; the text says what to do instead, without naming it."""
 
 
 def letters(ledger: Ledger, broker: Broker, *, limit: int) -> list[dict[str, Any]]:
-    """List all dead letters: refunds first, newest first, then messages."""
+    """List the dead letters: first at most *limit* refunds, newest first, then all messages."""
     refunds = [_of_refund(refund) for refund in ledger.newest(state=State.DEAD, limit=limit)]
     return refunds + [_of_message(i, letter) for i, letter in broker.quarantined().items()]
 
 
 def find(ledger: Ledger, broker: Broker, letter_id: str) -> dict[str, Any] | None:
-    """One dead letter with its history, None when there is none of this id."""
+    """Return one dead letter with its history, None if there is none with this id."""
     refund = ledger.load(letter_id)
     if refund and refund.state is State.DEAD:
         return _of_refund(refund) | {
@@ -36,12 +36,13 @@ def find(ledger: Ledger, broker: Broker, letter_id: str) -> dict[str, Any] | Non
 def replay(
     ledger: Ledger, broker: Broker, letter_id: str, *, operator: str, manual_done: bool = False
 ) -> None:
-    """Let a dead letter go on where it died; the step looks at Wix before it does anything.
+    """Resume a dead letter where it stopped; its step checks Wix before it changes anything.
 
-    With *manual_done* a person has paid what Wix cannot move: it is only recorded there.
+    *manual_done* says that a person has paid the buyer what Wix cannot refund itself: Wix then only
+    records it.
 
     Raises:
-        CannotReplay: there is no such letter, or another try would fail as the first did.
+        CannotReplay: there is no such dead letter, or another attempt would fail like the first.
     """
     refund = ledger.load(letter_id)
     if refund and refund.state is State.DEAD:
@@ -49,7 +50,7 @@ def replay(
         more = {"manual_done": True} if manual_done else {}
         if ledger.replay(letter_id, operator=operator, version=refund.version, **more):
             return
-        raise CannotReplay("changed meanwhile: look at it again")
+        raise CannotReplay("changed in the meantime: look at it again")
     letter = broker.quarantined().get(letter_id)
     if letter is None:
         raise CannotReplay(why_not(ledger, letter_id))
@@ -60,17 +61,19 @@ def replay(
 
 
 def why_not(ledger: Ledger, letter_id: str) -> str:
-    """Why there is no dead letter of this id."""
+    """Say why there is no dead letter with this id."""
     refund = ledger.load(letter_id)
     if refund is None:
-        return "there is no such dead letter; `refunds dead list` shows all"
+        return "there is no such dead letter; `refunds dead list` shows all of them"
     return f"is not a dead letter: its state is {refund.state}; see `refunds show {letter_id}`"
 
 
 def _check_replay(refund: Refund, *, manual_done: bool) -> None:
     code = str(refund.reason.get("reason", ""))
     if manual_done and code != "manual_payment":
-        raise CannotReplay(f"did not die of a manual payment, but of {code}")
+        raise CannotReplay(
+            f"`--manual-done` only applies to `manual_payment`; the reason here is {code}"
+        )
     if code in REASONS and not REASONS[code].replayable:
         raise CannotReplay(f"cannot be replayed: {REASONS[code].remedy}")
 
@@ -90,7 +93,7 @@ def _of_refund(refund: Refund) -> dict[str, Any]:
 
 
 def _known(letter: dict[str, Any]) -> Reason:
-    """The row of its reason; one that this version does not know must not hide the others."""
+    """Return the row of its reason; a reason unknown to this version must not break the list."""
     return REASONS.get(letter["reason"], REASONS["worker_error"])
 
 

@@ -1,4 +1,4 @@
-"""`refunds doctor`: is this installation fit to move money? The worker asks the same."""
+"""`refunds doctor`: is this installation safe to run? The worker asks the same when it starts."""
 
 from __future__ import annotations
 
@@ -11,26 +11,29 @@ import redis
 
 from worker.ledger.connection import in_words
 
-#: A clock that is further off makes `Retry-After` dates and log times lie.
-MOST_DRIFT_S = 5.0
-#: BLMOVE and LPOS.
-LEAST_VERSION = (6, 2)
-#: A step makes two round trips; beyond this the queue will be slow.
-SLOW_MS = 20.0
+#: With a larger difference, the dates of `Retry-After` and the times in logs would be wrong.
+MAX_CLOCK_DRIFT_S = 5.0
+#: The first version with BLMOVE and LPOS.
+MIN_VERSION = (6, 2)
+#: A step makes two round trips; above this, the queue is slow.
+SLOW_ROUND_TRIP_MS = 20.0
 _PINGS = 5
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     check: str
-    verdict: Literal["ok", "warning", "refused"]
+    level: Literal["ok", "warning", "refused"]
     text: str
 
 
 def examine(client: redis.Redis, *, now: Callable[[], float] = time.time) -> list[Finding]:
-    """Look at the server; the first finding alone when it cannot be reached."""
+    """Check the server; a server that cannot be reached yields that one finding.
+
+    *now* returns Unix time in seconds.
+    """
     try:
         return list(_findings(client, now))
     except redis.RedisError as error:
@@ -52,15 +55,15 @@ def _version(info: dict[str, Any]) -> Finding:
     name = "Valkey" if "valkey_version" in info else "Redis"
     text = str(info.get("valkey_version") or info["redis_version"])
     known = tuple(int(part) for part in str(info["redis_version"]).split(".")[:2])
-    if known < LEAST_VERSION:
-        return Finding("version", "refused", f"{name} {text}: 6.2 or newer is needed")
+    if known < MIN_VERSION:
+        return Finding("version", "refused", f"{name} {text}: 6.2 or newer is required")
     return Finding("version", "ok", f"{name} {text}")
 
 
 def _memory(info: dict[str, Any]) -> Finding:
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
-        text = f"maxmemory-policy is {policy}: the server may drop refunds; set it to noeviction"
+        text = f"maxmemory-policy is {policy}: the server may delete refunds; set it to noeviction"
         return Finding("memory", "refused", text)
     return Finding("memory", "ok", "maxmemory-policy is noeviction")
 
@@ -69,8 +72,8 @@ def _persistence(info: dict[str, Any]) -> Finding:
     if int(info.get("aof_enabled", 0)):
         return Finding("persistence", "ok", "the append-only file is on")
     text = (
-        "the append-only file is off: when the server crashes, refunds since its last snapshot are"
-        " forgotten, and what Wix did for them is not known here; set appendonly yes"
+        "the append-only file is off: if the server crashes, refunds since its last snapshot are"
+        " lost, and what Wix did for them is no longer known here; set appendonly to yes"
     )
     return Finding("persistence", "warning", text)
 
@@ -80,7 +83,7 @@ def _clock(client: redis.Redis, now: Callable[[], float]) -> Finding:
     seconds, microseconds = client.time()
     middle = (before + now()) / 2
     drift_s = middle - (seconds + microseconds / 1_000_000)
-    if abs(drift_s) > MOST_DRIFT_S:
+    if abs(drift_s) > MAX_CLOCK_DRIFT_S:
         text = f"this machine's clock is {drift_s:+.1f} s off the server's; run NTP on both"
         return Finding("clock", "refused", text)
     return Finding("clock", "ok", f"this machine's clock is {drift_s:+.3f} s off the server's")
@@ -91,7 +94,7 @@ def _lua(client: redis.Redis) -> Finding:
         client.eval("return cjson.encode({redis.call('TIME')[1]})", 0)
     except redis.ResponseError as error:
         return Finding("scripts", "refused", f"the server does not run Lua scripts: {error}")
-    return Finding("scripts", "ok", "Lua scripts run")
+    return Finding("scripts", "ok", "the server runs Lua scripts")
 
 
 def _latency(client: redis.Redis) -> Finding:
@@ -101,5 +104,5 @@ def _latency(client: redis.Redis) -> Finding:
         client.ping()
         spent_ms.append((time.perf_counter() - started) * 1000)
     best = min(spent_ms)
-    verdict: Literal["ok", "warning"] = "ok" if best <= SLOW_MS else "warning"
-    return Finding("latency", verdict, f"a round trip takes {best:.1f} ms")
+    level: Literal["ok", "warning"] = "ok" if best <= SLOW_ROUND_TRIP_MS else "warning"
+    return Finding("latency", level, f"a round trip takes {best:.1f} ms")

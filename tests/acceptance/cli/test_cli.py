@@ -1,10 +1,11 @@
-"""The command line, as a person or a script uses it."""
+"""The `refunds` program, as a person or a script uses it."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def _environment(rig: Rig) -> dict[str, str]:
 def refunds(
     rig: Rig | None, *arguments: str, environment: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run `refunds` as a program of its own."""
+    """Run `refunds` in a process of its own."""
     env = environment if environment is not None else _environment(rig) if rig else {}
     env = environment_without_settings() | env
     return subprocess.run(
@@ -49,7 +50,7 @@ def _json(rig: Rig, *arguments: str) -> Any:
 
 
 def test_every_field_of_a_job_can_be_given_as_an_option(rig: Rig) -> None:
-    """What upstream can ask for, an operator can, too."""
+    """Operators can ask for everything that upstream services can ask for."""
     options = [
         "--line",
         "l1:2",
@@ -84,7 +85,7 @@ def test_every_field_of_a_job_can_be_given_as_an_option(rig: Rig) -> None:
 
 
 def test_request_then_show_and_list(rig: Rig) -> None:
-    """What an operator does first."""
+    """A requested refund can be shown and listed."""
     order = rig.order(AFTER)
     done = refunds(rig, "request", "--store", STORE_ID, "--order", order.id, "--refund-id", "rf-1")
     assert (done.returncode, done.stdout) == (0, "rf-1\n")
@@ -101,15 +102,15 @@ def test_request_then_show_and_list(rig: Rig) -> None:
     assert order.id in refunds(rig, "list").stdout
 
 
-def test_a_refund_id_is_made_up_when_none_is_given(rig: Rig) -> None:
-    """And told, so that it can be looked up."""
+def test_a_refund_id_is_generated_if_none_is_given(rig: Rig) -> None:
+    """It is printed, so that the refund can be looked up."""
     made = _json(rig, "request", "--store", STORE_ID, "--order", ORDER_ID)["enqueued"]
     assert len(made) == 1
     assert made[0].startswith("rf-")
 
 
 def test_a_wrong_option_names_the_field_and_enqueues_nothing(rig: Rig) -> None:
-    """Wrong usage is exit 2."""
+    """Exit code 2."""
     done = refunds(rig, "request", "--store", STORE_ID, "--order", "12", "--line", "a:x")
     assert done.returncode == 2
     assert "job: order_id:" in done.stderr
@@ -120,7 +121,7 @@ def test_a_wrong_option_names_the_field_and_enqueues_nothing(rig: Rig) -> None:
 
 
 def test_a_file_of_jobs_is_taken_whole_or_not_at_all(rig: Rig, tmp_path: Path) -> None:
-    """Every wrong line is named."""
+    """Every wrong line is named, and none is put on the queue."""
     good = {"refund_id": "rf-1", "store_id": STORE_ID, "order_id": ORDER_ID}
     file = tmp_path / "jobs.jsonl"
     file.write_text(json.dumps(good) + "\n\nnope\n[1]\n" + json.dumps(good | {"amount": "-1"}))
@@ -136,13 +137,16 @@ def test_a_file_of_jobs_is_taken_whole_or_not_at_all(rig: Rig, tmp_path: Path) -
     file.write_text(json.dumps(good) + "\n")
     assert _json(rig, "request", "--file", str(file))["enqueued"] == ["rf-1"]
     both = refunds(rig, "request", "--file", str(file), "--reason", "damaged")
-    assert (both.returncode, "with --file the jobs stand in the file" in both.stderr) == (2, True)
+    assert (
+        both.returncode,
+        "--file cannot be combined with options that describe a job (reason)" in both.stderr,
+    ) == (2, True)
     file.write_text("\n")
-    assert "holds no job" in refunds(rig, "request", "--file", str(file)).stderr
+    assert "contains no job" in refunds(rig, "request", "--file", str(file)).stderr
 
 
 def test_dead_letters_are_listed_shown_and_replayed(rig: Rig) -> None:
-    """From page to repair."""
+    """Listed with reason and remedy, shown with their history, and resumed."""
     rig.simulator.script(Fault("status", "get_order", status=501))
     refund_id = rig.request(rig.order(AFTER))
     rig.settle()
@@ -166,42 +170,45 @@ def test_dead_letters_are_listed_shown_and_replayed(rig: Rig) -> None:
 
 
 def test_an_unknown_refund_is_exit_1(rig: Rig) -> None:
-    """The answer is no."""
+    """Exit code 1, and nothing on standard output."""
     done = refunds(rig, "show", "nobody")
     assert (done.returncode, done.stdout) == (1, "")
     assert "there is no refund nobody" in done.stderr
 
 
 def test_failures_have_one_shape_for_programs(rig: Rig) -> None:
-    """One line of JSON on standard output, whatever went wrong; exit codes as without it."""
+    """With --json every failure prints one line of JSON; the exit codes stay the same."""
     nowhere = {"REFUNDS_REDIS_URL": "redis://127.0.0.1:1/0"}
     cases: list[tuple[list[str], dict[str, str] | None, int, str]] = [
         (["show", "nobody"], None, 1, "there is no refund nobody"),
         (["dead", "show", "nobody"], None, 1, "there is no such dead letter"),
         (["stores", "resume", "nobody"], None, 1, "there is no store nobody"),
         (["request", "--order", "12"], None, 2, "job: order_id: must be a Wix id"),
-        (["outcomes", "--after", "foo"], None, 2, "--after takes a stream id"),
+        (["outcomes", "--after", "foo"], None, 2, "--after takes a stream ID"),
         (["list"], {}, 2, "REFUNDS_REDIS_URL is not set"),
         (["list"], nowhere, 1, "does not answer"),
         (["list", "--limit", "many"], None, 2, "wrong usage"),
     ]
     for arguments, environment, code, said in cases:
         done = refunds(rig, *arguments, "--json", environment=environment)
-        told = json.loads(done.stdout)
-        assert (done.returncode, told["ok"], done.stdout.count("\n")) == (code, False, 1)
-        assert said in told["error"]["message"]
+        failure = json.loads(done.stdout)
+        assert (done.returncode, failure["ok"], done.stdout.count("\n")) == (code, False, 1)
+        assert said in failure["error"]["message"]
         assert done.stderr
 
 
-def test_a_misspelt_variable_is_told_on_standard_error(rig: Rig) -> None:
-    """It would be silently without effect; the command goes on."""
+def test_an_unknown_variable_is_named_on_standard_error(rig: Rig) -> None:
+    """It is probably misspelled; the command runs without it."""
     done = refunds(rig, "list", environment=_environment(rig) | {"REFUNDS_NAMESPACES": "x"})
     assert done.returncode == 0
-    assert done.stderr == "REFUNDS_NAMESPACES is read by nobody; is REFUNDS_NAMESPACE meant?\n"
+    assert done.stderr == (
+        "REFUNDS_NAMESPACES is not a known setting and is ignored;"
+        " did you mean REFUNDS_NAMESPACE?\n"
+    )
 
 
-def test_a_missing_setting_and_a_missing_server_are_told_clearly() -> None:
-    """What to do, not a traceback."""
+def test_a_missing_setting_and_a_missing_server_are_explained() -> None:
+    """One sentence that says what to do, not a traceback."""
     done = refunds(None, "list", environment={})
     assert done.returncode == 2
     assert done.stderr.startswith("REFUNDS_REDIS_URL is not set")
@@ -213,8 +220,8 @@ def test_a_missing_setting_and_a_missing_server_are_told_clearly() -> None:
     assert "hunter22" not in done.stderr
 
 
-def test_a_server_that_answers_is_not_called_silent() -> None:
-    """Password, database, another program: each in its own words; the worker ends at once."""
+def test_a_server_that_refuses_us_is_not_called_unreachable() -> None:
+    """Password, database, not Redis: each has its own message; the worker exits at once."""
     with embedded_server() as url, redis.Redis.from_url(url) as client, serve(Simulator()) as wix:
         cases = {url.replace("/0", "/99"): "has no database of the number"}
         assert _trouble_with(cases) == []
@@ -242,7 +249,7 @@ def test_a_server_that_answers_is_not_called_silent() -> None:
 
 
 def _trouble_with(cases: dict[str, str]) -> list[str]:
-    """What is not said as it should be."""
+    """Return the output of each case that does not match its expected message."""
     wrong = []
     for url, said in cases.items():
         done = refunds(None, "list", environment={"REFUNDS_REDIS_URL": url})
@@ -251,16 +258,30 @@ def _trouble_with(cases: dict[str, str]) -> list[str]:
     return wrong
 
 
-def test_outcomes_go_on_only_after_a_stream_id(rig: Rig) -> None:
-    """Wrong usage is exit 2, with an example."""
+def test_outcomes_start_only_after_a_stream_id(rig: Rig) -> None:
+    """Anything else is wrong usage, and the message gives an example."""
     done = refunds(rig, "outcomes", "--after", "foo")
     assert (done.returncode, done.stdout) == (2, "")
     assert "like 1700000000000-0" in done.stderr
 
 
+def test_the_version_is_that_of_the_package() -> None:
+    """`refunds --version` prints one line and exits with 0."""
+    done = refunds(None, "--version", environment={})
+    assert (done.returncode, done.stdout) == (0, f"refunds {version('wix-refund-worker')}\n")
+
+
+def test_an_unknown_option_or_command_is_refused() -> None:
+    """Exit code 2, and nothing on standard output."""
+    for unknown in ("--versoin", "refnud"):
+        done = refunds(None, unknown, environment={})
+        assert (done.returncode, done.stdout) == (2, "")
+        assert unknown in done.stderr
+
+
 @pytest.mark.parametrize("group", [[], ["dead"], ["stores"]])
 def test_every_group_of_commands_has_help_with_an_example(group: list[str]) -> None:
-    """Also where only the names of the commands stand."""
+    """The help of a group has its own example."""
     done = refunds(None, *group, "--help", environment={})
     assert f"Example: {' '.join(['refunds', *group])}" in done.stdout
 
@@ -283,7 +304,7 @@ def test_every_group_of_commands_has_help_with_an_example(group: list[str]) -> N
     ],
 )
 def test_every_command_has_help_with_an_example(command: str) -> None:
-    """`--help` is where people look first."""
+    """Every command has --json as well."""
     done = refunds(None, *command.split(), "--help", environment={})
     assert done.returncode == 0
     assert f"Example: refunds {command}" in done.stdout
@@ -291,14 +312,14 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
 
 
 def test_the_diagram_is_printed() -> None:
-    """For documents and eyes."""
+    """As plain Mermaid text, or as JSON."""
     text = refunds(None, "diagram", environment={}).stdout
     assert text.startswith("stateDiagram-v2")
     assert json.loads(refunds(None, "diagram", "--json", environment={}).stdout)["mermaid"] == text
 
 
 def test_tab_completion_knows_commands_and_states() -> None:
-    """Completion that works, without installing it here."""
+    """Tab completion works, shown here without installing it."""
     environment = {
         "_REFUNDS_COMPLETE": "complete_bash",
         "COMP_WORDS": "refunds list --state re",
@@ -322,7 +343,7 @@ def test_tab_completion_knows_commands_and_states() -> None:
 
 
 def test_the_simulator_serves_until_it_is_stopped() -> None:
-    """And says how to point a worker at it."""
+    """It prints its URL and its orders, and exits with 0 on SIGTERM."""
     program = subprocess.Popen(
         [
             sys.executable,
@@ -338,9 +359,9 @@ def test_the_simulator_serves_until_it_is_stopped() -> None:
     )
     try:
         assert program.stdout is not None
-        told = json.loads(program.stdout.readline())
-        books = httpx.get(f"{told['url']}/_simulator/books", trust_env=False).json()
-        assert set(books["orders"]) == {order["order_id"] for order in told["orders"]}
+        printed = json.loads(program.stdout.readline())
+        books = httpx.get(f"{printed['url']}/_simulator/books", trust_env=False).json()
+        assert set(books["orders"]) == {order["order_id"] for order in printed["orders"]}
     finally:
         program.terminate()
         out, _ = program.communicate(timeout=20)
@@ -348,7 +369,7 @@ def test_the_simulator_serves_until_it_is_stopped() -> None:
     assert out == ""
 
 
-def test_the_demo_ends_right_by_wixs_books() -> None:
+def test_the_refunds_of_the_demo_match_wixs_records() -> None:
     """`refunds demo --json`: one document on stdout, log lines in JSON on stderr."""
     done = refunds(None, "demo", "--json", environment={})
     report = json.loads(done.stdout)
@@ -364,8 +385,8 @@ def test_the_demo_ends_right_by_wixs_books() -> None:
     assert "demo-key" not in done.stderr + done.stdout
 
 
-def test_outcomes_are_printed_a_line_each(rig: Rig) -> None:
-    """For eyes, and as CloudEvents for programs."""
+def test_outcomes_are_printed_one_per_line(rig: Rig) -> None:
+    """Readable for people, and as CloudEvents for programs."""
     refund_id = rig.request(rig.order(AFTER))
     rig.settle()
     lines = [json.loads(x) for x in refunds(rig, "outcomes", "--json").stdout.splitlines()]
@@ -374,7 +395,7 @@ def test_outcomes_are_printed_a_line_each(rig: Rig) -> None:
 
 
 def test_audit_and_doctor_answer_with_their_exit_code(rig: Rig) -> None:
-    """0 all well, 1 not."""
+    """0 if all is well, 1 if not."""
     refund_id = rig.request(rig.order(AFTER))
     rig.settle()
     assert _json(rig, "audit") == {"ok": True, "refunds": 1, "repaired": False, "problems": []}

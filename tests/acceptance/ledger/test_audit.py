@@ -164,13 +164,13 @@ def test_a_right_server_is_fit(rig: Rig) -> None:
     assert [f.check for f in findings] == [
         "reachable", "version", "memory", "persistence", "clock", "scripts", "latency",
     ]  # fmt: skip
-    assert {f.verdict for f in findings} <= {"ok", "warning"}
+    assert {f.level for f in findings} <= {"ok", "warning"}
 
 
 def test_a_wrong_clock_is_refused(rig: Rig) -> None:
     """More than five seconds."""
     clock = {f.check: f for f in examine(rig.broker.client, now=lambda: 0.0)}["clock"]
-    assert clock.verdict == "refused"
+    assert clock.level == "refused"
     assert "run NTP" in clock.text
 
 
@@ -189,16 +189,14 @@ class _Server:
 
 
 @pytest.mark.parametrize(
-    ("info", "check", "verdict"),
+    ("info", "check", "level"),
     [
         ({"maxmemory_policy": "allkeys-lru"}, "memory", "refused"),
         ({"aof_enabled": 0}, "persistence", "warning"),
         ({"redis_version": "5.0.7"}, "version", "refused"),
     ],
 )
-def test_an_unfit_server_is_told(
-    rig: Rig, info: dict[str, object], check: str, verdict: str
-) -> None:
+def test_an_unfit_server_is_told(rig: Rig, info: dict[str, object], check: str, level: str) -> None:
     """Each with what to do."""
     findings = examine(_Server(rig, **info))  # type: ignore[arg-type]  # a client with one twist
-    assert {f.check: f.verdict for f in findings}[check] == verdict
+    assert {f.check: f.level for f in findings}[check] == level

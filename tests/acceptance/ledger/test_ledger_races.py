@@ -154,7 +154,7 @@ def test_a_replay_writes_nothing_onto_what_was_replayed_meanwhile(rig: Rig) -> N
     """The call that was sent since then would be forgotten, and sent again without a look."""
     refund = _dies(rig, rig.order(AFTER))
     slow: Any = SlowToReplay(rig)
-    with pytest.raises(dead_letters.CannotReplay, match="changed meanwhile"):
+    with pytest.raises(dead_letters.CannotReplay, match="changed in the meantime"):
         dead_letters.replay(slow, rig.broker, refund.refund_id, operator="bob")
     died_again = rig.load(refund.refund_id)
     assert died_again.state is State.DEAD

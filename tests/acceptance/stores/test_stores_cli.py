@@ -161,9 +161,13 @@ def test_a_paste_that_cannot_be_right_is_refused_before_wix_is_asked(shop: Shop)
     ("arguments", "stdin", "said"),
     [
         (["connect"], None, "--site and --account and --api-key-file"),
-        (["connect", "--stdin"], "{", "no JSON"),
+        (["connect", "--stdin"], "{", "is not JSON"),
         (["connect", "--stdin"], '{"api_key": "IST.canary.a.b"}', "exactly site_id"),
-        (["connect", "--stdin"], '{"api_key": 1, "site_id": "", "account_id": ""}', "are texts"),
+        (
+            ["connect", "--stdin"],
+            '{"api_key": 1, "site_id": "", "account_id": ""}',
+            "must be strings",
+        ),
         (
             ["connect", "--site", "s", "--account", "a", "--api-key-file", "/no/such/file"],
             None,
@@ -174,8 +178,8 @@ def test_a_paste_that_cannot_be_right_is_refused_before_wix_is_asked(shop: Shop)
             None,
             "cannot be read: No such file or directory",
         ),
-        (["check"], None, "give one SITE_ID, or --all"),
-        (["check", "x", "--all"], None, "give one SITE_ID, or --all"),
+        (["check"], None, "give either one SITE_ID or --all"),
+        (["check", "x", "--all"], None, "give either one SITE_ID or --all"),
     ],
 )
 def test_wrong_usage_exits_2(
@@ -267,7 +271,7 @@ def test_resume_of_what_is_not_suspended_exits_1(shop: Shop) -> None:
     assert shop.json("resume", STORE_ID)["ok"] is False
     nobody = shop.run("resume", "nope")
     assert nobody.exit_code == 1
-    assert nobody.stderr == "there is no store nope; `refunds stores list` shows all\n"
+    assert nobody.stderr == "there is no store nope; `refunds stores list` shows all stores\n"
 
 
 def test_disconnect_refuses_and_force_makes_dead_letters(shop: Shop) -> None:
