@@ -60,7 +60,12 @@ def _store(network: Slow, scheme: str = "http") -> WixStore:
         connect_timeout_ms=5_000,
         read_timeout_ms=5_000,
         total_timeout_ms=14_000,
-        transport=lambda: DeadlineTransport(network, lambda: network.now_s),
+        transport=lambda: DeadlineTransport(
+            14_000,
+            backend=network,
+            monotonic=lambda: network.now_s,
+            resolve=lambda host, *_: [host],
+        ),
     )
     return factory.store("site-1", "IST.key", before_mutation=lambda: None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import quote
 
@@ -23,6 +24,11 @@ from worker.wix.models import FulfillmentsAnswer, Order, OrderAnswer, OrderWithF
 from worker.wix.sites import SiteProperties, SitePropertiesAnswer
 
 
+def _no_cookies() -> CookieJar:
+    """A jar that accepts nothing."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+
+
 class ClientFactory:
     """Makes the client of one store, on the calling thread's own connections."""
 
@@ -36,6 +42,7 @@ class ClientFactory:
         transport: Callable[[], httpx.BaseTransport] | None = None,
     ) -> None:
         self._base_url = base_url
+        self._total_ms = total_timeout_ms
         self._total_s = total_timeout_ms / 1000
         self._timeout = httpx.Timeout(
             connect=connect_timeout_ms / 1000,
@@ -74,7 +81,11 @@ class ClientFactory:
             client = self._local.client = httpx.Client(
                 base_url=self._base_url,
                 timeout=self._timeout,
-                transport=self._transport() if self._transport else DeadlineTransport(),
+                transport=self._transport()
+                if self._transport
+                else DeadlineTransport(self._total_ms),
+                # A cookie of one store's answer must not go out with another store's key.
+                cookies=_no_cookies(),
                 # Proxies are not taken from the environment by accident.
                 trust_env=False,
                 follow_redirects=False,

@@ -1,6 +1,10 @@
-"""A call ends in time as a whole: httpx bounds each read alone, and headers may trickle.
+"""The transport to Wix: a call that we gave up must not arrive later.
 
-A call that went on after the settle delay would be taken for "not done" while it is under way.
+httpx bounds each read on its own, so that headers which trickle could go on for ever; here the
+whole call has one deadline, name resolution included. What we wrote and Wix's machine did not
+acknowledge must not be delivered after we gave up: the kernel would go on retransmitting it for
+minutes, also after the program has been killed, and Wix would carry out a refund that we have
+meanwhile sent again. So every connection is closed with a reset (`socket_options`).
 """
 
 from __future__ import annotations
@@ -12,6 +16,9 @@ from typing import Any
 
 import httpcore
 import httpx
+
+from worker.wix.names import Resolve, resolve
+from worker.wix.sockets import socket_options
 
 
 class _Deadline:
@@ -64,11 +71,19 @@ class _Stream(httpcore.NetworkStream):
 
 
 class _Backend(httpcore.NetworkBackend):
-    """Makes such connections."""
+    """Connects within the deadline, with our socket options."""
 
-    def __init__(self, backend: httpcore.NetworkBackend, deadline: _Deadline) -> None:
+    def __init__(
+        self,
+        backend: httpcore.NetworkBackend,
+        deadline: _Deadline,
+        options: list[httpcore.SOCKET_OPTION],
+        resolve: Resolve,
+    ) -> None:
         self._backend = backend
         self._deadline = deadline
+        self._options = options
+        self._resolve = resolve
 
     def connect_tcp(
         self,
@@ -76,30 +91,59 @@ class _Backend(httpcore.NetworkBackend):
         port: int,
         timeout: float | None = None,
         local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        limit = self._deadline.limit(timeout, httpcore.ConnectTimeout)
-        stream = self._backend.connect_tcp(host, port, limit, local_address, socket_options)
+        addresses = self._resolve(host, port, self._limit(timeout))
+        for address in addresses[:-1]:
+            try:
+                return self._connect(address, port, timeout, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                continue
+        return self._connect(addresses[-1], port, timeout, local_address, socket_options)
+
+    def _connect(
+        self,
+        address: str,
+        port: int,
+        timeout: float | None,
+        local_address: str | None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None,
+    ) -> httpcore.NetworkStream:
+        options = [*(socket_options or ()), *self._options]
+        limit = self._limit(timeout)
+        stream = self._backend.connect_tcp(address, port, limit, local_address, options)
         return _Stream(stream, self._deadline)
+
+    def _limit(self, timeout: float | None) -> float:
+        return self._deadline.limit(timeout, httpcore.ConnectTimeout)
 
 
 class DeadlineTransport(httpx.HTTPTransport):
-    """httpx's own transport, for one thread; a request's extension `total_s` bounds its waits."""
+    """httpx's own transport, for one thread; a request's extension `total_s` bounds its waits.
+
+    *total_timeout_ms* also bounds how long the kernel keeps unacknowledged bytes of a call.
+    """
 
     def __init__(
         self,
+        total_timeout_ms: int,
+        *,
         backend: httpcore.NetworkBackend | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        resolve: Resolve = resolve,
     ) -> None:
         # Certificates are not taken from the environment by accident.
         context = httpx.create_ssl_context(trust_env=False)
         super().__init__(verify=context)
         self._deadline = _Deadline(monotonic)
+        options = socket_options(total_timeout_ms)
         # httpx has no argument for the backend; its pool is httpcore's, which has one.
         self._pool = httpcore.ConnectionPool(
             ssl_context=context,
             keepalive_expiry=5.0,
-            network_backend=_Backend(backend or httpcore.SyncBackend(), self._deadline),
+            network_backend=_Backend(
+                backend or httpcore.SyncBackend(), self._deadline, options, resolve
+            ),
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
