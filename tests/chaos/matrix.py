@@ -24,7 +24,7 @@ from config.loading import load_settings
 from tests.chaos import child
 from tests.chaos.proxy import HARMS, Plan, Proxy, http_name, http_size, proxied, redis_size
 from tests.chaos.scenes import SCENES
-from tests.house.documents import README, with_figures
+from tests.house.documents import documents, with_part, write
 from tests.support.rig import KEY, STORE_ID
 from worker.app import ledger_from
 from worker.client import enqueue
@@ -280,7 +280,7 @@ def main() -> int:
     told = summary(results, options.third)
     sys.stdout.write(json.dumps(told) + "\n")
     if options.write:
-        README.write_text(with_figures(README.read_text(), "faults", table(results)))
+        write(with_part(documents(), "faults", table(results)))
     return int(any(told[name] for name in ("lost", "doubled", "stuck")))
 
 

@@ -1,4 +1,7 @@
-"""The parts of the documents that are made from code: from `<!-- NAME -->` to `<!-- end -->`."""
+"""Parts of the README files that are generated: from `<!-- NAME -->` to `<!-- end -->`.
+
+Each part is in exactly one README, beside the code that it comes from; `make docs` writes them all.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,6 @@ from worker.refund.request import RefundRequest
 from worker.simulator.scenario import scenario_table
 
 ROOT = Path(__file__).parents[2]
-README = ROOT / "README.md"
 ENV_EXAMPLE = ROOT / ".env.example"
 
 #: The words of the JSON schema, for people.
@@ -66,23 +68,40 @@ PARTS: Mapping[str, str] = {
 }
 
 
-def with_parts(text: str) -> str:
-    """The text with every made part as the code has it now."""
+def documents() -> dict[Path, str]:
+    """Return every README of the repository with its text."""
+    paths = [ROOT / "README.md", *sorted(ROOT.glob("[a-z]*/**/README.md"))]
+    return {path: path.read_text() for path in paths if "node_modules" not in path.parts}
+
+
+def with_parts(texts: Mapping[Path, str]) -> dict[Path, str]:
+    """Return the documents with every generated part as the code has it now."""
+    current = dict(texts)
     for name, part in PARTS.items():
-        text = with_figures(text, name, part)
-    return text
+        current |= with_part(current, name, part)
+    return current
 
 
-def with_figures(text: str, name: str, part: str) -> str:
-    """The text with one part replaced."""
-    pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
-    made = part.replace("\\", r"\\")
-    text, count = re.subn(pattern, rf"\g<1>{made}\g<2>", text, flags=re.DOTALL)
-    if count != 1:
-        raise ValueError(f"{name} must stand once in the README, not {count} times")
-    return text
+def with_part(texts: Mapping[Path, str], name: str, part: str) -> dict[Path, str]:
+    """Return the one document that holds the part, with the part replaced.
+
+    Raises:
+        ValueError: the part is in no document, or in more than one place.
+    """
+    pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+    found = [path for path, text in texts.items() for _ in pattern.findall(text)]
+    if len(found) != 1:
+        raise ValueError(f"{name} must be in one README, once; it is in {found or 'none'}")
+    [path] = found
+    return {path: pattern.sub(lambda match: match[1] + part + match[2], texts[path])}
+
+
+def write(texts: Mapping[Path, str]) -> None:
+    """Write documents back to their files."""
+    for path, text in texts.items():
+        path.write_text(text)
 
 
 if __name__ == "__main__":
-    README.write_text(with_parts(README.read_text()))
+    write(with_parts(documents()))
     ENV_EXAMPLE.write_text(env_example())

@@ -1,4 +1,4 @@
-"""Every log event: one table for code, README and people. A line of another kind cannot be told."""
+"""The log events: one table for the code and the README. No other event can be logged."""
 
 from __future__ import annotations
 
@@ -12,203 +12,185 @@ Level = Literal["debug", "info", "warning", "error"]
 
 
 class Event(NamedTuple):
-    """How loud it is, what it means and which fields it carries beside the bound ones."""
+    """Level, meaning and fields of one event; the fields in `BOUND` come in addition."""
 
     level: Level
     meaning: str
     fields: tuple[str, ...] = ()
 
 
-#: Bound once for each message, so on every line of a step.
+#: Bound once per message, so they are on every line of a step.
 BOUND = ("refund_id", "actor", "message_id", "store_id", "order_id")
+
+#: Fields of every event that a step has written to the history.
+_STEP = ("transition", "attempt", "wix_calls", "duration_ms")
+#: What Wix answered, where it is known.
+_WIX = ("http_status", "wix_code", "wix_request_id")
 
 EVENTS: Mapping[str, Event] = MappingProxyType(
     {
-        "refund.accepted": Event("info", "A job became a refund: from now on it is ours."),
-        "refund.duplicate": Event("info", "The same job came again; nothing changed."),
+        "refund.accepted": Event("info", "A job was accepted and became a refund."),
+        "refund.duplicate": Event("info", "The same job arrived again; nothing changed."),
         "refund.conflict": Event(
-            "warning", "A job with a known refund_id but other content was refused."
+            "warning", "A job with a known refund_id but different content was refused."
         ),
-        "refund.invalid": Event("warning", "A job with wrong fields was refused.", ("problems",)),
+        "refund.invalid": Event("warning", "A job with invalid fields was refused.", ("problems",)),
         "step.done": Event(
             "info",
-            "A step led the refund on.",
-            (
-                "transition",
-                "from_state",
-                "to_state",
-                "attempt",
-                "wix_calls",
-                "duration_ms",
-                "wix_request_id",
-                "by_merchant",
-                "found",
-            ),
+            "A step succeeded and moved the refund to its next state.",
+            (*_STEP, "from_state", "to_state", "wix_request_id", "by_merchant", "found"),
         ),
         "step.waiting": Event(
-            "info",
-            "Nothing failed; the step looks again later.",
-            ("transition", "why", "in_ms", "attempt", "wix_calls", "duration_ms"),
+            "info", "Nothing failed; the step checks again later.", (*_STEP, "why", "in_ms")
         ),
         "step.retry": Event(
             "warning",
-            "The step failed for now and comes back.",
-            (
-                "transition",
-                "reason",
-                "error",
-                "http_status",
-                "wix_code",
-                "wix_request_id",
-                "in_ms",
-                "attempt",
-                "wix_calls",
-                "duration_ms",
-                "outcome_unknown",
-            ),
+            "The step failed and will be retried.",
+            (*_STEP, "reason", "error", *_WIX, "in_ms", "outcome_unknown"),
         ),
         "step.rejected": Event(
             "warning",
-            "Wix or the rules said no for good: an answer for upstream.",
-            (
-                "transition",
-                "from_state",
-                "reason",
-                "sentence",
-                "http_status",
-                "wix_code",
-                "wix_request_id",
-                "attempt",
-                "wix_calls",
-                "duration_ms",
-            ),
+            "Wix or the rules refused the refund for good; upstream gets the reason.",
+            (*_STEP, "from_state", "reason", "sentence", *_WIX),
         ),
         "step.dead": Event(
             "error",
-            "A person must decide: the refund is a dead letter.",
-            (
-                "transition",
-                "from_state",
-                "reason",
-                "sentence",
-                "http_status",
-                "wix_code",
-                "wix_request_id",
-                "attempt",
-                "wix_calls",
-                "duration_ms",
-            ),
+            "The refund became a dead letter: a person must decide.",
+            (*_STEP, "from_state", "reason", "sentence", *_WIX),
         ),
         "step.redundant": Event(
-            "info", "The message asked for what is done already.", ("transition", "state")
+            "info", "A message asked for something that is already done.", ("transition", "state")
         ),
         "step.illegal": Event(
-            "error", "The message asked for what the tables forbid.", ("transition", "state")
+            "error",
+            "A message asked for a transition that the refund's state does not allow.",
+            ("transition", "state"),
         ),
-        "step.early": Event("info", "The refund waits; its time has not come.", ("transition",)),
+        "step.early": Event(
+            "info", "A message arrived before its refund was due; it was dropped.", ("transition",)
+        ),
         "step.busy": Event(
-            "info", "Another worker is at this order; we come back.", ("transition",)
+            "info",
+            "Another step of the same order is running; this one comes back shortly.",
+            ("transition",),
         ),
         "step.suspended": Event(
             "debug",
-            "The store is suspended; the refund waits in its lane, no attempt is spent.",
-            ("transition", "reason", "attempt", "wix_calls", "duration_ms"),
+            "The store is suspended: the refund waits in its lane, and no attempt is used up.",
+            (*_STEP, "reason"),
         ),
         "step.paced": Event(
             "debug",
-            "The store is over its rate; the refund waits in its lane, no attempt is spent.",
+            "The store is over its rate: the refund waits in its lane, and no attempt is used up.",
             ("transition",),
         ),
         "step.unknown_refund": Event(
-            "error", "A message names a refund that the ledger does not know.", ("transition",)
+            "error", "A message names a refund that is not in the ledger.", ("transition",)
         ),
         "step.lease_lost": Event(
             "warning", "The lease of the order was lost; nothing was written.", ("transition",)
         ),
         "step.unsettled": Event(
             "error",
-            "Redis did not take the result; the step runs again and looks first.",
+            "Redis did not store the result; the step runs again and checks Wix first.",
             ("error",),
         ),
         "store.connected": Event(
-            "info", "A store's key was checked and saved.", ("name", "currency", "rotated")
+            "info", "A store's API key was checked and saved.", ("name", "currency", "rotated")
         ),
         "store.suspended": Event(
             "error",
-            "Wix refuses the store's key: its refunds wait in their lane, other stores go on.",
-            (
-                "reason",
-                "sentence",
-                "remedy",
-                "detail",
-                "http_status",
-                "wix_code",
-                "wix_request_id",
-            ),
+            "Wix refuses the store's API key: its refunds wait, other stores are not affected.",
+            ("reason", "sentence", "remedy", "detail", *_WIX),
         ),
         "store.probed": Event(
-            "info", "Wix was asked about a suspended store and still refuses.", ("error",)
+            "info",
+            "Wix was asked about a suspended store and does not accept its key yet.",
+            ("error",),
         ),
-        "store.resumed": Event("info", "The store's lane goes on, in order of arrival.", ("by",)),
-        "store.disconnected": Event("info", "The store's key was forgotten.", ("dead_letters",)),
-        "refund.replayed": Event("info", "A person sent a dead letter on.", ("operator",)),
+        "store.resumed": Event(
+            "info", "The refunds of a suspended store continue, in order of arrival.", ("by",)
+        ),
+        "store.disconnected": Event(
+            "info", "A store and its API key were deleted.", ("dead_letters",)
+        ),
+        "refund.replayed": Event("info", "A person resumed a dead letter.", ("operator",)),
         "refund.reversed": Event(
-            "error", "The provider took back what it had paid; upstream is told.", ("from", "to")
+            "error",
+            "The payment provider took back a refund that it had paid; upstream is informed.",
+            ("from", "to"),
         ),
         "refund.settled_again": Event(
-            "warning", "What the provider had taken back is paid after all.", ("from", "to")
+            "warning",
+            "A refund that the payment provider had taken back is paid after all.",
+            ("from", "to"),
         ),
         "refund.recheck_failed": Event(
             "warning",
-            "A finished refund could not be looked at; we look again.",
+            "A finished refund could not be checked for a reversal; it is checked again later.",
             ("error",),
         ),
-        "refund.roused": Event("warning", "A forgotten refund was set going again."),
+        "refund.roused": Event("warning", "A lost refund was requeued."),
         "message.quarantined": Event(
-            "error", "A message that no step could take waits for a person.", ("reason", "queue")
+            "error",
+            "A message could not be processed and became a dead letter.",
+            ("reason", "queue"),
         ),
         "order.also_refundable": Event(
             "info",
-            "An order before the cutoff that Wix calls refundable; it is cancelled all the same.",
+            "Wix calls an order from before the cutoff refundable; it is cancelled nevertheless.",
         ),
         "doctor.refused": Event(
-            "error",
-            "This installation is not fit to move money; the worker ends.",
-            ("check", "text"),
+            "error", "This installation is not safe to run; the worker exits.", ("check", "text")
         ),
         "doctor.warning": Event("warning", "This installation could be safer.", ("check", "text")),
         "worker.started": Event(
-            "info", "A worker fetches messages.", ("worker_id", "threads", "stores")
+            "info", "The worker is ready and fetches messages.", ("worker_id", "threads", "stores")
         ),
         "worker.stopping": Event(
-            "info", "No new work; the running steps settle.", ("signal", "grace_s")
+            "info",
+            "The worker takes no new messages and finishes the running steps.",
+            ("signal", "grace_s"),
         ),
-        "worker.stopped": Event("info", "All steps settled; the worker ends.", ("worker_id",)),
+        "worker.stopped": Event(
+            "info", "All steps have finished; the worker exits.", ("worker_id",)
+        ),
         "worker.grace_over": Event(
-            "error", "Steps still ran when the grace time was over; others take them up."
+            "error",
+            "Steps were still running when the grace time ended; other workers resume them.",
         ),
         "worker.reclaimed": Event(
-            "warning", "Workers fell silent; their messages are back in the queue.", ("workers",)
+            "warning",
+            "Workers stopped sending heartbeats; their messages are back in the queue.",
+            ("workers",),
         ),
         "worker.redis_lost": Event(
-            "warning", "Redis does not answer; we go on trying.", ("error",)
+            "warning", "Redis does not answer; the worker keeps trying.", ("error",)
         ),
         "worker.bug": Event(
-            "error", "The worker itself failed beside a step; it goes on.", ("error", "thread")
+            "error",
+            "The worker failed unexpectedly outside of a step; it keeps running.",
+            ("error", "thread"),
         ),
         "worker.child_ended": Event(
-            "error", "A worker's child ended by itself; it is started again.", ("exit_code",)
+            "error", "A worker process ended by itself; it is restarted.", ("exit_code",)
         ),
         "settings.unknown": Event(
-            "warning", "A variable with our prefix that nobody reads.", ("variable", "nearest")
+            "warning",
+            "An environment variable has our prefix but is not a known setting.",
+            ("variable", "nearest"),
         ),
-        "demo.step": Event("info", "What the demo does now.", ("text",)),
+        "demo.step": Event("info", "The demo begins its next part.", ("text",)),
     }
 )
 
 
 def log_event(event: str, **fields: Any) -> None:
-    """Write one line of the log, loud as the table says."""
+    """Log one event, at the level that the table gives it.
+
+    Raises:
+        KeyError: the table has no such event.
+    """
     structlog.get_logger().log(_LEVELS[EVENTS[event].level], event, **fields)
 
 
@@ -218,7 +200,7 @@ _LEVELS: Mapping[Level, int] = MappingProxyType(
 
 
 def events_table() -> str:
-    """The table as Markdown, for the README."""
+    """Return the table as Markdown, for the README."""
     rows = ["| event | level | meaning | fields |", "|---|---|---|---|"]
     rows += [
         f"| `{name}` | {e.level} | {e.meaning} | {', '.join(f'`{f}`' for f in e.fields)} |"
