@@ -66,9 +66,7 @@ docs: $(STAMP) ## write the tables of the README and .env.example anew
 	@$(BIN)/python -m tests.house.documents
 
 server: $(STAMP) ## a Valkey server on port 6379 to try the worker with; its data stays in .redis
-	@mkdir -p .redis
-	@exec "$$($(BIN)/python -c 'from worker.demo.embedded import server_program; print(server_program())')" \
-	  --bind 127.0.0.1 --dir .redis --appendonly yes --maxmemory-policy noeviction
+	@exec $(BIN)/python -c 'from worker.demo.embedded import serve; serve(6379, ".redis")'
 
 run: $(STAMP) ## the worker, with the environment of .env if there is one
 	@set -a; [ ! -f .env ] || . ./.env; set +a; exec $(BIN)/python -m worker

@@ -1,4 +1,4 @@
-"""Logs: one format, one table of events, no secrets."""
+"""Logs have one format, one table of events, and no secrets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from worker.observability.redaction import MASK, redact, redact_text, register_s
 
 @pytest.fixture
 def stream() -> Iterator[io.StringIO]:
-    """Where the lines go; logging is as it was afterwards."""
+    """The stream that the lines go to; restores the logging set-up afterwards."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     out = io.StringIO()
@@ -33,7 +33,7 @@ def _lines(stream: io.StringIO) -> list[dict[str, object]]:
 
 
 def test_an_event_is_one_json_line_with_its_context(stream: io.StringIO) -> None:
-    """Bound once, on every line."""
+    """Fields that are bound once are on every line."""
     with structlog.contextvars.bound_contextvars(refund_id="rf-1"):
         log_event("step.waiting", why="provider", in_ms=5)
     line = _lines(stream)[0]
@@ -43,28 +43,28 @@ def test_an_event_is_one_json_line_with_its_context(stream: io.StringIO) -> None
 
 
 def test_dramatiqs_own_lines_have_the_same_format(stream: io.StringIO) -> None:
-    """Operators read one kind of line."""
+    """Operators need to read only one format."""
     logging.getLogger("dramatiq.worker").warning("lost %s", "redis://u:hunter22@host/0")
     line = _lines(stream)[0]
     assert line["event"] == f"lost redis://{MASK}@host/0"
     assert line["logger"] == "dramatiq.worker"
 
 
-def test_an_event_that_is_not_in_the_table_cannot_be_told() -> None:
-    """The table is complete by construction."""
+def test_an_event_that_is_not_in_the_table_cannot_be_logged() -> None:
+    """So the table is complete."""
     with pytest.raises(KeyError):
         log_event("step.invented")
 
 
 def test_levels_below_the_chosen_one_are_not_written(stream: io.StringIO) -> None:
-    """And httpx's INFO line never is."""
+    """Nor is the INFO line of httpx, at any level."""
     logging.getLogger("httpx").info("HTTP Request")
     logging.getLogger("x").debug("quiet")
     assert stream.getvalue() == ""
 
 
-def test_an_exception_is_told_without_locals_and_without_secrets(stream: io.StringIO) -> None:
-    """A traceback may hold a key in its text."""
+def test_an_exception_is_logged_without_locals_and_without_secrets(stream: io.StringIO) -> None:
+    """The text of an exception may contain a key."""
     api_key = "IST.canary.aaaa.bbbb"
     try:
         raise ValueError(f"bad key {api_key}")
@@ -75,8 +75,8 @@ def test_an_exception_is_told_without_locals_and_without_secrets(stream: io.Stri
     assert "canary" not in text
 
 
-def test_the_console_has_no_colours_when_it_is_no_terminal() -> None:
-    """Escape codes in a file help nobody."""
+def test_the_console_format_has_colours_only_on_a_terminal() -> None:
+    """Escape codes make a file hard to read."""
     out = io.StringIO()
     configure_logs("console", "info", out)
     log_event("demo.step", text="hello")
@@ -96,7 +96,7 @@ def test_the_console_has_no_colours_when_it_is_no_terminal() -> None:
     ],
 )
 def test_what_looks_like_a_secret_is_masked(text: str) -> None:
-    """Keys, tokens, addresses and passwords have shapes."""
+    """Keys, tokens, addresses and passwords have known formats."""
     masked = redact_text(text)
     assert MASK in masked
     for part in ("eyJ", "abcdef", "buyer@", "hunter22"):
@@ -107,43 +107,43 @@ def test_what_looks_like_a_secret_is_masked(text: str) -> None:
     "mail",
     ["bob@münchen.de", "jörg@example.com", "bob%40example.com", "bob@例え.jp", "a.b+c@x.co.uk"],
 )
-def test_every_mail_address_is_masked_whole(mail: str) -> None:
-    """Other scripts, and as it stands in a link."""
+def test_every_email_address_is_masked_as_a_whole(mail: str) -> None:
+    """In other scripts and in percent-encoding, too."""
     assert redact_text(f"for {mail} only") == f"for {MASK} only"
 
 
-def test_half_a_character_can_be_written_down() -> None:
-    """A lone surrogate has no UTF-8: it would break what writes it."""
+def test_a_lone_surrogate_is_replaced() -> None:
+    """It cannot be encoded as UTF-8, so writing it would fail."""
     assert redact_text("cut \ud83d off") == "cut ? off"
 
 
 @pytest.mark.parametrize("part", ["x", "a.", "a%40", "a.b@", "eyJa.", "bearer ", "://:"])
-def test_a_very_long_text_is_masked_in_no_time(part: str) -> None:
-    """With time by the square of its length this would take days, and hold all threads."""
+def test_a_very_long_text_is_masked_in_linear_time(part: str) -> None:
+    """In quadratic time it would take days and block all threads."""
     assert redact_text(part * 500_000)
 
 
-def test_what_has_a_secrets_name_is_masked_at_any_depth() -> None:
-    """Whatever it looks like."""
+def test_a_field_with_the_name_of_a_secret_is_masked_at_any_depth() -> None:
+    """Whatever its value looks like."""
     value = {"a": [{"api_key": "plain", "Authorization": "x"}], "email": "", "attempt": 3}
     masked = redact(value)
     assert masked == {"a": [{"api_key": MASK, "Authorization": MASK}], "email": "", "attempt": 3}
 
 
 def test_registered_values_are_masked_everywhere() -> None:
-    """A secret that looks like nothing is still one."""
+    """A secret need not look like one; values that are too short are not registered."""
     register_secrets(["correct horse", "short"])
     assert redact_text("a correct horse, short") == f"a {MASK}, short"
     assert redact({"x": object, "y": None, "z": True})["y"] is None
 
 
 def test_ids_and_amounts_stay_readable() -> None:
-    """Too much masking hides what on-call needs."""
+    """People on call need them."""
     innocent = "4b296c48-0000-4000-8000-000000000001 rf-2024-000123~4 101.40 USD get_order HTTP 503"
     assert redact_text(innocent) == innocent
 
 
 def test_the_table_for_the_readme_holds_every_event() -> None:
-    """Nothing is told that nobody can look up."""
+    """Every event can be looked up."""
     for name in EVENTS:
         assert f"| `{name}` |" in events_table()

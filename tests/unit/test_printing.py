@@ -1,4 +1,4 @@
-"""Tables for people: ids stay whole, however narrow the terminal is."""
+"""Tables for people: ids are never wrapped, however narrow the terminal is."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLUMNS = ("refund_id", "order_id", "store_id", "sentence")
 
 @pytest.mark.parametrize("width", [40, 80, 99, 100, 120, 200, 1000])
 def test_ids_are_never_broken(width: int, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each stands whole on a line, to be copied."""
+    """Each is complete on one line, so that it can be copied."""
     print_table(ROWS, COLUMNS, width=width)
     text = capsys.readouterr().out
     assert text.count(ORDER) == 2
@@ -24,7 +24,7 @@ def test_ids_are_never_broken(width: int, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_a_table_that_does_not_fit_becomes_blocks(capsys: pytest.CaptureFixture[str]) -> None:
-    """A name and a value a line, an empty line between rows; what is empty is left out."""
+    """One name and value per line, an empty line between rows; empty fields are left out."""
     print_table(ROWS[1:], COLUMNS, width=80)
     assert capsys.readouterr().out == (
         f"refund id  rf-2\norder id   {ORDER}\nstore id   {STORE}\n\n"
@@ -32,7 +32,7 @@ def test_a_table_that_does_not_fit_becomes_blocks(capsys: pytest.CaptureFixture[
 
 
 def test_columns_that_may_be_dropped_go_first(capsys: pytest.CaptureFixture[str]) -> None:
-    """In their order, and only as many as needed."""
+    """In their order, and only as many as necessary."""
     may_drop = ("store_id", "order_id")
     for width, shown in ((120, 4), (80, 3), (40, 2)):
         print_table(ROWS, COLUMNS, may_drop=may_drop, width=width)
@@ -45,7 +45,7 @@ def test_columns_that_may_be_dropped_go_first(capsys: pytest.CaptureFixture[str]
 
 
 def test_a_table_that_fits_is_one(capsys: pytest.CaptureFixture[str]) -> None:
-    """Sentences take what the ids leave."""
+    """Prose is wrapped to the width that the ids leave."""
     print_table(ROWS, COLUMNS, width=120)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["refund", "id", "order", "id", "store", "id", "sentence"]

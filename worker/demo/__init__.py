@@ -1,1 +1,1 @@
-"""Everything at once, on an embedded server and against the simulator."""
+"""The whole worker in one process, on an embedded server and against the simulator."""

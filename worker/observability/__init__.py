@@ -1,1 +1,1 @@
-"""Log events, metrics, redaction."""
+"""Log events and redaction."""

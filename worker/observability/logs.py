@@ -1,4 +1,4 @@
-"""Structured logs: JSON, or readable on a terminal; ours and dramatiq's in one format."""
+"""Logging set-up: JSON, or a readable format on a terminal, for our own lines and dramatiq's."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from worker.observability.redaction import redact
 
-#: Noise that says nothing ours does not say better; httpx's INFO line also costs CPU.
+#: Their INFO lines repeat what our events say; httpx's also cost CPU time.
 _QUIET = ("httpx", "httpcore", "transitions")
 
 
 def _redacted(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    # The refund first: it is what a reader looks for.
+    # The refund comes first, because readers look for it.
     ordered = {"refund_id": event["refund_id"], **event} if "refund_id" in event else event
     return {name: redact(value, name) for name, value in ordered.items()}
 
 
 def _without_locals(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Show an exception as text without its locals: they may hold a key."""
+    """Format an exception as text without local variables, which may contain a key."""
     return structlog.processors.format_exc_info(_, __, event)
 
 
@@ -38,7 +38,10 @@ def _shared() -> list[Processor]:
 def configure_logs(
     log_format: Literal["json", "console"] | None, level: str, stream: TextIO | None = None
 ) -> None:
-    """Set up logging for this program; lines go to *stream*, standard error when not given."""
+    """Set up logging for this process; lines go to *stream*, by default to standard error.
+
+    Without a *log_format*, a terminal gets the readable one and everything else gets JSON.
+    """
     out = stream or sys.stderr
     is_terminal = out.isatty()
     chosen = log_format or ("console" if is_terminal else "json")
@@ -56,7 +59,7 @@ def configure_logs(
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*_shared(), structlog.stdlib.add_logger_name],
-            # Redaction is the last before the renderer, so that nothing is added behind its back.
+            # Redaction comes last before the renderer, so that nothing is added after it.
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _redacted,

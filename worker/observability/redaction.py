@@ -1,7 +1,8 @@
-"""Secrets never leave: one place that knows what a secret looks like.
+"""Redaction: the one place that knows what a secret looks like.
 
-Three nets: values we were given as secrets, names that announce a secret, and shapes (Wix keys,
-bearer tokens, e-mail addresses, passwords in URLs). Source of the key's shape: wix-api.md 7 [O].
+A text is masked by one of three rules: it was registered as a secret, the name of its field
+announces a secret, or it looks like one (Wix keys, bearer tokens, email addresses, passwords in
+URLs). The format of Wix's keys is observed, not documented.
 """
 
 from __future__ import annotations
@@ -20,28 +21,29 @@ _SHAPES = re.compile(
     r"IST\.[A-Za-z0-9_.\-]{6,}"
     r"|eyJ[A-Za-z0-9_\-]{10,}(?:\.[A-Za-z0-9_\-]*)*"
     r"|(?i:bearer)\s+[^\s\"',]{6,}"
-    # Looked for from the start of a word only: else a long word takes time by its square.
+    # Matches only at the start of a word: otherwise a long word would take quadratic time.
     r"|(?<![\w.%+\-])[\w.%+\-]+(?:@|%40)[\w\-]+(?:\.[\w\-]+)+"
     r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
 )
 
-#: Values that were given to us as secrets; short ones would mask innocent text.
+#: Registered secrets; shorter ones are not registered, because they would mask harmless text.
 _VALUES: set[str] = set()
-_SHORTEST = 8
+_MIN_LENGTH = 8
 
 
 def register_secrets(values: Iterable[str]) -> None:
-    """Never let these values through again, whatever they look like.
+    """Mask these values from now on, whatever they look like.
 
-    What is masked by its shape needs no entry: a thousand stores must not make every line slow.
+    Values that are masked because of their format are not registered: every registered value makes
+    every log line slower, and there may be a thousand stores.
     """
-    _VALUES.update(v for v in values if len(v) >= _SHORTEST and not _SHAPES.fullmatch(v))
+    _VALUES.update(v for v in values if len(v) >= _MIN_LENGTH and not _SHAPES.fullmatch(v))
 
 
 def redact_text(text: str) -> str:
-    """Mask every secret in a text; half a character (a lone surrogate) becomes a question mark.
+    """Mask every secret in a text, and replace lone surrogates by a question mark.
 
-    No UTF-8 could hold it, and what is masked here is about to be written somewhere.
+    Lone surrogates cannot be encoded as UTF-8, and a masked text is about to be written.
     """
     if not text.isascii():
         text = text.encode("utf-8", "replace").decode()
@@ -51,7 +53,7 @@ def redact_text(text: str) -> str:
 
 
 def redact(value: Any, name: str = "") -> Any:
-    """Mask every secret in a JSON-like value; *name* is the name under which it stands."""
+    """Mask every secret in a JSON-like value; *name* is the name of the field that contains it."""
     if name and _NAMES.search(name) and isinstance(value, str | bytes):
         return MASK if value else value
     if isinstance(value, str):
