@@ -2,7 +2,7 @@
 
 100,000 refunds wait an hour while one is due now; 10,000 refunds of one store stand before one of
 another, in its lane and in the queue of new jobs. Ends with one line of JSON of times; the rules
-themselves are tested without a clock in tests/acceptance/test_due_times.py.
+themselves are tested without a clock in tests/acceptance/queue/test_due_times.py.
 """
 
 from __future__ import annotations

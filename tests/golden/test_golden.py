@@ -1,7 +1,7 @@
 """Requests and answers as documented, against our client and against the simulator.
 
 The simulator has to answer the recorded request as recorded; the client has to send it, and to read
-the answer. So the two cannot agree on something that is not Wix's. Source: wix-api.md 3 [D].
+the answer. So the two cannot agree on something that is not Wix's.
 """
 
 from __future__ import annotations

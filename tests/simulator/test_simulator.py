@@ -64,7 +64,7 @@ def _refund(http: httpx.Client, order: Order, **more: Any) -> httpx.Response:
 def test_keys_are_checked_as_wix_does(
     simulator: Simulator, http: httpx.Client, headers: dict[str, str], expected: tuple[int, str]
 ) -> None:
-    """428 without a site, 401 for a bad key, 403 for another's site. Source: 6.7 [D/O/I]."""
+    """428 without a site, 401 for a bad key, 403 for another's site. W1, W4, W6."""
     order = _order(simulator)
     assert _code(http.get(f"/ecom/v1/orders/{order.id}", headers=headers)) == expected
 
@@ -83,7 +83,7 @@ def test_a_call_that_wix_does_not_list_is_noted(simulator: Simulator, http: http
 
 
 def test_a_cancel_moves_no_money(simulator: Simulator, http: httpx.Client) -> None:
-    """Status CANCELED, payment status unchanged. Source: 6.1 [I]."""
+    """Status CANCELED, payment status unchanged. W30."""
     order = _order(simulator)
     answer = http.post(f"/ecom/v1/orders/{order.id}/cancel", json={}).json()["order"]
     assert (answer["status"], answer["paymentStatus"]) == ("CANCELED", "PAID")
@@ -93,7 +93,7 @@ def test_a_cancel_moves_no_money(simulator: Simulator, http: httpx.Client) -> No
 def test_pending_and_rejected_orders_are_not_cancelled(
     simulator: Simulator, http: httpx.Client, status: str
 ) -> None:
-    """428 with their codes [D]."""
+    """428 with their codes (documented)."""
     order = _order(simulator, status=status)
     answer = http.post(f"/ecom/v1/orders/{order.id}/cancel", json={})
     assert _code(answer) == (428, f"ORDER_IS_{status}")
@@ -103,7 +103,7 @@ def test_pending_and_rejected_orders_are_not_cancelled(
 def test_unknowns_can_be_switched(
     simulator: Simulator, http: httpx.Client, flag: str, status: int
 ) -> None:
-    """Cancelling twice and cancelling what is fulfilled, both ways [U]."""
+    """Cancelling twice and cancelling what is fulfilled, both ways (unknown)."""
     simulator.set_flags(cancel_twice=flag, cancel_fulfilled=flag)
     twice, fulfilled = _order(simulator), _order(simulator, fulfillments=1)
     simulator.merchant_cancels(twice.id)
@@ -114,7 +114,7 @@ def test_unknowns_can_be_switched(
 def test_fulfillment_status_follows_the_fulfillments(
     simulator: Simulator, http: httpx.Client
 ) -> None:
-    """FULFILLED, PARTIALLY_FULFILLED, NOT_FULFILLED. Source: 2.7 [I]."""
+    """FULFILLED, PARTIALLY_FULFILLED, NOT_FULFILLED. W41."""
     order = _order(simulator, fulfillments=2)
     seen = [http.get(f"/ecom/v1/orders/{order.id}").json()["order"]["fulfillmentStatus"]]
     for fulfillment in list(order.fulfillments):
@@ -130,7 +130,7 @@ def test_fulfillment_status_follows_the_fulfillments(
 def test_every_accepted_refund_moves_money_and_no_more_than_was_paid(
     simulator: Simulator, http: httpx.Client
 ) -> None:
-    """No idempotency key; maxRefund = paid - refunded - pending [D]."""
+    """No idempotency key; maxRefund = paid - refunded - pending (documented)."""
     order = _order(simulator)
     assert _refund(http, order, amount={"amount": "100.00"}).status_code == 200
     assert _code(_refund(http, order, amount={"amount": "1.41"})) == (
@@ -143,7 +143,7 @@ def test_every_accepted_refund_moves_money_and_no_more_than_was_paid(
 
 
 def test_a_pending_refund_blocks_the_next(simulator: Simulator, http: httpx.Client) -> None:
-    """PENDING_REFUND: the natural guard [D]."""
+    """PENDING_REFUND: the natural guard (documented)."""
     simulator.set_flags(provider_ms=10**9)
     order = _order(simulator)
     assert _refund(http, order, amount={"amount": "1.00"}).status_code == 200
@@ -165,12 +165,12 @@ def test_a_pending_refund_blocks_the_next(simulator: Simulator, http: httpx.Clie
 def test_wrong_refunds_are_refused(
     simulator: Simulator, http: httpx.Client, change: dict[str, Any], expected: tuple[int, str]
 ) -> None:
-    """With Wix's codes. Source: 2.15 [D]."""
+    """With Wix's codes. W65."""
     assert _code(_refund(http, _order(simulator), **change)) == expected
 
 
 def test_offline_payments_want_an_external_refund(simulator: Simulator, http: httpx.Client) -> None:
-    """Then they are refunded at once: only recorded [D]."""
+    """Then they are refunded at once: only recorded (documented)."""
     order = _order(simulator)
     order.payments[0].offline = True
     assert _code(_refund(http, order)) == (428, "EXTERNAL_REFUND_EXPECTED")
@@ -182,7 +182,7 @@ def test_offline_payments_want_an_external_refund(simulator: Simulator, http: ht
 def test_an_omitted_amount_can_be_switched(
     simulator: Simulator, http: httpx.Client, flag: str, status: int
 ) -> None:
-    """What Wix does then is unknown [U]."""
+    """What Wix does then is unknown."""
     simulator.set_flags(amount_omitted=flag)
     assert _refund(http, _order(simulator), amount=None).status_code == status
 
@@ -191,7 +191,7 @@ def test_an_omitted_amount_can_be_switched(
 def test_a_refund_needs_1_to_50_payments(
     simulator: Simulator, http: httpx.Client, body: dict[str, Any]
 ) -> None:
-    """Validation errors are 400 [D]."""
+    """Validation errors are 400 (documented)."""
     body = {"orderId": _order(simulator).id} | body
     path = "/ecom/v1/order-billing/refund-payments"
     assert http.post(path, json=body).status_code == 400
@@ -217,7 +217,7 @@ def test_the_provider_takes_its_time(simulator: Simulator, http: httpx.Client) -
 def test_transactions_of_an_unknown_order_can_be_switched(
     simulator: Simulator, http: httpx.Client
 ) -> None:
-    """Empty or 404 [U]."""
+    """Empty or 404 (unknown)."""
     assert http.get("/ecom/v1/payments/orders/nobody").json() == {}
     simulator.set_flags(unknown_transactions="404")
     assert http.get("/ecom/v1/payments/orders/nobody").status_code == 404
@@ -226,7 +226,7 @@ def test_transactions_of_an_unknown_order_can_be_switched(
 def test_a_reader_without_the_token_may_see_old_books(
     simulator: Simulator, http: httpx.Client
 ) -> None:
-    """Stale for a while; fresh with the echo [I]."""
+    """Stale for a while; fresh with the echo (inferred)."""
     now = [1_000]
     simulator.clock_ms = lambda: now[0]
     simulator.set_flags(stale_ms=500)

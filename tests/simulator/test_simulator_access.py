@@ -1,4 +1,4 @@
-"""Who may call what: keys, boxes, accounts, sites. Source: wix-api.md 1, 4.1, 6.7, 7."""
+"""Who may call what: keys, boxes, accounts, sites. W1, W3 to W6, W10."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_missing_box_is_refused_at_its_own_endpoints_only(wix: Wix, missing: s
 
 
 def test_site_properties_name_their_refusal(wix: Wix) -> None:
-    """PERMISSION_DENIED and META_SITE_NOT_FOUND [D]."""
+    """PERMISSION_DENIED and META_SITE_NOT_FOUND (documented)."""
     unknown = _probe(wix, "Business Info", wix_site_id=NOBODY)
     wix.simulator.change_key(KEY, scopes=ALL_SCOPES - {"Business Info"})
     assert code(_probe(wix, "Business Info")) == (403, "PERMISSION_DENIED")
@@ -62,7 +62,7 @@ def test_the_site_list_wants_its_own_box(wix: Wix) -> None:
 
 
 def test_without_a_key_the_site_list_is_a_page(wix: Wix) -> None:
-    """403 text/html [O]; a wrong key both ways [U]."""
+    """403 text/html (observed); a wrong key both ways (unknown)."""
     answer = wix.account("query", WITHIN, key="")
     assert (answer.status_code, answer.headers["content-type"]) == (403, "text/html")
     assert wix.account("query", WITHIN, key="IST.other").status_code == 401
@@ -79,7 +79,7 @@ def test_another_account_is_refused(wix: Wix) -> None:
 
 
 def test_a_key_may_be_limited_to_some_sites(wix: Wix) -> None:
-    """It sees neither calls nor list entries of the others [D]."""
+    """It sees neither calls nor list entries of the others (documented)."""
     second = wix.simulator.add_store(account_id=ACCOUNT, api_key="IST.second")
     wix.simulator.add_key("IST.limited", ACCOUNT, sites=[second])
     assert _probe(wix, "Wix Currencies", "IST.limited").status_code == 403
@@ -90,7 +90,7 @@ def test_a_key_may_be_limited_to_some_sites(wix: Wix) -> None:
 
 
 def test_a_revoked_key_opens_nothing_and_its_successor_everything(wix: Wix) -> None:
-    """401 by default, 403 by flag [U]."""
+    """401 by default, 403 by flag (unknown)."""
     wix.simulator.replace_key(KEY, "IST.new")
     assert {_probe(wix, box).status_code for box in PROBES} == {401}
     assert {_probe(wix, box, "IST.new").status_code for box in PROBES} == {200, 404}
@@ -119,7 +119,7 @@ def test_wrong_boxes_are_refused_when_a_key_is_made(wix: Wix) -> None:
 
 @pytest.mark.parametrize(("flag", "status"), [("ok", 200), ("403", 403)])
 def test_a_closed_site_is_shown_as_such(wix: Wix, flag: str, status: int) -> None:
-    """Trashed and blocked are said in the list; what its calls answer is unknown [U]."""
+    """Trashed and blocked are said in the list; what its calls answer is unknown."""
     wix.simulator.set_flags(closed_site=flag)
     wix.simulator.change_store(SITE, trashed_date="2025-05-05T00:00:00Z", blocked=True)
     site = wix.account("query", WITHIN).json()["sites"][0]
@@ -128,7 +128,7 @@ def test_a_closed_site_is_shown_as_such(wix: Wix, flag: str, status: int) -> Non
 
 
 def test_only_premium_sites_list_currencies(wix: Wix) -> None:
-    """As the Velo documents say [D]; a flag, because it may be otherwise for REST."""
+    """As the Velo documents say (documented); a flag, because it may be otherwise for REST."""
     wix.simulator.change_store(SITE, premium=False)
     assert _probe(wix, "Wix Currencies").status_code == 403
     wix.simulator.set_flags(currencies_need_premium=False)
@@ -137,7 +137,7 @@ def test_only_premium_sites_list_currencies(wix: Wix) -> None:
 
 
 def test_sites_are_found_by_filter_page_and_namespace(wix: Wix) -> None:
-    """HEADLESS only when asked for [D]; pages by cursor."""
+    """HEADLESS only when asked for (documented); pages by cursor."""
     more = {"account_id": ACCOUNT, "api_key": KEY}
     headless = wix.simulator.add_store(namespace="HEADLESS", **more)
     second = wix.simulator.add_store(name="Second", **more)
@@ -172,7 +172,7 @@ def test_site_properties_and_catalog_version_are_the_stores(wix: Wix) -> None:
 
 @pytest.mark.parametrize(("flag", "status"), [("ok", 200), ("400", 400)])
 def test_both_id_headers_can_be_switched(wix: Wix, flag: str, status: int) -> None:
-    """Whether the API takes both is unknown [U]."""
+    """Whether the API takes both is unknown."""
     wix.simulator.set_flags(both_ids=flag)
     assert _probe(wix, "Wix Currencies", wix_account_id=ACCOUNT).status_code == status
     headers = {"wix_account_id": ACCOUNT}
@@ -181,7 +181,7 @@ def test_both_id_headers_can_be_switched(wix: Wix, flag: str, status: int) -> No
 
 
 def test_a_refusal_may_carry_its_code(wix: Wix) -> None:
-    """Whether it does is unknown [U]; the description is empty anyway [O]."""
+    """Whether it does is unknown; the description is empty anyway (observed)."""
     wix.simulator.set_flags(refusal_code="permission_denied")
     wix.simulator.change_key(KEY, scopes=["Wix Stores"])
     answer = _probe(wix, "Wix Currencies")

@@ -1,4 +1,4 @@
-"""Orders, fulfillments, authorizations and searches at the simulator. Source: wix-api.md 2, 6."""
+"""Orders, fulfillments, authorizations and searches at the simulator. W20 to W45."""
 
 from __future__ import annotations
 
@@ -97,12 +97,12 @@ def test_big_orders_are_no_problem(wix: Wix) -> None:
 def test_the_payment_status_follows_the_payments(
     wix: Wix, payments: list[dict[str, Any]], status: str
 ) -> None:
-    """Words of 2.1 [D]."""
+    """Words of W50."""
     assert wix.get(wix.order(payments=payments))["paymentStatus"] == status
 
 
 def test_what_an_authorized_order_shows_can_be_switched(wix: Wix) -> None:
-    """No document says [U]."""
+    """No document says (unknown)."""
     wix.simulator.set_flags(authorized_shows="PAID")
     order = wix.order(payments=[{"amount": "5", "authorized": True}])
     assert wix.get(order)["paymentStatus"] == "PAID"
@@ -130,7 +130,7 @@ def test_a_cancel_restocks_and_mails_only_when_asked(wix: Wix) -> None:
     ],
 )
 def test_unknown_cancels_can_be_switched(wix: Wix, flag: str, order: dict[str, Any]) -> None:
-    """Both ways [U]; a refused one changes nothing."""
+    """Both ways (unknown); a refused one changes nothing."""
     placed = wix.order(**order)
     wix.simulator.set_flags(**{flag: "428"})
     assert _cancel(wix, placed).status_code == 428
@@ -140,7 +140,7 @@ def test_unknown_cancels_can_be_switched(wix: Wix, flag: str, order: dict[str, A
 
 
 def test_fulfillments_are_made_with_units_and_links(wix: Wix) -> None:
-    """An omitted quantity is all that is left; known carriers get their link [D]."""
+    """An omitted quantity is all that is left; known carriers get their link (documented)."""
     order = wix.order(lines=[{"price": "1.00", "quantity": 3}, {"price": "1.00"}])
     made = _create(wix, order, (0, 1), trackingNumber="1", shippingProvider="ups").json()
     first = made["orderWithFulfillments"]["fulfillments"][0]
@@ -155,7 +155,7 @@ def test_fulfillments_are_made_with_units_and_links(wix: Wix) -> None:
 
 
 def test_a_tracking_number_is_there_once(wix: Wix) -> None:
-    """409, at create and at update [D]; one's own number is no clash."""
+    """409, at create and at update (documented); one's own number is no clash."""
     order = wix.order(lines=[{"price": "1.00"}, {"price": "1.00"}])
     first = _create(wix, order, (0, 1), trackingNumber="1").json()["fulfillmentId"]
     assert code(_create(wix, order, (1, 1), trackingNumber="1")) == (
@@ -172,7 +172,7 @@ def test_a_tracking_number_is_there_once(wix: Wix) -> None:
 
 
 def test_only_approved_orders_are_fulfilled(wix: Wix) -> None:
-    """[D]; and only with lines that they have."""
+    """Documented; and only with lines that they have."""
     assert _create(wix, wix.order(status="PENDING"), (0, 1)).status_code == 428
     order = wix.order()
     body = {"fulfillment": {"lineItems": [{"id": NOBODY, "quantity": 1}]}}
@@ -181,7 +181,7 @@ def test_only_approved_orders_are_fulfilled(wix: Wix) -> None:
 
 
 def test_a_line_in_two_fulfillments_can_be_switched(wix: Wix) -> None:
-    """The documents contradict each other [U]."""
+    """The documents contradict each other (unknown)."""
     order = wix.order(lines=[{"price": "1.00", "quantity": 2}])
     _create(wix, order, (0, 1))
     wix.simulator.set_flags(split_lines="428")
@@ -191,7 +191,7 @@ def test_a_line_in_two_fulfillments_can_be_switched(wix: Wix) -> None:
 
 
 def test_whether_a_delete_restocks_can_be_switched(wix: Wix) -> None:
-    """Not documented [U]."""
+    """Not documented (unknown)."""
     for restocks in (False, True):
         wix.simulator.set_flags(delete_restocks=restocks)
         order = wix.order(fulfillments=1)
@@ -201,7 +201,7 @@ def test_whether_a_delete_restocks_can_be_switched(wix: Wix) -> None:
 
 
 def test_many_orders_are_asked_for_at_once(wix: Wix) -> None:
-    """Rows 8, 12, 19: unknown ones are left out, or said in the answer [D]."""
+    """Unknown ones are left out, or said in the answer (documented)."""
     first, second = wix.order(fulfillments=1), wix.order()
     ids = {"orderIds": [first.id, NOBODY, second.id]}
     listed = wix.call("POST", f"{FULFILLMENTS}/list-by-ids", ids).json()["ordersWithFulfillments"]
@@ -217,7 +217,7 @@ def test_many_orders_are_asked_for_at_once(wix: Wix) -> None:
 
 
 def test_a_void_takes_its_time(wix: Wix) -> None:
-    """PENDING, then VOIDED; meanwhile still authorized [D]."""
+    """PENDING, then VOIDED; meanwhile still authorized (documented)."""
     wix.simulator.set_flags(authorization_ms=1_000)
     order = wix.order(payments=[{"amount": "5.00", "authorized": True}])
     assert code(_cancel(wix, order)) == (428, "ORDER_HAS_AUTHORIZED_TRANSACTION")
@@ -233,7 +233,7 @@ def test_a_void_takes_its_time(wix: Wix) -> None:
 
 
 def test_a_capture_takes_its_time_and_makes_it_a_payment(wix: Wix) -> None:
-    """Then it can be refunded, and not voided any more [D]."""
+    """Then it can be refunded, and not voided any more (documented)."""
     wix.simulator.set_flags(authorization_ms=1_000)
     order = wix.order(payments=[{"amount": "5.00", "authorized": True}])
     payment = {"paymentId": order.payments[0].id}
@@ -267,7 +267,7 @@ def test_a_capture_takes_its_time_and_makes_it_a_payment(wix: Wix) -> None:
 def test_voids_are_refused_with_their_codes(
     wix: Wix, payment: dict[str, Any] | None, expected: tuple[int, str]
 ) -> None:
-    """The five of 2.16 [D], with PAYMENT_ALREADY_CAPTURED above."""
+    """The five of W75, with PAYMENT_ALREADY_CAPTURED above."""
     order = wix.order(payments=[{"amount": "5.00"} | (payment or {})])
     wanted = NOBODY if payment is None else order.payments[0].id
     answer = wix.bill("void-authorized-payments", order, paymentIds=[wanted])
@@ -305,7 +305,7 @@ def _search(wix: Wix, **search: Any) -> Any:
 
 
 def test_searches_filter_sort_and_page(wix: Wix) -> None:
-    """Newest first; a cursor carries the search with it; INITIALIZED is never found [D]."""
+    """Newest first; a cursor carries the search with it; INITIALIZED is never found."""
     orders = [wix.order(f"2025-01-0{day}T00:00:00.000Z") for day in range(1, 6)]
     wix.order(status="INITIALIZED")
     cheap = wix.order("2024-01-01T00:00:00.000Z", amounts=("9.00",))
@@ -349,7 +349,7 @@ def test_wrong_searches_are_refused(wix: Wix, search: dict[str, Any]) -> None:
 
 
 def test_the_search_index_may_lag(wix: Wix) -> None:
-    """Even with the token [I]; getOrder does not."""
+    """Even with the token (inferred); getOrder does not."""
     wix.simulator.set_flags(search_lag_ms=1_000)
     order = wix.order()
     _cancel(wix, order)
@@ -360,7 +360,7 @@ def test_the_search_index_may_lag(wix: Wix) -> None:
 
 
 def test_the_payment_status_may_lag_behind_a_refund(wix: Wix) -> None:
-    """How long is unknown [U]."""
+    """How long is unknown."""
     wix.simulator.set_flags(payment_status_lag_ms=1_000)
     order = wix.order()
     wix.refund(order, "101.40")
@@ -371,7 +371,7 @@ def test_the_payment_status_may_lag_behind_a_refund(wix: Wix) -> None:
 
 @pytest.mark.parametrize(("flag", "expected"), [("coded", "ORDER_NOT_FOUND"), ("plain", "")])
 def test_how_unknown_orders_are_said_can_be_switched(wix: Wix, flag: str, expected: str) -> None:
-    """GetOrder documents its code [D], the others none [U]."""
+    """GetOrder documents its code (documented), the others none (unknown)."""
     wix.simulator.set_flags(order_not_found=flag)
     path = f"/ecom/v1/orders/{NOBODY}"
     assert code(wix.call("GET", path)) == (404, "ORDER_NOT_FOUND")
@@ -379,7 +379,7 @@ def test_how_unknown_orders_are_said_can_be_switched(wix: Wix, flag: str, expect
 
 
 def test_a_throttled_call_may_say_how_long(wix: Wix) -> None:
-    """Whether a 429 carries Retry-After is unknown [U]."""
+    """Whether a 429 carries Retry-After is unknown."""
     order = wix.order()
     for wait_s in (None, 7):
         wix.simulator.set_flags(throttled_s=wait_s)

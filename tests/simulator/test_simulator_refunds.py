@@ -1,4 +1,4 @@
-"""Refunds at the simulator: what may go back, what is refused and how. Source: 2.13-2.15."""
+"""Refunds at the simulator: what may go back, what is refused and how. W60 to W65."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _line(order: Order, index: int, quantity: int) -> dict[str, Any]:
 
 
 def test_refundability_shows_every_part(wix: Wix) -> None:
-    """Payments, lines, shipping, fees, and their sum [D]."""
+    """Payments, lines, shipping, fees, and their sum (documented)."""
     order = _rich(wix)
     answer = wix.refundability(order)
     kinds = [(p["payment"]["paymentMethod"], p["refundable"]) for p in answer["payments"]]
@@ -82,7 +82,7 @@ def test_a_failed_refund_gives_everything_back(wix: Wix) -> None:
 
 
 def test_a_calculated_refund_adds_up(wix: Wix) -> None:
-    """Price, tax, shipping and fee of what is asked for; omitted amounts are what is left [D]."""
+    """Price, tax, shipping and fee of what is asked for; omitted amounts are what is left."""
     order = _rich(wix)
     items = {
         "lineItems": [_line(order, 0, 1), _line(order, 1, 2)],
@@ -115,7 +115,7 @@ def test_a_discount_is_shared_by_the_lines(wix: Wix) -> None:
 
 
 def test_what_cannot_be_calculated_is_said_in_the_answer(wix: Wix) -> None:
-    """200 with notAvailable, each item with its error [D]."""
+    """200 with notAvailable, each item with its error (documented)."""
     order = wix.order(lines=LINES)
     items = {
         "lineItems": [_line(order, 0, 3), {"lineItemId": NOBODY, "quantity": 1}],
@@ -183,7 +183,7 @@ WRONG_ITEMS: list[tuple[str, dict[str, Any], tuple[int, str]]] = [
 def test_wrong_items_are_refused_with_their_code_and_no_money_moves(
     wix: Wix, where: str, items: dict[str, Any], expected: tuple[int, str]
 ) -> None:
-    """The codes of 2.15 [D]; what was wrong stands beside."""
+    """The codes of W65; what was wrong stands beside."""
     order = _rich(wix)
     order.lines[1].locations = 2
     names = {"FIRST": order.lines[0].id, "SECOND": order.lines[1].id, "FEE": order.fees[0].id}
@@ -202,7 +202,7 @@ def test_wrong_items_are_refused_with_their_code_and_no_money_moves(
 
 
 def test_shipping_of_an_order_without_shipping_is_not_found(wix: Wix) -> None:
-    """404 [D]."""
+    """404 (documented)."""
     answer = wix.refund(wix.order(), "1.00", refundItems={"shipping": {}})
     assert code(answer) == (404, "SHIPPING_NOT_FOUND")
 
@@ -223,7 +223,7 @@ def test_side_effects_happen_only_when_asked(wix: Wix) -> None:
 
 
 def test_gift_cards_and_memberships_go_back_in_full_and_are_voided(wix: Wix) -> None:
-    """Never in part; reported VOIDED, not REFUNDED [D]."""
+    """Never in part; reported VOIDED, not REFUNDED (documented)."""
     payments = [{"amount": "40.00", "kind": "gift_card"}, {"amount": "60.00", "kind": "membership"}]
     order = wix.order(payments=payments)
     for amounts in (("39.99", None), (None, "1.00")):
@@ -238,7 +238,7 @@ def test_gift_cards_and_memberships_go_back_in_full_and_are_voided(wix: Wix) -> 
 
 
 def test_how_gift_cards_are_shown_can_be_switched(wix: Wix) -> None:
-    """With amounts or without [U]; a membership never has any."""
+    """With amounts or without (unknown); a membership never has any."""
     payments = [{"amount": "40.00", "kind": "gift_card"}, {"amount": "60.00", "kind": "membership"}]
     order = wix.order(payments=payments)
     card, membership = (p["payment"] for p in wix.refundability(order)["payments"])
@@ -252,7 +252,7 @@ def test_how_gift_cards_are_shown_can_be_switched(wix: Wix) -> None:
 def test_payments_that_the_provider_cannot_refund_are_for_the_merchant(
     wix: Wix, reason: str
 ) -> None:
-    """ManuallyRefundable with the link; only an external refund is taken [D/I]."""
+    """ManuallyRefundable with the link; only an external refund is taken (documented, inferred)."""
     link = "https://provider.example/refund"
     payment = {"amount": "10.00", "manual": reason, "provider_link": link}
     order = wix.order(payments=[payment])
@@ -264,7 +264,7 @@ def test_payments_that_the_provider_cannot_refund_are_for_the_merchant(
 
 
 def test_offline_payments_may_look_refundable(wix: Wix) -> None:
-    """Then only the call refuses them [U]."""
+    """Then only the call refuses them (unknown)."""
     order = wix.order(payments=[{"amount": "10.00", "offline": True}])
     assert wix.refundability(order)["payments"][0]["manuallyRefundable"] == {"reason": "OFFLINE"}
     wix.simulator.set_flags(offline_shows_refundable=True)
@@ -309,7 +309,7 @@ def test_a_status_can_go_back_and_stays_there(wix: Wix) -> None:
     [("reduces", "40.00", "61.40"), ("blocks", "40.00", ""), ("reduces", "101.40", "")],
 )
 def test_a_chargeback_leaves_less_to_refund(wix: Wix, flag: str, amount: str, left: str) -> None:
-    """AMOUNT_OFFSET_BY_CHARGEBACK when nothing is left [D]; for a part both ways [U]."""
+    """AMOUNT_OFFSET_BY_CHARGEBACK when nothing is left; what Wix does for a part is unknown."""
     wix.simulator.set_flags(chargeback=flag)
     order = wix.order()
     wix.simulator.bank_charges_back(order.id, amount)
@@ -335,7 +335,7 @@ def test_a_chargeback_leaves_less_to_refund(wix: Wix, flag: str, amount: str, le
 def test_what_was_not_paid_is_not_refundable(
     wix: Wix, payment: dict[str, Any], reason: str
 ) -> None:
-    """With the same reason in refundability and in the refusal [D]."""
+    """With the same reason in refundability and in the refusal (documented)."""
     order = wix.order(payments=[payment])
     shown = wix.refundability(order)["payments"][0]
     assert shown["nonRefundable"] == {"reason": reason}
@@ -351,7 +351,7 @@ def test_what_was_not_paid_is_not_refundable(
 def test_amounts_have_the_digits_of_their_currency(
     wix: Wix, currency: str, good: str, bad: str
 ) -> None:
-    """Zero, three, two; more are refused, or not [U]."""
+    """Zero, three, two; more are refused, or not (unknown)."""
     order = wix.order(currency=currency, amounts=("5000",))
     answer = wix.refund(order, bad)
     at = "paymentRefunds[0].amount.amount"
@@ -362,7 +362,7 @@ def test_amounts_have_the_digits_of_their_currency(
 
 
 def test_items_may_have_to_add_up(wix: Wix) -> None:
-    """Whether Wix compares refundItems with the amounts is unknown [U]."""
+    """Whether Wix compares refundItems with the amounts is unknown."""
     order = _rich(wix)
     items = {"lineItems": [_line(order, 1, 1)]}
     wix.simulator.set_flags(refund_totals="checked")
@@ -374,7 +374,7 @@ def test_items_may_have_to_add_up(wix: Wix) -> None:
 
 @pytest.mark.parametrize(("flag", "status"), [("ok", 200), ("428", 428)])
 def test_refunding_a_cancelled_order_can_be_switched(wix: Wix, flag: str, status: int) -> None:
-    """Unknown [U]."""
+    """It is unknown what Wix does."""
     wix.simulator.set_flags(refund_cancelled=flag)
     order = wix.order()
     wix.simulator.merchant_cancels(order.id)

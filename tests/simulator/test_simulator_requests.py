@@ -1,4 +1,4 @@
-"""Requests are checked as documented, field by field. Source: wix-api.md 2.1, 4.1."""
+"""Requests are checked as documented, field by field. W3, W20 to W75."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_calls_of_another_shape_are_refused(
 
 
 def test_a_violation_says_all_that_wix_documents(wix: Wix) -> None:
-    """Field, description, rule, rule name, threshold [D]."""
+    """Field, description, rule, rule name, threshold (documented)."""
     answer = wix.call("POST", f"{BILLING}/refund-payments", {"orderId": NOBODY})
     assert answer.json()["details"]["validationError"]["fieldViolations"] == [
         {
@@ -177,7 +177,7 @@ def test_the_limits_themselves_are_fine(wix: Wix) -> None:
 
 @pytest.mark.parametrize(("flag", "status"), [("ignored", 200), ("400", 400)])
 def test_fields_that_no_document_names_can_be_refused(wix: Wix, flag: str, status: int) -> None:
-    """FIELD_NOT_ALLOWED, or ignored [U]."""
+    """FIELD_NOT_ALLOWED, or ignored (unknown)."""
     wix.simulator.set_flags(unknown_fields=flag)
     answer = wix.call("POST", f"/ecom/v1/orders/{wix.order().id}/cancel", {"reason": "x"})
     assert answer.status_code == status
@@ -194,7 +194,7 @@ def test_a_body_that_is_no_object_is_refused(wix: Wix) -> None:
 
 @pytest.mark.parametrize("status", [500, 501, 503, 504])
 def test_system_errors_are_empty(wix: Wix, status: int) -> None:
-    """By design [D]."""
+    """By design (documented)."""
     wix.simulator.script(Fault("status", status=status))
     answer = wix.call("GET", f"/ecom/v1/orders/{wix.order().id}")
     assert (answer.status_code, answer.json()) == (status, {"message": "", "details": {}})

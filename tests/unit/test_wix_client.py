@@ -31,7 +31,7 @@ def _store(
 
 
 def test_headers_are_raw_key_and_site() -> None:
-    """No Bearer; the site id; never both id headers [D]."""
+    """No Bearer; the site id; never both id headers (documented)."""
     seen: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:

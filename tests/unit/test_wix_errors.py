@@ -47,7 +47,7 @@ def test_a_status_means_what_the_table_says(
 
 
 def test_a_missing_site_is_a_key_problem_although_it_is_428() -> None:
-    """Wix answers so instead of 401 [O]."""
+    """Wix answers so instead of 401 (observed)."""
     body = {"details": {"applicationError": {"code": "MISSING_METASITE_ID"}}}
     assert type(_error(428, mutates=True, json=body)) is Unauthorized
     assert kind_of(428, None) == "permanent"
@@ -76,7 +76,7 @@ def test_a_validation_error_names_the_field() -> None:
      b'{"details": {"applicationError": "x", "validationError": 3}}', b"[" * 100_000],
 )  # fmt: skip
 def test_any_body_survives(body: bytes) -> None:
-    """Wix sends HTML, nothing, or something of another shape [O]."""
+    """Wix sends HTML, nothing, or something of another shape (observed)."""
     error = _error(403, mutates=False, content=body)
     assert (type(error), error.code, error.detail) == (Unauthorized, None, "")
     assert parse_body(httpx.Response(200, content=body)) in (

@@ -49,7 +49,7 @@ class Share:
     """None for all of what goes only in full."""
 
     def wire(self) -> dict[str, Any]:
-        """As refund-payments wants it. Source: wix-api.md 2.15 [D]."""
+        """As refund-payments wants it. W63."""
         part = {"paymentId": self.source.payment_id, "externalRefund": self.source.external}
         if self.amount is None:
             return part

@@ -15,9 +15,9 @@ from worker.flows.step import Advance, Step, Wait
 from worker.refund.reasons import end_with
 from worker.wix.models import Order
 
-#: Statuses of an order that we go on with; CANCELED is looked at by the flows. 2.1 [D].
+#: Statuses of an order that we go on with; CANCELED is looked at by the flows. W20.
 _GOING_ON = frozenset({"APPROVED", "CANCELED"})
-#: Statuses in which nothing was paid, and why the refund ends. Source: 2.1 [D].
+#: Statuses in which nothing was paid, and why the refund ends. Source: W20.
 REFUSING: Mapping[str, str] = MappingProxyType(
     {"PENDING": "order_pending", "REJECTED": "order_rejected"}
 )

@@ -1,7 +1,7 @@
 """Orders placed before the cutoff: unfulfilled if need be, then cancelled.
 
 A cancel moves no money at Wix; whoever took the payment returns it.
-Source: wix-api.md 0.1 [D], 6.5 [D].
+W30, W90.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from worker.flows.step import Advance, Step, Wait
 from worker.refund.reasons import end_with
 from worker.wix.models import Fulfillment, Order
 
-#: What Wix's refusals of a cancel mean. Source: wix-api.md 2 row 3 [D].
+#: What Wix's refusals of a cancel mean. W31.
 REFUSALS: Mapping[str, str] = MappingProxyType(
     {
         "ORDER_NOT_FOUND": "order_not_found",
@@ -50,7 +50,7 @@ def found_cancelled(*, by_merchant: bool) -> Advance:
 def unfulfill_order(step: Step) -> Advance | Wait:
     """Delete every fulfillment, one by one, until Wix shows the order unfulfilled.
 
-    Safe to repeat at any point: deleting what is gone changes nothing. Source: wix-api.md 6.2 [I].
+    Safe to repeat at any point: deleting what is gone changes nothing. W40.
     """
     state = state_of(step.wix.get_order(step.order_id))
     if state is State.CANCELLED:
@@ -94,7 +94,7 @@ def _kept(step: Step, listed: Iterable[Fulfillment]) -> list[dict[str, Any]]:
 
 
 def _still_fulfilled(step: Step, *, looks: int) -> Advance | Wait:
-    """The order shows fulfilled although nothing is left: a lag, or beyond our reach (0.4 [I])."""
+    """The order shows fulfilled although nothing is left: a lag, or beyond our reach (W42)."""
     if step.looks + 1 < looks:
         known = not step.may_have_happened
         return step.wait(
@@ -106,7 +106,7 @@ def _still_fulfilled(step: Step, *, looks: int) -> Advance | Wait:
 
 
 def _not_deleted(step: Step, listed: Iterable[Fulfillment]) -> list[Fulfillment]:
-    """Of what Wix lists, what it has not confirmed as deleted: a list may be stale [U]."""
+    """Of what Wix lists, what it has not confirmed as deleted: a list may be stale (unknown)."""
     deleted = step.notes.get("deleted", step.refund.facts.get("deleted", []))
     return [fulfillment for fulfillment in listed if fulfillment.id not in deleted]
 
@@ -115,7 +115,7 @@ def _delete(step: Step, fulfillment_id: str) -> None:
     try:
         step.wix.delete_fulfillment(step.order_id, fulfillment_id)
     except Permanent as error:
-        # Deleted by somebody else, or by us before: absent is what we want. Source: 6.2 [U].
+        # Deleted by somebody else, or by us before: absent is what we want. W43.
         if error.status != 404:
             raise
         return
@@ -136,7 +136,7 @@ def cancel_order(step: Step) -> Advance | Wait:
             step.order_id, restock=request.restock, notify_buyer=request.notify_buyer
         )
     except Permanent as error:
-        # Wix may refuse because of what happened a moment ago: look again. Source: 6.1 [U].
+        # Wix may refuse because of what happened a moment ago: look again. W32.
         return _look(step) or _refused(step, error)
     if not order.is_cancelled:
         raise EffectUnknown(

@@ -1,6 +1,6 @@
 """What of an order can be refunded, payment by payment.
 
-Source: wix-api.md 2.13 [D]; which of the words are final is inferred [I].
+W60; which of the words are final is inferred, W61.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from worker.flows.step import Step
 from worker.refund.reasons import end_with
 from worker.wix.billing import PaymentRefundability, Refundability, Transactions
 
-#: Payments that one call may refund. Source: 2.15 [D].
+#: Payments that one call may refund. W63.
 MOST_PAYMENTS = 50
 
 #: Wix's word for "not now": our code when it stays so for all the time we wait.

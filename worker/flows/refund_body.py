@@ -1,6 +1,6 @@
 """What a job asks for, in Wix's words: which parts, what they come to, the body of the call.
 
-Source: wix-api.md 2.14, 2.15 [D].
+W62, W63.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _lines(step: Step) -> list[dict[str, Any]]:
 
 
 def asked(step: Step, chosen: Iterable[Share], answer: Refundability) -> dict[str, Any]:
-    """The body of refund-payments. Source: 2.15 [D]."""
+    """The body of refund-payments. W63."""
     request = step.refund.request
     effects: dict[str, Any] = {"notifications": {"sendCustomerEmail": request.notify_buyer}}
     if request.restock:

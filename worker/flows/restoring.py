@@ -1,7 +1,7 @@
 """Wix refused the cancel for good after we unfulfilled the order: make it fulfilled again.
 
 New fulfillments get new ids; they are known by their lines and tracking number.
-Source: wix-api.md 6.2 [I], row 9 [D].
+W44.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Orders placed on or after the cutoff: one refund call, then wait for the payment provider.
 
 The call has no idempotency key; our fingerprint in `customerReason` takes its place.
-Source: wix-api.md 0.5-0.7 [D/I], 6.3.
+W53, W64, W67.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ VANISHED_LOOKS = 10
 #: Clocks of Wix and of our server may differ by so much.
 CLOCKS_MS = 300_000
 
-#: Documented refusals of the call; all others need a person. Source: 2.15 [D].
+#: Documented refusals of the call; all others need a person. W65.
 REFUSALS: Mapping[str, str] = MappingProxyType(
     {
         "ORDER_NOT_FOUND": "order_not_found",
@@ -106,7 +106,7 @@ def _void_first(step: Step) -> Advance:
 
 
 def _unlisted(step: Step) -> Wait:
-    """More went back than the listed refunds tell of: ours may be on its way into the list [U]."""
+    """More went back than the listed refunds tell of: ours may be on its way into the list."""
     if step.looks + 1 >= VANISHED_LOOKS:
         raise Buried("outcome_unknown", detail="more was refunded than Wix lists refunds of")
     return step.wait("Wix does not list all refunds yet", step.next_look_ms, effect_known=False)
@@ -196,7 +196,7 @@ def facts_of(refund: WixRefund) -> dict[str, Any]:
 
 
 def confirm_refund(step: Step) -> Advance | Wait:
-    """Look whether the provider settled it. An answer of 200 did not move money [D]."""
+    """Look whether the provider settled it. An answer of 200 did not move money (documented)."""
     refund = find_ours(step.refund, step.wix.list_transactions(step.order_id))
     misses = 0 if refund else int(step.refund.facts.get("misses", 0)) + 1
     if misses > VANISHED_LOOKS:

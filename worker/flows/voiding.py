@@ -1,7 +1,7 @@
 """Payments that are authorized, not captured: no money moved yet, so they are voided.
 
 A void is asynchronous; what was captured meanwhile is refunded or cancelled as any payment.
-Source: wix-api.md 2.16 [D], 6.1 [D code / I remedy].
+W75.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from worker.flows.step import Advance, Step, Wait
 from worker.refund.reasons import end_with
 from worker.wix.billing import Payment, is_voided
 
-#: Refusals that say: the payment is not what it was. Look at it again. Source: 2.16 [D/I].
+#: Refusals that say: the payment is not what it was. Look at it again. W75.
 _CHANGED = frozenset(
     {"PAYMENT_ALREADY_CAPTURED", "PAYMENT_ALREADY_VOIDED", "PAYMENT_NOT_AUTHORIZED"}
 )
-#: Statuses of a void that will not succeed; Wix documents none of them [U].
+#: Statuses of a void that will not succeed; Wix documents none of them (unknown).
 _FAILED = frozenset({"FAILED", "DECLINED", "REJECTED"})
 
 

@@ -48,7 +48,7 @@ def in_words(error: Exception) -> str:
 
 
 def redis_client(url: str, *, tries: int = 4, timeout_s: float = SOCKET_TIMEOUT_S) -> redis.Redis:
-    """A client with stated timeouts and retries: every script of ours may be repeated (8, 9)."""
+    """A client with stated timeouts and retries: every script may be repeated (pitfalls 8, 9)."""
     return redis.Redis.from_url(
         url,
         decode_responses=True,

@@ -18,7 +18,7 @@ class LaneRules:
     width: int
     """Refunds in flight at once."""
     calls_per_min: int = 0
-    """Calls to Wix on average; 0 for as many as come. Source: wix-api.md 5 [D by an older page]."""
+    """Calls to Wix on average; 0 for as many as come. W7."""
 
     def constants(self) -> str:
         """The rules as the scripts know them."""

@@ -1,6 +1,6 @@
 """dramatiq's Redis broker, hardened: one factory for workers and producers.
 
-The numbers are the pitfalls of the field notes that each override answers.
+The pitfalls that each override answers are listed in worker/queue/README.md.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ class Broker(RedisBroker):
 
     @property
     def consumer_class(self) -> type[Consumer]:
-        """Ours: blocks instead of polling (15) and strands nothing (2, 3, 4)."""
+        """Ours: blocks instead of polling (pitfall 15) and strands nothing (pitfalls 2, 3, 4)."""
         return Consumer
 
     def command(self, name: str, queue: str, *arguments: str | int) -> Any:
         """Run one command of queue.lua.
 
         Raises:
-            ConnectionClosed: the server did not answer, or not as a working server does (9).
+            ConnectionClosed: the server did not answer, or not as it should (pitfall 9).
         """
         try:
             return self._queue_script(
@@ -66,7 +66,7 @@ class Broker(RedisBroker):
             raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]  # dramatiq's
 
     def declare_queue(self, queue_name: str) -> None:
-        """Declare a queue without dramatiq's delay queue: waiting is the ledger's (3, 10)."""
+        """Declare a queue without dramatiq's delay queue (pitfalls 3, 10)."""
         if queue_name not in self.queues:
             self.emit_before("declare_queue", queue_name)
             self.queues.add(queue_name)
@@ -75,7 +75,7 @@ class Broker(RedisBroker):
     def enqueue(
         self, message: dramatiq.Message[Any], *, delay: int | None = None
     ) -> dramatiq.Message[Any]:
-        """Enqueue at most once for each message id (7, 8)."""
+        """Enqueue at most once for each message id (pitfalls 7, 8)."""
         if delay is not None:
             raise ValueError("delays are kept in the ledger, not in the queue: do not set one")
         message = message.copy(options={"redis_message_id": message.message_id})
@@ -83,18 +83,18 @@ class Broker(RedisBroker):
         return message
 
     def beat(self) -> None:
-        """Tell the others that this worker lives (6: no lottery, its own thread calls this)."""
+        """Write this worker's heartbeat; a thread of its own calls this (pitfall 6)."""
         self.command("beat", "")
 
     def reclaim(self, dead_after_ms: int) -> list[str]:
-        """Give the messages of silent workers back to their queues; returns those workers (6).
+        """Give dead workers' messages back to their queues; return those workers (pitfall 6).
 
         Takes in what a plain producer delayed, too: nobody else would ever read it.
         """
         return list(self.command("reclaim", "", dead_after_ms, *QUEUES))
 
     def quarantine(self, queue: str, message_id: str, letter: dict[str, Any]) -> None:
-        """Keep a message that nobody can work at for a person, for ever (4, 5).
+        """Keep a message that nobody can work at for a person, for ever (pitfalls 4, 5).
 
         Of a refund's steps one letter is enough: each new message of it would bring another.
         """
@@ -199,7 +199,7 @@ class Consumer(dramatiq.Consumer):
         """Acknowledge; the ledger's scripts usually did already, then this is no round trip.
 
         A message whose step could not be settled ("unsettled") stays in flight and, being unknown
-        from now on, is handed out again by the next fetch (1).
+        from now on, is handed out again by the next fetch (pitfall 1).
         """
         message_id = message.options["redis_message_id"]
         if not message.options.get("settled") and not message.options.get("unsettled"):
@@ -207,12 +207,12 @@ class Consumer(dramatiq.Consumer):
         self._hand.discard(message_id)
 
     def nack(self, message: dramatiq.broker.MessageProxy) -> None:
-        """Keep a message that no actor could take (12, 13) for a person."""
+        """Keep a message that no actor could take (pitfalls 12, 13) for a person."""
         reason = message.options.get("failed_with", "unknown_actor")
         self._quarantine(message.options["redis_message_id"], reason, message.encode().decode())
 
     def requeue(self, messages: Iterable[dramatiq.broker.MessageProxy]) -> None:
-        """Give fetched messages back at shutdown, and with them what is still in our hands (2)."""
+        """Give back what was fetched but not run, at shutdown (pitfall 2)."""
         ids = [message.options["redis_message_id"] for message in messages]
         ids += [message_id for message_id, _ in self._fetched]
         self._fetched = []

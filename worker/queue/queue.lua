@@ -10,7 +10,7 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 if command == 'enqueue' then
-    -- Field note 8: a repeated enqueue of the same id must not queue it twice.
+    -- Pitfall 8: a repeated enqueue of the same id must not queue it twice.
     if redis.call('HSET', msgs, ARGV[4], ARGV[5]) == 1 then redis.call('RPUSH', list, ARGV[4]) end
     return 1
 elseif command == 'beat' then
@@ -20,7 +20,7 @@ elseif command == 'fetch' then
     -- Whoever holds messages is listed, so that they are found when it dies before its next beat.
     redis.call('ZADD', ns .. ':workers', 'NX', string.format('%.0f', now), worker)
     -- ARGV[4] how many are wanted, then the ids the consumer knows. What is in flight here but
-    -- unknown to it was lost on the way (field notes 2-4): it is handed out again.
+    -- unknown to it was lost on the way (pitfalls 2 to 4): it is handed out again.
     local known, found = {}, {}
     for i = 5, #ARGV do known[ARGV[i]] = true end
     local ids = {}

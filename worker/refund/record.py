@@ -12,7 +12,7 @@ from typing import Any
 from statemachine.flows import State
 from worker.refund.request import RefundRequest
 
-#: Characters of `customerReason`. Source: wix-api.md 2.15 [D]; whether of UTF-16 is unknown [U].
+#: Characters of `customerReason`. W63; whether they are UTF-16 units is unknown.
 LONGEST_REASON = 200
 
 

@@ -1,6 +1,7 @@
 """Wix's side of the wire, as far as a refund needs it. Imports nothing of ours.
 
-Rules: wix-api.md 6.7. What is documented is fixed; every unknown is a field of `Flags`.
+The rules are the facts of worker/wix/README.md: what is documented is fixed, and every unknown
+is a field of `Flags`.
 """
 
 from worker.simulator.http.server import serve

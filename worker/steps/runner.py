@@ -1,4 +1,4 @@
-"""One step: the algorithm that all transitions share (design.md 4). The flows only look and do.
+"""One step: the algorithm that all transitions share. The flows only look and do.
 
 Claim, look, intent (the claim carries it), do, settle. The message stays in the queue until then,
 so a crash anywhere brings it back, and the look makes the second run harmless.

@@ -1,7 +1,7 @@
 """After the end: a provider may take a refund back. Look again for a while, and tell upstream.
 
 The refund stays finished; that its money did not arrive after all is news, not a new state.
-Source: a status may go back [I], issue of the owner.
+Whether a status may go back is inferred.
 """
 
 from __future__ import annotations

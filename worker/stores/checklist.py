@@ -1,4 +1,4 @@
-"""What Wix's answers about a key mean, in the dashboard's words. Source: wix-api.md 7.
+"""What Wix's answers about a key mean, in the dashboard's words. W1, W5, W9 to W12.
 
 One refusal alone says little: a 403 is a missing box, a wrong id, or a key for other sites. So all
 answers are read together.
@@ -120,7 +120,7 @@ class Answer:
 
     @property
     def no_such_site(self) -> bool:
-        """The code is documented, its status is not. Source: wix-api.md row 26 [D]."""
+        """The code is documented, its status is not. W81."""
         is_coded = self.error is not None and self.error.code == "META_SITE_NOT_FOUND"
         return is_coded or (self.endpoint == "get_site_properties" and self.status == 404)
 

@@ -1,6 +1,6 @@
 """Is this key good for this store? Asks Wix, read-only, and says it in the dashboard's words.
 
-Order and readings: wix-api.md 7. Nothing here saves anything. *Manage Sites* is never asked for:
+What the answers mean: W1 to W12. Nothing here saves anything. *Manage Sites* is never asked for:
 the only call that needs it deletes sites.
 """
 
@@ -42,7 +42,7 @@ class Examiner:
         self._ask("get_site_properties", site.get_site_properties)
         self._ask("query_sites", lambda: account.query_sites(credentials.store_id))
         orders = self._ask("search_orders", site.search_orders).value or []
-        # Without an order a made-up one: refused is refused, and unknown is not a refusal [I].
+        # Without an order, a made-up id: an unknown order is not a refusal of the key (inferred).
         order_id = orders[0] if orders else str(uuid.uuid4())
         self._ask("get_order_refundability", lambda: site.get_order_refundability(order_id))
         self._ask("list_currencies", site.list_currencies)

@@ -1,6 +1,6 @@
 """What people paste, made into what Wix takes (pure). Every change is told, no value is repeated.
 
-Source: wix-api.md 7, "Common paste errors" [I]; the dashboard's address [D].
+W9.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The boxes of the Wix dashboard (Account Settings → API Keys) and which calls each one opens.
 
-Wix does not publish which box opens which call; the table is inferred. Source: wix-api.md 7 [I].
+Wix does not publish which box opens which call; the table is inferred. W10.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from worker.wix.client import ClientFactory
 
 #: Stores that one turn looks at.
 AT_ONCE = 50
-#: Wix knows no such order; what counts is whether it refuses to look for it [I].
+#: Wix knows no such order; what counts is whether it refuses to look for it (inferred).
 NO_ORDER = "00000000-0000-4000-8000-000000000000"
 
 

@@ -11,18 +11,18 @@ class WixSite(WixStore):
     """A site while its key is checked."""
 
     def search_orders(self) -> list[str]:
-        """Read the id of one order, if there is any. Source: row 2, wix-api.md 7 c [D]."""
+        """Read the id of one order, if there is any. W22."""
         body = {"search": {"cursorPaging": {"limit": 1}}}
         found = self._call("search_orders", "POST", "/ecom/v1/orders/search", OrdersFound, body)
         return [order.id for order in found.orders or []]
 
     def get_catalog_version(self) -> str:
-        """Ask whether Wix Stores is installed. Source: row 28 [D]."""
+        """Ask whether Wix Stores is installed. W83."""
         path = "/stores/v3/provision/version"
         return self._call("get_catalog_version", "GET", path, CatalogVersion).catalog_version
 
     def list_currencies(self) -> None:
-        """Read the currencies, to see whether the key may. Source: row 27 [D]."""
+        """Read the currencies, to see whether the key may. W82."""
         self._call("list_currencies", "GET", "/currency_converter/v1/currencies", CurrenciesAnswer)
 
 
@@ -30,7 +30,7 @@ class WixAccount(Calls):
     """The account that the key belongs to."""
 
     def query_sites(self, site_id: str) -> list[Site]:
-        """Read one site of the account, none if it is not the account's. Source: row 24 [D]."""
+        """Read one site of the account, none if it is not the account's. W80."""
         wanted = {"id": {"$in": [site_id]}, "namespace": {"$in": ["WIX", "HEADLESS"]}}
         body = {"query": {"filter": wanted, "cursorPaging": {"limit": 10}}}
         answer = self._call("query_sites", "POST", "/site-list/v2/sites/query", SitesAnswer, body)

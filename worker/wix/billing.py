@@ -1,6 +1,6 @@
 """What we read of Wix's answers about money: refundability, refunds, payments.
 
-Source of the shapes: wix-api.md 2.1, 2.13-2.16, 3 [D].
+The shapes: W50 to W75.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class NotAvailable(Answer):
 
 
 class Calculation(Answer):
-    """The answer of calculateRefund: a refusal comes with 200, too. Source: 2.14 [D]."""
+    """The answer of calculateRefund: a refusal comes with 200, too. W62."""
 
     available: bool = False
     summary: CalculationSummary | None = None
@@ -160,7 +160,7 @@ class RefundAnswer(Answer):
 
 
 class Void(Answer):
-    """How a void of an authorization goes; the words of its status are not documented [U]."""
+    """How a void of an authorization goes; the words of its status are not documented (unknown)."""
 
     status: str = ""
 
@@ -189,7 +189,7 @@ class Payment(Answer):
 
     @property
     def stands(self) -> str:
-        """Its status: the new field first, the deprecated one where that is absent. 2.1 [D]."""
+        """Its status: the new field first, the deprecated one where that is absent. W50."""
         old = self.regular_payment_details.status if self.regular_payment_details else ""
         return self.status or old
 
@@ -202,7 +202,7 @@ class Payment(Answer):
 
     @property
     def is_whole(self) -> bool:
-        """Whether it can only be refunded in full: gift cards and memberships. 2.1 [D]."""
+        """Whether it can only be refunded in full: gift cards and memberships. W51."""
         return bool(
             self.giftcard_payment_details is not None or self.membership_payment_details is not None
         )
@@ -222,12 +222,12 @@ class Transactions(Answer):
 
 
 class TransactionsAnswer(Answer):
-    """The answer of listTransactions; `{}` for an unknown order is possible. Source: 3 [U]."""
+    """The answer of listTransactions; `{}` for an unknown order is possible."""
 
     order_transactions: Transactions = Field(default_factory=Transactions)
 
 
-#: Payments of which nothing can go back. Source: 2.1 [D].
+#: Payments of which nothing can go back. W50.
 _NOTHING_PAID = frozenset({"VOIDED", "CANCELED", "DECLINED", "PENDING", "PENDING_MERCHANT"})
 
 

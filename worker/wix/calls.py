@@ -19,7 +19,7 @@ MAX_BODY_BYTES = 5_000_000
 
 
 class Calls:
-    """Calls under one key, to one site or to one account: exactly one of the two id headers [D].
+    """Calls under one key, to one site or to one account: exactly one of the two id headers, W1.
 
     Every call raises Retryable, EffectUnknown, Permanent or Unauthorized (see `worker.errors`).
     """

@@ -104,17 +104,17 @@ class WixStore(Calls):
 
     Every call raises Retryable, EffectUnknown, Permanent or Unauthorized (see `worker.errors`).
     `calls` counts them; `request_id` is the last one's; `consistent` is echoed to Wix, so that we
-    read what we wrote. Source: wix-api.md 1 [D by SDK code].
+    read what we wrote. W2.
     """
 
     def get_order(self, order_id: str) -> Order:
-        """Read one order. Source: row 1 [D]."""
+        """Read one order. W20."""
         return self._call(
             "get_order", "GET", f"/ecom/v1/orders/{_part(order_id)}", OrderAnswer
         ).order
 
     def cancel_order(self, order_id: str, *, restock: bool, notify_buyer: bool) -> Order:
-        """Cancel for good; moves no money. Source: 2.3 [D]."""
+        """Cancel for good; moves no money. W30."""
         return self._call(
             "cancel_order",
             "POST",
@@ -125,19 +125,19 @@ class WixStore(Calls):
         ).order
 
     def list_fulfillments(self, order_id: str) -> OrderWithFulfillments:
-        """Read all fulfillments of an order. Source: row 7 [D]."""
+        """Read all fulfillments of an order. W40."""
         path = f"/ecom/v1/fulfillments/orders/{_part(order_id)}"
         answer = self._call("list_fulfillments", "GET", path, FulfillmentsAnswer)
         return answer.order_with_fulfillments
 
     def delete_fulfillment(self, order_id: str, fulfillment_id: str) -> OrderWithFulfillments:
-        """Delete one; answers what is left. Source: row 11 [D]."""
+        """Delete one; answers what is left. W40."""
         path = f"/ecom/v1/fulfillments/{_part(fulfillment_id)}/orders/{_part(order_id)}"
         answer = self._call("delete_fulfillment", "DELETE", path, FulfillmentsAnswer, mutates=True)
         return answer.order_with_fulfillments
 
     def get_order_refundability(self, order_id: str) -> Refundability:
-        """Ask what can be refunded, payment by payment. Source: 2.13 [D]."""
+        """Ask what can be refunded, payment by payment. W60."""
         path = "/ecom/v1/order-billing/get-order-refundability"
         return self._call(
             "get_order_refundability", "POST", path, Refundability, {"orderId": order_id}
@@ -146,7 +146,7 @@ class WixStore(Calls):
     def create_fulfillment(
         self, order_id: str, fulfillment: Mapping[str, Any]
     ) -> OrderWithFulfillments:
-        """Fulfil again what was unfulfilled; gets a new id, may e-mail. Source: row 9 [D]."""
+        """Fulfil again what was unfulfilled; gets a new id, may e-mail. W44."""
         path = f"/ecom/v1/fulfillments/orders/{_part(order_id)}/create-fulfillment"
         body = {"fulfillment": dict(fulfillment)}
         answer = self._call(
@@ -155,26 +155,26 @@ class WixStore(Calls):
         return answer.order_with_fulfillments
 
     def calculate_refund(self, order_id: str, items: Mapping[str, Any]) -> Calculation:
-        """Ask what lines, fees and shipping come to; changes nothing. Source: 2.14 [D]."""
+        """Ask what lines, fees and shipping come to; changes nothing. W62."""
         path = "/ecom/v1/order-billing/calculate-refund"
         body = {"orderId": order_id, "refundItems": dict(items)}
         return self._call("calculate_refund", "POST", path, Calculation, body)
 
     def submit_refund(self, order_id: str, asked: Mapping[str, Any]) -> WixRefund:
-        """Refund payments, as the caller words it. 200 does not move money. 2.15 [D]."""
+        """Refund payments, as the caller words it. 200 does not move money. W63."""
         path = "/ecom/v1/order-billing/refund-payments"
         body = {"orderId": order_id, **asked}
         return self._call("submit_refund", "POST", path, RefundAnswer, body, mutates=True).refund
 
     def void_payments(self, order_id: str, payment_ids: Sequence[str]) -> Transactions:
-        """Void authorized payments; they show as voided only later. Source: 2.16 [D]."""
+        """Void authorized payments; they show as voided only later. W75."""
         path = "/ecom/v1/order-billing/void-authorized-payments"
         body = {"orderId": order_id, "paymentIds": list(payment_ids)}
         answer = self._call("void_payments", "POST", path, TransactionsAnswer, body, mutates=True)
         return answer.order_transactions
 
     def get_site_properties(self) -> SiteProperties:
-        """Read name, currency and time zone of the site. Source: row 26, 2.26 [D]."""
+        """Read name, currency and time zone of the site. W81."""
         path = "/site-properties/v4/properties"
         asked = "fields.paths=paymentCurrency&fields.paths=siteDisplayName&fields.paths=timeZone"
         return self._call(
@@ -182,7 +182,7 @@ class WixStore(Calls):
         ).properties
 
     def list_transactions(self, order_id: str) -> Transactions:
-        """Read payments and refunds of an order. Source: row 18 [D]."""
+        """Read payments and refunds of an order. W52."""
         path = f"/ecom/v1/payments/orders/{_part(order_id)}"
         return self._call("list_transactions", "GET", path, TransactionsAnswer).order_transactions
 

@@ -1,4 +1,4 @@
-"""One table from (status, code) to what it means for us. Source: wix-api.md 4.2 [D/I]."""
+"""One table from (status, code) to what it means for us. W4."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Kind = Literal["permanent", "unauthorized", "unclear"]
 #: By application code first ...
 BY_CODE: Mapping[str, Kind] = MappingProxyType(
     {
-        # An ecom call without a usable site or key answers 428, not 401. Source: 4.1 [O].
+        # An ecom call without a usable site or key answers 428, not 401. W6.
         "MISSING_METASITE_ID": "unauthorized",
-        # 409s that say clearly that nothing was done. Source: rows 9, 16 [D].
+        # 409s that say clearly that nothing was done. W44, W75.
         "TRACKING_NUMBER_ALREADY_EXISTS": "permanent",
         "PAYMENT_ALREADY_VOIDED": "permanent",
     }
@@ -42,7 +42,7 @@ BY_STATUS: Mapping[int, Kind] = MappingProxyType(
     }
 )
 
-#: No header is documented for 429; Wix says "wait a minute". Source: wix-api.md 5 [D/U].
+#: No header is documented for 429; Wix says "wait a minute". W8.
 RETRY_AFTER_CAP_MS = 3_600_000
 #: Facts of an error's `data` that we repeat; everything else of a body stays out of our records.
 _FACTS = ("paymentId", "nonRefundableReason", "lineItemId", "additionalFeeId")

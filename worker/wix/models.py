@@ -1,6 +1,6 @@
 """What we read of Wix's answers about orders: permissive, because documented fields may be absent.
 
-Source of the shapes: wix-api.md 2.1, 2.13, 2.15, 3 [D].
+The shapes: W20 to W75.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What Wix says of a site beside its orders; fields that we do not need are ignored.
 
-Source: wix-api.md 2.24, 2.26-2.28 [D].
+W80 to W83.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class SiteProperties(_Wire):
 
 
 class SitePropertiesAnswer(_Wire):
-    """The answer of row 26."""
+    """The answer of Site Properties, W81."""
 
     properties: SiteProperties
 
@@ -43,7 +43,7 @@ class Site(_Wire):
 
 
 class SitesAnswer(_Wire):
-    """The answer of row 24; the cursors differ between old and new docs and are not needed."""
+    """The answer of Query Sites, W80; its cursors are not needed."""
 
     sites: list[Site] | None = None
 
@@ -53,16 +53,16 @@ class _OrderId(_Wire):
 
 
 class OrdersFound(_Wire):
-    """The answer of row 2, as far as a check needs it."""
+    """The answer of a search for orders, as far as a check needs it."""
 
     orders: list[_OrderId] | None = None
 
 
 class CatalogVersion(_Wire):
-    """The answer of row 28: V1_CATALOG, V3_CATALOG or STORES_NOT_INSTALLED."""
+    """The answer of Catalog Version: V1_CATALOG, V3_CATALOG or STORES_NOT_INSTALLED."""
 
     catalog_version: str = ""
 
 
 class CurrenciesAnswer(_Wire):
-    """The answer of row 27; that it comes is all that counts."""
+    """The answer of Currencies; that it comes is all that counts."""

@@ -1,4 +1,4 @@
-"""The hardened broker: each test names the field note that it answers."""
+"""The hardened broker: each test names the pitfall that it answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from worker.simulator import Simulator
 
 
 def test_enqueuing_the_same_message_twice_queues_it_once(rig: Rig) -> None:
-    """Note 8: a repeated script after a lost reply must not run a job twice."""
+    """Pitfall 8: a repeated script after a lost reply must not run a job twice."""
     rig.send_raw("x", message_id="m-1")
     rig.send_raw("x", message_id="m-1")
     assert rig.redis.lrange(rig.key("refunds"), 0, -1) == ["m-1"]
@@ -44,7 +44,7 @@ def test_a_new_consumer_does_not_hand_out_what_still_runs(rig: Rig) -> None:
 
 
 def test_a_dead_workers_messages_come_back_in_order(rig: Rig, redis_url: str) -> None:
-    """Note 6: no lottery; the heartbeat decides."""
+    """Pitfall 6: no lottery; the heartbeat decides."""
     ids = [rig.request(rig.order(AFTER), f"rf-{n}") for n in range(3)]
     dead = Broker(redis_client(redis_url), namespace=rig.settings.namespace, middleware=[])
     dead.beat()
@@ -73,7 +73,7 @@ def test_an_acknowledgement_by_a_worker_that_lost_the_message_does_nothing(
 
 
 def test_fetched_messages_go_back_at_shutdown(rig: Rig) -> None:
-    """Note 2: a graceful stop keeps nothing."""
+    """Pitfall 2: a graceful stop keeps nothing."""
     for n in range(3):
         rig.request(rig.order(AFTER), f"rf-{n}")
     consumer = rig.broker.consume("refunds", prefetch=20, timeout=1)
@@ -86,7 +86,7 @@ def test_fetched_messages_go_back_at_shutdown(rig: Rig) -> None:
 
 
 def test_a_full_hand_fetches_no_more(rig: Rig) -> None:
-    """Note 15: no hoarding."""
+    """Pitfall 15: no hoarding."""
     for n in range(3):
         rig.request(rig.order(AFTER), f"rf-{n}")
     consumer = rig.broker.consume("refunds", prefetch=2, timeout=1)
@@ -96,7 +96,7 @@ def test_a_full_hand_fetches_no_more(rig: Rig) -> None:
 
 
 def test_a_blocked_fetch_wakes_at_once_and_keeps_the_message(rig: Rig) -> None:
-    """Note 15: idle workers block; the moved message is in flight before it is decoded."""
+    """Pitfall 15: idle workers block; the moved message is in flight before it is decoded."""
     consumer = rig.broker.consume("refunds", prefetch=2, timeout=1)
     assert next(consumer) is None
     rig.request(rig.order(AFTER))
@@ -126,7 +126,7 @@ def test_a_body_that_is_gone_does_not_block_the_queue(rig: Rig) -> None:
 def test_every_way_in_which_redis_fails_is_a_connection_error(
     redis_url: str, error: type[Exception]
 ) -> None:
-    """Note 9: dramatiq restarts a consumer only for these."""
+    """Pitfall 9: dramatiq restarts a consumer only for these."""
     rig = Rig(settings_for(redis_url), Simulator())
 
     def fail(*_: object, **__: object) -> None:
@@ -138,7 +138,7 @@ def test_every_way_in_which_redis_fails_is_a_connection_error(
 
 
 def test_an_unsettled_step_comes_again_and_looks_first(rig: Rig) -> None:
-    """Note 1: a Redis blip while settling loses nothing and doubles nothing."""
+    """Pitfall 1: a Redis blip while settling loses nothing and doubles nothing."""
     order = rig.order(AFTER)
     refund_id = rig.request(order)
 

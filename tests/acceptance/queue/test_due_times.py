@@ -15,7 +15,7 @@ from worker.simulator import Fault, Simulator
 
 
 def test_what_is_due_now_is_woken_in_the_next_tick_however_many_wait(rig: Rig) -> None:
-    """Note 10: dramatiq's delay queue is first in, first out; ours is a set by due time."""
+    """Pitfall 10: dramatiq's delay queue is first in, first out; ours is a set by due time."""
     fill_due(rig.redis, rig.ledger.ns, 10_000)
     rig.simulator.script(Fault("status", "get_order", status=503))
     refund_id = rig.request(rig.order(AFTER))

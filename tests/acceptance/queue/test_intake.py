@@ -83,7 +83,7 @@ def test_a_message_that_cannot_be_read_strands_no_neighbour(rig: Rig, body: str)
 
 
 def test_a_message_for_an_unknown_actor_can_be_replayed_after_a_deploy(rig: Rig) -> None:
-    """Field note 12: a new actor name must not lose live jobs."""
+    """Pitfall 12: a new actor name must not lose live jobs."""
     order = rig.order(AFTER)
     enqueue(
         rig.broker, parse_request({"refund_id": "rf-1", "store_id": STORE_ID, "order_id": order.id})

@@ -44,7 +44,7 @@ def _scheduler(rig: Rig) -> Scheduler:
 def test_the_leader_gives_back_what_a_dead_worker_held(
     rig: Rig, redis_url: str, told: io.StringIO
 ) -> None:
-    """A crash costs seconds, not a maintenance lottery (field note 6)."""
+    """A crash costs seconds, not a maintenance lottery (pitfall 6)."""
     rig.request(rig.order(AFTER))
     dead = Broker(redis_client(redis_url), namespace=rig.settings.namespace, middleware=[])
     dead.command("fetch", "refunds", 5)

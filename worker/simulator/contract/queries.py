@@ -1,4 +1,4 @@
-"""Filters, order and pages of searches. Source: wix-api.md 2.2, 2.24 [D]."""
+"""Filters, order and pages of searches. W22, W80."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _fits(item: Json, name: str, condition: Any, fields: frozenset[str]) -> bool
 def page(
     items: Iterable[Json], query: Mapping[str, Any], fields: frozenset[str], *, newest: str
 ) -> tuple[list[Json], Json]:
-    """One page and its metadata; a cursor carries filter, order and size with it [D]."""
+    """One page and its metadata; a cursor carries filter, order and size with it (documented)."""
     paging = query.get("cursorPaging") or {}
     start = 0
     if paging.get("cursor"):

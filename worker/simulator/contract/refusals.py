@@ -1,11 +1,11 @@
-"""What Wix says when it does not do a call. Source: wix-api.md 4.1 [D]."""
+"""What Wix says when it does not do a call. W3."""
 
 from __future__ import annotations
 
 from typing import Any
 
 Json = dict[str, Any]
-#: As a gateway answers for a service. Source: wix-api.md 4.1 [O].
+#: As a gateway answers for a service. W3.
 HTML = b"<html><body>Forbidden</body></html>"
 
 
@@ -47,7 +47,7 @@ class Refusal(Exception):
 
 
 def refused(status: int, code: str, data: Json) -> Json:
-    """An error body. 5xx are empty by design, 403 has no description. Source: 4.1 [D/O]."""
+    """An error body. 5xx are empty by design, 403 has no description. W3."""
     if status >= 500 or not code:
         return {"message": "", "details": {}}
     text = "" if status == 403 else code.replace("_", " ").capitalize()

@@ -1,4 +1,4 @@
-"""The body of each call, as Wix documents it. Source: wix-api.md 2.1 to 2.24 [D].
+"""The body of each call, as Wix documents it. W21.
 
 Bounds that no document names are left wide.
 """
@@ -98,7 +98,7 @@ BODIES: Mapping[str, Fields] = {
     "query_sites": _fields(query=_QUERY),
     "count_sites": _fields(filter=Anything()),
 }
-#: Ids in the path. Source: 2.1 [D].
+#: Ids in the path. W21.
 PATH_IDS: Mapping[str, Rule] = {
     "order_id": _ORDER_ID,
     "fulfillment_id": _GUID,

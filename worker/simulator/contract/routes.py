@@ -1,4 +1,4 @@
-"""The endpoints that Wix makes public: rows 1-4, 6-20, 24-28 of wix-api.md 2 [D]."""
+"""The endpoints that Wix makes public: W21."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-#: The five boxes of Wix's key page, and billing apart: whether "Wix Stores" holds it is [U].
+#: The five boxes of Wix's key page, and billing apart: whether "Wix Stores" holds it is unknown.
 SITES_LIST, MANAGE_SITES = "Get Sites List", "Manage Sites"
 STORES, CURRENCIES, BUSINESS_INFO = "Wix Stores", "Wix Currencies", "Business Info"
 BILLING = "Order Billing"

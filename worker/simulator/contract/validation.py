@@ -1,4 +1,4 @@
-"""The shapes that Wix documents for requests, and the violations that it answers. Source: 4.1 [D].
+"""The shapes that Wix documents for requests, and the violations that it answers. W3.
 
 A rule checks one value: `rule.check(value, field, strict)` gives the violations. Null counts as
 absent. *strict* refuses fields that the documents do not name.

@@ -1,4 +1,4 @@
-"""Who may call. Source: wix-api.md 1, 4.1, 6.7 [D/O/I]; what nobody knows is a flag."""
+"""Who may call. W1 to W6; what nobody knows is a flag."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from worker.simulator.world.world import World
 
 
 def _forbidden(world: World, route: Route) -> Refusal:
-    """403 with an empty description [O]; Site Properties documents its code [D]."""
+    """403 with an empty description (observed); Site Properties documents its code (documented)."""
     is_coded = world.flags.refusal_code == "permission_denied"
     is_properties = route.endpoint == "get_site_properties"
     return Refusal(403, "PERMISSION_DENIED" if is_coded or is_properties else "")
@@ -55,7 +55,7 @@ def sites_of(
     """The sites that an account's endpoint may show.
 
     Raises:
-        Refusal: the key may not; without any key it is a page [O].
+        Refusal: the key may not; without any key it is a page (observed).
     """
     if not api_key:
         raise Refusal(403, html=True)

@@ -1,4 +1,4 @@
-"""What Wix does with fulfillments: rows 7, 9, 10, 11. Source: wix-api.md 2.7, 6.2."""
+"""What Wix does with fulfillments: W40 to W45."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from worker.simulator.world.payments import new_id
 from worker.simulator.world.provider import iso
 from worker.simulator.world.views import fulfillments_wire
 
-#: Carriers whose tracking link Wix makes itself. Source: 2.1 [D].
+#: Carriers whose tracking link Wix makes itself. W45.
 _LINKS: Mapping[str, str] = {
     "fedex": "https://www.fedex.com/apps/fedextrack/?action=track&trackingnumber={}",
     "ups": "https://wwwapps.ups.com/WebTracking/track?track=yes&trackNums={}",
@@ -29,7 +29,7 @@ def list_fulfillments(call: Call) -> Json:
 
 
 def create_fulfillment(call: Call) -> Json:
-    """Row 9; only for approved orders [D]; which code refuses others is unknown [U]."""
+    """Only for approved orders (documented); which code refuses others is unknown."""
     if call.order.status != "APPROVED":
         raise Refusal(428, "ORDER_NOT_APPROVED")
     made = add_fulfillment(call.order, call.body["fulfillment"], call.flags, call.now_ms)
@@ -37,7 +37,7 @@ def create_fulfillment(call: Call) -> Json:
 
 
 def add_fulfillment(order: Order, wanted: Mapping[str, Any], flags: Flags, now_ms: int) -> Json:
-    """Ship the wanted lines; an omitted quantity is all that is left [D]."""
+    """Ship the wanted lines; an omitted quantity is all that is left (documented)."""
     fulfilled = order.fulfilled_units()
     items = []
     for item in wanted.get("lineItems") or [{"id": line.id} for line in order.lines]:
@@ -62,7 +62,7 @@ def add_fulfillment(order: Order, wanted: Mapping[str, Any], flags: Flags, now_m
 
 
 def _tracking(order: Order, wanted: Mapping[str, Any], own_id: str) -> Json:
-    """The tracking with its link; a number may be there once. Source: rows 9 and 10 [D]."""
+    """The tracking with its link; a number may be there once. W44."""
     number, carrier = wanted.get("trackingNumber"), str(wanted.get("shippingProvider"))
     for other in order.fulfillments:
         if other["id"] != own_id and number and _number_of(other) == number:
@@ -77,7 +77,7 @@ def _number_of(fulfillment: Json) -> str | None:
 
 
 def update_fulfillment(call: Call) -> Json:
-    """Row 10: tracking, status; lines and quantities stay as they are [D]."""
+    """Tracking, status; lines and quantities stay as they are (documented)."""
     wanted = call.body["fulfillment"]
     own_id = call.ids["fulfillment_id"]
     found = next((f for f in call.order.fulfillments if f["id"] == own_id), None)

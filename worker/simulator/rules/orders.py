@@ -1,4 +1,4 @@
-"""What Wix does on calls to one order: rows 1, 3, 4, 6. Source: wix-api.md 2.3, 6.1."""
+"""What Wix does on calls to one order: W20 to W32."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def get_order(call: Call) -> Json:
 
 
 def cancel_order(call: Call) -> Json:
-    """2.3 and 6.1: no refund, `paymentStatus` stays [I]."""
+    """No refund, W30, `paymentStatus` stays (inferred)."""
     order = call.order
     if order.status in {"PENDING", "REJECTED"}:
         raise Refusal(428, f"ORDER_IS_{order.status}")

@@ -1,4 +1,4 @@
-"""What can still be refunded: rows 13 and 14. Source: wix-api.md 2.13, 2.14."""
+"""What can still be refunded: W60 to W62."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def _payment(call: Call, payment: Payment) -> Json:
 
 
 def calculate_refund(call: Call) -> Json:
-    """Row 14: a preview; what is not available is said in the 200 body [D]."""
+    """A preview; what is not available is said in the 200 body (documented)."""
     asked = call.body.get("refundItems") or {}
     errors: list[Json] = []
     found: dict[str, list[Json]] = {"lineItems": [], "additionalFees": []}
@@ -188,7 +188,7 @@ def checked_line(order: Order, item: Json) -> Json:
 
 
 def checked_fee(order: Order, item: Json) -> Json:
-    """A fee, or the part of it that is asked for; omitted is all that is left [D]."""
+    """A fee, or the part of it that is asked for; omitted is all that is left (documented)."""
     fee: Fee | None = next((fee for fee in order.fees if fee.id == item["additionalFeeId"]), None)
     if fee is None:
         raise Refusal(404, "ADDITIONAL_FEE_NOT_FOUND", item)
@@ -201,9 +201,9 @@ def checked_fee(order: Order, item: Json) -> Json:
 
 
 def checked_shipping(order: Order, item: Json) -> Json:
-    """The shipping, or the part of it that is asked for; omitted is all that is left [D].
+    """The shipping, or the part of it that is asked for; omitted is all that is left (documented).
 
-    Shipping that was free may be named, too, as the example of calculateRefund does. Source: 3 [D].
+    Shipping that was free may be named, too, as the example of calculateRefund does.
     """
     if order.shipping is None:
         raise Refusal(404, "SHIPPING_NOT_FOUND", item)

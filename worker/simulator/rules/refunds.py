@@ -1,4 +1,4 @@
-"""Refunding payments: row 15. Source: wix-api.md 2.15."""
+"""Refunding payments: W63 to W67."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _transaction(call: Call, part: Json, at: str) -> Json:
 
 
 def _amount(call: Call, part: Json, payment: Payment, most: Decimal, at: str) -> Decimal:
-    """What is asked for; gift cards and memberships take none [D], for the others it is [U]."""
+    """The amount that is asked for. Gift cards and memberships take none, W63."""
     wanted = part.get("amount")
     if wanted is None:
         if call.flags.amount_omitted == "400" and not payment.is_whole_only:
@@ -88,7 +88,7 @@ def _amount(call: Call, part: Json, payment: Payment, most: Decimal, at: str) ->
 
 
 def check_scale(call: Call, amount: Decimal, at: str) -> None:
-    """More digits than the currency has [U]."""
+    """More digits than the currency has (unknown)."""
     scale = digits(call.order.currency)
     exponent = amount.normalize().as_tuple().exponent
     if call.flags.amount_scale == "checked" and isinstance(exponent, int) and -exponent > scale:

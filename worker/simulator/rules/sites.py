@@ -1,4 +1,4 @@
-"""What Wix answers about sites and about many orders: rows 2, 8, 12, 19, 24-28."""
+"""What Wix answers about sites and about many orders. W21, W22, W80 to W83."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Ask(NamedTuple):
     """The order as the search index knows it."""
 
 
-#: What orders can be searched by. Source: 2.2 [D].
+#: What orders can be searched by. W22.
 _ORDER_FIELDS = frozenset(
     {
         *("id", "number", "status", "paymentStatus", "fulfillmentStatus", "archived", "imported"),
@@ -41,7 +41,7 @@ _ORDER_FIELDS = frozenset(
         "balanceSummary.refunded.amount",
     }
 )
-#: What sites can be searched by. Source: 2.24 [D].
+#: What sites can be searched by. W80.
 _SITE_FIELDS = frozenset(
     {
         *("id", "name", "displayName", "namespace", "published", "premium"),
@@ -51,7 +51,7 @@ _SITE_FIELDS = frozenset(
 
 
 def search_orders(ask: Ask) -> Json:
-    """2.2: INITIALIZED orders are never found [D]."""
+    """INITIALIZED orders are never found (documented)."""
     shown = (order_wire(ask.indexed(order), ask.now_ms) for order in ask.orders.values())
     found = [order for order in shown if order["status"] != "INITIALIZED"]
     orders, metadata = page(
@@ -75,7 +75,7 @@ def list_transactions_of_orders(ask: Ask) -> Json:
 
 
 def bulk_create_fulfillments(ask: Ask) -> Json:
-    """Row 12: each order by itself; what fails is said in the 200 body [D]."""
+    """Each order by itself; what fails is said in the 200 body (documented)."""
     results = [
         _created(ask, number, wanted)
         for number, wanted in enumerate(ask.body["ordersWithFulfillments"])
@@ -106,7 +106,7 @@ def _there(order: Order | None) -> Order:
 
 
 def _within(wanted: Mapping[str, Any] | None) -> Json:
-    """Who does not ask for a namespace sees WIX sites only [D]."""
+    """Who does not ask for a namespace sees WIX sites only (documented)."""
     return {"namespace": "WIX", **(wanted or {})}
 
 
@@ -141,7 +141,7 @@ def get_site_properties(ask: Ask) -> Json:
 
 
 def list_currencies(ask: Ask) -> Json:
-    """2.27: only premium sites may, as the Velo documents say [D]."""
+    """Only premium sites may, as the Velo documents say (documented)."""
     store = _site(ask)
     if ask.flags.currencies_need_premium and not store.premium:
         raise Refusal(403, "PERMISSION_DENIED")

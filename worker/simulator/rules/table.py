@@ -1,4 +1,4 @@
-"""What Wix does on each call: one function per endpoint. Source: wix-api.md 2 and 6.7."""
+"""What Wix does on each call: one function per endpoint. W21."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Wix does with payments: rows 16, 17, 18, 20. Source: wix-api.md 2.16."""
+"""What Wix does with payments: W50, W75."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _payment(call: Call, payment_id: str) -> Payment:
 
 
 def void_payments(call: Call) -> Json:
-    """2.16: all or none; the status follows later [D]."""
+    """All or none; the status follows later, W75."""
     payments = [_payment(call, payment_id) for payment_id in call.body["paymentIds"]]
     for payment in payments:
         found = {"paymentId": payment.id}
@@ -45,7 +45,7 @@ def void_payments(call: Call) -> Json:
 
 
 def capture_payments(call: Call) -> Json:
-    """Row 17: the full amount only [D]; which status goes with which code is a guess [I]."""
+    """The full amount only (documented); which status goes with which code is inferred."""
     wanted = [
         (_payment(call, part["paymentId"]), part.get("amount")) for part in call.body["payments"]
     ]
@@ -72,7 +72,7 @@ def capture_payments(call: Call) -> Json:
 
 
 def update_payment_status(call: Call) -> Json:
-    """Row 20: only offline payments wait for the merchant's word [I]."""
+    """Only offline payments wait for the merchant's word (inferred)."""
     payment = _payment(call, call.ids["payment_id"])
     status = call.body["status"]
     if not payment.offline or status not in {"APPROVED", "DECLINED", "CANCELED"}:

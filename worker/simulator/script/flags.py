@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class Flags:
-    """The unknowns of wix-api.md 1 to 6.8, with what seems likely as default [U]."""
+    """What is unknown of Wix (worker/wix/README.md), with what seems likely as default."""
 
     cancel_twice: Literal["ok", "428"] = "ok"
     """Cancelling an order that is CANCELED."""

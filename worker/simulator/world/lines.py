@@ -9,7 +9,7 @@ from worker.simulator.contract.refusals import Json
 from worker.simulator.world.money import money
 from worker.simulator.world.payments import new_id
 
-#: The app id of Wix Stores. Source: 2.1 [D].
+#: The app id of Wix Stores. Documented.
 STORES_APP = "215238eb-22a5-4c36-9e7b-e7c08025e04e"
 
 
@@ -27,7 +27,7 @@ class Line:
     item_type: str = "PHYSICAL"
     sku: str = "BA-500"
     app_id: str = STORES_APP
-    """Only Wix Stores' own items can be restocked. Source: 2.3 [D]."""
+    """Only Wix Stores' own items can be restocked. W70."""
     locations: int = 1
     """At how many places its units lie."""
     restocked: int = 0

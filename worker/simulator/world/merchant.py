@@ -38,7 +38,7 @@ class Merchant(World):
             order.fulfillments.append(made | {"createdDate": iso(self.clock_ms())})
 
     def merchant_marks_fulfilled(self, order_id: str) -> None:
-        """Mark it as fulfilled by hand: no fulfillment appears. Source: 2.1 [D]."""
+        """Mark it as fulfilled by hand: no fulfillment appears. W42."""
         with self.lock:
             self._current(order_id).marked_fulfilled = True
 

@@ -66,7 +66,7 @@ class Order:
 
     @property
     def fulfillment_status(self) -> str:
-        """Derived from the fulfilled units. Source: 2.7 [I]."""
+        """Derived from the fulfilled units. W41."""
         if self.marked_fulfilled:
             return "FULFILLED"
         fulfilled = self.fulfilled_units()
@@ -139,7 +139,7 @@ class Order:
 
     @property
     def payment_status(self) -> str:
-        """Derived from payments and refunds; a cancel does not change it. Source: 6.1 [I]."""
+        """Derived from payments and refunds; a cancel does not change it. W30."""
         back = total(self.refunded(p.id) for p in self.payments)
         if back:
             return "FULLY_REFUNDED" if back >= self.paid else "PARTIALLY_REFUNDED"
@@ -152,6 +152,6 @@ class Order:
 
 
 def max_refund(order: Order, payment: Payment) -> Decimal:
-    """Paid - refunded - refundPending [D], less what the bank took back [I]."""
+    """Paid - refunded - refundPending (documented), less what the bank took back (inferred)."""
     gone = order.refunded(payment.id) + order.pending(payment.id) + payment.chargeback
     return max(Decimal(0), payment.amount - gone)

@@ -53,7 +53,7 @@ class Payment:
 
     @property
     def is_whole_only(self) -> bool:
-        """Gift cards and memberships go back in full or not at all. Source: 2.1 [D]."""
+        """Gift cards and memberships go back in full or not at all. W51."""
         return self.kind != "card"
 
     @property

@@ -37,7 +37,7 @@ class Store:
     """When the site went to the trash, if it did."""
     blocked: bool = False
     namespace: str = "WIX"
-    """HEADLESS sites are seen only when asked for. Source: 2.24 [D]."""
+    """HEADLESS sites are seen only when asked for. W80."""
     catalog_version: str = "V1_CATALOG"
     currencies: tuple[str, ...] = ("USD", "EUR", "GBP", "ILS", "JPY")
     created_date: str = "2015-04-19T15:22:42.498Z"
@@ -50,7 +50,7 @@ class Store:
         return bool(self.trashed_date) or self.blocked
 
     def wire(self) -> Json:
-        """As Query Sites shows it. Source: 2.24 [D]."""
+        """As Query Sites shows it. W80."""
         return {
             "id": self.site_id,
             "name": self.name,
@@ -72,7 +72,7 @@ class Store:
         }
 
     def properties(self) -> Json:
-        """As Get Site Properties shows them. Source: 2.26 [D]."""
+        """As Get Site Properties shows them. W81."""
         return {
             "categories": {"primary": "store", "secondary": []},
             "locale": {"languageCode": self.language, "country": self.country},

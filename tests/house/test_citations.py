@@ -1,0 +1,67 @@
+"""What comments and documents cite is in the repository."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+
+from tests.house.documents import ROOT
+
+WIX = ROOT / "worker" / "wix" / "README.md"
+QUEUE = ROOT / "worker" / "queue" / "README.md"
+#: Documents of our workplace that whoever reads the repository does not have.
+ELSEWHERE = re.compile(r"wix-api\.md|design\.md|layout\.md|style\.md|[Ff]ield notes?\b")
+#: A path of the repository, as comments and documents write it.
+PATH = re.compile(r"\b(?:worker|statemachine|config|tests)/[\w./-]*\w")
+
+
+def _texts() -> Iterator[tuple[str, str]]:
+    """Every tracked file of ours, with its path, but this one."""
+    listed = subprocess.run(
+        ["git", "ls-files", "*.py", "*.lua", "*.md", "*.toml", "Makefile"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    for name in listed.stdout.split():
+        if name != "tests/house/test_citations.py":
+            yield name, (ROOT / name).read_text(encoding="utf-8")
+
+
+def _missing(cited: re.Pattern[str], known: set[str]) -> list[tuple[str, str]]:
+    return [
+        (name, number)
+        for name, text in _texts()
+        for number in cited.findall(text)
+        if number not in known
+    ]
+
+
+def test_every_fact_about_wix_that_is_cited_exists() -> None:
+    """`W30` in a comment is a row of worker/wix/README.md."""
+    known = set(re.findall(r"^\| (W\d+) \|", WIX.read_text(encoding="utf-8"), re.MULTILINE))
+    assert len(known) > 40
+    assert _missing(re.compile(r"\b(W\d{1,2})\b"), known) == []
+
+
+def test_every_pitfall_that_is_cited_exists() -> None:
+    """`pitfall 3` in a comment is a row of worker/queue/README.md."""
+    known = set(re.findall(r"^\| (\d+) \|", QUEUE.read_text(encoding="utf-8"), re.MULTILINE))
+    assert len(known) > 10
+    assert _missing(re.compile(r"\b[Pp]itfalls? (\d+)"), known) == []
+
+
+def test_no_document_outside_the_repository_is_cited() -> None:
+    """Nobody but us could look it up."""
+    assert [
+        (name, ELSEWHERE.findall(text)) for name, text in _texts() if ELSEWHERE.search(text)
+    ] == []
+
+
+def test_every_path_that_is_named_exists() -> None:
+    """A map with wrong names is worse than none."""
+    named = [(name, path) for name, text in _texts() for path in PATH.findall(text)]
+    assert len(named) > 20
+    assert [(name, path) for name, path in named if not (ROOT / path).exists()] == []
