@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from config.docs import env_example, settings_table
 from statemachine.diagram import mermaid
+from statemachine.flows import Flow
 from tests.chaos.figures import figures_table
 from worker.observability.events import events_table
 from worker.refund.reasons import reasons_table
@@ -58,7 +59,7 @@ def _type_of(shape: Mapping[str, Any]) -> str:
 
 
 PARTS: Mapping[str, str] = {
-    "states": f"```mermaid\n{mermaid()}```\n",
+    **{f"states-{flow}": f"```mermaid\n{mermaid(flow)}```\n" for flow in Flow},
     "job": job_table(),
     "scenario": scenario_table(),
     "settings": settings_table(),

@@ -14,6 +14,22 @@ def test_the_generated_parts_of_the_documents_are_current() -> None:
     assert texts == with_parts(texts)
 
 
+def test_the_first_page_is_short() -> None:
+    """Everything else is in the README of the folder that it is about."""
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 200
+
+
+def test_the_links_of_the_documents_lead_somewhere() -> None:
+    """Relative links; a page that moved takes them along."""
+    broken = [
+        (str(path.relative_to(ROOT)), target)
+        for path, text in documents().items()
+        for target in re.findall(r"\]\(([^)#:]+)\)", text)
+        if not (path.parent / target).exists()
+    ]
+    assert broken == []
+
+
 def test_the_example_environment_is_current() -> None:
     """Every variable, with what it means."""
     assert ENV_EXAMPLE.read_text() == env_example()

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from statemachine.diagram import mermaid
-from statemachine.flows import State
+from statemachine.flows import Flow, State
 from worker.cli.checks import EXAMPLES, audit, doctor, outcomes
 from worker.cli.common import AsJson, Limit, connect, explain_errors, fail, run
 from worker.cli.dead import dead
@@ -155,11 +155,12 @@ def simulator(
 @app.command(epilog="Example: refunds diagram > states.mmd")
 @explain_errors
 def diagram(as_json: AsJson = False) -> None:
-    """Print the state machine as a Mermaid diagram."""
+    """Print one state diagram per flow, in Mermaid's language."""
+    drawn = {flow.value: mermaid(flow) for flow in Flow}
     if as_json:
-        print_json({"mermaid": mermaid()})
+        print_json({"mermaid": drawn})
     else:
-        sys.stdout.write(mermaid())
+        sys.stdout.write("\n".join(f"%% {flow}\n{text}" for flow, text in drawn.items()))
 
 
 def main() -> None:

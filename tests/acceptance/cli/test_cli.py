@@ -312,10 +312,13 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
 
 
 def test_the_diagram_is_printed() -> None:
-    """As plain Mermaid text, or as JSON."""
+    """One for each flow: as plain Mermaid text, or as JSON."""
     text = refunds(None, "diagram", environment={}).stdout
-    assert text.startswith("stateDiagram-v2")
-    assert json.loads(refunds(None, "diagram", "--json", environment={}).stdout)["mermaid"] == text
+    drawn = json.loads(refunds(None, "diagram", "--json", environment={}).stdout)["mermaid"]
+    assert list(drawn) == ["cancellation", "standard"]
+    for flow, diagram in drawn.items():
+        assert diagram.startswith("stateDiagram-v2")
+        assert f"%% {flow}\n{diagram}" in text
 
 
 def test_tab_completion_knows_commands_and_states() -> None:
