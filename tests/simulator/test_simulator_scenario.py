@@ -191,7 +191,8 @@ def test_a_store_without_a_key_gets_one_that_looks_like_wixs() -> None:
 
 def test_the_readmes_scenario_does_what_it_says(tmp_path: Path) -> None:
     """The very text that people copy."""
-    text = re.search(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    page = ROOT / "worker" / "simulator" / "README.md"
+    text = re.search(r"```toml\n(.*?)```", page.read_text(), re.DOTALL)
     assert text
     path = tmp_path / "scenario.toml"
     path.write_text(text[1])
