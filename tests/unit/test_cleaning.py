@@ -1,4 +1,4 @@
-"""What people paste: cleaned, told, and never repeated."""
+"""What people paste is cleaned, every change is reported, and no value is repeated."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _clean(site_id: str = SITE, account_id: str = ACCOUNT, api_key: str = KEY) -
     return clean(site_id=site_id, account_id=account_id, api_key=api_key)
 
 
-def test_what_is_right_stays_and_nothing_is_said() -> None:
+def test_correct_values_stay_as_they_are() -> None:
     """No note, no warning, no problem."""
     pasted = _clean()
     assert (pasted.site_id, pasted.account_id, pasted.api_key) == (SITE, ACCOUNT, KEY)
@@ -37,8 +37,8 @@ def test_what_is_right_stays_and_nothing_is_said() -> None:
         (f'"Bearer {KEY}"', "removed a leading “Bearer”"),
     ],
 )
-def test_a_key_is_cleaned_and_it_is_told(paste: str, note: str) -> None:
-    """The sentence says what was removed, never the key."""
+def test_a_key_is_cleaned_and_the_change_is_reported(paste: str, note: str) -> None:
+    """The note says what was removed, but does not contain the key."""
     pasted = _clean(api_key=paste)
     assert pasted.api_key == KEY
     assert f"API Key: {note}" in pasted.cleaned
@@ -55,16 +55,16 @@ def test_a_key_is_cleaned_and_it_is_told(paste: str, note: str) -> None:
         f"<https://manage.wix.com/dashboard/{SITE}/ecom-platform/orders>",
     ],
 )
-def test_the_site_id_is_taken_out_of_the_dashboards_address(paste: str) -> None:
-    """People copy the whole line."""
+def test_the_site_id_is_taken_from_the_dashboards_url(paste: str) -> None:
+    """People copy the whole address bar."""
     pasted = _clean(site_id=paste)
     assert pasted.site_id == SITE
-    assert "Site ID: taken out of the dashboard's address" in pasted.cleaned
+    assert "Site ID: taken from the dashboard's URL" in pasted.cleaned
 
 
 @pytest.mark.parametrize("paste", [f" {SITE.upper()} ", f'"{SITE}"', f"\u200b{SITE}"])
-def test_ids_are_cleaned_too(paste: str) -> None:
-    """Either of them."""
+def test_both_ids_are_cleaned(paste: str) -> None:
+    """The Site ID and the Account ID alike."""
     assert _clean(site_id=paste).site_id == SITE
     assert _clean(account_id=paste, site_id=ACCOUNT).account_id == SITE
 
@@ -77,19 +77,19 @@ def test_ids_are_cleaned_too(paste: str) -> None:
         ("account_id", "12345", "the Account ID is not a UUID"),
         ("account_id", SITE, "are the same"),
         ("api_key", " \n", "the API Key is empty"),
-        ("api_key", "IST.kéy.a.b", "holds characters that no key has"),
-        ("api_key", "IST.a\x00.b.c", "holds characters that no key has"),
+        ("api_key", "IST.kéy.a.b", "contains characters that no key has"),
+        ("api_key", "IST.a\x00.b.c", "contains characters that no key has"),
     ],
 )
-def test_what_cannot_be_used_is_named(field: str, paste: str, problem: str) -> None:
-    """Before Wix is asked."""
+def test_values_that_cannot_be_used_are_named(field: str, paste: str, problem: str) -> None:
+    """The problem is described without repeating the value."""
     problems = "; ".join(_clean(**{field: paste}).problems)
     assert problem in problems
     assert "12345" not in problems
 
 
-def test_an_odd_key_is_only_warned_of() -> None:
-    """Wix does not document the shape."""
+def test_a_key_in_another_format_is_accepted_with_a_warning() -> None:
+    """Wix does not document the format of its keys."""
     pasted = _clean(api_key="something-else-entirely")
     assert pasted.problems == ()
     assert pasted.warnings

@@ -1,4 +1,4 @@
-"""Keys at rest: sealed, bound to their store, and never shown."""
+"""Stored API keys are encrypted, bound to their store, and never shown."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import pytest
 from cryptography.fernet import Fernet
 
 from config.settings import StoreEntry
-from worker.stores.keyring import Keyring
+from worker.stores.keyring import Keyring, UnknownStore
 from worker.stores.vault import Credentials, SealedShut, Vault, new_key
 
 STORE, OTHER = "4b296c48-0000-4000-8000-000000000001", "4b296c48-0000-4000-8000-000000000002"
 MINE = Credentials(STORE, "acc-1", "IST.canary.key.one")
 
 
-def test_what_was_sealed_opens_for_its_store() -> None:
-    """The same three fields come back."""
+def test_sealed_credentials_can_be_opened_for_their_store() -> None:
+    """All three fields are restored."""
     vault = Vault([new_key()])
     assert vault.open(vault.seal(MINE), STORE) == MINE
 
 
 def test_a_sealed_key_does_not_show_the_key() -> None:
-    """Nor the account: it is one token, and two of the same differ."""
+    """Nor the account; and the same credentials give another token each time."""
     vault = Vault([new_key()])
     first, second = vault.seal(MINE), vault.seal(MINE)
     assert first != second
@@ -29,15 +29,15 @@ def test_a_sealed_key_does_not_show_the_key() -> None:
 
 
 def test_a_sealed_key_copied_to_another_store_does_not_open() -> None:
-    """Whoever can write Redis must not move money with another store's key."""
+    """Whoever can write to Redis must not be able to use one store's key for another."""
     vault = Vault([new_key()])
-    with pytest.raises(SealedShut, match="another store's"):
+    with pytest.raises(SealedShut, match="belongs to another store"):
         vault.open(vault.seal(MINE), OTHER)
 
 
 @pytest.mark.parametrize("damage", [lambda t: t[:-4], lambda t: "x" + t, lambda _: "ü"])
-def test_what_was_damaged_does_not_open(damage: object) -> None:
-    """And says so without the token."""
+def test_a_damaged_sealed_key_does_not_open(damage: object) -> None:
+    """The error does not contain the token."""
     vault = Vault([new_key()])
     sealed = damage(vault.seal(MINE))  # type: ignore[operator]  # one of the three
     with pytest.raises(SealedShut) as caught:
@@ -46,7 +46,7 @@ def test_what_was_damaged_does_not_open(damage: object) -> None:
 
 
 def test_the_first_vault_key_seals_and_all_open() -> None:
-    """That is how vault keys are exchanged; afterwards the old one is not needed."""
+    """So vault keys can be replaced; after resealing, the old one is no longer needed."""
     old, new = new_key(), new_key()
     sealed = Vault([old]).seal(MINE)
     both = Vault([new, old])
@@ -58,7 +58,7 @@ def test_the_first_vault_key_seals_and_all_open() -> None:
 
 
 def test_no_repr_and_no_error_shows_a_key() -> None:
-    """Neither the vault's nor the store's."""
+    """Neither a vault key nor a store's API key."""
     key = new_key()
     vault = Vault([key])
     sealed = Fernet(new_key()).encrypt(b"{}").decode()
@@ -74,20 +74,23 @@ def _keyring(vault: Vault | None) -> Keyring:
     return Keyring({STORE.upper(): entry}, vault)
 
 
-def test_the_vault_wins_over_the_environment() -> None:
-    """What was connected last, and checked, counts; without it the environment's key does."""
+def test_the_vault_takes_precedence_over_the_environment() -> None:
+    """The key in the vault was checked; without one, the key in the environment is used."""
     vault = Vault([new_key()])
     keyring = _keyring(vault)
-    assert keyring.find(STORE, vault.seal(MINE)) == MINE
-    given = keyring.find(STORE)
-    assert given is not None
-    assert given.account_id == "env"
-    assert keyring.find(OTHER) is None
+    assert keyring.credentials(STORE, vault.seal(MINE)) == MINE
+    assert keyring.credentials(STORE).account_id == "env"
     assert keyring.given == [STORE]
 
 
-def test_a_sealed_key_without_vault_keys_is_shut() -> None:
-    """An old key of the environment must not be used behind the operator's back."""
+def test_a_store_without_any_key_is_unknown() -> None:
+    """The error names the store."""
+    with pytest.raises(UnknownStore, match=f"store {OTHER} is not connected"):
+        _keyring(None).credentials(OTHER)
+
+
+def test_a_sealed_key_without_vault_keys_does_not_open() -> None:
+    """An old key in the environment must not be used in its place without notice."""
     sealed = Vault([new_key()]).seal(MINE)
     with pytest.raises(SealedShut, match="REFUNDS_VAULT_KEYS"):
-        _keyring(None).find(STORE, sealed)
+        _keyring(None).credentials(STORE, sealed)

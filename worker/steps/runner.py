@@ -44,7 +44,7 @@ from worker.steps import results as verdicts
 from worker.steps.clock import boottime
 from worker.steps.refused_key import judge
 from worker.steps.retry import RetryPolicy
-from worker.stores.keyring import Keyring
+from worker.stores.keyring import Keyring, UnknownStore
 from worker.stores.vault import Credentials, SealedShut
 from worker.wix.client import ClientFactory, WixStore
 
@@ -122,15 +122,16 @@ class Steps:
         delivery: Delivery,
         since: float,
     ) -> verdicts.Verdict:
-        """Do the step, if the store has a key that opens."""
+        """Do the step, if there is a usable key for the store."""
+        if claim.disconnected:
+            return verdicts.ended(transition, refund, None, Buried("store_disconnected"))
         try:
-            store = self.keyring.find(refund.request.store_id, claim.sealed)
+            store = self.keyring.credentials(refund.request.store_id, claim.sealed)
+        except UnknownStore:
+            return verdicts.ended(transition, refund, None, Buried("store_unknown"))
         except SealedShut:
             shut = reason_of(Buried("key_sealed_shut"))
             return verdicts.suspended(transition, refund, None, shut, "", self._probe_in_ms)
-        if store is None or claim.disconnected:
-            code = "store_disconnected" if claim.disconnected else "store_unknown"
-            return verdicts.ended(transition, refund, None, Buried(code))
         wix = self._wix_for(store, refund, delivery, since)
         step = Step(refund=refund, wix=wix, now_ms=claim.now_ms, settings=self.settings)
         return self._do(transition, refund, step, claim.now_ms)

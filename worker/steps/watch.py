@@ -19,7 +19,7 @@ from worker.queue.delivery import Delivery
 from worker.refund.outcomes import about, outcome
 from worker.refund.record import Refund
 from worker.stores.keyring import Keyring
-from worker.stores.vault import SealedShut
+from worker.stores.vault import NoKey
 from worker.wix.client import ClientFactory
 
 
@@ -61,11 +61,9 @@ class Watch:
     def _payments(self, refund: Refund) -> list[dict[str, Any]] | None:
         store_id = refund.request.store_id
         try:
-            store = self._keyring.find(store_id, self._stores.find(store_id).sealed)
-        except SealedShut as error:
+            store = self._keyring.credentials(store_id, self._stores.find(store_id).sealed)
+        except NoKey as error:
             log_event("refund.recheck_failed", error=str(error))
-            return None
-        if store is None:
             return None
         wix = self._wix.store(store.store_id, store.api_key, before_mutation=_forbid)
         try:

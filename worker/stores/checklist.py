@@ -1,7 +1,7 @@
-"""What Wix's answers about a key mean, in the dashboard's words. W1, W5, W9 to W12.
+"""Interprets Wix's answers about an API key, in the words of the dashboard (W1, W5, W9 to W12).
 
-One refusal alone says little: a 403 is a missing box, a wrong id, or a key for other sites. So all
-answers are read together.
+A single refusal says little: a 403 can mean a missing box, a wrong id, or a key for other sites.
+That is why all answers are interpreted together.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from worker.errors import CallFailed, Permanent, Unauthorized
 from worker.stores.permissions import box_of
 from worker.wix.sites import Site
 
-#: What each question is about, in the order in which they are asked.
+#: The questions and what each is about, in the order in which they are asked.
 QUESTIONS: Mapping[str, str] = MappingProxyType(
     {
         "get_site_properties": "key and site",
@@ -26,25 +26,25 @@ QUESTIONS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-#: Why a store is not connected. Where the ids or the key are wrong, nothing is said of the boxes.
+#: The results. If the ids or the key are wrong, nothing can be said about the boxes.
 SENTENCES: Mapping[str, str] = MappingProxyType(
     {
-        "connected": "Wix accepts the key for everything that was asked.",
-        "bad_key": "Wix does not know this API Key: it was revoked, or not copied whole.",
-        "ids_swapped": "The Account ID and the Site ID are swapped; give them the other way round.",
-        "wrong_site": "The Site ID is wrong: this account has no such site, or Wix knows none.",
+        "connected": "Wix accepts the key for everything that was checked.",
+        "bad_key": "Wix does not know this API Key: it was revoked, or not copied completely.",
+        "ids_swapped": "The Account ID and the Site ID are swapped; exchange them.",
+        "wrong_site": "The Site ID is wrong: this account has no such site.",
         "wrong_account": "The Account ID is wrong: the site belongs to another account.",
-        "site_trashed": "The site lies in the trash of the account; the merchant must restore it.",
-        "site_blocked": "Wix has blocked the site; the merchant must settle that with Wix.",
-        "site_refused": "Wix refuses this key for everything of the site: tick the boxes marked ✗,"
+        "site_trashed": "The site is in the account's trash; the merchant must restore it.",
+        "site_blocked": "Wix has blocked the site; the merchant must contact Wix.",
+        "site_refused": "Wix refuses this key for all calls to the site: tick the boxes marked ✗,"
         " or let the key apply to this site if it is limited to others.",
-        "all_refused": "Wix refuses this key for everything: the Site ID or the Account ID is"
+        "all_refused": "Wix refuses this key for all calls: the Site ID or the Account ID is"
         " wrong, or no box is ticked.",
-        "box_missing": "The key may not do all that is needed: tick the boxes marked ✗.",
+        "box_missing": "The key lacks permissions that refunds need: tick the boxes marked ✗.",
         "account_refused": "Wix does not list the account's sites under this key: tick “Get Sites"
         " List”, or correct the Account ID if that box is ticked.",
-        "not_checked": "Wix did not answer every question (marked ?). That says nothing against"
-        " the key; try again.",
+        "not_checked": "Wix did not answer every question (marked ?). That says nothing about the"
+        " key; try again.",
     }
 )
 _BOXES_ARE_MISSING = {
@@ -67,23 +67,23 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """What Wix answered, and what it means."""
+    """Wix's answers, interpreted."""
 
     reason: str
     checks: tuple[Check, ...]
     name: str | None
     currency: str | None
     time_zone: str | None
-    worked: frozenset[str]
-    """The endpoints that took the key."""
+    accepted_endpoints: frozenset[str]
+    """The endpoints that accepted the key."""
 
     @property
     def is_good(self) -> bool:
-        """Whether the store may be connected."""
+        """Whether the store can be connected."""
         return self.reason == "connected"
 
     def public(self) -> dict[str, Any]:
-        """JSON-able."""
+        """Return the findings as operators and programs see them, ready for JSON."""
         return {
             "ok": self.is_good,
             "reason": self.reason,
@@ -97,7 +97,7 @@ class Findings:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of one question: a value, or the last error."""
+    """The answer to one question: a value, or the last error."""
 
     endpoint: str
     value: Any = None
@@ -105,40 +105,40 @@ class Answer:
 
     @property
     def is_ok(self) -> bool:
-        """Whether it came."""
+        """Whether Wix answered the question."""
         return self.error is None
 
     @property
     def status(self) -> int | None:
-        """The HTTP status, None when there was no answer."""
+        """The HTTP status, None if there was no answer."""
         return self.error.status if self.error else 200
 
     @property
     def is_refused(self) -> bool:
-        """Whether Wix did not accept the key for it."""
+        """Whether Wix refused the key for this call."""
         return isinstance(self.error, Unauthorized)
 
     @property
     def no_such_site(self) -> bool:
-        """The code is documented, its status is not. W81."""
+        """Whether Wix says that there is no such site (W81: the status is not documented)."""
         is_coded = self.error is not None and self.error.code == "META_SITE_NOT_FOUND"
         return is_coded or (self.endpoint == "get_site_properties" and self.status == 404)
 
 
-def found(answers: Mapping[str, Answer], store_id: str) -> Site | None:
-    """The site in the account's list."""
+def listed_site(answers: Mapping[str, Answer], store_id: str) -> Site | None:
+    """Return the site from the account's list, None if it is not there."""
     sites = answers["query_sites"].value or []
     return next((site for site in sites if site.id.lower() == store_id), None)
 
 
-def read(
+def reason_for(
     answers: Mapping[str, Answer], store_id: str, account_id: str, is_swapped: Callable[[], bool]
 ) -> str:
-    """Why the store is not connected, a key of SENTENCES; *is_swapped* asks Wix once more."""
+    """Return the result, a key of SENTENCES; *is_swapped* asks Wix whether the ids are swapped."""
     listed = answers["query_sites"]
     of_site = [a for a in answers.values() if a is not listed]
     site_answers = any(a.is_ok for a in of_site)
-    site = found(answers, store_id)
+    site = listed_site(answers, store_id)
     if site and (problem := _problem_of(site, account_id)):
         return problem
     is_known = site_answers or listed.is_ok
@@ -177,7 +177,7 @@ def _problem_of(site: Site, account_id: str) -> str:
     return "site_blocked" if site.blocked else ""
 
 
-#: Where a refusal may have another cause than the box.
+#: Calls that Wix may refuse for another reason than a missing box.
 _OR_ELSE: Mapping[str, str] = MappingProxyType(
     {
         "query_sites": " (or the Account ID is another account's)",
@@ -186,14 +186,17 @@ _OR_ELSE: Mapping[str, str] = MappingProxyType(
 )
 
 
-def _said(error: CallFailed, address: str) -> str:
+def _why_unknown(error: CallFailed, address: str) -> str:
     if error.status is not None:
-        return f"Wix answered: {error}"
-    return f"no answer came from {address} ({error.detail}); REFUNDS_WIX_BASE_URL says where Wix is"
+        return f"Wix answered {error}"
+    return f"{address} (REFUNDS_WIX_BASE_URL) did not answer: {error.detail}"
 
 
 def check_of(answer: Answer, reason: str, note: str = "", *, address: str = "") -> Check:
-    """One line: ok, the box to tick, or why it is not known; *address* is where Wix is."""
+    """Make one line of the checklist: ok, the box to tick, or why that is not known.
+
+    *reason* is a key of SENTENCES, *address* the base URL of Wix.
+    """
     box, error = box_of(answer.endpoint), answer.error
     if error is None:
         verdict, text = "ok", f"ok{note}"
@@ -201,8 +204,8 @@ def check_of(answer: Answer, reason: str, note: str = "", *, address: str = "") 
         verdict = "missing"
         text = f"missing: tick “{box}”{_OR_ELSE.get(answer.endpoint, '')}"
     else:
-        because = SENTENCES[reason] if answer.is_refused else note or _said(error, address)
-        verdict, text = "unknown", f"could not be checked because {because}"
+        because = SENTENCES[reason] if answer.is_refused else note or _why_unknown(error, address)
+        verdict, text = "unknown", f"could not be checked: {because}"
     return Check(
         box=box,
         about=QUESTIONS[answer.endpoint],

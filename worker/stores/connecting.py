@@ -1,4 +1,4 @@
-"""Operations on stores: connect, check, disconnect, reseal. They return data; the CLI prints."""
+"""Operations on stores: connect, check, disconnect and reseal. They return data; the CLI prints."""
 
 from __future__ import annotations
 
@@ -16,44 +16,44 @@ from worker.stores.checklist import Findings
 from worker.stores.examiner import Examiner
 from worker.stores.keyring import Keyring
 from worker.stores.pasted import Pasted
-from worker.stores.vault import Credentials, SealedShut, Vault
+from worker.stores.vault import Credentials, NoKey, SealedShut, Vault
 
 
 class CannotDo(Exception):
-    """The answer is no; the text says why and what to do instead."""
+    """The operation is refused; the text says why, and what to do instead."""
 
 
 def connect(pasted: Pasted, *, vault: Vault, stores: Stores, examiner: Examiner) -> Findings:
-    """Ask Wix about a store's key, and keep it if it is good; a known store's key is exchanged."""
+    """Check a store's key with Wix and save it if it is good; replaces the key of a known store."""
     register_secrets([pasted.api_key])
     credentials = Credentials(pasted.site_id, pasted.account_id, pasted.api_key)
     findings = examiner.examine(credentials)
     if findings.is_good:
         sealed = vault.seal(credentials)
-        verdict = stores.connect(pasted.site_id, sealed, _profile(findings), findings.worked)
+        result = stores.connect(
+            pasted.site_id, sealed, _profile(findings), findings.accepted_endpoints
+        )
         with structlog.contextvars.bound_contextvars(store_id=pasted.site_id):
             log_event(
                 "store.connected",
                 name=findings.name,
                 currency=findings.currency,
-                rotated=verdict == "rotated",
+                rotated=result == "rotated",
             )
     return findings
 
 
 def check(store_id: str, *, keyring: Keyring, stores: Stores, examiner: Examiner) -> Findings:
-    """Ask Wix again about a store; what is found is kept with it. Does not resume it.
+    """Check a store's key with Wix again and save the findings; does not resume the store.
 
     Raises:
-        CannotDo: nobody connected it, or its key does not open.
+        CannotDo: there is no usable key for this store.
     """
     record = stores.find(store_id)
     try:
-        credentials = keyring.find(store_id, record.sealed)
-    except SealedShut as error:
+        credentials = keyring.credentials(store_id, record.sealed)
+    except NoKey as error:
         raise CannotDo(str(error)) from None
-    if credentials is None:
-        raise CannotDo(f"no store {store_id} is connected")
     findings = examiner.examine(credentials)
     if record.sealed:
         known = {name: value for name, value in _profile(findings).items() if value}
@@ -62,29 +62,34 @@ def check(store_id: str, *, keyring: Keyring, stores: Stores, examiner: Examiner
 
 
 def _profile(findings: Findings) -> dict[str, object]:
-    said = findings.public()
-    return {name: said[name] for name in ("name", "currency", "time_zone", "checks")}
+    known = findings.public()
+    return {name: known[name] for name in ("name", "currency", "time_zone", "checks")}
 
 
 def disconnect(
     store_id: str, *, keyring: Keyring, ledger: Ledger, stores: Stores, force: bool
 ) -> tuple[int, int]:
-    """Forget a store: (refunds that became dead letters, refunds left to the worker at them).
+    """Delete a store and its key; with *force*, its unfinished refunds become dead letters.
+
+    Returns how many refunds became dead letters, and how many are running in a worker right now and
+    end there.
 
     Raises:
-        CannotDo: refunds are unfinished and *force* is not given; or there is nothing to forget.
+        CannotDo: refunds are unfinished and *force* is false, or the vault has no key for it.
     """
     if store_id in keyring.given:
-        raise CannotDo(f"{store_id} is in REFUNDS_STORES: take it out there and restart the worker")
+        raise CannotDo(
+            f"{store_id} is in REFUNDS_STORES: remove it there and restart the worker instead"
+        )
     if not stores.find(store_id).sealed:
-        raise CannotDo(f"no store {store_id} is connected")
+        raise CannotDo(f"store {store_id} is not connected")
     unfinished = list(stores.unfinished(store_id))
     if unfinished and not force:
         raise CannotDo(
             f"{len(unfinished)} refunds of {store_id} are not finished; wait for them, or"
-            " make them dead letters with --force"
+            " turn them into dead letters with --force"
         )
-    # The key first: what arrives from now on finds none and becomes a dead letter by itself.
+    # The key goes first: refunds that arrive from now on become dead letters by themselves.
     stores.disconnect(store_id)
     buried = sum(_bury(refund_id, ledger, stores) for refund_id in unfinished)
     with structlog.contextvars.bound_contextvars(store_id=store_id):
@@ -107,7 +112,7 @@ def _bury(refund_id: str, ledger: Ledger, stores: Stores) -> bool:
 
 
 def reseal(*, vault: Vault, stores: Stores, progress: Callable[[str], None]) -> dict[str, str]:
-    """Seal every key anew with the first vault key; gives store id to what became of it."""
+    """Encrypt every key again with the first vault key; returns the result by store id."""
     results = {}
     for store_id in stores.ids():
         old = stores.find(store_id).sealed
@@ -116,7 +121,9 @@ def reseal(*, vault: Vault, stores: Stores, progress: Callable[[str], None]) -> 
         progress(store_id)
         try:
             done = stores.reseal(store_id, old, vault.reseal(old, store_id))
-            results[store_id] = "resealed" if done else "exchanged meanwhile: run it again"
+            results[store_id] = (
+                "resealed" if done else "replaced in the meantime: run this command again"
+            )
         except SealedShut as error:
             results[store_id] = str(error)
     return results

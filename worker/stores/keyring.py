@@ -1,4 +1,4 @@
-"""Where a store's API key comes from: sealed in the vault, or the environment."""
+"""Finds a store's API key: encrypted in the vault, or in the environment."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ from collections.abc import Mapping
 
 from config.settings import StoreEntry
 from worker.observability.redaction import register_secrets
-from worker.stores.vault import Credentials, SealedShut, Vault
+from worker.stores.vault import Credentials, NoKey, SealedShut, Vault
+
+
+class UnknownStore(NoKey):
+    """Nobody has connected this store, and REFUNDS_STORES does not name it."""
 
 
 class Keyring:
-    """Finds the key of a store. What was connected last, the vault's, wins over REFUNDS_STORES."""
+    """Knows the keys of all stores. A key in the vault takes precedence over REFUNDS_STORES."""
 
     def __init__(self, entries: Mapping[str, StoreEntry], vault: Vault | None = None) -> None:
         self.vault = vault
@@ -24,17 +28,24 @@ class Keyring:
 
     @property
     def given(self) -> list[str]:
-        """The stores of REFUNDS_STORES."""
+        """The ids of the stores in REFUNDS_STORES."""
         return sorted(self._given)
 
-    def find(self, store_id: str, sealed: str = "") -> Credentials | None:
-        """The credentials of a store, None when nobody connected it.
+    def credentials(self, store_id: str, sealed: str = "") -> Credentials:
+        """Return the credentials of a store.
+
+        *sealed* is the encrypted key as the ledger has it, empty if the ledger has none.
 
         Raises:
-            SealedShut: the store has a sealed key that the vault keys of this worker do not open.
+            UnknownStore: there is no key for this store.
+            SealedShut: the encrypted key cannot be decrypted with the vault keys of this process.
         """
         if not sealed:
-            return self._given.get(store_id)
+            if store_id not in self._given:
+                raise UnknownStore(f"store {store_id} is not connected")
+            return self._given[store_id]
         if self.vault is None:
-            raise SealedShut(f"store {store_id} has a sealed key, but REFUNDS_VAULT_KEYS is empty")
+            raise SealedShut(
+                f"the API key of store {store_id} is encrypted, but REFUNDS_VAULT_KEYS is not set"
+            )
         return self.vault.open(sealed, store_id)

@@ -1,4 +1,4 @@
-"""Ask Wix again about suspended stores, at growing intervals; the leading scheduler does it."""
+"""Probes: ask Wix again about suspended stores, at growing intervals, and resume them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ from worker.ledger.stores import StoreRecord, Stores
 from worker.observability.events import log_event
 from worker.stores.keyring import Keyring
 from worker.stores.permissions import BILLING
-from worker.stores.vault import Credentials, SealedShut
+from worker.stores.vault import Credentials, NoKey
 from worker.wix.account import site_of
 from worker.wix.client import ClientFactory
 
-#: Stores that one turn looks at.
-AT_ONCE = 50
-#: Wix knows no such order; what counts is whether it refuses to look for it (inferred).
+#: Maximum number of stores per turn.
+BATCH = 50
+#: No such order exists; the probe only needs to know whether Wix refuses the key (inferred).
 NO_ORDER = "00000000-0000-4000-8000-000000000000"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prober:
-    """Reads only. A store that Wix answers again is resumed."""
+    """Asks Wix about suspended stores; the scheduler that leads runs it. It changes nothing at Wix.
+
+    A store whose key Wix accepts again is resumed.
+    """
 
     stores: Stores
     keyring: Keyring
@@ -33,39 +36,38 @@ class Prober:
     settings: Settings
 
     def turn(self, is_stopping: Callable[[], bool]) -> None:
-        """Ask about every suspended store whose time has come."""
-        for store_id in self.stores.due_probes(limit=AT_ONCE):
+        """Ask about every suspended store that is due."""
+        for store_id in self.stores.due_probes(limit=BATCH):
             if is_stopping():
                 return
             with structlog.contextvars.bound_contextvars(store_id=store_id):
-                self._look_at(store_id)
+                self._probe(store_id)
 
-    def _look_at(self, store_id: str) -> None:
+    def _probe(self, store_id: str) -> None:
         record = self.stores.find(store_id)
-        refusal, is_refused = "no key is known for it", True
         try:
-            credentials = self.keyring.find(store_id, record.sealed)
-            if credentials:
-                self._ask(credentials, record)
-                refusal = ""
-        except (Unauthorized, SealedShut) as error:
-            refusal = str(error)
+            self._ask(self.keyring.credentials(store_id, record.sealed), record)
+        except (Unauthorized, NoKey) as refusal:
+            self._ask_again_later(store_id, str(refusal), refused=True)
         except CallFailed as error:
-            # Wix is not well: no word against the key, and none for it.
-            refusal, is_refused = str(error), False
-        if refusal:
-            self.stores.probed(
-                store_id,
-                first_ms=self.settings.probe_first_ms,
-                cap_ms=self.settings.probe_cap_ms,
-                refused=is_refused,
-            )
-            log_event("store.probed", error=refusal)
-        elif self.stores.resume(store_id, by="probe", epoch=int(record.suspension.get("epoch", 0))):
-            log_event("store.resumed", by="probe")
+            # Wix has a problem of its own, which says nothing about the key.
+            self._ask_again_later(store_id, str(error), refused=False)
+        else:
+            epoch = int(record.suspension.get("epoch", 0))
+            if self.stores.resume(store_id, by="probe", epoch=epoch):
+                log_event("store.resumed", by="probe")
+
+    def _ask_again_later(self, store_id: str, why: str, *, refused: bool) -> None:
+        self.stores.probed(
+            store_id,
+            first_ms=self.settings.probe_first_ms,
+            cap_ms=self.settings.probe_cap_ms,
+            refused=refused,
+        )
+        log_event("store.probed", error=why)
 
     def _ask(self, credentials: Credentials, record: StoreRecord) -> None:
-        """Ask for something that needs the same box as what was refused, but changes nothing."""
+        """Make a call that needs the same box as the refused one, but only reads."""
         site = site_of(self.wix, credentials.store_id, credentials.api_key)
         if record.suspension.get("endpoint") not in BILLING:
             site.search_orders()
@@ -73,4 +75,4 @@ class Prober:
         try:
             site.get_order_refundability(NO_ORDER)
         except Permanent:
-            return  # "No such order" is an answer to this key.
+            return  # "No such order": Wix has accepted the key.

@@ -1,9 +1,9 @@
-"""The vault: a store's API key, sealed at rest and bound to its store.
+"""The vault: encrypts the API keys of stores.
 
-A sealed key is a Fernet token (AES-128-CBC with HMAC-SHA256) of JSON
-`{"store_id", "account_id", "api_key"}`. The first of REFUNDS_VAULT_KEYS seals, all of them open:
-that is how vault keys are rotated (`refunds stores reseal`). A token that was copied to another
-store does not open, because the store's id inside is compared.
+A sealed key is a Fernet token (AES-128-CBC with HMAC-SHA256) of the JSON object
+`{"store_id", "account_id", "api_key"}`. The first key in REFUNDS_VAULT_KEYS encrypts, all of them
+decrypt, so that vault keys can be replaced (`refunds stores reseal`). The token contains the
+store's id: one that was copied to another store is refused.
 """
 
 from __future__ import annotations
@@ -18,13 +18,17 @@ from worker.errors import WorkerError
 from worker.observability.redaction import register_secrets
 
 
-class SealedShut(WorkerError):
-    """A sealed key does not open: other vault keys sealed it, or it is another store's."""
+class NoKey(WorkerError):
+    """There is no usable API key for a store; the text says why."""
+
+
+class SealedShut(NoKey):
+    """A sealed key cannot be decrypted with these vault keys, or it belongs to another store."""
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What one store's calls to Wix need."""
+    """What calls to Wix need to act for one store."""
 
     store_id: str
     account_id: str
@@ -32,12 +36,12 @@ class Credentials:
 
 
 def new_key() -> str:
-    """A fresh vault key, as REFUNDS_VAULT_KEYS takes it."""
+    """Return a new vault key, in the format of REFUNDS_VAULT_KEYS."""
     return Fernet.generate_key().decode()
 
 
 class Vault:
-    """Seals and opens; knows nothing of where the sealed keys are kept."""
+    """Encrypts and decrypts credentials; where they are stored is the ledger's business."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         register_secrets(keys)
@@ -47,30 +51,31 @@ class Vault:
         return "Vault()"
 
     def seal(self, credentials: Credentials) -> str:
-        """Seal with the first key; two seals of the same key differ."""
+        """Encrypt with the first vault key; each call returns a different token."""
         return self._fernet.encrypt(json.dumps(vars(credentials)).encode()).decode()
 
     def open(self, sealed: str, store_id: str) -> Credentials:
-        """Open what was sealed for this store.
+        """Decrypt the credentials of this store.
 
         Raises:
-            SealedShut: it was sealed with other keys, damaged, or sealed for another store.
+            SealedShut: the token was made with other vault keys or for another store, or damaged.
         """
         try:
             fields = json.loads(self._fernet.decrypt(sealed.encode()))
         except InvalidToken:
             raise SealedShut(
-                f"the key of store {store_id} does not open with REFUNDS_VAULT_KEYS: add the vault"
-                " key that sealed it, or connect the store again (`refunds stores connect`)"
+                f"the API key of store {store_id} cannot be decrypted with REFUNDS_VAULT_KEYS: add"
+                " the vault key that encrypted it, or connect the store again"
+                " (`refunds stores connect`)"
             ) from None
         credentials = Credentials(**fields)
         if credentials.store_id != store_id:
-            raise SealedShut(f"the sealed key of store {store_id} is another store's")
+            raise SealedShut(f"the encrypted key of store {store_id} belongs to another store")
         register_secrets([credentials.api_key])
         return credentials
 
     def reseal(self, sealed: str, store_id: str) -> str:
-        """The same key, sealed anew with the first vault key.
+        """Encrypt the same credentials again, with the first vault key.
 
         Raises:
             SealedShut: see `open`.

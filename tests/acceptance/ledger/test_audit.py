@@ -126,8 +126,8 @@ def test_finished_refunds_are_compared_with_wix(rig: Rig) -> None:
     cancelled.status = "APPROVED"
     found = {problem.refund_id: problem.problem for problem in _compare(rig)}
     assert found == {
-        refund.refund_id: "Wix shows 2 refunds of ours",
-        cancel.refund_id: "Wix shows the order APPROVED",
+        refund.refund_id: "Wix shows 2 refunds with our fingerprint, not one",
+        cancel.refund_id: "Wix shows the order as APPROVED",
     }
     del rig.simulator.orders[cancelled.id]
     standard.refunds[:] = [copy.deepcopy(standard.refunds[0])]
@@ -135,11 +135,11 @@ def test_finished_refunds_are_compared_with_wix(rig: Rig) -> None:
     assert refund.refund_id not in {problem.refund_id for problem in _compare(rig)}
     standard.refunds[0]["transactions"][0]["amount"]["amount"] = "1.00"
     found = {problem.refund_id: problem.problem for problem in _compare(rig)}
-    assert found[refund.refund_id] == "Wix shows 1.00, not 101.40"
+    assert found[refund.refund_id] == "Wix shows a total of 1.00, not 101.40"
     standard.refunds[:] = [dict(standard.refunds[0])]
     standard.refunds[0]["transactions"][0]["refundStatus"] = "FAILED"
     found = {problem.refund_id: problem.problem for problem in _compare(rig)}
-    assert found[refund.refund_id] == "Wix shows it ('FAILED',)"
+    assert found[refund.refund_id] == "Wix shows the refund as FAILED"
     assert "ORDER_NOT_FOUND" in found[cancel.refund_id]
     rig.simulator.stores.clear()
     assert all("cannot be compared" in problem.problem for problem in _compare(rig))
@@ -155,7 +155,7 @@ def test_voids_and_refunds_made_by_hand_are_compared_too(rig: Rig) -> None:
     assert (void.state, recorded.state) == (State.VOIDED, State.REFUNDED)
     assert _compare(rig) == []
     voided.payments[0].voided = voided.payments[0].authorized = False
-    assert _compare(rig) == [Problem(void.refund_id, "Wix shows the payments APPROVED")]
+    assert _compare(rig) == [Problem(void.refund_id, "Wix shows the payments as APPROVED")]
 
 
 def test_a_right_server_is_fit(rig: Rig) -> None:

@@ -81,7 +81,7 @@ def test_no_repr_shows_a_key(rig: Rig, of: str) -> None:
     """A repr may end in a log or a traceback."""
     shown = {
         "settings": repr(rig.settings),
-        "stores": repr(rig.steps.keyring.find(STORE_ID)),
+        "stores": repr(rig.steps.keyring.credentials(STORE_ID)),
         "steps": repr(rig.steps),
     }[of]
     assert shown
