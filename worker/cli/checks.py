@@ -38,7 +38,10 @@ def outcomes(
     after: Annotated[str, typer.Option(help="Start after this stream ID.")] = "0",
     as_json: AsJson = False,
 ) -> None:
-    """Print the events for upstream services, oldest first; with --json one CloudEvent per line."""
+    """Print the events for upstream services.
+
+    Oldest first; with --json, one CloudEvent per line.
+    """
     if not re.fullmatch(r"[0-9]+(-[0-9]+)?", after):
         fail("--after takes a stream ID as this command prints it, like 1700000000000-0", 2)
     given = settings()
@@ -67,7 +70,10 @@ def audit(
     ] = 1.0,
     as_json: AsJson = False,
 ) -> None:
-    """Check that every refund is in exactly one place; exit with 1 if one is not."""
+    """Check that every refund is in one place.
+
+    The exit code is 1 if a refund is in no place or in several, or if Wix's records disagree.
+    """
     _, ledger = connect()
     with _progress("checking", ledger.count()) as advance:
         found = list(auditing.audit(ledger, repair=repair, progress=advance))
@@ -118,7 +124,10 @@ def _progress(text: str, total: int) -> Iterator[Callable[[int], None]]:
 
 @explain_errors
 def doctor(as_json: AsJson = False) -> None:
-    """Check whether this installation is safe to run; exit with 1 if it is not."""
+    """Check that this installation is safe to run.
+
+    The exit code is 1 if it is not; the worker refuses to start then.
+    """
     given = settings()
     ledger_from(given)
     findings = examine(redis_client(given.redis_url.get_secret_value()))

@@ -22,7 +22,7 @@ dead = typer.Typer(
 @dead.command("list", epilog="Example: refunds dead list --json")
 @explain_errors
 def dead_list(limit: Limit = 100, as_json: AsJson = False) -> None:
-    """List the refunds and messages that need a person."""
+    """List what needs a person."""
     broker, ledger = connect()
     rows = dead_letters.letters(ledger, broker, limit=limit)
     if as_json:
@@ -37,7 +37,7 @@ def dead_list(limit: Limit = 100, as_json: AsJson = False) -> None:
 @dead.command("show", epilog="Example: refunds dead show rf-2024-000123")
 @explain_errors
 def dead_show(letter_id: str, as_json: AsJson = False) -> None:
-    """Show one dead letter: why it needs a person, what to do about it, and its history."""
+    """Show a dead letter, its remedy and history."""
     broker, ledger = connect()
     letter = dead_letters.find(ledger, broker, letter_id)
     if letter is None:

@@ -59,7 +59,10 @@ def refunds(
 @app.command(epilog="Example: refunds demo --json | jq .ok")
 @explain_errors
 def demo(as_json: AsJson = False) -> None:
-    """Watch seven refunds on an embedded server and the Wix simulator; needs no Wix account."""
+    """Watch seven refunds, without a Wix account.
+
+    They run through the real worker, on an embedded server and against the simulator of Wix.
+    """
     wanted = (
         "json" if as_json else os.environ.get("REFUNDS_LOG_FORMAT") or os.environ.get("LOG_FORMAT")
     )
@@ -140,7 +143,10 @@ def simulator(
     flags: Annotated[bool, typer.Option("--flags", help="List the flags and exit.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run a simulated Wix on loopback until Ctrl-C; prints the settings to use, and its orders."""
+    """Run a simulated Wix until Ctrl-C.
+
+    It listens on loopback; the command prints the settings for the worker, and the orders.
+    """
     if flags:
         print_flags(as_json=as_json)
         return
@@ -155,7 +161,7 @@ def simulator(
 @app.command(epilog="Example: refunds diagram > states.mmd")
 @explain_errors
 def diagram(as_json: AsJson = False) -> None:
-    """Print one state diagram per flow, in Mermaid's language."""
+    """Print the state diagrams in Mermaid."""
     drawn = {flow.value: mermaid(flow) for flow in Flow}
     if as_json:
         print_json({"mermaid": drawn})

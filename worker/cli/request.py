@@ -77,7 +77,10 @@ def request(
     file: File = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put one refund job on the queue, or all jobs of a file; a file with an error is refused."""
+    """Put refund jobs on the queue.
+
+    One job from the options, or all jobs of a file; a file with an error is refused as a whole.
+    """
     options = {
         "store_id": store,
         "order_id": order,

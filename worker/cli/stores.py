@@ -154,7 +154,10 @@ def _print_checks(findings: Findings) -> None:
 @stores.command("list", epilog="Example: refunds stores list --json")
 @explain_errors
 def list_stores(as_json: AsJson = False) -> None:
-    """List the stores: state, refunds waiting and in flight, last success, last error."""
+    """List the stores and their state.
+
+    With the refunds that wait and that are in flight, the last success and the last error.
+    """
     desk = _open()
     rows = [desk.stores.find(store_id).public() for store_id in desk.all_ids()]
     if as_json:
@@ -175,7 +178,10 @@ def check(
     every: Annotated[bool, typer.Option("--all", help="Check every store.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check with Wix what a store's key may do; exit with 1 if anything is missing or unknown."""
+    """Check the API keys of stores with Wix.
+
+    The exit code is 1 if a permission is missing or could not be checked. Resumes no store.
+    """
     if bool(store_id) == every:
         fail("give either one SITE_ID or --all", 2)
     desk = _open()
@@ -209,7 +215,10 @@ def _checked(desk: _Desk, store_id: str, *, as_json: bool) -> dict[str, Any]:
 @stores.command("resume", epilog="Example: refunds stores resume SITE_ID")
 @explain_errors
 def resume(store_id: StoreId, as_json: AsJson = False) -> None:
-    """Resume a suspended store: its refunds continue in order of arrival."""
+    """Resume a suspended store.
+
+    Its refunds continue in order of arrival.
+    """
     desk = _open()
     store = store_id.lower()
     if not desk.stores.resume(store, by=getpass.getuser()):
@@ -230,7 +239,10 @@ def disconnect(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Delete a store and its key; refuses while refunds of the store are unfinished."""
+    """Delete a store and its API key.
+
+    Refuses while refunds of the store are unfinished, unless --force is given.
+    """
     desk = _open()
     try:
         buried, left = connecting.disconnect(
@@ -252,7 +264,10 @@ def disconnect(
 @stores.command("keygen", epilog='Example: export REFUNDS_VAULT_KEYS="$(refunds stores keygen)"')
 @explain_errors
 def keygen(as_json: AsJson = False) -> None:
-    """Make a vault key. Store it like a password: saved API keys cannot be decrypted without it."""
+    """Make a vault key for REFUNDS_VAULT_KEYS.
+
+    Store it like a password: saved API keys cannot be decrypted without it.
+    """
     key = new_key()
     sys.stdout.write(json.dumps({"vault_key": key}) + "\n" if as_json else f"{key}\n")
 
@@ -260,7 +275,10 @@ def keygen(as_json: AsJson = False) -> None:
 @stores.command("reseal", epilog="Example: refunds stores reseal")
 @explain_errors
 def reseal(as_json: AsJson = False) -> None:
-    """Re-encrypt all API keys with the first key in REFUNDS_VAULT_KEYS; then remove the others."""
+    """Encrypt all API keys with a new vault key.
+
+    That is the first key in REFUNDS_VAULT_KEYS; the others can be removed afterwards.
+    """
     desk = _open()
     results = connecting.reseal(vault=desk.vault, stores=desk.stores, progress=say)
     is_done = set(results.values()) <= {"resealed"}
