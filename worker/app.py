@@ -92,8 +92,8 @@ def wix_from(settings: Settings) -> ClientFactory:
     )
 
 
-def build(settings: Settings, *, at: Callable[[str], None] = lambda _: None) -> App:
-    """Put a worker together; *at* is told the named places of every step."""
+def build(settings: Settings, *, checkpoint: Callable[[str], None] = lambda _: None) -> App:
+    """Put a worker together; *checkpoint* is called at each named point of a step."""
     broker, ledger = ledger_from(settings)
     keyring, stores = keyring_from(settings), stores_from(settings, broker)
     heart = Heart(broker.beat, dead_after_ms=settings.worker_dead_after_ms, monotonic=boottime)
@@ -112,7 +112,7 @@ def build(settings: Settings, *, at: Callable[[str], None] = lambda _: None) -> 
         ),
         random=random.SystemRandom().random,
         is_surely_alive=heart.is_surely_alive,
-        at=at,
+        checkpoint=checkpoint,
     )
     watch = Watch(ledger=ledger, keyring=keyring, stores=stores, wix=wix, settings=settings)
     declare_actors(broker, ledger, steps, watch)

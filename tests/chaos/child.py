@@ -61,7 +61,7 @@ def _work(
                 # To this very thread: a whole program that is told to stop goes on a little.
                 signal.pthread_kill(threading.get_ident(), number)
 
-    os._exit(run_worker(build(load_settings(environ), at=at), stop, lambda: True))
+    os._exit(run_worker(build(load_settings(environ), checkpoint=at), stop, lambda: True))
 
 
 def _skew(skew_s: int) -> None:

@@ -38,8 +38,8 @@ PLACES = (
     "after_intent",
     "before_call",
     "after_call",
-    "before_settle",
-    "after_settle",
+    "before_commit",
+    "after_commit",
 )
 #: A refund that has not ended by then is stuck.
 PATIENCE_S = 25

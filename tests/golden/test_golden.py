@@ -83,7 +83,7 @@ CLIENT: Mapping[str, Read] = {
     "cancelOrder, authorized": Read(_cancel, _refusal, ("ORDER_HAS_AUTHORIZED_TRANSACTION", {})),
     "listFulfillmentsForSingleOrder": Read(
         lambda store: store.list_fulfillments("265c7d98-a7c3-48c4-89cd-bbdc00921eab"),
-        lambda found: [(one.id, one.likeness) for one in found.fulfillments],
+        lambda found: [(one.id, one.fingerprint) for one in found.fulfillments],
         [
             ("80f939c8-cdc4-44fe-a058-b54d506af170", f"{LINE}x2|12345"),
             ("eb9138ff-1490-4dbc-b053-743240b9ab8f", f"{LINE[:-1]}2x3|"),
@@ -97,7 +97,7 @@ CLIENT: Mapping[str, Read] = {
         (),
     ),
     "createFulfillment": Read(
-        _create, lambda all_: [one.likeness for one in all_.fulfillments], [f"{LINE}x1|12345"]
+        _create, lambda all_: [one.fingerprint for one in all_.fulfillments], [f"{LINE}x1|12345"]
     ),
     "createFulfillment, same number": Read(
         _create, _refusal, ("TRACKING_NUMBER_ALREADY_EXISTS", {})
@@ -146,13 +146,13 @@ CLIENT: Mapping[str, Read] = {
     ),
     "voidAuthorizedPayments": Read(
         lambda store: store.void_payments(ORDER, [PAYMENT]),
-        lambda found: [(one.stands, one.void_status) for one in found.payments],
+        lambda found: [(one.effective_status, one.void_status) for one in found.payments],
         [("AUTHORIZED", "PENDING")],
     ),
     "listTransactionsForSingleOrder": Read(
         lambda store: store.list_transactions(ORDER),
         lambda found: (
-            [(one.id, one.stands, one.is_whole) for one in found.payments],
+            [(one.id, one.effective_status, one.is_whole) for one in found.payments],
             [refund.statuses for refund in found.refunds],
         ),
         ([(PAYMENT, "REFUNDED", False)], [("SUCCEEDED",)]),

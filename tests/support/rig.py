@@ -23,6 +23,7 @@ from worker.actors import declare_actors
 from worker.app import keyring_from, ledger_from, stores_from
 from worker.client import enqueue
 from worker.ledger.refunds import Ledger
+from worker.operations.dead_letters import facts_after_replay
 from worker.queue.broker import INTAKE, QUEUES, STEPS, Broker
 from worker.queue.delivery import Delivery
 from worker.refund.record import Refund
@@ -134,7 +135,7 @@ class Rig:
             random=lambda: 0.5,
             is_surely_alive=lambda _: self.is_surely_alive,
             pause=self.pauses.append,
-            at=self._at,
+            checkpoint=self._checkpoint,
         )
 
     def prober(self) -> Prober:
@@ -143,7 +144,7 @@ class Rig:
             stores=self.stores, keyring=self.steps.keyring, wix=self.wix, settings=self.settings
         )
 
-    def _at(self, place: str) -> None:
+    def _checkpoint(self, place: str) -> None:
         self.at.get(place, lambda: None)()
 
     def examiner(self) -> Examiner:
@@ -261,6 +262,12 @@ class Rig:
         refund = self.load(refund_id)
         assert refund.state not in ACTIVE
         return refund
+
+    def replay(self, refund_id: str, *, operator: str, manual_done: bool = False) -> bool:
+        """Replay a dead letter, whatever its reason; False when it is none."""
+        refund = self.load(refund_id)
+        facts = facts_after_replay(refund, manual_done=manual_done)
+        return self.ledger.replay(refund, facts, operator=operator)
 
     def delivery(
         self, worker_id: str = "", message_id: str = "m", execution: str = "e"

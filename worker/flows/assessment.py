@@ -1,49 +1,45 @@
-"""Which flow an order takes, and where in it the order stands already."""
+"""Choose the flow of an order, and the state in which the order already is."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any
 
 from statemachine.flows import Flow, State, flow_for
 from worker.errors import Permanent
 from worker.flows.amounts import is_exact
 from worker.flows.cancellation import found_cancelled, state_of
 from worker.flows.step import Advance, Step, Wait
+from worker.refund.facts import Facts
 from worker.refund.reasons import end_with
 from worker.wix.models import Order
 
-#: Statuses of an order that we go on with; CANCELED is looked at by the flows. W20.
-_GOING_ON = frozenset({"APPROVED", "CANCELED"})
-#: Statuses in which nothing was paid, and why the refund ends. Source: W20.
+#: Statuses with which the refund continues; the flows look at CANCELED. W20.
+_CONTINUING = frozenset({"APPROVED", "CANCELED"})
+#: Statuses in which nothing was paid, and why the refund ends. W20.
 REFUSING: Mapping[str, str] = MappingProxyType(
     {"PENDING": "order_pending", "REJECTED": "order_rejected"}
 )
-#: Statuses that change by themselves: looked at again, for a bounded time; then this reason.
+#: Statuses that change by themselves: we look again, for a bounded time, then end with this reason.
 PASSING: Mapping[str, str] = MappingProxyType({"INITIALIZED": "order_not_approved"})
 
 
 def assess_order(step: Step) -> Advance | Wait:
-    """Read the order, choose its flow by `createdDate`, and note what would be lost later."""
+    """Read the order, choose its flow by `createdDate`, and save its fulfillments."""
     try:
         order = step.wix.get_order(step.order_id)
     except Permanent as error:
         if error.code == "ORDER_NOT_FOUND":
             raise end_with("order_not_found", error) from None
         raise
-    if order.status not in _GOING_ON:
+    if order.status not in _CONTINUING:
         return _not_ready(step, order.status)
     _check_amounts(step, order)
     flow = flow_for(order.created_date, step.settings.cutoff)
-    facts = {
-        "flow": flow.value,
-        "placed_at": order.created_date.isoformat(),
-        "currency": order.currency,
-    }
+    facts = Facts(placed_at=order.created_date.isoformat(), currency=order.currency)
     if flow is Flow.STANDARD:
-        return Advance(to=State.REFUNDABLE, facts=facts)
+        return Advance(to=State.REFUNDABLE, flow=flow, facts=facts)
     return _cancellation(step, order, facts)
 
 
@@ -54,11 +50,11 @@ def _not_ready(step: Step, status: str) -> Wait:
         raise end_with("order_status_unknown", detail=status[:40])
     if step.waiting_for_ms >= step.settings.approval_for_s * 1000:
         raise end_with(PASSING[status])
-    return step.wait(f"the order is {status}", step.next_look_ms)
+    return step.wait(f"the order is {status}", step.next_look_ms, effect_known=True)
 
 
 def _check_amounts(step: Step, order: Order) -> None:
-    """The job's currency is the order's, and has a coin for every amount of the job."""
+    """Compare the job's currency with the order's, and its amounts with the currency's decimals."""
     request = step.refund.request
     if request.currency and request.currency != order.currency:
         raise end_with("currency_mismatch", detail=f"the order is in {order.currency}")
@@ -67,14 +63,16 @@ def _check_amounts(step: Step, order: Order) -> None:
             raise end_with("amount_precision", detail=f"{amount} {order.currency}")
 
 
-def _cancellation(step: Step, order: Order, facts: dict[str, Any]) -> Advance:
+def _cancellation(step: Step, order: Order, facts: Facts) -> Advance:
+    flow = Flow.CANCELLATION
     if step.refund.request.is_partial:
         raise end_with("partial_needs_standard_refund")
     state = state_of(order)
     if state is State.CANCELLED:
         found = found_cancelled(by_merchant=True)
-        return Advance(to=found.to, facts={**facts, **found.facts}, by_merchant=True)
+        return Advance(to=found.to, flow=flow, facts=facts | found.facts, by_merchant=True)
     if state is State.FULFILLED:
         listed = step.wix.list_fulfillments(step.order_id).fulfillments
-        facts["fulfillments"] = [fulfillment.whole() for fulfillment in listed]
-    return Advance(to=State.AUTHORIZED if order.has_authorization else state, facts=facts)
+        facts |= Facts(fulfillments=tuple(fulfillment.whole() for fulfillment in listed))
+    to = State.AUTHORIZED if order.has_authorization else state
+    return Advance(to=to, flow=flow, facts=facts)

@@ -1,18 +1,17 @@
-"""Orders placed before the cutoff: unfulfilled if need be, then cancelled.
+"""Orders placed before the cutoff: unfulfilled if necessary, then cancelled.
 
-A cancel moves no money at Wix; whoever took the payment returns it.
-W30, W90.
+A cancel moves no money at Wix; whoever took the payment returns it (W30, W90).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any
 
 from statemachine.flows import State
 from worker.errors import Buried, EffectUnknown, Permanent, Rejected
 from worker.flows.step import Advance, Step, Wait
+from worker.refund.facts import CancelRefusal, Facts
 from worker.refund.reasons import end_with
 from worker.wix.models import Fulfillment, Order
 
@@ -25,30 +24,30 @@ REFUSALS: Mapping[str, str] = MappingProxyType(
         "ORDER_HAS_AUTHORIZED_TRANSACTION": "order_authorized",
     }
 )
-#: An empty list may be stale: it is believed at this look.
+#: An empty list may be stale: this many looks must show it.
 EMPTY_LOOKS = 2
 
 
 def state_of(order: Order) -> State:
-    """Where an order of this flow stands."""
+    """Return the state of an order in this flow."""
     if order.is_cancelled:
         return State.CANCELLED
     return State.UNFULFILLED if order.is_unfulfilled else State.FULFILLED
 
 
 def found_cancelled(*, by_merchant: bool) -> Advance:
-    """There is nothing to cancel any more."""
+    """Finish: the order is cancelled already."""
     effect = "already_cancelled" if by_merchant else "order_cancelled"
     return Advance(
         to=State.CANCELLED,
-        facts={"effect": effect},
+        facts=Facts(effect=effect),
         found=not by_merchant,
         by_merchant=by_merchant,
     )
 
 
 def unfulfill_order(step: Step) -> Advance | Wait:
-    """Delete every fulfillment, one by one, until Wix shows the order unfulfilled.
+    """Delete each fulfillment until Wix shows the order as unfulfilled.
 
     Safe to repeat at any point: deleting what is gone changes nothing. W40.
     """
@@ -56,58 +55,61 @@ def unfulfill_order(step: Step) -> Advance | Wait:
     if state is State.CANCELLED:
         return found_cancelled(by_merchant=True)
     listed = step.wix.list_fulfillments(step.order_id).fulfillments
-    noted = step.refund.facts.get("fulfillments", [])
-    step.notes["fulfillments"] = kept = _kept(step, listed)
+    saved = step.refund.facts.fulfillments
+    step.learn(_fulfillments(step, listed))
     if state is State.UNFULFILLED:
         return Advance(to=state, by_merchant=not step.may_have_happened)
-    noted_ids = {fulfillment["id"] for fulfillment in noted}
+    saved_ids = {fulfillment["id"] for fulfillment in saved}
     for fulfillment in _not_deleted(step, listed):
-        if fulfillment.id in noted_ids:
+        if fulfillment.id in saved_ids:
             _delete(step, fulfillment.id)
-    if any(fulfillment.id not in noted_ids for fulfillment in listed):
-        # They are written down before they are deleted.
-        rounds = _next_round(step) if noted else {}
-        return Wait(why="new fulfillments noted", in_ms=0, facts=rounds)
+    if any(fulfillment.id not in saved_ids for fulfillment in listed):
+        # They are saved in the record before they are deleted.
+        rounds = _next_round(step) if saved else Facts()
+        why = "new fulfillments are saved first"
+        return Wait(why=why, in_ms=0, effect_known=False, facts=rounds)
     state = state_of(step.wix.get_order(step.order_id))
     if state is State.CANCELLED:
         return found_cancelled(by_merchant=True)
     if state is State.UNFULFILLED:
         return Advance(to=state)
-    return _still_fulfilled(step, looks=step.settings.unfulfill_looks if kept else EMPTY_LOOKS)
+    return _still_fulfilled(
+        step, looks=step.settings.unfulfill_looks if step.facts.fulfillments else EMPTY_LOOKS
+    )
 
 
-def _kept(step: Step, listed: Iterable[Fulfillment]) -> list[dict[str, Any]]:
-    """Every fulfillment that we see or have removed, whole: nothing else could bring it back.
+def _fulfillments(step: Step, listed: Iterable[Fulfillment]) -> Facts:
+    """Return each fulfillment that we see or have removed, whole: nothing else could restore it.
 
     What the merchant removed is not ours to restore.
     """
-    listed = list(listed)
-    noted = {f["id"]: f for f in step.refund.facts.get("fulfillments", [])}
-    deleted = step.refund.facts.get("deleted", [])
-    vanished = set(step.refund.facts.get("vanished", []))
+    facts, listed = step.refund.facts, list(listed)
+    saved = {f["id"]: f for f in facts.fulfillments}
+    vanished = set(facts.vanished)
     if step.may_have_happened:
-        # What is gone since an unclear step counts as removed by us: by whom, nobody can tell.
-        vanished |= noted.keys() - deleted
-    step.notes["vanished"] = sorted(vanished - {fulfillment.id for fulfillment in listed})
-    noted = {i: f for i, f in noted.items() if i in {*deleted, *step.notes["vanished"]}}
-    return [*(noted | {f.id: f.whole() for f in listed}).values()]
+        # What is gone since an unclear call counts as removed by us: nobody can know who did it.
+        vanished |= saved.keys() - set(facts.deleted)
+    vanished -= {fulfillment.id for fulfillment in listed}
+    removed = {i: f for i, f in saved.items() if i in {*facts.deleted, *vanished}}
+    whole = removed | {f.id: f.whole() for f in listed}
+    return Facts(fulfillments=tuple(whole.values()), vanished=tuple(sorted(vanished)))
 
 
 def _still_fulfilled(step: Step, *, looks: int) -> Advance | Wait:
-    """The order shows fulfilled although nothing is left: a lag, or beyond our reach (W42)."""
+    """The order shows as fulfilled although no fulfillment is left: a lag, or W42."""
     if step.looks + 1 < looks:
         known = not step.may_have_happened
         return step.wait(
-            "Wix still shows the order fulfilled", step.next_look_ms, effect_known=known
+            "Wix still shows the order as fulfilled", step.next_look_ms, effect_known=known
         )
     if step.settings.without_fulfillments == "escalate":
         raise end_with("cannot_unfulfill", detail=f"looked {step.looks + 1} times")
-    return Advance(to=State.UNFULFILLED, facts={"still_fulfilled": True})
+    return Advance(to=State.UNFULFILLED, facts=Facts(still_fulfilled=True))
 
 
 def _not_deleted(step: Step, listed: Iterable[Fulfillment]) -> list[Fulfillment]:
-    """Of what Wix lists, what it has not confirmed as deleted: a list may be stale (unknown)."""
-    deleted = step.notes.get("deleted", step.refund.facts.get("deleted", []))
+    """Leave out what Wix has confirmed as deleted: a list may be stale."""
+    deleted = step.facts.deleted
     return [fulfillment for fulfillment in listed if fulfillment.id not in deleted]
 
 
@@ -115,12 +117,11 @@ def _delete(step: Step, fulfillment_id: str) -> None:
     try:
         step.wix.delete_fulfillment(step.order_id, fulfillment_id)
     except Permanent as error:
-        # Deleted by somebody else, or by us before: absent is what we want. W43.
+        # Somebody else deleted it, or we did before: it is gone either way. W43.
         if error.status != 404:
             raise
         return
-    before = step.notes.get("deleted", step.refund.facts.get("deleted", []))
-    step.notes["deleted"] = [*before, fulfillment_id]
+    step.learn(Facts(deleted=(*step.facts.deleted, fulfillment_id)))
 
 
 def cancel_order(step: Step) -> Advance | Wait:
@@ -129,24 +130,25 @@ def cancel_order(step: Step) -> Advance | Wait:
     if looked:
         return looked
     if step.unsure_for_ms:
-        return Wait(why="an earlier cancel may still arrive", in_ms=step.unsure_for_ms)
+        why = "an earlier cancel may still arrive"
+        return Wait(why=why, in_ms=step.unsure_for_ms, effect_known=False)
     request = step.refund.request
     try:
         order = step.wix.cancel_order(
             step.order_id, restock=request.restock, notify_buyer=request.notify_buyer
         )
     except Permanent as error:
-        # Wix may refuse because of what happened a moment ago: look again. W32.
+        # Wix may refuse because the order has just changed: look again. W32.
         return _look(step) or _refused(step, error)
     if not order.is_cancelled:
         raise EffectUnknown(
             "cancel_order", status=200, detail="the answer shows no cancelled order"
         )
-    return Advance(to=State.CANCELLED, facts={"effect": "order_cancelled"})
+    return Advance(to=State.CANCELLED, facts=Facts(effect="order_cancelled"))
 
 
 def _look(step: Step) -> Advance | Wait | None:
-    """Whether there is nothing to cancel: cancelled already, or fulfilled again."""
+    """Find out whether the order is cancelled already, or fulfilled again."""
     try:
         state = state_of(step.wix.get_order(step.order_id))
     except Permanent as error:
@@ -157,46 +159,47 @@ def _look(step: Step) -> Advance | Wait | None:
         return None
     listed = step.wix.list_fulfillments(step.order_id).fulfillments
     if not _not_deleted(step, listed):
-        if step.refund.facts.get("still_fulfilled"):
+        if step.refund.facts.still_fulfilled:
             return None
         if step.looks + 1 < step.settings.unfulfill_looks:
             known = not step.may_have_happened
-            return step.wait("it shows as fulfilled", step.next_look_ms, effect_known=known)
-    facts = _next_round(step) | {"still_fulfilled": False, "fulfillments": _kept(step, listed)}
+            return step.wait("the order shows as fulfilled", step.next_look_ms, effect_known=known)
+    facts = _next_round(step) | _fulfillments(step, listed) | Facts(still_fulfilled=False)
     return Advance(to=State.FULFILLED, facts=facts, by_merchant=True)
 
 
-def _next_round(step: Step) -> dict[str, int]:
-    """The order changed between our steps: back, but not for ever."""
-    rounds = int(step.refund.facts.get("rounds", 0)) + 1
+def _next_round(step: Step) -> Facts:
+    """The order changed between our steps: go back, but not for ever."""
+    rounds = step.refund.facts.rounds + 1
     if rounds > step.settings.order_rounds:
         raise end_with("order_keeps_changing", detail=f"it changed {rounds} times")
-    return {"rounds": rounds}
+    return Facts(rounds=rounds)
 
 
 def _refused(step: Step, error: Permanent) -> Advance | Wait:
-    """Void first if that is what Wix asks for; else make undone what we did, and tell a person."""
+    """Void first if Wix asks for that; else undo what we did: recreate the fulfillments."""
     if error.code == "ORDER_HAS_AUTHORIZED_TRANSACTION":
         payments = step.wix.list_transactions(step.order_id).payments
-        if any(payment.stands == "AUTHORIZED" for payment in payments):
+        if any(payment.effective_status == "AUTHORIZED" for payment in payments):
             return Advance(to=State.AUTHORIZED, facts=_next_round(step))
         if step.looks + 1 < step.settings.unfulfill_looks:
-            return step.wait("Wix still sees an authorized payment", step.next_look_ms)
+            why = "Wix still sees an authorized payment"
+            return step.wait(why, step.next_look_ms, effect_known=True)
     no = _ending(step, error)
-    noted = step.refund.facts.get("fulfillments")
-    if not noted or error.status == 404 or not step.settings.restore_fulfillments:
+    saved = step.refund.facts.fulfillments
+    if not saved or error.status == 404 or not step.settings.restore_fulfillments:
         raise no
-    refusal = {
-        "reason": no.reason,
-        "endpoint": error.endpoint,
-        "status": error.status,
-        "code": error.code,
-        "request_id": error.request_id,
-    }
-    return Advance(to=State.RESTORING, facts={"refusal": refusal})
+    refusal = CancelRefusal(
+        reason=no.reason,
+        endpoint=error.endpoint,
+        status=error.status,
+        code=error.code,
+        request_id=error.request_id,
+    )
+    return Advance(to=State.RESTORING, facts=Facts(refusal=refusal))
 
 
 def _ending(step: Step, error: Permanent) -> Rejected | Buried:
-    still = step.refund.facts.get("still_fulfilled")
+    still = step.refund.facts.still_fulfilled
     unknown = "cannot_unfulfill" if still else "refused_by_wix"
     return end_with(REFUSALS.get(error.code or "", unknown), error)

@@ -1,7 +1,7 @@
 """Payments that only a person can pay back: what is asked of them, and what they say they paid.
 
-What a person has paid is out, whatever Wix could move by itself later: it counts first, and is only
-recorded. What Wix shows as gone of such a payment since we asked, the merchant recorded himself.
+What a person has paid is gone, whatever Wix could refund by itself later: it counts first, and is
+only recorded. What Wix shows as returned of such a payment since we asked, the merchant recorded.
 """
 
 from __future__ import annotations
@@ -9,107 +9,120 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from worker.flows.amounts import Source
-from worker.flows.step import Step
+from worker.refund.facts import Facts, ManualAmount
+from worker.refund.record import Refund
 from worker.wix.billing import PaymentRefundability
 
 
-class Paid(NamedTuple):
+class PaidManually(NamedTuple):
     """What a person was asked to pay of one payment, in all, and says is paid."""
 
     amount: Decimal | None
-    """None for all of what is no money (a membership)."""
+    """None for all of what is not money (a membership)."""
     gone: Decimal
-    """What Wix showed as gone of the payment when we first asked."""
+    """What Wix showed as already returned of the payment when we first asked."""
 
 
-class Manual(NamedTuple):
+class ManualPayment(NamedTuple):
     """A payment of which a person must pay something (more)."""
 
     payment: PaymentRefundability
     source: Source
     """What can still be asked for."""
-    done: Paid | None = None
+    done: PaidManually | None = None
 
     @property
     def why(self) -> str:
-        """Wix's word."""
+        """Wix's reason."""
         manually = self.payment.manually_refundable
         return manually.reason if manually else "OFFLINE"
 
 
 @dataclass(frozen=True)
-class Split:
-    """A payment by hand: what of it is to be recorded, what counts as paid, what is to be asked."""
+class ManualSplit:
+    """A manual payment: what of it is to be recorded, what counts as paid, what is to be asked."""
 
     record: Source | None
     counted: Decimal
-    ask: Manual | None
+    ask: ManualPayment | None
 
 
-def paid_by_hand(step: Step) -> dict[str, Paid]:
-    """What a person says is paid, payment by payment."""
-    facts = step.refund.facts
-    asked = facts.get("manual_asked", {}) if facts.get("manual_done") else {}
-    said = {**facts.get("manual_paid", {}), **asked}
-    return {payment_id: _read(told) for payment_id, told in said.items()}
+def paid_manually(facts: Facts) -> dict[str, PaidManually]:
+    """Return what a person says is paid, by payment id."""
+    asked = facts.manual_asked if facts.manual_done else {}
+    return {i: _from_facts(amount) for i, amount in {**facts.manual_paid, **asked}.items()}
 
 
-def split(payment: PaymentRefundability, source: Source, done: Paid | None) -> Split:
-    """Part one payment; of what nobody has paid, all is to be asked for."""
+def split_manual(
+    payment: PaymentRefundability, source: Source, done: PaidManually | None
+) -> ManualSplit:
+    """Split one payment; what nobody has paid is to be asked for."""
     if done is None:
-        return Split(None, Decimal(0), Manual(payment, source))
+        return ManualSplit(None, Decimal(0), ManualPayment(payment, source))
     if done.amount is None:
-        return Split(source, Decimal(0), None)
-    recorded = min(done.amount, max(Decimal(0), payment.gone - done.gone))
+        return ManualSplit(source, Decimal(0), None)
+    recorded = min(done.amount, max(Decimal(0), payment.already_returned - done.gone))
     most = done.amount if source.most is None else source.most
     part = min(most, done.amount - recorded)
     more = replace(source, most=most - part)
-    return Split(
+    return ManualSplit(
         replace(source, most=part) if part else None,
         done.amount,
-        Manual(payment, more, done) if more.most else None,
+        ManualPayment(payment, more, done) if more.most else None,
     )
 
 
-def request(
-    step: Step, manual: Iterable[Manual], to_pay: Mapping[str, Decimal | None]
-) -> tuple[dict[str, Any], str]:
-    """(facts to keep, the sentence for the person): only what is asked for here may be recorded."""
-    currency = step.refund.facts.get("currency", "")
-    asked, parts = {}, []
+def ask_person(
+    refund: Refund, manual: Iterable[ManualPayment], to_pay: Mapping[str, Decimal | None]
+) -> tuple[Facts, str]:
+    """Return (facts, the sentence for the person): only what is asked for may be recorded later."""
+    asked: dict[str, ManualAmount] = {}
+    parts: list[str] = []
     for one in manual:
         payment_id = one.source.payment_id
-        if payment_id not in to_pay:
-            continue
-        share = to_pay[payment_id]
-        before = one.done.amount if one.done and one.done.amount else Decimal(0)
-        gone = one.done.gone if one.done else one.payment.gone
-        asked[payment_id] = _written(Paid(None if share is None else before + share, gone))
-        amount = "all" if share is None else f"{share:f} {currency}"
-        more = " more" if before else ""
-        link = f", {one.payment.provider_link}" if one.payment.provider_link else ""
-        parts.append(f"{amount}{more} of payment {payment_id} ({one.why}{link})")
-    paid = {payment_id: _written(told) for payment_id, told in paid_by_hand(step).items()}
-    facts = {"manual_asked": asked, "manual_paid": paid, "manual_done": False}
-    command = f"refunds dead replay {step.refund.refund_id} --manual-done"
+        if payment_id in to_pay:
+            share = to_pay[payment_id]
+            asked[payment_id] = _to_facts(_in_all(one, share))
+            parts.append(_sentence(one, share, refund.facts.currency))
+    paid = {i: _to_facts(amount) for i, amount in paid_manually(refund.facts).items()}
+    facts = Facts(manual_asked=asked, manual_paid=paid, manual_done=False)
+    command = f"refunds dead replay {refund.refund_id} --manual-done"
     return facts, f"pay {'; '.join(parts)}; then {command}"
 
 
-def told(step: Step) -> str:
-    """What was paid by hand, for a person."""
-    currency = step.refund.facts.get("currency", "")
+def _in_all(one: ManualPayment, share: Decimal | None) -> PaidManually:
+    """What was paid before, and what is asked for now."""
+    gone = one.done.gone if one.done else one.payment.already_returned
+    return PaidManually(None if share is None else _before(one) + share, gone)
+
+
+def _before(one: ManualPayment) -> Decimal:
+    return one.done.amount if one.done and one.done.amount else Decimal(0)
+
+
+def _sentence(one: ManualPayment, share: Decimal | None, currency: str) -> str:
+    amount = "all" if share is None else f"{share:f} {currency}"
+    more = " more" if _before(one) else ""
+    link = f", {one.payment.provider_link}" if one.payment.provider_link else ""
+    return f"{amount}{more} of payment {one.source.payment_id} ({one.why}{link})"
+
+
+def paid_manually_text(facts: Facts) -> str:
+    """Say what was paid manually, "" when nothing was."""
     return ", ".join(
-        f"{'all' if paid.amount is None else f'{paid.amount:f} {currency}'} of payment {payment_id}"
-        for payment_id, paid in paid_by_hand(step).items()
+        f"{'all' if paid.amount is None else f'{paid.amount:f} {facts.currency}'}"
+        f" of payment {payment_id}"
+        for payment_id, paid in paid_manually(facts).items()
     )
 
 
-def _written(paid: Paid) -> dict[str, str]:
-    return {"amount": "" if paid.amount is None else f"{paid.amount:f}", "gone": f"{paid.gone:f}"}
+def _to_facts(paid: PaidManually) -> ManualAmount:
+    amount = "" if paid.amount is None else f"{paid.amount:f}"
+    return ManualAmount(amount=amount, gone=f"{paid.gone:f}")
 
 
-def _read(told: Mapping[str, str]) -> Paid:
-    return Paid(Decimal(told["amount"]) if told["amount"] else None, Decimal(told["gone"]))
+def _from_facts(stored: ManualAmount) -> PaidManually:
+    return PaidManually(Decimal(stored.amount) if stored.amount else None, Decimal(stored.gone))

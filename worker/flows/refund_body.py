@@ -1,7 +1,4 @@
-"""What a job asks for, in Wix's words: which parts, what they come to, the body of the call.
-
-W62, W63.
-"""
+"""What a job asks for, in Wix's terms: the parts, their total, the body of the call (W62, W63)."""
 
 from __future__ import annotations
 
@@ -17,10 +14,10 @@ from worker.wix.billing import Refundability
 
 
 def total_of(step: Step) -> Decimal | None:
-    """How much is asked for, None for everything; what parts come to is Wix's word.
+    """Return how much is asked for, None for everything; Wix calculates the total of parts.
 
     Raises:
-        Rejected: Wix cannot refund these parts, or they come to something else.
+        Rejected: Wix cannot refund these parts, or their total is different.
     """
     request = step.refund.request
     total = Decimal(request.amount) if request.amount else None
@@ -33,7 +30,7 @@ def total_of(step: Step) -> Decimal | None:
     if answer.summary is None or not answer.available:
         codes = answer.not_available.codes if answer.not_available else ""
         raise end_with("lines_not_refundable", detail=codes)
-    calculated, currency = answer.summary.total.amount, step.refund.facts["currency"]
+    calculated, currency = answer.summary.total.amount, step.refund.facts.currency
     if total not in (None, calculated):
         raise end_with("amount_mismatch", detail=f"Wix calculates {calculated:f} {currency}")
     if not calculated:
@@ -44,7 +41,7 @@ def total_of(step: Step) -> Decimal | None:
 
 
 def items_of(step: Step) -> dict[str, Any]:
-    """The parts that the job names, in Wix's spelling."""
+    """Return the parts that the job names, in Wix's spelling."""
     request = step.refund.request
     items: dict[str, Any] = {}
     if request.lines:
@@ -67,8 +64,8 @@ def _lines(step: Step) -> list[dict[str, Any]]:
     ]
 
 
-def asked(step: Step, chosen: Iterable[Share], answer: Refundability) -> dict[str, Any]:
-    """The body of refund-payments. W63."""
+def refund_body(step: Step, chosen: Iterable[Share], answer: Refundability) -> dict[str, Any]:
+    """Build the body of a refund call (W63)."""
     request = step.refund.request
     effects: dict[str, Any] = {"notifications": {"sendCustomerEmail": request.notify_buyer}}
     if request.restock:

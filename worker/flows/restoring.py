@@ -1,7 +1,6 @@
-"""Wix refused the cancel for good after we unfulfilled the order: make it fulfilled again.
+"""Wix refused the cancel for good after we unfulfilled the order: recreate the fulfillments.
 
-New fulfillments get new ids; they are known by their lines and tracking number.
-W44.
+They get new ids, so we recognise them by their lines and tracking number (W44).
 """
 
 from __future__ import annotations
@@ -14,22 +13,24 @@ from statemachine.flows import State
 from worker.errors import Buried, Permanent
 from worker.flows.step import Advance, Step, Wait
 from worker.observability.redaction import MASK
+from worker.refund.facts import Facts
 from worker.wix.models import Fulfillment
 
-#: What Wix gives a fulfillment itself. Everything else is sent back as it was.
+#: Set by Wix. Everything else is sent back as it was.
 _GIVEN_BY_WIX = ("id", "createdDate")
 
 
 def restore_fulfillments(step: Step) -> Advance | Wait:
-    """Create again what is missing; always ends with a person, who is told what was done.
+    """Recreate what is missing. It always ends in a dead letter that says what was done.
 
     Raises:
         Buried: with the reason for which Wix refused the cancel.
     """
-    saved = [Fulfillment.model_validate(f) for f in step.refund.facts.get("fulfillments", [])]
+    saved = [Fulfillment.model_validate(f) for f in step.refund.facts.fulfillments]
     missing = _missing(saved, step.wix.list_fulfillments(step.order_id).fulfillments)
     if missing and step.unsure_for_ms:
-        return Wait(why="an earlier fulfillment may still show", in_ms=step.unsure_for_ms)
+        why = "a fulfillment that we created earlier may still show"
+        return Wait(why=why, in_ms=step.unsure_for_ms, effect_known=False)
     refused = [error for fulfillment in missing if (error := _create(step, fulfillment))]
     restored = len(saved) - len(refused)
     detail = f"{restored} of {len(saved)} removed fulfillments are there again"
@@ -37,38 +38,45 @@ def restore_fulfillments(step: Step) -> Advance | Wait:
         detail += f", but without what we do not keep: {', '.join(masked)}"
     if refused:
         detail += f"; Wix refused the others: {refused[0].code or refused[0].status}"
-    # A replay begins at the fulfilled order, and saves anew what it will remove.
-    step.notes.update(restored=[f.whole() for f in saved], fulfillments=[], deleted=[], vanished=[])
-    refusal = step.refund.facts["refusal"]
+    # A replay starts at the fulfilled order, and saves again what it will remove.
+    restored_whole = tuple(fulfillment.whole() for fulfillment in saved)
+    step.learn(Facts(restored=restored_whole, fulfillments=(), deleted=(), vanished=()))
+    raise _refused_cancel(step, detail)
+
+
+def _refused_cancel(step: Step, detail: str) -> Buried:
+    refusal = step.refund.facts.refusal
+    if refusal is None:
+        raise AssertionError("only a refused cancel leads to restoring")
     cause = Permanent(
-        refusal["endpoint"],
-        status=refusal["status"],
-        code=refusal["code"],
-        request_id=refusal["request_id"],
+        refusal.endpoint,
+        status=refusal.status,
+        code=refusal.code,
+        request_id=refusal.request_id,
     )
-    raise Buried(refusal["reason"], cause, detail, resume=State.FULFILLED)
+    return Buried(refusal.reason, cause, detail, resume=State.FULFILLED)
 
 
 def _missing(saved: Iterable[Fulfillment], listed: Iterable[Fulfillment]) -> list[Fulfillment]:
-    """What was saved and is not listed, counting those that look the same."""
+    """Return what was saved and is not listed, counting those that look the same."""
     listed = list(listed)
     ids = {fulfillment.id for fulfillment in listed}
-    there = Counter(fulfillment.likeness for fulfillment in listed)
+    there = Counter(fulfillment.fingerprint for fulfillment in listed)
     missing = []
     for fulfillment in saved:
-        # As it was made again: without what was masked.
-        likeness = Fulfillment.model_validate(_unmasked(fulfillment.whole())).likeness
+        # As it was recreated: without what was masked.
+        fingerprint = Fulfillment.model_validate(_unmasked(fulfillment.whole())).fingerprint
         if fulfillment.id in ids:
             continue
-        if there[likeness]:
-            there[likeness] -= 1
+        if there[fingerprint]:
+            there[fingerprint] -= 1
         else:
             missing.append(fulfillment)
     return missing
 
 
 def _create(step: Step, fulfillment: Fulfillment) -> Permanent | None:
-    """Create one; a refusal is told to the person, it does not keep the others away."""
+    """Create one. A refusal goes into the dead letter and does not stop the others."""
     whole: dict[str, Any] = _unmasked(fulfillment.whole())
     wanted = {name: value for name, value in whole.items() if name not in _GIVEN_BY_WIX}
     try:
@@ -79,7 +87,7 @@ def _create(step: Step, fulfillment: Fulfillment) -> Permanent | None:
 
 
 def _unmasked(value: Any) -> Any:
-    """Without the texts that hold a mask: a half-right tracking link is worse than none."""
+    """Leave out texts that hold a mask: a half-right tracking link is worse than none."""
     if isinstance(value, dict):
         return {name: _unmasked(inner) for name, inner in value.items() if not _is_masked(inner)}
     if isinstance(value, list):
@@ -88,7 +96,7 @@ def _unmasked(value: Any) -> Any:
 
 
 def _masked(value: Any, name: str = "") -> Iterator[str]:
-    """The names of the texts that hold a mask."""
+    """Give the names of the texts that hold a mask."""
     if isinstance(value, dict):
         for inner_name, inner in value.items():
             yield from _masked(inner, inner_name)

@@ -1,29 +1,27 @@
 """Orders placed on or after the cutoff: one refund call, then wait for the payment provider.
 
-The call has no idempotency key; our fingerprint in `customerReason` takes its place.
-W53, W64, W67.
+The call has no idempotency key: our fingerprint in `customerReason` takes its place (W64).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from types import MappingProxyType
-from typing import Any
 
 from statemachine.flows import State
 from worker.errors import Buried, Permanent, Rejected
-from worker.flows.manual_payments import told
-from worker.flows.payments import WAITING, code_of, is_waiting, shares, sort
-from worker.flows.refund_body import asked, total_of
+from worker.flows.manual_payments import paid_manually_text
+from worker.flows.payments import WAITING, code_of, is_waiting, plan_refund, sort_payments
+from worker.flows.refund_body import refund_body, total_of
 from worker.flows.step import Advance, Step, Wait
+from worker.refund.facts import Facts, RefundedPayment
 from worker.refund.reasons import end_with
 from worker.refund.record import Refund
-from worker.wix.billing import Transactions, WixRefund
+from worker.wix.billing import Refundability, Transactions, WixRefund
 
-#: Looks at a refund that Wix answered with but does not list.
+#: Looks at a refund that Wix accepted but does not list.
 VANISHED_LOOKS = 10
-#: Clocks of Wix and of our server may differ by so much.
+#: By how much the clocks of Wix and of our server may differ.
 CLOCKS_MS = 300_000
 
 #: Documented refusals of the call; all others need a person. W65.
@@ -42,56 +40,64 @@ REFUSALS: Mapping[str, str] = MappingProxyType(
         "PARTIAL_REFUND_FOR_MULTIPLE_LOCATIONS_NOT_ALLOWED": "restock_refused",
     }
 )
-#: Looks at an order whose refundable sum changed between our question and our call.
+#: Looks at an order whose refundable amount changed between our question and our call.
 CHANGED_LOOKS = 3
 
 
 def submit_refund(step: Step) -> Advance | Wait:
     """Refund what was asked for, in one call, unless an earlier attempt did."""
     transactions = step.wix.list_transactions(step.order_id)
-    looked = _look(step, transactions)
-    if looked:
-        return looked
+    found = _look(step, transactions)
+    if found:
+        return found
     if step.unsure_for_ms:
-        return Wait(why="an earlier refund call may still show", in_ms=step.unsure_for_ms)
+        why = "an earlier refund call may still show"
+        return Wait(why=why, in_ms=step.unsure_for_ms, effect_known=False)
     try:
         return _submit(step, transactions)
-    except (Rejected, Buried) as no:
-        no = _after_paying(step, no)
-        if step.may_have_happened and not step.is_vouched and no.reason != "outcome_unknown":
-            # What it ends for may be what an earlier call of ours did. Nobody is told to pay then.
-            by_hand = no.reason == "manual_payment"
-            detail = "only a person could pay what is left" if by_hand else no.detail or no.reason
-            no = Buried("outcome_unknown", no.cause, detail)
-        raise no from None
+    except (Rejected, Buried) as end:
+        raise _safe_end(step, end) from None
 
 
-def _after_paying(step: Step, no: Rejected | Buried) -> Rejected | Buried:
-    """No refund is told as not done of which a person has paid a part."""
-    paid = told(step)
-    if not paid or (isinstance(no, Buried) and no.reason != "after_manual_payment"):
-        return no
-    detail = f"paid by hand: {paid}; {no.reason}: {no.detail}"
-    return Buried("after_manual_payment", no.cause, detail)
+def _safe_end(step: Step, end: Rejected | Buried) -> Rejected | Buried:
+    """Return what the refund may end with, given that money may have moved already."""
+    end = _after_manual_payment(step, end)
+    if not step.may_have_happened or step.is_vouched or end.reason == "outcome_unknown":
+        return end
+    # It may end because an earlier call of ours succeeded. So nobody is asked to pay.
+    is_manual = end.reason == "manual_payment"
+    detail = "only a person could pay what is left" if is_manual else end.detail or end.reason
+    return Buried("outcome_unknown", end.cause, detail)
+
+
+def _after_manual_payment(step: Step, end: Rejected | Buried) -> Rejected | Buried:
+    """Never report a refund as rejected when a person has already paid part of it."""
+    paid = paid_manually_text(step.facts)
+    if not paid or (isinstance(end, Buried) and end.reason != "after_manual_payment"):
+        return end
+    detail = f"paid manually: {paid}; {end.reason}: {end.detail}"
+    return Buried("after_manual_payment", end.cause, detail)
 
 
 def _submit(step: Step, transactions: Transactions) -> Advance | Wait:
-    authorized = any(payment.stands == "AUTHORIZED" for payment in transactions.payments)
-    if authorized and not step.refund.request.is_partial:
+    statuses = {payment.effective_status for payment in transactions.payments}
+    if "AUTHORIZED" in statuses and not step.refund.request.is_partial:
         return _void_first(step)
     total = total_of(step)
     answer = step.wix.get_order_refundability(step.order_id)
-    found = sort(step, answer, transactions)
-    if is_waiting(found, total):
-        return _wait(step, found.waiting[0])
-    unlisted = any(p.gone > transactions.gone_of(p.payment.payment_id) for p in answer.payments)
-    if step.may_have_happened and not step.is_vouched and unlisted:
+    payments = sort_payments(step, answer, transactions)
+    if is_waiting(payments, total):
+        return _wait(step, payments.waiting[0])
+    if step.may_have_happened and not step.is_vouched and _is_unlisted(answer, transactions):
         return _unlisted(step)
-    if authorized and not (found.sources or found.paid or found.manual):
+    if "AUTHORIZED" in statuses and not (payments.sources or payments.paid or payments.manual):
         raise end_with("authorized_only_in_full")
-    chosen = shares(step, found, total)
+    plan = plan_refund(step, payments, total)
+    step.learn(plan.facts)
+    if plan.refusal:
+        raise plan.refusal
     try:
-        refund = step.wix.submit_refund(step.order_id, asked(step, chosen, answer))
+        refund = step.wix.submit_refund(step.order_id, refund_body(step, plan.shares, answer))
     except Permanent as error:
         return _refused(step, error)
     return Advance(to=State.REFUND_SUBMITTED, facts=facts_of(refund))
@@ -99,47 +105,57 @@ def _submit(step: Step, transactions: Transactions) -> Advance | Wait:
 
 def _void_first(step: Step) -> Advance:
     """An authorized payment is voided, not refunded; what else was paid is refunded after it."""
-    rounds = int(step.refund.facts.get("rounds", 0)) + 1
+    rounds = step.refund.facts.rounds + 1
     if rounds > step.settings.order_rounds:
         raise end_with("order_keeps_changing", detail=f"authorized again {rounds} times")
-    return Advance(to=State.AUTHORIZED, facts={"rounds": rounds})
+    return Advance(to=State.AUTHORIZED, facts=Facts(rounds=rounds))
+
+
+def _is_unlisted(answer: Refundability, transactions: Transactions) -> bool:
+    """Whether more was returned than the listed refunds account for."""
+    return any(
+        payment.already_returned > transactions.already_returned(payment.payment.payment_id)
+        for payment in answer.payments
+    )
 
 
 def _unlisted(step: Step) -> Wait:
-    """More went back than the listed refunds tell of: ours may be on its way into the list."""
+    """Wait: our refund may be carried out but not listed yet (unknown, W52)."""
     if step.looks + 1 >= VANISHED_LOOKS:
         raise Buried("outcome_unknown", detail="more was refunded than Wix lists refunds of")
     return step.wait("Wix does not list all refunds yet", step.next_look_ms, effect_known=False)
 
 
-def _wait(step: Step, word: str) -> Wait:
-    """The provider is down, or another refund is on its way: look again, for a bounded time."""
+def _wait(step: Step, wix_reason: str) -> Wait:
+    """The provider is down, or another refund is pending: look again, for a bounded time."""
     if step.waiting_for_ms >= step.settings.confirm_for_s * 1000:
-        raise end_with(WAITING[word], detail=word)
+        raise end_with(WAITING[wix_reason], detail=wix_reason)
     known = not step.may_have_happened
-    return step.wait(f"Wix says {word}", step.next_look_ms, effect_known=known)
+    return step.wait(f"Wix says {wix_reason}", step.next_look_ms, effect_known=known)
 
 
 def _refused(step: Step, error: Permanent) -> Advance | Wait:
-    """A refusal is final only when no earlier call of ours can be what Wix refuses it for."""
-    word = str(error.facts.get("nonRefundableReason", ""))
-    if word in WAITING:
-        return _wait(step, word)
+    """A refusal is final only when no earlier call of ours can be its cause."""
+    wix_reason = str(error.facts.get("nonRefundableReason", ""))
+    if wix_reason in WAITING:
+        return _wait(step, wix_reason)
     if step.may_have_happened and not step.is_vouched:
-        looked = _look(step, step.wix.list_transactions(step.order_id))
-        if looked:
-            return looked
+        found = _look(step, step.wix.list_transactions(step.order_id))
+        if found:
+            return found
         raise Buried("outcome_unknown", error)
-    payment_id, known = error.facts.get("paymentId"), step.refund.facts.get("manual_ids", [])
-    if error.code == "EXTERNAL_REFUND_EXPECTED" and payment_id and payment_id not in known:
-        facts = {"manual_ids": [*known, payment_id]}
-        return Wait(why="Wix cannot move it itself", in_ms=0, facts=facts, effect_known=True)
-    changed = int(step.refund.facts.get("changed", 0)) + 1
+    payment_id, manual_ids = str(error.facts.get("paymentId", "")), step.refund.facts.manual_ids
+    if error.code == "EXTERNAL_REFUND_EXPECTED" and payment_id and payment_id not in manual_ids:
+        facts = Facts(manual_ids=(*manual_ids, payment_id))
+        return Wait(why="Wix cannot refund it itself", in_ms=0, effect_known=True, facts=facts)
+    changed = step.refund.facts.changed + 1
     if error.code == "INVALID_PAYMENT_REFUND_AMOUNT" and changed < CHANGED_LOOKS:
-        # Somebody refunded a part a moment ago: what is left is asked for anew.
-        return step.wait("Wix says that less is left", step.next_look_ms, changed=changed)
+        # Somebody refunded a part a moment ago: calculate again.
+        why, facts = "Wix says that less is left", Facts(changed=changed)
+        return step.wait(why, step.next_look_ms, effect_known=True, facts=facts)
     if error.code == "PAYMENT_NOT_REFUNDABLE":
-        raise end_with(code_of(word) if word else "not_refundable", error, word)
+        code = code_of(wix_reason) if wix_reason else "not_refundable"
+        raise end_with(code, error, wix_reason)
     raise end_with(REFUSALS.get(error.code or "", "refused_by_wix"), error)
 
 
@@ -149,78 +165,80 @@ def _look(step: Step, transactions: Transactions) -> Advance | None:
     if ours:
         return Advance(to=State.REFUND_SUBMITTED, facts=facts_of(ours), found=True)
     if not step.may_have_happened:
-        step.notes["refunds_before"] = [refund.id for refund in transactions.refunds]
+        before = tuple(refund.id for refund in transactions.refunds)
+        step.learn(Facts(refunds_before=before))
     elif any(_may_be_ours(step, refund) for refund in transactions.refunds):
-        # It may be ours without its mark, or the merchant's: only a person can tell.
+        # It may be ours without its mark, or the merchant's: only a person can find out.
         raise Buried("outcome_unknown", detail="the order got a refund without any reason")
     return None
 
 
 def _may_be_ours(step: Step, refund: WixRefund) -> bool:
-    """Whether a refund without our mark may still be what an unclear call of ours did."""
-    if refund.reason or refund.id in step.refund.facts.get("refunds_before", []):
+    """Whether a refund without our mark may still be the effect of an unclear call of ours."""
+    if refund.reason or refund.id in step.refund.facts.refunds_before:
         return False
-    # Older than our job, or than a person's word that it is not ours.
+    # Not if it is older than our job, or than a person's word that it is not ours.
     since_ms = max(step.refund.accepted_at_ms - CLOCKS_MS, step.refund.replayed_at_ms)
     created = refund.created_date
     return created is None or created.timestamp() * 1000 >= since_ms
 
 
 def find_ours(refund: Refund, transactions: Transactions) -> WixRefund | None:
-    """The refund that we asked for, by Wix's id or by our fingerprint."""
-    known_id = refund.facts.get("wix_refund_id")
-    for listed in transactions.refunds:
-        if listed.id == known_id or refund.fingerprint in listed.reason:
-            return listed
-    return None
+    """Return the first refund that we asked for."""
+    return next(iter(all_ours(refund, transactions)), None)
 
 
-def facts_of(refund: WixRefund) -> dict[str, Any]:
-    """What we keep of it: Wix's id, the sum, and how each payment's part stands."""
-    parts = [
-        {
-            "payment_id": part.payment_id,
-            "amount": f"{part.amount.amount:f}" if part.amount else None,
-            "status": part.refund_status,
-            "external": part.external_refund,
-        }
+def all_ours(refund: Refund, transactions: Transactions) -> list[WixRefund]:
+    """Return the refunds that we asked for, known by Wix's id or by our fingerprint."""
+    known_id, mark = refund.facts.wix_refund_id, refund.fingerprint
+    return [one for one in transactions.refunds if one.id == known_id or mark in one.reason]
+
+
+def facts_of(refund: WixRefund) -> Facts:
+    """Return what we keep of it: Wix's id, the sum, and the status of each payment's part."""
+    parts = tuple(
+        RefundedPayment(
+            payment_id=part.payment_id,
+            amount=f"{part.amount.amount:f}" if part.amount else None,
+            status=part.refund_status,
+            external=part.external_refund,
+        )
         for part in refund.transactions
-    ]
-    recorded = all(part["external"] for part in parts)
-    return {
-        "wix_refund_id": refund.id,
-        "refund_amount": f"{refund.total:f}",
-        "payments": parts,
-        "effect": "refund_recorded" if recorded else "payments_refunded",
-    }
+    )
+    recorded = all(part.external for part in parts)
+    return Facts(
+        wix_refund_id=refund.id,
+        refund_amount=f"{refund.total:f}",
+        payments=parts,
+        effect="refund_recorded" if recorded else "payments_refunded",
+    )
 
 
 def confirm_refund(step: Step) -> Advance | Wait:
-    """Look whether the provider settled it. An answer of 200 did not move money (documented)."""
+    """Look whether the provider settled it; 200 does not mean that money moved (W53)."""
     refund = find_ours(step.refund, step.wix.list_transactions(step.order_id))
-    misses = 0 if refund else int(step.refund.facts.get("misses", 0)) + 1
+    misses = 0 if refund else step.refund.facts.misses + 1
     if misses > VANISHED_LOOKS:
         raise end_with("refund_vanished", detail=f"not there in {misses} looks")
     statuses = set(refund.statuses) if refund else set()
     if refund and statuses == {"SUCCEEDED"}:
         return Advance(to=State.REFUNDED, facts=facts_of(refund))
     if refund and statuses and statuses <= {"SUCCEEDED", "FAILED"}:
-        step.notes.update(facts_of(refund))
+        paid = Facts(refund_amount=f"{refund.sum_of('SUCCEEDED'):f}")
+        step.learn(facts_of(refund) | paid)
         raise _failed(step, refund)
     if step.waiting_for_ms >= step.settings.confirm_for_s * 1000:
         raise end_with("refund_not_settled", detail=", ".join(sorted(statuses)))
-    return step.wait("the payment provider has not settled it", step.next_look_ms, misses=misses)
+    why, facts = "the payment provider has not settled it", Facts(misses=misses)
+    return step.wait(why, step.next_look_ms, effect_known=True, facts=facts)
 
 
-def _failed(step: Step, refund: WixRefund) -> Exception:
+def _failed(step: Step, refund: WixRefund) -> Rejected | Buried:
     """All of it failed, or a part: then a person needs both amounts."""
     codes = ", ".join(sorted(set(refund.failures())))
-    paid = refund.sum_of("SUCCEEDED")
-    step.notes["refund_amount"] = f"{paid:f}"
     if "SUCCEEDED" not in refund.statuses:
         return end_with("refund_failed", detail=codes)
-    failed: Decimal = refund.sum_of("FAILED")
-    currency = step.refund.facts.get("currency", "")
-    return end_with(
-        "refund_mixed", detail=f"paid {paid:f} {currency}, failed {failed:f} {currency}: {codes}"
-    )
+    paid, failed = refund.sum_of("SUCCEEDED"), refund.sum_of("FAILED")
+    currency = step.refund.facts.currency
+    detail = f"paid {paid:f} {currency}, failed {failed:f} {currency}: {codes}"
+    return end_with("refund_mixed", detail=detail)

@@ -1,13 +1,12 @@
-"""What a step sees and what it may answer: the words in which the flows speak to `steps.py`."""
+"""What a step sees, and what it may answer: the terms between the flows and `worker.steps`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from config.settings import Settings
-from statemachine.flows import State
+from statemachine.flows import Flow, State
+from worker.refund.facts import NO_FACTS, Facts
 from worker.refund.record import Refund
 from worker.wix.client import WixStore
 
@@ -17,8 +16,10 @@ class Advance:
     """The transition is done."""
 
     to: State
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    """What we learnt; added to the record."""
+    facts: Facts = NO_FACTS
+    """What the step learnt; added to the record."""
+    flow: Flow | None = None
+    """The flow that `assess_order` chose."""
     found: bool = False
     """It was done before: by an earlier attempt of ours whose reply was lost ..."""
     by_merchant: bool = False
@@ -31,12 +32,12 @@ class Wait:
 
     why: str
     in_ms: int
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    effect_known: bool = False
-    """Whether this look settled what an earlier announcement left open."""
+    effect_known: bool
+    """Whether this look showed what an earlier call did, so that its intent is cleared."""
+    facts: Facts = NO_FACTS
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Step:
     """One execution of one transition."""
 
@@ -45,33 +46,37 @@ class Step:
     now_ms: int
     """The ledger's time when the step was claimed."""
     settings: Settings
-    notes: dict[str, Any] = field(default_factory=dict)
+    learnt: Facts = NO_FACTS
     """What the step learnt even if it fails; added to the record."""
+
+    def learn(self, facts: Facts) -> None:
+        """Add to what the step learnt."""
+        self.learnt |= facts
+
+    @property
+    def facts(self) -> Facts:
+        """What the record knew, with what this step has learnt so far."""
+        return self.refund.facts | self.learnt
 
     @property
     def order_id(self) -> str:
-        """The order it is about."""
+        """Wix's id of the order."""
         return self.refund.request.order_id
-
-    @property
-    def unclear_sends(self) -> int:
-        """How many mutating calls of this transition ended without an outcome we know."""
-        return int(self.refund.facts.get("unclear_sends", 0))
 
     @property
     def may_have_happened(self) -> bool:
         """Whether an earlier attempt may have changed something at Wix without our knowing."""
-        return self.refund.intent_at_ms > 0 or self.unclear_sends > 0
+        return self.refund.intent_at_ms > 0 or self.refund.facts.unclear_sends > 0
 
     @property
     def is_vouched(self) -> bool:
-        """Whether a person, asked about an unclear call, let it go on: it was not done, then."""
-        was_asked = bool(self.refund.facts.get("asked_a_person"))
-        return was_asked and self.refund.replayed_at_ms > self.refund.intent_at_ms
+        """Whether a person who was asked about an unclear call replayed: it was not done, then."""
+        asked = self.refund.facts.asked_a_person
+        return asked and self.refund.replayed_at_ms > self.refund.intent_at_ms
 
     @property
     def unsure_for_ms(self) -> int:
-        """How long "Wix does not show it" is not yet to be believed; 0 when it is."""
+        """How long "Wix does not show it" does not yet mean "not done"; 0 when it does."""
         if not self.refund.intent_at_ms:
             return 0
         return max(0, self.refund.intent_at_ms + self.settings.settle_delay_ms - self.now_ms)
@@ -79,12 +84,12 @@ class Step:
     @property
     def looks(self) -> int:
         """How often this transition has waited so far."""
-        return int(self.refund.facts.get("looks", 0))
+        return self.refund.facts.looks
 
     @property
     def waiting_for_ms(self) -> int:
-        """Since when it waits, 0 the first time."""
-        return self.now_ms - int(self.refund.facts.get("waiting_since_ms", self.now_ms))
+        """How long it has been waiting, 0 the first time."""
+        return self.now_ms - (self.refund.facts.waiting_since_ms or self.now_ms)
 
     @property
     def next_look_ms(self) -> int:
@@ -92,8 +97,8 @@ class Step:
         first_ms, cap_ms = self.settings.confirm_first_ms, self.settings.confirm_cap_ms
         return min(cap_ms, first_ms << min(self.looks, 40))
 
-    def wait(self, why: str, in_ms: int, *, effect_known: bool = True, **facts: Any) -> Wait:
-        """Wait once more, counting the looks; mostly what was announced before has ended."""
+    def wait(self, why: str, in_ms: int, *, effect_known: bool, facts: Facts = NO_FACTS) -> Wait:
+        """Wait once more, counting the looks."""
         since_ms = self.now_ms - self.waiting_for_ms
-        counted = {"looks": self.looks + 1, "waiting_since_ms": since_ms}
-        return Wait(why=why, in_ms=in_ms, facts=facts | counted, effect_known=effect_known)
+        counted = Facts(looks=self.looks + 1, waiting_since_ms=since_ms)
+        return Wait(why=why, in_ms=in_ms, effect_known=effect_known, facts=facts | counted)

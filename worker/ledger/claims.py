@@ -14,7 +14,7 @@ from worker.refund.record import Refund
 class Claim:
     """The answer to a claim; `refund` is None only when nobody knows the id."""
 
-    verdict: Literal["claimed", "unknown", "refused", "early", "busy", "suspended", "paced"]
+    status: Literal["claimed", "unknown", "refused", "early", "busy", "suspended", "paced"]
     now_ms: int
     fence: int
     refund: Refund | None
@@ -44,7 +44,7 @@ class StepCommit:
     """What upstream hears of it."""
     watch_in_ms: int = 0
     """When to look again at what is finished; 0 for never."""
-    worked: tuple[str, ...] = ()
+    accepted_endpoints: tuple[str, ...] = ()
     """The endpoints of Wix that took the store's key in this step."""
     suspension: Mapping[str, Any] | None = None
     """With next "lane": why the store is suspended (worker.ledger.stores)."""

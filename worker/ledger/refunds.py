@@ -41,6 +41,7 @@ from worker.ledger.lanes import LaneRules
 from worker.ledger.scripts import load_scripts
 from worker.observability.redaction import redact
 from worker.queue.delivery import Delivery
+from worker.refund.facts import Facts
 from worker.refund.outcomes import about, outcome
 from worker.refund.record import Refund, refund_from
 from worker.refund.request import RefundRequest
@@ -50,10 +51,6 @@ LEASE_CAP_MS = 300_000
 #: How soon to look again at an order that another worker holds.
 BUSY_MS = 500
 
-#: Facts that count towards an end; a person's replay begins to count anew.
-COUNTERS = frozenset(
-    {"looks", "waiting_since_ms", "rounds", "deleted", "vanished", "misses", "changed"}
-)
 #: Records that are read at once when listing.
 PAGE = 500
 
@@ -149,7 +146,7 @@ class Ledger:
             intent=commit.intent,
             uncounted=commit.uncounted,
             watch_in_ms=commit.watch_in_ms,
-            worked=list(commit.worked),
+            worked=list(commit.accepted_endpoints),
             epoch=str(claim.epoch),
             **({"suspension": dict(commit.suspension)} if commit.suspension else {}),
             **({"outcome": dict(commit.outcome)} if commit.outcome else {}),
@@ -170,14 +167,14 @@ class Ledger:
         for_ms: int,
         version: int = 0,
         change: Mapping[str, Any] | None = None,
-        facts: Mapping[str, Any] | None = None,
+        facts: Facts | None = None,
         outcome: Mapping[str, str] | None = None,
     ) -> None:
         """Write down a look at a finished refund, what had changed if anything, and the next.
 
         A *change* needs the *version* that was looked at: of any other, nothing is written.
         """
-        changed = {"facts": json.dumps(facts), "history": _line(change)} if change else {}
+        changed = {"facts": facts.to_json(), "history": _line(change)} if facts and change else {}
         told = {"outcome": dict(outcome)} if outcome else {}
         self._run(
             "watched",
@@ -190,27 +187,18 @@ class Ledger:
             **told,
         )
 
-    def replay(
-        self, refund_id: str, *, operator: str, version: int | None = None, **more: Any
-    ) -> bool:
-        """Let a dead letter go on where it died, knowing *more*; False when it is not one.
+    def replay(self, refund: Refund, facts: Facts, *, operator: str) -> bool:
+        """Resume a dead letter where it stopped, with these facts.
 
-        Nor when it has changed meanwhile: since *version*, if given, else since this call began.
+        Returns False when it is no dead letter any more, or has changed since it was read.
         """
-        refund = self.load(refund_id)
-        if refund is None or version not in (None, refund.version):
-            return False
-        facts = {k: v for k, v in refund.facts.items() if k not in COUNTERS} | more
-        # A person's word counts for what the letter on the desk asked, until a newer unclear call.
-        still = facts.get("asked_a_person") and refund.replayed_at_ms > refund.intent_at_ms
-        facts["asked_a_person"] = refund.reason.get("reason") == "outcome_unknown" or bool(still)
         return bool(
             self._run(
                 "replay",
-                refund_id=refund_id,
+                refund_id=refund.refund_id,
                 version=str(refund.version),
                 nonce=uuid.uuid4().hex,
-                facts=json.dumps(facts),
+                facts=facts.to_json(),
                 history=_line({"event": "refund.replayed", "operator": operator}),
                 outcome=outcome("replayed", "replay", **about(refund.request), operator=operator),
             )

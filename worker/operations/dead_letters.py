@@ -7,6 +7,7 @@ from typing import Any
 from statemachine.flows import State
 from worker.ledger.refunds import Ledger
 from worker.queue.broker import Broker
+from worker.refund.facts import Facts, Lifetime
 from worker.refund.reasons import REASONS, Reason
 from worker.refund.record import Refund
 
@@ -47,8 +48,8 @@ def replay(
     refund = ledger.load(letter_id)
     if refund and refund.state is State.DEAD:
         _check_replay(refund, manual_done=manual_done)
-        more = {"manual_done": True} if manual_done else {}
-        if ledger.replay(letter_id, operator=operator, version=refund.version, **more):
+        facts = facts_after_replay(refund, manual_done=manual_done)
+        if ledger.replay(refund, facts, operator=operator):
             return
         raise CannotReplay("changed in the meantime: look at it again")
     letter = broker.quarantined().get(letter_id)
@@ -58,6 +59,18 @@ def replay(
     if not known.replayable or not letter.get("intact"):
         raise CannotReplay(f"cannot be replayed: {known.remedy}")
     broker.restore(letter["queue"], letter_id, letter["message"])
+
+
+def facts_after_replay(refund: Refund, *, manual_done: bool) -> Facts:
+    """Reset the counters that led to the dead letter, and add what the replay says.
+
+    A person who replays a letter that asked about an unclear call says that it was not done. That
+    counts until the next unclear call.
+    """
+    was_asked = refund.facts.asked_a_person and refund.replayed_at_ms > refund.intent_at_ms
+    asked = refund.reason.get("reason") == "outcome_unknown" or was_asked
+    facts = refund.facts.forget(Lifetime.REPLAY) | Facts(asked_a_person=asked)
+    return facts | Facts(manual_done=True) if manual_done else facts
 
 
 def why_not(ledger: Ledger, letter_id: str) -> str:

@@ -15,6 +15,7 @@ import redis
 
 from statemachine.flows import State
 from worker.observability.redaction import redact
+from worker.refund.facts import Facts
 from worker.refund.record import Refund
 from worker.refund.request import RefundRequest
 
@@ -70,17 +71,18 @@ def about(request: RefundRequest) -> dict[str, Any]:
 
 
 def outcome_of_end(
-    refund: Refund, to: State, step: str, facts: Mapping[str, Any], **more: Any
+    refund: Refund, to: State, step: str, facts: Facts, **more: Any
 ) -> dict[str, str] | None:
     """The event of a refund that ends in *to*; None when upstream hears nothing of it."""
     if to not in KIND_OF:
         return None
     content = about(refund.request) | {"state": to.value, "flow": refund.flow or None} | more
     if KIND_OF[to] == "finished":
-        content |= {"effect": facts["effect"], "amount": None}
-    if amount := facts.get("refund_amount"):
-        content["amount"] = {"amount": amount, "currency": facts.get("currency")}
-        content["payments"] = facts.get("payments", [])
+        content |= {"effect": facts.effect, "amount": None}
+    if facts.refund_amount:
+        currency = facts.currency or None
+        content["amount"] = {"amount": facts.refund_amount, "currency": currency}
+        content["payments"] = facts.known().get("payments", [])
     return outcome(KIND_OF[to], step, **content)
 
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from statemachine.flows import State
+from worker.refund.facts import Facts, facts_from
 from worker.refund.request import RefundRequest
 
 #: Characters of `customerReason`. W63; whether they are UTF-16 units is unknown.
@@ -42,8 +43,8 @@ class Refund:
     """When a person last let it go on, unix ms; 0 when nobody did."""
     died_in: str
     """The state in which it became a dead letter."""
-    facts: Mapping[str, Any]
-    """What we learnt of the order and did to it; JSON."""
+    facts: Facts
+    """What we learnt about the order and did to it."""
     reason: Mapping[str, Any]
     """Why it was rejected, died or last failed: code, sentence, what to do, Wix's code and id."""
 
@@ -83,8 +84,8 @@ class Refund:
             "updated_at_ms": self.updated_at_ms,
             "due_at_ms": self.due_at_ms or None,
             "died_in": self.died_in or None,
-            "effect": self.facts.get("effect"),
-            "facts": dict(self.facts),
+            "effect": self.facts.effect or None,
+            "facts": self.facts.known(),
             "reason": dict(self.reason) or None,
             "request": self.request.model_dump(mode="json"),
         }
@@ -111,6 +112,6 @@ def refund_from(fields: Mapping[str, str]) -> Refund:
         due_at_ms=number("due_at_ms"),
         replayed_at_ms=number("replayed_at_ms"),
         died_in=fields.get("died_in", ""),
-        facts=json.loads(fields.get("facts") or "{}"),
+        facts=facts_from(fields.get("facts", "")),
         reason=json.loads(fields.get("reason") or "{}"),
     )

@@ -1,4 +1,4 @@
-"""What it means that Wix refused a store's key: the key is dead, or one of its boxes is not ticked.
+"""What it means that Wix refused a store's key: the key is dead, or a permission is missing.
 
 | refusal | what else is known | then |
 |---|---|---|
@@ -17,7 +17,7 @@ from worker.flows.step import Step
 from worker.stores.permissions import box_of, how_to_tick
 
 
-def judge(
+def missing_box(
     refusal: Unauthorized, step: Step, worked_before: Callable[[], Collection[str]]
 ) -> Buried | None:
     """The dead letter of a missing box, None when the store is to be suspended.
@@ -27,7 +27,7 @@ def judge(
     """
     if refusal.status == 401:
         return None
-    known = {*worked_before(), *step.wix.worked}
+    known = {*worked_before(), *step.wix.accepted_endpoints}
     if refusal.endpoint in known:
         return None
     try:

@@ -1,248 +1,226 @@
-"""What is written and told of each way in which a step may end (pure)."""
+"""What is written and logged for each way in which a step can end (pure)."""
 
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from statemachine.flows import Flow, State, Transition, next_transition
 from statemachine.machine import apply
 from worker.errors import Buried, CallFailed, EffectUnknown, Rejected
 from worker.flows.step import Advance, Step, Wait
 from worker.ledger.claims import StepCommit
-from worker.observability.redaction import redact, redact_text
+from worker.observability.redaction import redact_text
 from worker.refund import outcomes
+from worker.refund.facts import Facts, Lifetime
 from worker.refund.reasons import reason_of, what_wix_said
 from worker.refund.record import Refund
 
-#: A token of X-Wix-Consistent is kept up to this length; without it we are only less sure.
+#: A token of X-Wix-Consistent is kept up to this length; without it we only read less surely.
 LONGEST_TOKEN = 500
 
-Verdict = tuple[StepCommit, dict[str, Any]]
-
-#: Facts about one transition's tries; they end with it.
-_OF_ONE_TRANSITION = (
-    "unclear_sends",
-    "looks",
-    "waiting_since_ms",
-    "refunds_before",
-    "misses",
-    "changed",
-)
+#: Event of each way to end a refund for good.
+END_EVENTS: Mapping[State, str] = {State.REJECTED: "step.rejected", State.DEAD: "step.dead"}
 
 
-def advanced(transition: Transition, refund: Refund, step: Step, result: Advance) -> Verdict:
-    """It is done: on to the next transition, or to the end."""
-    flow = str(result.facts.get("flow", "")) or refund.flow
-    to = apply(refund.state, transition, result.to, flow=Flow(flow))
-    known = {**refund.facts, **step.notes}
-    facts = {k: v for k, v in known.items() if k not in _OF_ONE_TRANSITION}
-    facts |= {k: v for k, v in result.facts.items() if k != "flow"}
-    event = _event("step.done", transition, refund, step) | {
-        "from_state": refund.state.value,
-        "to_state": to.value,
-    }
-    event |= _marks(result)
-    commit = StepCommit(
-        state=to,
-        next="now" if next_transition(to) else "end",
-        fields=_fields(facts, step)
-        | {"attempt": 0, "failing_since_ms": 0, "reason": "{}", "flow": flow},
-        history=(event,),
-        wix_calls=step.wix.calls,
-        worked=_worked(step),
-        outcome=outcomes.outcome_of_end(
-            replace(refund, flow=flow), to, transition, facts, **_marks(result)
-        ),
-        watch_in_ms=_watch_in_ms(to, facts, step),
-    )
-    return commit, dict(event)
+class StepResult(NamedTuple):
+    """What a step writes, and the event that is logged once it is written."""
+
+    commit: StepCommit
+    event: dict[str, Any]
 
 
-def _watch_in_ms(to: State, facts: Mapping[str, Any], step: Step) -> int:
-    """What was only recorded did not pass a provider who could take it back."""
-    is_watched = to is State.REFUNDED and facts["effect"] == "payments_refunded"
-    return step.settings.watch_first_ms if is_watched and step.settings.watch_for_s else 0
+@dataclass(frozen=True)
+class Results:
+    """The results of one step; `step` is None when Wix could not be asked."""
 
+    transition: Transition
+    refund: Refund
+    step: Step | None
 
-def _marks(result: Advance) -> dict[str, bool]:
-    return {name: True for name in ("found", "by_merchant") if getattr(result, name)}
+    def advanced(self, result: Advance) -> StepResult:
+        """The transition is done: on to the next one, or to the end."""
+        flow = result.flow or Flow(self.refund.flow)
+        to = apply(self.refund.state, self.transition, result.to, flow=flow)
+        facts = self._facts().forget(Lifetime.TRANSITION) | result.facts
+        marks = {name: True for name in ("found", "by_merchant") if getattr(result, name)}
+        event = self._event("step.done")
+        event |= {"from_state": self.refund.state.value, "to_state": to.value} | marks
+        fields = {"attempt": 0, "failing_since_ms": 0, "reason": "{}", "flow": flow.value}
+        commit = self._commit(
+            event,
+            state=to,
+            next="now" if next_transition(to) else "end",
+            fields=self._fields(facts) | fields,
+            intent="clear",
+            outcome=outcomes.outcome_of_end(
+                replace(self.refund, flow=flow.value), to, self.transition, facts, **marks
+            ),
+            watch_in_ms=self._watch_in_ms(to, facts),
+        )
+        return StepResult(commit, dict(event))
 
+    def waiting(self, result: Wait) -> StepResult:
+        """Nothing failed: look again later; the attempt does not count."""
+        event = self._event("step.waiting") | {"why": result.why, "in_ms": result.in_ms}
+        # Waiting for the effect of an unclear call is part of its failing: that time goes on.
+        failing_since_ms = 0 if result.effect_known else self.refund.failing_since_ms
+        fields = {"attempt": self.refund.attempt - 1, "failing_since_ms": failing_since_ms}
+        commit = self._commit(
+            event,
+            state=self.refund.state,
+            next="later",
+            due_in_ms=result.in_ms,
+            fields=self._fields(self._facts() | result.facts) | fields,
+            intent="clear" if result.effect_known else "keep",
+            uncounted=True,
+        )
+        return StepResult(commit, dict(event))
 
-def waiting(transition: Transition, refund: Refund, step: Step, result: Wait) -> Verdict:
-    """Nothing failed: look again later; the attempt does not count."""
-    event = _event("step.waiting", transition, refund, step) | {
-        "why": result.why,
-        "in_ms": result.in_ms,
-    }
-    commit = StepCommit(
-        state=refund.state,
-        next="later",
-        due_in_ms=result.in_ms,
-        fields=_fields({**refund.facts, **step.notes, **result.facts}, step)
-        | {
-            "attempt": refund.attempt - 1,
-            # Waiting out an unclear call is part of its failing: its time goes on.
-            "failing_since_ms": 0 if result.effect_known else refund.failing_since_ms,
-        },
-        history=(event,),
-        wix_calls=step.wix.calls,
-        worked=_worked(step),
-        intent="clear" if result.effect_known else "keep",
-        uncounted=True,
-    )
-    return commit, dict(event)
-
-
-def failed(
-    transition: Transition,
-    refund: Refund,
-    step: Step,
-    error: Exception,
-    next_try: Callable[[int | None], int | None],
-) -> Verdict:
-    """It failed for now: the same transition again, or a dead letter when the tries are used up."""
-    unclear = isinstance(error, EffectUnknown) or (
-        step.wix.sent > 0 and not isinstance(error, CallFailed)
-    )
-    facts = {**refund.facts, **step.notes}
-    if unclear:
-        facts["unclear_sends"] = step.unclear_sends + 1
-    reason = failure_reason(error)
-    in_ms = next_try(error.retry_after_ms if isinstance(error, CallFailed) else None)
-    if in_ms is None:
-        code = "outcome_unknown" if unclear or step.may_have_happened else reason["reason"]
-        code = "attempts_used_up" if code == "wix_failed" else code
-        cause = error if isinstance(error, CallFailed) else None
-        ending = Buried(code, cause, reason["error"])
-        return ended(transition, refund, step, ending, unclear=unclear)
-    event = _event("step.retry", transition, refund, step) | reason | {"in_ms": in_ms}
-    if unclear:
-        event["outcome_unknown"] = True
-    commit = StepCommit(
-        state=refund.state,
-        next="later",
-        due_in_ms=in_ms,
-        fields=_fields(facts, step)
-        | {
-            "attempt": refund.attempt,
-            "failing_since_ms": refund.failing_since_ms or step.now_ms,
+    def failed(self, error: Exception, next_try: Callable[[int | None], int | None]) -> StepResult:
+        """It failed for now: retry, or make it a dead letter when the retries are used up."""
+        is_unclear = self._is_unclear(error)
+        reason = failure_reason(error)
+        in_ms = next_try(error.retry_after_ms if isinstance(error, CallFailed) else None)
+        if in_ms is None:
+            return self.ended(self._given_up(error, reason), unclear=is_unclear)
+        event = self._event("step.retry") | reason | {"in_ms": in_ms}
+        if is_unclear:
+            event["outcome_unknown"] = True
+        since_ms = self.refund.failing_since_ms or (self.step.now_ms if self.step else 0)
+        fields = {
+            "attempt": self.refund.attempt,
+            "failing_since_ms": since_ms,
             "reason": json.dumps(reason),
-        },
-        history=(event,),
-        wix_calls=step.wix.calls,
-        worked=_worked(step),
-        intent="open" if unclear else "keep",
-    )
-    return commit, dict(event)
+        }
+        commit = self._commit(
+            event,
+            state=self.refund.state,
+            next="later",
+            due_in_ms=in_ms,
+            fields=self._fields(self._facts(unclear=is_unclear)) | fields,
+            intent="open" if is_unclear else "keep",
+        )
+        return StepResult(commit, dict(event))
 
+    def _is_unclear(self, error: Exception) -> bool:
+        """Whether a call of this step may have had an effect that we do not know."""
+        sent = self.step.wix.sent if self.step else 0
+        return isinstance(error, EffectUnknown) or (sent > 0 and not isinstance(error, CallFailed))
 
-def ended(
-    transition: Transition,
-    refund: Refund,
-    step: Step | None,
-    ending: Rejected | Buried,
-    *,
-    unclear: bool = False,
-) -> Verdict:
-    """An answer for upstream, or a dead letter; *step* is None when Wix could not be asked."""
-    to = apply(
-        refund.state, transition, State.DEAD if isinstance(ending, Buried) else State.REJECTED
-    )
-    reason = reason_of(ending)
-    said = {name: reason[name] for name in reason if name not in {"remedy", "detail"}}
-    if reason.get("detail"):
-        said["error"] = reason["detail"]
-    event = (
-        _event(f"step.{to}", transition, refund, step) | {"from_state": refund.state.value} | said
-    )
-    facts = {**refund.facts, **(step.notes if step else {})}
-    if unclear and step:
-        facts["unclear_sends"] = step.unclear_sends + 1
-    commit = StepCommit(
-        state=to,
-        next="end",
-        fields=_fields(facts, step)
-        | {"reason": json.dumps(reason), "attempt": refund.attempt}
-        | ({"died_in": ending.resume or refund.state} if isinstance(ending, Buried) else {}),
-        history=(event,),
-        wix_calls=step.wix.calls if step else 0,
-        worked=_worked(step),
-        intent="open" if unclear else "keep",
-        outcome=outcomes.outcome_of_end(refund, to, transition, facts, reason=reason),
-    )
-    return commit, dict(event)
+    def _given_up(self, error: Exception, reason: Mapping[str, Any]) -> Buried:
+        code = str(reason["reason"])
+        if self._is_unclear(error) or (self.step and self.step.may_have_happened):
+            code = "outcome_unknown"
+        elif code == "wix_failed":
+            code = "attempts_used_up"
+        return Buried(code, error if isinstance(error, CallFailed) else None, reason["error"])
 
+    def ended(self, end: Rejected | Buried, *, unclear: bool = False) -> StepResult:
+        """The refund ends with an answer for upstream, or as a dead letter."""
+        to = State.DEAD if isinstance(end, Buried) else State.REJECTED
+        apply(self.refund.state, self.transition, to)
+        reason = reason_of(end)
+        logged = {name: reason[name] for name in reason if name not in {"remedy", "detail"}}
+        if reason.get("detail"):
+            logged["error"] = reason["detail"]
+        event = self._event(END_EVENTS[to]) | {"from_state": self.refund.state.value} | logged
+        facts = self._facts(unclear=unclear)
+        fields: dict[str, str | int] = {
+            "reason": json.dumps(reason),
+            "attempt": self.refund.attempt,
+        }
+        if isinstance(end, Buried):
+            fields["died_in"] = end.resume or self.refund.state
+        commit = self._commit(
+            event,
+            state=to,
+            next="end",
+            fields=self._fields(facts) | fields,
+            intent="open" if unclear else "keep",
+            outcome=outcomes.outcome_of_end(self.refund, to, self.transition, facts, reason=reason),
+        )
+        return StepResult(commit, dict(event))
 
-def suspended(
-    transition: Transition,
-    refund: Refund,
-    step: Step | None,
-    reason: Mapping[str, Any],
-    endpoint: str,
-    probe_in_ms: int,
-) -> Verdict:
-    """The store's key is refused: back into the lane, which is held; the attempt does not count."""
-    event = _event("step.suspended", transition, refund, step) | {"reason": reason["reason"]}
-    commit = StepCommit(
-        state=refund.state,
-        next="lane",
-        fields=_fields({**refund.facts, **(step.notes if step else {})}, step)
-        | {"attempt": refund.attempt - 1, "failing_since_ms": 0, "reason": json.dumps(reason)},
-        history=(event,),
-        wix_calls=step.wix.calls if step else 0,
-        intent="keep",
-        uncounted=True,
-        worked=_worked(step),
-        suspension={
-            "reason": json.dumps(reason, ensure_ascii=False),
-            "endpoint": endpoint,
-            "probe_in_ms": probe_in_ms,
-            "outcome": outcomes.of_store("suspended", refund.request.store_id, reason=reason),
-        },
-    )
-    return commit, dict(event)
+    def suspended(
+        self, reason: Mapping[str, Any], *, endpoint: str, probe_in_ms: int
+    ) -> StepResult:
+        """The store's key is refused: back into the lane; the attempt does not count."""
+        event = self._event("step.suspended") | {"reason": reason["reason"]}
+        fields = {
+            "attempt": self.refund.attempt - 1,
+            "failing_since_ms": 0,
+            "reason": json.dumps(reason),
+        }
+        store_id = self.refund.request.store_id
+        commit = self._commit(
+            event,
+            state=self.refund.state,
+            next="lane",
+            fields=self._fields(self._facts()) | fields,
+            intent="keep",
+            uncounted=True,
+            suspension={
+                "reason": json.dumps(reason, ensure_ascii=False),
+                "endpoint": endpoint,
+                "probe_in_ms": probe_in_ms,
+                "outcome": outcomes.of_store("suspended", store_id, reason=reason),
+            },
+        )
+        return StepResult(commit, dict(event))
 
+    def _commit(self, event: Mapping[str, Any], **fields: Any) -> StepCommit:
+        """Add what all results have: the history line, the calls and what Wix accepted."""
+        calls = self.step.wix.calls if self.step else 0
+        accepted = tuple(sorted(self.step.wix.accepted_endpoints)) if self.step else ()
+        return StepCommit(history=(event,), wix_calls=calls, accepted_endpoints=accepted, **fields)
 
-def _worked(step: Step | None) -> tuple[str, ...]:
-    return tuple(sorted(step.wix.worked)) if step else ()
+    def _event(self, name: str) -> dict[str, Any]:
+        event: dict[str, Any] = {
+            "event": name,
+            "transition": self.transition.value,
+            "attempt": self.refund.attempt,
+            "wix_calls": self.step.wix.calls if self.step else 0,
+        }
+        if self.step and self.step.wix.request_id:
+            event["wix_request_id"] = self.step.wix.request_id
+        return event
 
+    def _facts(self, *, unclear: bool = False) -> Facts:
+        """What the record knew and the step learnt; an unclear call is counted."""
+        if self.step is None:
+            return self.refund.facts
+        if not unclear:
+            return self.step.facts
+        return self.step.facts | Facts(unclear_sends=self.refund.facts.unclear_sends + 1)
 
-def _event(name: str, transition: Transition, refund: Refund, step: Step | None) -> dict[str, Any]:
-    event: dict[str, Any] = {
-        "event": name,
-        "transition": transition.value,
-        "attempt": refund.attempt,
-        "wix_calls": step.wix.calls if step else 0,
-    }
-    if step and step.wix.request_id:
-        event["wix_request_id"] = step.wix.request_id
-    return event
+    def _fields(self, facts: Facts) -> dict[str, str | int]:
+        """The facts, with Wix's token, so that the next step reads what this one wrote."""
+        token = self.step.wix.consistent if self.step else ""
+        if token and len(token) <= LONGEST_TOKEN and redact_text(token) == token:
+            facts |= Facts(consistent=token)
+        return {"facts": facts.to_json()}
 
-
-def _fields(facts: Mapping[str, Any], step: Step | None) -> dict[str, str | int]:
-    """The facts as one field, with Wix's token, so that the next step reads what this one wrote."""
-    token = step.wix.consistent if step else ""
-    if token and len(token) <= LONGEST_TOKEN and redact_text(token) == token:
-        facts = {**facts, "consistent": token}
-    return {"facts": json.dumps(redact(facts), ensure_ascii=False)}
+    def _watch_in_ms(self, to: State, facts: Facts) -> int:
+        """What was only recorded did not pass a provider who could take it back."""
+        if self.step is None or to is not State.REFUNDED or facts.effect != "payments_refunded":
+            return 0
+        settings = self.step.settings
+        return settings.watch_first_ms if settings.watch_for_s else 0
 
 
 def failure_reason(error: Exception) -> dict[str, Any]:
-    """What the record and the log say of a failure that is tried again."""
+    """What the record and the log say of a failure that is retried."""
     if not isinstance(error, CallFailed):
-        # The text of an unexpected error may hold anything: only its kind and place are told.
+        # The text of an unexpected error may hold anything: only its kind and place are logged.
         return {"reason": "worker_error", "error": f"{type(error).__name__} at {_place(error)}"}
     return {"reason": "wix_failed", "error": redact_text(str(error))} | what_wix_said(error)
 
 
 def _place(error: Exception) -> str:
-    trace = error.__traceback__
-    while trace and trace.tb_next:
-        trace = trace.tb_next
-    if trace is None:
-        return "an unknown place"
-    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"

@@ -1,7 +1,7 @@
-"""One step: the algorithm that all transitions share. The flows only look and do.
+"""One step: the algorithm that all transitions share.
 
-Claim, look, intent (the claim carries it), do, settle. The message stays in the queue until then,
-so a crash anywhere brings it back, and the look makes the second run harmless.
+Claim (with the intent), look, act, commit; the flows only look and act. The message stays in flight
+until the commit, so a crash at any point brings it back; the look makes the second run harmless.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ from worker.observability.events import log_event
 from worker.queue.delivery import Delivery
 from worker.refund.reasons import reason_of
 from worker.refund.record import Refund
-from worker.steps import results as verdicts
 from worker.steps.clock import boottime
-from worker.steps.refused_key import judge
+from worker.steps.refused_key import missing_box
+from worker.steps.results import Results, StepResult
 from worker.steps.retry import RetryPolicy
 from worker.stores.keyring import Keyring, UnknownStore
 from worker.stores.vault import Credentials, SealedShut
 from worker.wix.client import ClientFactory, WixStore
 
-#: What each transition looks at and does.
+#: The action of each transition.
 ACTIONS: Mapping[Transition, Callable[[Step], Advance | Wait]] = MappingProxyType(
     {
         Transition.ASSESS_ORDER: assess_order,
@@ -62,17 +62,27 @@ ACTIONS: Mapping[Transition, Callable[[Step], Advance | Wait]] = MappingProxyTyp
     }
 )
 
-#: An answer that is not as documented will hardly become so in a day: a person is asked then.
+#: The event of each status with which a claim is not granted.
+UNCLAIMED_EVENTS: Mapping[str, str] = MappingProxyType(
+    {
+        "unknown": "step.unknown_refund",
+        "early": "step.early",
+        "busy": "step.busy",
+        "suspended": "step.suspended",
+        "paced": "step.paced",
+    }
+)
+#: An answer that is not as documented will not become so in a day: then a person is asked.
 UNREADABLE_ATTEMPTS = 3
-#: A step that runs longer asks for its lease before it changes anything (LEASE_CAP_MS is the end).
+#: A step that runs longer asks the server for its lease before it changes anything.
 SURE_FOR_S = 60.0
-#: How long a finished step goes on trying to write its result down while Redis is away.
-SETTLE_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
+#: Pauses between the attempts to commit a finished step while Redis is away.
+COMMIT_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Steps:
-    """Runs steps. Everything it needs is given, so that tests may give their own."""
+    """Runs steps. Its parts are arguments, so that tests can pass their own."""
 
     ledger: Ledger
     keyring: Keyring
@@ -82,118 +92,116 @@ class Steps:
     retry: RetryPolicy
     random: Callable[[], float]
     is_surely_alive: Callable[[float], bool]
-    """Whether this worker's heartbeat was never in doubt since that monotonic time."""
-    at: Callable[[str], None] = field(default=lambda _: None)
-    """Told every named place of a step: tests kill the program there, for real."""
+    """Whether no heartbeat of this worker was late since that monotonic time."""
+    checkpoint: Callable[[str], None] = field(default=lambda _: None)
+    """Called with the name of each point of a step; tests kill the program there."""
     pause: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = field(default=boottime)
 
     def run(self, transition: Transition, refund_id: str, delivery: Delivery) -> None:
-        """Do one step and settle it.
+        """Run one step and commit its result.
 
         Raises:
             redis.RedisError: nothing is known to be written; the message must come again.
-            LeaseLost: somebody else is at this order; nothing was written.
+            LeaseLost: another worker holds this order; nothing was written.
         """
         started = self.monotonic()
-        self.at("before_claim")
+        self.checkpoint("before_claim")
         claim = self.ledger.claim(refund_id, transition, delivery)
-        if claim.verdict != "claimed" or claim.refund is None:
-            _tell_unclaimed(claim, transition)
+        if claim.status != "claimed" or claim.refund is None:
+            _log_unclaimed(claim, transition)
             return
-        self.at("after_intent")
+        self.checkpoint("after_intent")
         request = claim.refund.request
         structlog.contextvars.bind_contextvars(store_id=request.store_id, order_id=request.order_id)
-        commit, event = self._with_key(transition, claim.refund, claim, delivery, started)
-        self.at("after_call")
-        event["duration_ms"] = round((self.monotonic() - started) * 1000)
-        self.at("before_settle")
-        verdict = self._commit(refund_id, claim, commit, delivery)
-        self.at("after_settle")
+        result = self._with_key(transition, claim, claim.refund, delivery, started)
+        self.checkpoint("after_call")
+        event = result.event | {"duration_ms": round((self.monotonic() - started) * 1000)}
+        self.checkpoint("before_commit")
+        status = self._commit(refund_id, claim, result.commit, delivery)
+        self.checkpoint("after_commit")
         log_event(event.pop("event"), **event)
-        if verdict == "suspended" and commit.suspension:
-            log_event("store.suspended", **json.loads(commit.suspension["reason"]))
+        if status == "suspended" and result.commit.suspension:
+            log_event("store.suspended", **json.loads(result.commit.suspension["reason"]))
 
     def _with_key(
         self,
         transition: Transition,
-        refund: Refund,
         claim: Claim,
+        refund: Refund,
         delivery: Delivery,
         since: float,
-    ) -> verdicts.Verdict:
-        """Do the step, if there is a usable key for the store."""
+    ) -> StepResult:
+        """Run the step, if there is a usable key for the store."""
+        unasked = Results(transition, refund, None)
         if claim.disconnected:
-            return verdicts.ended(transition, refund, None, Buried("store_disconnected"))
+            return unasked.ended(Buried("store_disconnected"))
         try:
             store = self.keyring.credentials(refund.request.store_id, claim.sealed)
         except UnknownStore:
-            return verdicts.ended(transition, refund, None, Buried("store_unknown"))
+            return unasked.ended(Buried("store_unknown"))
         except SealedShut:
-            shut = reason_of(Buried("key_sealed_shut"))
-            return verdicts.suspended(transition, refund, None, shut, "", self._probe_in_ms)
+            return unasked.suspended(
+                reason_of(Buried("key_sealed_shut")),
+                endpoint="",
+                probe_in_ms=self.settings.probe_first_ms,
+            )
         wix = self._wix_for(store, refund, delivery, since)
         step = Step(refund=refund, wix=wix, now_ms=claim.now_ms, settings=self.settings)
-        return self._do(transition, refund, step, claim.now_ms)
-
-    @property
-    def _probe_in_ms(self) -> int:
-        return self.settings.probe_first_ms
+        return self._act(Results(transition, refund, step), step)
 
     def _wix_for(
         self, store: Credentials, refund: Refund, delivery: Delivery, since: float
     ) -> WixStore:
         def guard() -> None:
-            """Before every mutating call: a worker that was paused must not act on an old lease."""
+            """Before each mutating call: a worker that was paused must not act on an old lease."""
             is_sure = self.is_surely_alive(since) and self.monotonic() - since < SURE_FOR_S
             if not is_sure and not self.ledger.still_holds(refund, delivery):
                 raise LeaseLost(refund.refund_id)
-            self.at("before_call")
+            self.checkpoint("before_call")
 
         return self.wix.store(
             store.store_id,
             store.api_key,
             before_mutation=guard,
-            consistent=str(refund.facts.get("consistent", "")),
+            consistent=refund.facts.consistent,
         )
 
-    def _do(
-        self, transition: Transition, refund: Refund, step: Step, now_ms: int
-    ) -> verdicts.Verdict:
-        """Run the action; turn whatever comes of it into what is written and told."""
+    def _act(self, results: Results, step: Step) -> StepResult:
+        """Run the action; turn whatever comes of it into what is written and logged."""
         try:
-            result = ACTIONS[transition](step)
+            result = ACTIONS[results.transition](step)
             if isinstance(result, Wait):
-                return verdicts.waiting(transition, refund, step, result)
-            return verdicts.advanced(transition, refund, step, result)
+                return results.waiting(result)
+            return results.advanced(result)
         except (LeaseLost, redis.RedisError):
             raise
         except Unauthorized as refusal:
-            return self._refused(transition, refund, step, refusal)
+            return self._refused(results, step, refusal)
         except Exception as error:  # noqa: BLE001 - a bug must neither lose nor double a refund
-            if ending := _ending_of(error, refund):
-                return verdicts.ended(transition, refund, step, ending)
-            return verdicts.failed(transition, refund, step, error, self._next_try(refund, now_ms))
+            if end := _end_of(error, step.refund):
+                return results.ended(end)
+            return results.failed(error, self._next_try(step))
 
-    def _refused(
-        self, transition: Transition, refund: Refund, step: Step, refusal: Unauthorized
-    ) -> verdicts.Verdict:
+    def _refused(self, results: Results, step: Step, refusal: Unauthorized) -> StepResult:
         """The key was refused: the store is suspended, or the dead letter names the missing box."""
+        store_id = step.refund.request.store_id
         try:
-            ending = judge(refusal, step, lambda: self.stores.worked(refund.request.store_id))
+            end = missing_box(refusal, step, lambda: self.stores.worked(store_id))
         except CallFailed as unclear:
-            next_try = self._next_try(refund, step.now_ms)
-            return verdicts.failed(transition, refund, step, unclear, next_try)
-        if ending:
-            return verdicts.ended(transition, refund, step, ending)
-        why = reason_of(Buried("key_refused", refusal))
-        return verdicts.suspended(
-            transition, refund, step, why, refusal.endpoint, self._probe_in_ms
+            return results.failed(unclear, self._next_try(step))
+        if end:
+            return results.ended(end)
+        return results.suspended(
+            reason_of(Buried("key_refused", refusal)),
+            endpoint=refusal.endpoint,
+            probe_in_ms=self.settings.probe_first_ms,
         )
 
-    def _next_try(self, refund: Refund, now_ms: int) -> Callable[[int | None], int | None]:
-        """In how many ms to try again, None when all tries are used up."""
-        failing_for_ms = now_ms - (refund.failing_since_ms or now_ms)
+    def _next_try(self, step: Step) -> Callable[[int | None], int | None]:
+        """In how many ms to try again, None when all retries are used up."""
+        refund = step.refund
+        failing_for_ms = step.now_ms - (refund.failing_since_ms or step.now_ms)
 
         def in_ms(retry_after_ms: int | None) -> int | None:
             if self.retry.is_used_up(refund.attempt, failing_for_ms=failing_for_ms):
@@ -203,13 +211,13 @@ class Steps:
         return in_ms
 
     def _commit(self, refund_id: str, claim: Claim, commit: StepCommit, delivery: Delivery) -> str:
-        """Write the result down, once; what Wix did must not be forgotten for a short outage."""
-        for pause_s in (*SETTLE_PAUSES_S, None):
+        """Commit the result, once; a short outage must not lose what Wix did."""
+        for pause_s in (*COMMIT_PAUSES_S, None):
             try:
-                verdict = self.ledger.commit(refund_id, claim, commit, delivery)
-                if not verdict:
+                status = self.ledger.commit(refund_id, claim, commit, delivery)
+                if not status:
                     raise LeaseLost(refund_id)
-                return verdict
+                return status
             except redis.RedisError as error:
                 if pause_s is None:
                     raise
@@ -218,8 +226,8 @@ class Steps:
         raise AssertionError("the last round returned or raised")
 
 
-def _ending_of(error: Exception, refund: Refund) -> Rejected | Buried | None:
-    """What ends a refund at once; None for what is tried again."""
+def _end_of(error: Exception, refund: Refund) -> Rejected | Buried | None:
+    """Return what ends a refund at once, None for what is retried."""
     if isinstance(error, Rejected | Buried):
         return error
     if isinstance(error, Permanent):
@@ -229,8 +237,8 @@ def _ending_of(error: Exception, refund: Refund) -> Rejected | Buried | None:
     return None
 
 
-def _tell_unclaimed(claim: Claim, transition: Transition) -> None:
-    if claim.verdict == "refused" and claim.refund is not None:
+def _log_unclaimed(claim: Claim, transition: Transition) -> None:
+    if claim.status == "refused" and claim.refund is not None:
         state: State = claim.refund.state
         try:
             check(state, transition)
@@ -239,5 +247,4 @@ def _tell_unclaimed(claim: Claim, transition: Transition) -> None:
             event = "step.redundant" if redundant else "step.illegal"
             log_event(event, transition=transition.value, state=state.value)
         return
-    name = "unknown_refund" if claim.verdict == "unknown" else claim.verdict
-    log_event(f"step.{name}", transition=transition.value)
+    log_event(UNCLAIMED_EVENTS[claim.status], transition=transition.value)

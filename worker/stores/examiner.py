@@ -68,7 +68,7 @@ class Examiner:
             name=properties.site_display_name or (listed.display_name if listed else None),
             currency=properties.payment_currency,
             time_zone=properties.time_zone,
-            accepted_endpoints=frozenset(site.worked | account.worked),
+            accepted_endpoints=frozenset(site.accepted_endpoints | account.accepted_endpoints),
         )
 
     def _ask(self, endpoint: str, question: Callable[[], Any]) -> Answer:

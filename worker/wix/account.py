@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from worker.wix.calls import Calls
-from worker.wix.client import ClientFactory, WixStore
+from worker.wix.client import ClientFactory, WixStore, forbid_mutation
 from worker.wix.sites import CatalogVersion, CurrenciesAnswer, OrdersFound, Site, SitesAnswer
 
 
@@ -37,15 +37,13 @@ class WixAccount(Calls):
         return answer.sites or []
 
 
-def _forbid() -> None:
-    raise AssertionError("a check changes nothing at Wix")
-
-
 def site_of(factory: ClientFactory, site_id: str, api_key: str) -> WixSite:
     """The site, under this key."""
-    return WixSite(*factory.connection(), api_key, {"wix-site-id": site_id}, _forbid)
+    return WixSite(*factory.connection(), api_key, {"wix-site-id": site_id}, forbid_mutation)
 
 
 def account_of(factory: ClientFactory, account_id: str, api_key: str) -> WixAccount:
     """The account, under this key."""
-    return WixAccount(*factory.connection(), api_key, {"wix-account-id": account_id}, _forbid)
+    return WixAccount(
+        *factory.connection(), api_key, {"wix-account-id": account_id}, forbid_mutation
+    )

@@ -52,7 +52,7 @@ class PaymentRefundability(Answer):
         return monetary.max_refund.amount if monetary and monetary.max_refund else None
 
     @property
-    def gone(self) -> Decimal:
+    def already_returned(self) -> Decimal:
         """What went back already, or is on its way."""
         monetary = self.payment.monetary
         parts = (monetary.refunded, monetary.refund_pending) if monetary else ()
@@ -188,7 +188,7 @@ class Payment(Answer):
     membership_payment_details: dict[str, Any] | None = None
 
     @property
-    def stands(self) -> str:
+    def effective_status(self) -> str:
         """Its status: the new field first, the deprecated one where that is absent. W50."""
         old = self.regular_payment_details.status if self.regular_payment_details else ""
         return self.status or old
@@ -214,7 +214,7 @@ class Transactions(Answer):
     payments: Annotated[tuple[Payment, ...], BeforeValidator(as_list)] = ()
     refunds: Annotated[tuple[WixRefund, ...], BeforeValidator(as_list)] = ()
 
-    def gone_of(self, payment_id: str) -> Decimal:
+    def already_returned(self, payment_id: str) -> Decimal:
         """What all listed refunds took of a payment, or are about to take."""
         parts = (part for refund in self.refunds for part in refund.transactions)
         mine = (p for p in parts if p.payment_id == payment_id and p.refund_status != "FAILED")
@@ -233,5 +233,5 @@ _NOTHING_PAID = frozenset({"VOIDED", "CANCELED", "DECLINED", "PENDING", "PENDING
 
 def is_voided(payments: Iterable[Payment]) -> bool:
     """Whether an authorization is void, and nothing was paid beside it."""
-    stands = {payment.stands for payment in payments}
+    stands = {payment.effective_status for payment in payments}
     return "VOIDED" in stands and stands <= _NOTHING_PAID

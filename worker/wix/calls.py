@@ -39,7 +39,7 @@ class Calls:
         self.calls = 0
         self.sent = 0
         """Mutating calls that left, whatever came back."""
-        self.worked: set[str] = set()
+        self.accepted_endpoints: set[str] = set()
         """The endpoints that took the key."""
         self.request_id: str | None = None
         self.consistent = ""
@@ -62,7 +62,7 @@ class Calls:
         self.consistent = response.headers.get("x-wix-consistent") or self.consistent
         if response.status_code != 200:
             raise error_from(endpoint, response, mutates=mutates)
-        self.worked.add(endpoint)
+        self.accepted_endpoints.add(endpoint)
         answer = parse_body(response)
         try:
             return model.model_validate(answer)

@@ -29,6 +29,11 @@ def _no_cookies() -> CookieJar:
     return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
+def forbid_mutation() -> None:
+    """Be the guard of a client that only reads."""
+    raise AssertionError("this client only reads")
+
+
 class ClientFactory:
     """Makes the client of one store, on the calling thread's own connections."""
 
@@ -73,6 +78,10 @@ class ClientFactory:
         store = WixStore(*self.connection(), api_key, {"wix-site-id": site_id}, before_mutation)
         store.consistent = consistent
         return store
+
+    def reader(self, site_id: str, api_key: str) -> WixStore:
+        """Return the client of one store that only reads."""
+        return self.store(site_id, api_key, before_mutation=forbid_mutation)
 
     def connection(self) -> tuple[httpx.Client, float]:
         """The calling thread's client and the longest duration of a call, seconds."""

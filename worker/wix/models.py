@@ -113,7 +113,7 @@ class Fulfillment(Answer):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
     @property
-    def likeness(self) -> str:
+    def fingerprint(self) -> str:
         """Lines and tracking number: by these one made again is known, as its id is new."""
         lines = sorted(f"{line.id}x{line.quantity or 0}" for line in self.line_items)
         number = (self.tracking_info or {}).get("trackingNumber") or ""

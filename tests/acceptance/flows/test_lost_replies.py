@@ -69,7 +69,7 @@ def test_after_an_unclear_call_nobody_is_told_to_pay_by_hand(rig: Rig) -> None:
     reason = rig.load(refund_id).reason
     assert (reason["reason"], "USD" in reason["detail"]) == ("outcome_unknown", False)
     # A person looked, and says that it was not done: now it is known what is to be paid.
-    assert rig.ledger.replay(refund_id, operator="ann")
+    assert rig.replay(refund_id, operator="ann")
     rig.settle()
     assert "pay 10.00 USD" in rig.load(refund_id).reason["detail"]
 
@@ -119,7 +119,7 @@ def test_what_a_refused_provider_did_not_pay_is_not_told_as_paid(rig: Rig) -> No
     order.payments[1].outcome = "FAILED"
     refund = rig.run(order)
     assert refund.reason["reason"] == "refund_mixed"
-    assert refund.facts["refund_amount"] == "20.00"
+    assert refund.facts.refund_amount == "20.00"
 
 
 def _told_as_unknown(rig: Rig, order: Order, **asked: str) -> str:
@@ -137,7 +137,7 @@ def test_a_persons_word_is_not_for_a_newer_call(rig: Rig, buried: bool) -> None:
     order = rig.order(AFTER, payments=[{"amount": "10.00"}, {"amount": "50.00"}])
     refund_id = _told_as_unknown(rig, order, amount="10.00", currency="USD")
     rig.redis.hincrby(rig.key("refund", refund_id), "intent_at_ms", -3_600_000)
-    assert rig.ledger.replay(refund_id, operator="ann")
+    assert rig.replay(refund_id, operator="ann")
     rig.simulator.set_flags(refund_list_lag_ms=10**12)
     rig.simulator.script(Fault("drop_after", "submit_refund"))
     rig.turn()
@@ -145,7 +145,7 @@ def test_a_persons_word_is_not_for_a_newer_call(rig: Rig, buried: bool) -> None:
     if buried:
         reason, line = {"reason": "store_disconnected"}, {"event": "step.dead"}
         assert rig.stores.bury(rig.load(refund_id), reason=reason, line=line)
-        assert rig.ledger.replay(refund_id, operator="bob")
+        assert rig.replay(refund_id, operator="bob")
     rig.settle()
     assert rig.load(refund_id).reason["reason"] == "outcome_unknown"
     assert _moved(order) == ["10.00"]
@@ -164,10 +164,10 @@ def test_a_persons_word_outlives_another_letter(rig: Rig) -> None:
     order.payments[1].offline = True
     rig.settle()
     assert rig.load(refund_id).reason["reason"] == "outcome_unknown"
-    assert rig.ledger.replay(refund_id, operator="ann")
+    assert rig.replay(refund_id, operator="ann")
     rig.settle()
     assert "pay 25.00 USD" in rig.load(refund_id).reason["detail"]
-    assert rig.ledger.replay(refund_id, operator="ann", manual_done=True)
+    assert rig.replay(refund_id, operator="ann", manual_done=True)
     rig.turn()
     # At once, although the list is still late.
     assert _moved(order) == ["5.00", "25.00", "25.00"]
@@ -181,7 +181,7 @@ def test_a_vouched_refund_is_not_asked_about_for_ever(rig: Rig) -> None:
     order = rig.order(AFTER, payments=[{"amount": "10.00"}])
     refund_id = _told_as_unknown(rig, order)
     rig.simulator.merchant_refunds(order.id, "dashboard")
-    assert rig.ledger.replay(refund_id, operator="ann")
+    assert rig.replay(refund_id, operator="ann")
     rig.settle()
     assert rig.load(refund_id).reason["reason"] == "already_refunded"
 
@@ -192,7 +192,7 @@ def test_a_vouched_refund_may_be_paid_by_hand(rig: Rig) -> None:
     refund_id = _told_as_unknown(rig, order)
     data, code = {"paymentId": order.payments[0].id}, "EXTERNAL_REFUND_EXPECTED"
     rig.simulator.script(Fault("status", "submit_refund", status=428, code=code, data=data))
-    assert rig.ledger.replay(refund_id, operator="ann")
+    assert rig.replay(refund_id, operator="ann")
     rig.settle()
     assert rig.load(refund_id).reason["reason"] == "manual_payment"
 

@@ -76,7 +76,7 @@ def test_a_replay_without_the_word_of_a_person_asks_again(rig: Rig) -> None:
     refund = rig.run(order)
     order.payments[0].manual = "EXPIRED"
     again = _paid(rig, refund)
-    assert rig.ledger.replay(again.refund_id, operator="ann")
+    assert rig.replay(again.refund_id, operator="ann")
     rig.settle()
     assert _told(rig.load(again.refund_id)) == _told(again)
     assert order.refunds == []
@@ -162,7 +162,7 @@ def test_when_all_is_recorded_a_person_is_told_that_nothing_is_left(rig: Rig) ->
     rig.simulator.merchant_refunds(order.id, "in the shop")
     after = _paid(rig, refund)
     assert (after.state, after.reason["reason"]) == (State.DEAD, "after_manual_payment")
-    assert "paid by hand: 7.00 USD of payment" in after.reason["detail"]
+    assert "paid manually: 7.00 USD of payment" in after.reason["detail"]
 
 
 def test_a_refund_of_which_a_person_paid_a_part_is_not_rejected(rig: Rig) -> None:
@@ -173,7 +173,7 @@ def test_a_refund_of_which_a_person_paid_a_part_is_not_rejected(rig: Rig) -> Non
     rig.simulator.merchant_refunds(order.id, "dashboard", payment_id=order.payments[0].id)
     after = _paid(rig, refund)
     assert (after.state, after.reason["reason"]) == (State.DEAD, "after_manual_payment")
-    assert "paid by hand: 20.00 USD" in after.reason["detail"]
+    assert "paid manually: 20.00 USD" in after.reason["detail"]
     assert "50.00 asked, 20.00 left" in after.reason["detail"]
 
 

@@ -63,7 +63,7 @@ def test_a_part_is_refunded_to_the_cent(rig: Rig, job: dict[str, Any], total: st
     ]
     refund = rig.run(order, **{**job, "lines": lines})
     assert refund.state is State.REFUNDED
-    assert Decimal(refund.facts["refund_amount"]) == Decimal(total)
+    assert Decimal(refund.facts.refund_amount) == Decimal(total)
     assert order.refunded(order.payments[0].id) == Decimal(total)
     named = order.refunds[0]["details"].get("lineItems", [])
     assert [item["quantity"] for item in named] == [q for _, q in job.get("lines", [])]
@@ -99,7 +99,7 @@ def test_two_refunds_of_one_order_see_what_the_first_left(rig: Rig) -> None:
     third = rig.request(order)
     rig.settle()
     ended = [rig.load(refund_id) for refund_id in (first, second, third)]
-    paid = [r.facts["refund_amount"] for r in ended if r.state is State.REFUNDED]
+    paid = [r.facts.refund_amount for r in ended if r.state is State.REFUNDED]
     refused = {r.reason["reason"] for r in ended if r.state is State.REJECTED}
     assert sum(map(Decimal, paid)) == Decimal("20.00")
     assert len(paid) + sum(r.state is State.REJECTED for r in ended) == 3
@@ -182,7 +182,7 @@ def test_what_only_is_recorded_is_told_as_such(rig: Rig) -> None:
     """`manual_payments: record`: the money moves elsewhere."""
     order = rig.order(AFTER, payments=[{"amount": "7.00", "offline": True}])
     refund = rig.run(order, manual_payments="record")
-    assert refund.facts["effect"] == "refund_recorded"
+    assert refund.facts.effect == "refund_recorded"
     assert _moved(order) == [("7.00", True)]
 
 
@@ -208,4 +208,4 @@ def test_an_order_of_three_hundred_lines_and_fifty_payments_is_refunded(rig: Rig
     refund = rig.run(order)
     assert refund.state is State.REFUNDED
     assert len(_moved(order)) == 50
-    assert Decimal(refund.facts["refund_amount"]) == Decimal("300.00")
+    assert Decimal(refund.facts.refund_amount) == Decimal("300.00")

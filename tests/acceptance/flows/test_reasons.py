@@ -75,7 +75,7 @@ def _recorded_by_the_merchant(rig: Rig) -> Mapping[str, Any]:
     order = rig.order(AFTER, payments=[_payment(offline=True)])
     refund = rig.run(order)
     rig.simulator.merchant_refunds(order.id, "in the shop")
-    assert rig.ledger.replay(refund.refund_id, operator="ann", manual_done=True)
+    assert rig.replay(refund.refund_id, operator="ann", manual_done=True)
     rig.settle()
     return rig.load(refund.refund_id).reason
 

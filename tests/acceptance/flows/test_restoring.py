@@ -63,7 +63,7 @@ def test_a_replay_after_restoring_unfulfills_and_cancels(rig: Rig) -> None:
     _refuse_cancel(rig)
     refund = rig.run(order)
     rig.simulator.clear_faults()
-    assert rig.ledger.replay(refund.refund_id, operator="ann")
+    assert rig.replay(refund.refund_id, operator="ann")
     rig.settle()
     assert rig.load(refund.refund_id).state is State.CANCELLED
     assert order.fulfillments == []
@@ -147,7 +147,7 @@ def test_what_a_killed_step_removed_is_restored_too(redis_url: str) -> None:
     refund_id = rig.request(order)
     for queue in ("refunds", "steps"):
         rig._one(queue)  # accepted, assessed: its fulfillments are noted
-    assert rig.load(refund_id).facts["fulfillments"]
+    assert rig.load(refund_id).facts.fulfillments
     rig.at = {"after_call": _killed}
     with pytest.raises(_Killed):
         rig._one("steps")
@@ -177,7 +177,7 @@ def test_a_list_that_is_empty_for_a_moment_is_not_believed(rig: Rig) -> None:
     rig.simulator.script(Fault("drop", "delete_fulfillment"))
     refund_id = rig.request(order)
     rig.turn()
-    assert rig.load(refund_id).facts["unclear_sends"] == 1
+    assert rig.load(refund_id).facts.unclear_sends == 1
     parcels = list(order.fulfillments)
 
     def hide() -> None:
@@ -189,7 +189,7 @@ def test_a_list_that_is_empty_for_a_moment_is_not_believed(rig: Rig) -> None:
     rig.at = {"after_intent": hide, "after_call": show}
     rig.later()
     rig.turn_once()
-    assert rig.load(refund_id).facts["vanished"] == [parcels[0]["id"]]
+    assert rig.load(refund_id).facts.vanished == (parcels[0]["id"],)
     rig.at = {}
     rig.settle()
     assert rig.load(refund_id).state is State.CANCELLED

@@ -23,7 +23,7 @@ def test_a_full_refund_is_submitted_once_and_confirmed(rig: Rig) -> None:
         f"(ref {refund.fingerprint}) damaged"
     ]
     assert rig.simulator.books()["orders"][order.id]["refunded"] == "101.40"
-    assert refund.facts["refund_amount"] == "101.40"
+    assert refund.facts.refund_amount == "101.40"
 
 
 def test_several_payments_are_refunded_in_one_call(rig: Rig) -> None:
@@ -253,7 +253,7 @@ def test_a_partly_refunded_order_gets_the_rest(rig: Rig) -> None:
     rig.simulator._rule("submit_refund", order, {"paymentRefunds": parts})
     refund = rig.run(order)
     assert refund.state is State.REFUNDED
-    assert refund.facts["refund_amount"] == "10.50"
+    assert refund.facts.refund_amount == "10.50"
     back = sum((order.refunded(p.id) for p in order.payments), Decimal(0))
     assert back == Decimal("25.50")
 

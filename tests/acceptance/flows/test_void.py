@@ -101,7 +101,7 @@ def test_an_order_paid_and_authorized_is_voided_and_refunded(rig: Rig) -> None:
     refund = rig.run(order)
     assert refund.state is State.REFUNDED
     assert order.payments[0].voided
-    assert refund.facts["refund_amount"] == "5.00"
+    assert refund.facts.refund_amount == "5.00"
 
 
 def test_a_merchants_own_void_is_found(rig: Rig) -> None:

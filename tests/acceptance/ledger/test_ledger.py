@@ -42,9 +42,9 @@ def test_two_workers_never_hold_one_order(rig: Rig) -> None:
     _accept(rig, "rf-2")
     _alive(rig, "a")
     _alive(rig, "b")
-    assert _claim(rig, "rf-1", rig.delivery("a")).verdict == "claimed"
-    assert _claim(rig, "rf-1", rig.delivery("b")).verdict == "busy"
-    assert _claim(rig, "rf-2", rig.delivery("b")).verdict == "busy"
+    assert _claim(rig, "rf-1", rig.delivery("a")).status == "claimed"
+    assert _claim(rig, "rf-1", rig.delivery("b")).status == "busy"
+    assert _claim(rig, "rf-2", rig.delivery("b")).status == "busy"
     assert rig.load("rf-2").attempts == 0
     assert rig.redis.zscore(rig.key("due"), "rf-2") is not None
 
@@ -57,7 +57,7 @@ def test_a_lease_dies_with_its_workers_heartbeat(rig: Rig) -> None:
     rig.redis.zadd(rig.key("workers"), {"a": 1})
     _alive(rig, "b")
     second = _claim(rig, "rf-1", rig.delivery("b"))
-    assert second.verdict == "claimed"
+    assert second.status == "claimed"
     assert second.fence > first.fence
     commit = StepCommit(state=State.REFUNDABLE, next="now")
     assert not rig.ledger.commit("rf-1", first, commit, rig.delivery("a"))
@@ -85,7 +85,7 @@ def test_another_run_of_the_same_message_finds_the_open_intent(rig: Rig) -> None
     first = _claim(rig, "rf-1", rig.delivery(execution="one"), Transition.SUBMIT_REFUND)
     assert first.refund is not None
     again = _claim(rig, "rf-1", rig.delivery(execution="two"), Transition.SUBMIT_REFUND)
-    assert again.verdict == "claimed"
+    assert again.status == "claimed"
     assert again.refund is not None
     assert again.refund.intent_at_ms == again.now_ms
     assert again.refund.attempt == first.refund.attempt + 1
@@ -158,7 +158,7 @@ def test_a_message_that_comes_before_its_time_is_dropped(rig: Rig) -> None:
     claim = _claim(rig, "rf-1", who)
     wait = StepCommit(state=State.ACCEPTED, next="later", due_in_ms=60_000)
     rig.ledger.commit("rf-1", claim, wait, who)
-    assert _claim(rig, "rf-1", rig.delivery(message_id="old")).verdict == "early"
+    assert _claim(rig, "rf-1", rig.delivery(message_id="old")).status == "early"
 
 
 def test_one_scheduler_leads(rig: Rig) -> None:
@@ -216,7 +216,7 @@ def test_a_slot_of_an_ended_refund_is_freed(rig: Rig) -> None:
 def test_a_claim_of_an_unknown_refund_is_told(rig: Rig) -> None:
     """And acknowledged: there is nothing to come back for."""
     claim = _claim(rig, "nobody", rig.delivery())
-    assert (claim.verdict, claim.refund) == ("unknown", None)
+    assert (claim.status, claim.refund) == ("unknown", None)
 
 
 def test_listing_filters_and_pages(rig: Rig) -> None:

@@ -55,9 +55,9 @@ def test_a_step_that_comes_again_into_a_held_lane_frees_its_order(rig: Rig, verd
     [message_id] = rig.redis.lrange(rig.key("steps"), 0, -1)
     first = rig.delivery(message_id=message_id, execution="one")
     again = rig.delivery(message_id=message_id, execution="two")
-    assert rig.ledger.claim(refund_id, SUBMIT, first).verdict == "claimed"
+    assert rig.ledger.claim(refund_id, SUBMIT, first).status == "claimed"
     _hold_back(rig, verdict)
-    assert rig.ledger.claim(refund_id, SUBMIT, again).verdict == verdict
+    assert rig.ledger.claim(refund_id, SUBMIT, again).status == verdict
     rig.redis.delete(rig.key("steps"), rig.key("steps.msgs"))
     _go_on(rig, verdict)
     rig.settle()
@@ -79,7 +79,7 @@ def test_letting_the_order_go_permits_no_second_refund(rig: Rig, verdict: str) -
     assert held.refund is not None
     _hold_back(rig, verdict)
     again = rig.ledger.claim(refund_id, SUBMIT, rig.delivery(execution="two"))
-    assert again.verdict == verdict
+    assert again.status == verdict
     assert not rig.ledger.still_holds(held.refund, first)
     done = StepCommit(state=State.REFUND_SUBMITTED, next="now")
     assert rig.ledger.commit(refund_id, held, done, first) == ""
@@ -87,7 +87,7 @@ def test_letting_the_order_go_permits_no_second_refund(rig: Rig, verdict: str) -
     rig.redis.hincrby(rig.key("refund", refund_id), "intent_at_ms", -3_600_000)
     _go_on(rig, verdict)
     later = rig.ledger.claim(refund_id, SUBMIT, rig.delivery(message_id="later"))
-    assert later.verdict == "claimed"
+    assert later.status == "claimed"
     assert later.refund is not None
     assert later.refund.intent_at_ms == later.now_ms
 
@@ -103,7 +103,7 @@ def test_a_lease_of_another_refund_of_the_order_is_not_let_go(rig: Rig, verdict:
     assert held.refund is not None
     _hold_back(rig, verdict)
     mine = rig.delivery(message_id="same", execution="two")
-    assert rig.ledger.claim(other, Transition.ASSESS_ORDER, mine).verdict == verdict
+    assert rig.ledger.claim(other, Transition.ASSESS_ORDER, mine).status == verdict
     assert rig.ledger.still_holds(held.refund, holds)
 
 
@@ -117,8 +117,8 @@ def test_an_old_message_of_a_busy_order_leaves_its_refund_in_one_place(rig: Rig)
     other = rig.request(order)
     rig._one("refunds")
     holds = rig.delivery(message_id="holds")
-    assert rig.ledger.claim(other, Transition.ASSESS_ORDER, holds).verdict == "claimed"
-    assert rig.ledger.claim(refund_id, SUBMIT, rig.delivery(message_id="old")).verdict == "busy"
+    assert rig.ledger.claim(other, Transition.ASSESS_ORDER, holds).status == "claimed"
+    assert rig.ledger.claim(refund_id, SUBMIT, rig.delivery(message_id="old")).status == "busy"
     assert list(audit(rig.ledger, repair=False, progress=lambda _: None)) == []
 
 
@@ -135,16 +135,16 @@ class SlowToReplay:
     def __init__(self, rig: Rig) -> None:
         self._rig = rig
 
-    def replay(self, refund_id: str, **more: Any) -> bool:
-        """First the other's replay: its call is lost on the way, and the refund dies anew."""
+    def replay(self, refund: Refund, *arguments: Any, **more: Any) -> bool:
+        """First the other's replay: its call is lost on the way, and the refund dies again."""
         rig = self._rig
-        assert rig.ledger.replay(refund_id, operator="ann")
+        assert rig.replay(refund.refund_id, operator="ann")
         rig.simulator.script(Fault("drop", "submit_refund"))
         rig.turn()
         rig.later()
         rig.simulator.script(Fault("status", "submit_refund", status=400, code="X"))
         rig.settle()
-        return rig.ledger.replay(refund_id, **more)
+        return rig.ledger.replay(refund, *arguments, **more)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._rig.ledger, name)
@@ -158,7 +158,7 @@ def test_a_replay_writes_nothing_onto_what_was_replayed_meanwhile(rig: Rig) -> N
         dead_letters.replay(slow, rig.broker, refund.refund_id, operator="bob")
     died_again = rig.load(refund.refund_id)
     assert died_again.state is State.DEAD
-    assert died_again.facts["unclear_sends"] == 1
+    assert died_again.facts.unclear_sends == 1
     dead_letters.replay(rig.ledger, rig.broker, refund.refund_id, operator="bob")
     rig.settle()
     assert rig.load(refund.refund_id).state is State.REFUNDED
@@ -172,12 +172,12 @@ def test_a_replay_compares_what_it_has_read(rig: Rig) -> None:
     def later(**arguments: Any) -> Any:
         rig.ledger._scripts["replay"] = script
         rig.simulator.script(Fault("status", "submit_refund", status=400, code="X"))
-        assert rig.ledger.replay(refund.refund_id, operator="ann")
+        assert rig.replay(refund.refund_id, operator="ann")
         rig.settle()
         return script(**arguments)
 
     rig.ledger._scripts["replay"] = later  # type: ignore[assignment]  # the seam is the script
-    assert not rig.ledger.replay(refund.refund_id, operator="bob")
+    assert not rig.replay(refund.refund_id, operator="bob")
     assert rig.load(refund.refund_id).state is State.DEAD
 
 

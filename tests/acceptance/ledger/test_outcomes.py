@@ -34,7 +34,7 @@ def test_a_refund_is_told_from_its_acceptance_to_its_effect(rig: Rig) -> None:
         "flow": "standard",
         "effect": "payments_refunded",
         "amount": {"amount": "101.40", "currency": "USD"},
-        "payments": refund.facts["payments"],
+        "payments": refund.public()["facts"]["payments"],
     }
     for event in events:
         assert event["specversion"] == "1.0"

@@ -43,7 +43,7 @@ from worker.steps.runner import Steps
 from worker.wix.client import ClientFactory
 
 HOUR_MS = 3_600_000
-PLACES = ("before_claim", "after_intent", "after_look", "before_call", "after_call", "after_settle")
+PLACES = ("before_claim", "after_intent", "after_look", "before_call", "after_call", "after_commit")
 
 faults = st.builds(
     Fault,
@@ -115,7 +115,7 @@ class StormyRig(Rig):
         self.harms: dict[str, tuple[int, Callable[[], None]]] = {}
         simulator = Simulator(flags, clock_ms=lambda: time.time_ns() // 1_000_000 + self.passed_ms)
         self.network = LateTransport(simulator)
-        self.network.after_look = lambda: self._at("after_look")
+        self.network.after_look = lambda: self._checkpoint("after_look")
         super().__init__(settings_for(url), simulator)
 
     def steps_with(self, ledger: Ledger) -> Steps:
@@ -127,9 +127,9 @@ class StormyRig(Rig):
             total_timeout_ms=1000,
             transport=lambda: self.network,
         )
-        return replace(super().steps_with(ledger), at=self._at, wix=wix)
+        return replace(super().steps_with(ledger), checkpoint=self._checkpoint, wix=wix)
 
-    def _at(self, place: str) -> None:
+    def _checkpoint(self, place: str) -> None:
         visits, harm = self.harms.pop(place, (0, _nothing))
         if visits > 1:
             self.harms[place] = (visits - 1, harm)
@@ -330,7 +330,7 @@ class Weather(RuleBasedStateMachine):
     @event(draw=st.data())
     def replay(self, draw: st.DataObject) -> None:
         """An operator lets a dead letter go on, or tries to with another refund."""
-        self.rig.ledger.replay(draw.draw(st.sampled_from(sorted(self.asked))), operator="ann")
+        self.rig.replay(draw.draw(st.sampled_from(sorted(self.asked))), operator="ann")
 
     def work(self, times: int) -> None:
         """Some messages are handled, in whatever queue they are."""

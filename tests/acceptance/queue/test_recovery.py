@@ -155,7 +155,7 @@ def test_a_worker_that_was_frozen_just_before_its_call_does_not_send_it(rig: Rig
     assert len(order.refunds) == 1
 
 
-@pytest.mark.parametrize("place", ["after_call", "before_settle"])
+@pytest.mark.parametrize("place", ["after_call", "before_commit"])
 @pytest.mark.parametrize("created", [BEFORE, AFTER])
 def test_a_worker_that_was_frozen_after_its_call_writes_nothing_when_it_wakes(
     rig: Rig, created: str, place: str, tmp_path: Path

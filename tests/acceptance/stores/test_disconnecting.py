@@ -64,7 +64,7 @@ def test_a_suspended_store_can_be_disconnected_and_connected_again(vaulted: Stor
     assert (late.state, late.reason["reason"]) == (State.DEAD, "store_disconnected")
     vaulted.simulator.keys[KEY].revoked = False
     vaulted.connect()
-    assert vaulted.ledger.replay(refund_id, operator="ann")
+    assert vaulted.replay(refund_id, operator="ann")
     vaulted.settle()
     assert vaulted.load(refund_id).state is State.REFUNDED
 
@@ -92,14 +92,14 @@ def test_a_call_of_a_silent_worker_may_have_left_a_moment_before_the_burial(
     vaulted.redis.zadd(vaulted.key("workers"), {"silent": int(vaulted.redis.time()[0]) * 1000})
     submit = Transition.SUBMIT_REFUND
     held = vaulted.ledger.claim(refund_id, submit, vaulted.delivery("silent"))
-    assert held.verdict == "claimed"
+    assert held.status == "claimed"
     vaulted.redis.hincrby(vaulted.key("refund", refund_id), "intent_at_ms", -20_000)
     vaulted.redis.zadd(vaulted.key("workers"), {"silent": 1})
     assert vaulted.disconnect(force=True) == (1, 0)
     buried = vaulted.load(refund_id)
     assert buried.intent_at_ms == buried.updated_at_ms
     vaulted.connect()
-    assert vaulted.ledger.replay(refund_id, operator="ann")
+    assert vaulted.replay(refund_id, operator="ann")
     claim = vaulted.ledger.claim(refund_id, submit, vaulted.delivery(message_id="later"))
     assert claim.refund is not None
     assert claim.refund.intent_at_ms == buried.intent_at_ms
@@ -126,7 +126,7 @@ def test_an_old_message_takes_a_replayed_refund_out_of_the_lane(vaulted: StoresR
     assert vaulted.disconnect(force=True) == (count, 0)
     vaulted.connect()
     for refund_id in reversed(ids):
-        assert vaulted.ledger.replay(refund_id, operator="ann")
+        assert vaulted.replay(refund_id, operator="ann")
     assert vaulted.redis.zrange(vaulted.key("lane", STORE_ID), 0, -1) == ids[:1]
     vaulted.turn()
     assert not list(audit(vaulted.ledger, repair=False, progress=lambda _: None))

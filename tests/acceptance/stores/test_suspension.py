@@ -189,7 +189,7 @@ def test_a_late_refusal_of_the_old_key_does_not_suspend_anew(rig: StoresRig) -> 
         rig.give(STORE_ID, "IST.newer")
         assert rig.stores.resume(STORE_ID, by="ann")
 
-    rig.at = {"before_settle": meanwhile}
+    rig.at = {"before_commit": meanwhile}
     rig.settle()
     assert rig.stores.find(STORE_ID).state == "given"
     assert len(rig.told("store.suspended")) == 1
@@ -281,7 +281,7 @@ def test_a_dead_letter_that_is_replayed_waits_in_a_suspended_stores_lane(rig: St
     rig.simulator.revoke_key(KEY)
     rig.request(rig.order(AFTER))
     rig.settle()
-    assert rig.ledger.replay(dead.refund_id, operator="ann")
+    assert rig.replay(dead.refund_id, operator="ann")
     rig.settle()
     assert rig.load(dead.refund_id).state is State.ACCEPTED
     assert rig.stores.find(STORE_ID).waiting == 2
