@@ -1,16 +1,20 @@
-"""`apply()`: the one judge of what may follow what. `transitions.Machine` stays inside."""
+"""Decide what may follow what: one `transitions.Machine` for each flow, built from the tables."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from transitions import EventData, Machine
+from transitions import EventData, Machine, MachineError
 
 from statemachine.flows import ACTIVE, ENDINGS, FLOWS, Flow, State, Transition
 
 
 class TransitionError(Exception):
     """A transition that may not happen now."""
+
+    verdict = "not possible"
 
     def __init__(self, state: State, transition: Transition, to: State | None = None) -> None:
         self.state = state
@@ -19,36 +23,34 @@ class TransitionError(Exception):
         aim = f" to {to}" if to else ""
         super().__init__(f"{transition}{aim} is {self.verdict} in state {state}")
 
-    verdict = "not possible"
-
 
 class Redundant(TransitionError):
-    """It has happened already, or the refund has ended: say so and go on."""
+    """It has happened already, or the refund has ended: report it and continue."""
 
     verdict = "redundant"
 
 
 class Illegal(TransitionError):
-    """It contradicts the tables: refuse."""
+    """The tables do not allow it: refuse."""
 
     verdict = "illegal"
 
 
 @dataclass
 class _Cursor:
-    """What `transitions` moves: one is made per call, nothing is shared between threads."""
+    """What a machine moves. One is made for each question, so threads share nothing."""
 
     state: str
     to: str
 
 
-def _wanted(event: EventData) -> bool:
-    """Of the edges with the same name, take the one that leads where the step says."""
+def _leads_there(event: EventData) -> bool:
+    """Of the edges with the same name, choose the one that leads where the step wants to go."""
     cursor, transition = event.model, event.transition
     return isinstance(cursor, _Cursor) and transition is not None and transition.dest == cursor.to
 
 
-def _build() -> Machine:
+def _build(flow: Flow) -> Machine:
     machine = Machine(
         model=None,
         states=[state.value for state in State],
@@ -56,49 +58,55 @@ def _build() -> Machine:
         auto_transitions=False,
         send_event=True,
     )
-    for source, transition, target in sorted(_edges()):
-        machine.add_transition(transition.value, source.value, target.value, conditions=_wanted)
+    for edge in FLOWS[flow]:
+        # Each transition can also end the refund.
+        for target in dict.fromkeys((*edge.targets, *sorted(ENDINGS))):
+            machine.add_transition(
+                edge.transition.value, edge.source.value, target.value, conditions=_leads_there
+            )
     return machine
 
 
-def _edges(flow: Flow | None = None) -> set[tuple[State, Transition, State]]:
-    """Every (source, transition, target) of a flow, with the endings that are always open."""
-    return {
-        (edge.source, edge.transition, target)
-        for edges in ([FLOWS[flow]] if flow else FLOWS.values())
-        for edge in edges
-        for target in {*edge.targets, *ENDINGS}
-    }
+_MACHINES: Mapping[Flow, Machine] = MappingProxyType({flow: _build(flow) for flow in Flow})
 
 
-_MACHINE = _build()
+def _sources(transition: Transition) -> tuple[State, ...]:
+    known = [
+        State(edge.source)
+        for machine in _MACHINES.values()
+        for edge in machine.get_transitions(trigger=transition.value)
+    ]
+    return tuple(dict.fromkeys(known))
 
 
-_EDGES = {flow: _edges(flow) for flow in Flow}
+_SOURCES = MappingProxyType({transition: _sources(transition) for transition in Transition})
 
 
-def _behind(flow: Flow, transition: Transition) -> set[State]:
-    """The states that lie at or behind one of the transition's targets in this flow."""
+def sources(transition: Transition) -> tuple[State, ...]:
+    """List the states in which *transition* may start in any flow."""
+    return _SOURCES[transition]
+
+
+def _behind(transition: Transition) -> frozenset[State]:
+    """List the states that can be reached once *transition* has happened."""
     seen: set[State] = set()
-    front = {target for _, name, target in _EDGES[flow] if name is transition}
-    while front:
-        seen |= front
-        front = {target for source, _, target in _EDGES[flow] if source in front} - seen
-    return seen
+    for edges in FLOWS.values():
+        front = {to for edge in edges if edge.transition is transition for to in edge.targets}
+        while front:
+            seen |= front
+            front = {to for edge in edges if edge.source in front for to in edge.targets} - seen
+    return frozenset(seen)
 
 
-_BEHIND = {
-    transition: frozenset().union(*(_behind(flow, transition) for flow in Flow))
-    for transition in Transition
-}
+_BEHIND = MappingProxyType({transition: _behind(transition) for transition in Transition})
 
 
 def check(state: State, transition: Transition) -> None:
-    """Say nothing when *transition* may start in *state*.
+    """Return when *transition* may start in *state*.
 
     Raises:
         Redundant: it has happened already, or the refund has ended.
-        Illegal: the tables do not know it in this state.
+        Illegal: no flow has it in this state.
     """
     if state in sources(transition):
         return
@@ -108,26 +116,21 @@ def check(state: State, transition: Transition) -> None:
 
 
 def apply(state: State, transition: Transition, to: State, *, flow: Flow | None = None) -> State:
-    """Return the state after *transition* led from *state* to *to*.
+    """Return the state after *transition* has led from *state* to *to*.
 
-    The flows share some states; with *flow* an edge of the other one is illegal, too.
+    Without *flow*, as long as the order is not assessed, it may be an edge of either flow.
 
     Raises:
         Redundant: it has happened already, or the refund has ended.
-        Illegal: the tables have no such edge.
+        Illegal: the flow has no such edge.
     """
+    for machine in [_MACHINES[flow]] if flow else _MACHINES.values():
+        cursor = _Cursor(state.value, to.value)
+        try:
+            # The machine does not keep the cursor: no list grows, and no lock is needed.
+            if machine.events[transition.value].trigger(cursor):
+                return State(cursor.state)
+        except (MachineError, KeyError):
+            continue  # The flow has no such transition, or not in this state.
     check(state, transition)
-    if flow and (state, transition, to) not in _EDGES[flow]:
-        raise Illegal(state, transition, to)
-    cursor = _Cursor(state.value, to.value)
-    # The event is triggered on a model the machine does not keep: no list to leak, no lock needed.
-    if not _MACHINE.events[transition.value].trigger(cursor):
-        raise Illegal(state, transition, to)
-    return State(cursor.state)
-
-
-def sources(transition: Transition) -> tuple[State, ...]:
-    """List the states in which *transition* may start, for a guard outside of Python."""
-    return tuple(
-        dict.fromkeys(source for source, name, _ in sorted(_edges()) if name is transition)
-    )
+    raise Illegal(state, transition, to)
