@@ -1,9 +1,10 @@
-"""How a job becomes a refund: checked where it enters; a wrong one is kept for a person."""
+"""A job becomes a refund, or a dead letter."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import structlog
@@ -16,9 +17,18 @@ from worker.queue.delivery import Delivery
 from worker.refund.reasons import REASONS
 from worker.refund.request import InvalidJob, parse_request
 
+#: The log event of each answer of the ledger.
+ACCEPT_EVENTS: Mapping[str, str] = MappingProxyType(
+    {
+        "accepted": "refund.accepted",
+        "duplicate": "refund.duplicate",
+        "conflict": "refund.conflict",
+    }
+)
+
 
 def take(job: Mapping[str, Any], *, ledger: Ledger, broker: Broker, delivery: Delivery) -> None:
-    """Write a job down as a refund, once."""
+    """Check a job and record it as a refund, once; an invalid one becomes a dead letter."""
     try:
         request = parse_request(job)
     except InvalidJob as error:
@@ -26,9 +36,9 @@ def take(job: Mapping[str, Any], *, ledger: Ledger, broker: Broker, delivery: De
         log_event("refund.invalid", problems=error.problems)
         return
     structlog.contextvars.bind_contextvars(store_id=request.store_id, order_id=request.order_id)
-    verdict = ledger.accept(request, delivery)
-    log_event(f"refund.{verdict}")
-    if verdict == "conflict":
+    status = ledger.accept(request, delivery)
+    log_event(ACCEPT_EVENTS[status])
+    if status == "conflict":
         _quarantine(broker, delivery, "conflict", job, {})
 
 
@@ -44,7 +54,7 @@ def _quarantine(
 
 
 def _shown(job: Mapping[str, Any]) -> Any:
-    """The job as a person may see it; of a very long one its beginning."""
+    """The job, redacted; of a very long one only the beginning."""
     shown = redact(dict(job))
     text = json.dumps(shown)
     if len(text) <= MAX_LETTER:

@@ -35,6 +35,17 @@ def _shared() -> list[Processor]:
     ]
 
 
+def _renderer(chosen: str, *, colors: bool) -> Any:
+    if chosen == "json":
+        return structlog.processors.JSONRenderer(sort_keys=False)
+    return structlog.dev.ConsoleRenderer(
+        colors=colors,
+        pad_event_to=15,
+        sort_keys=False,
+        exception_formatter=structlog.dev.plain_traceback,
+    )
+
+
 def configure_logs(
     log_format: Literal["json", "console"] | None, level: str, stream: TextIO | None = None
 ) -> None:
@@ -45,16 +56,6 @@ def configure_logs(
     out = stream or sys.stderr
     is_terminal = out.isatty()
     chosen = log_format or ("console" if is_terminal else "json")
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer(
-            colors=is_terminal,
-            pad_event_to=15,
-            sort_keys=False,
-            exception_formatter=structlog.dev.plain_traceback,
-        )
-        if chosen == "console"
-        else structlog.processors.JSONRenderer(sort_keys=False)
-    )
     handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -63,7 +64,7 @@ def configure_logs(
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _redacted,
-                renderer,
+                _renderer(chosen, colors=is_terminal),
             ],
         )
     )

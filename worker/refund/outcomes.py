@@ -23,7 +23,7 @@ Kind = Literal[
     "accepted", "finished", "rejected", "dead_lettered", "replayed", "reversed", "settled_again"
 ]
 
-#: The states of which upstream hears, and as what.
+#: The states that upstream hears about, and the kind of event.
 KIND_OF: Mapping[State, Kind] = MappingProxyType(
     {
         State.CANCELLED: "finished",
@@ -35,10 +35,33 @@ KIND_OF: Mapping[State, Kind] = MappingProxyType(
 )
 
 
+#: The CloudEvents type of each kind of event about a refund ...
+TYPES: Mapping[Kind, str] = MappingProxyType(
+    {
+        "accepted": "refund.accepted",
+        "finished": "refund.finished",
+        "rejected": "refund.rejected",
+        "dead_lettered": "refund.dead_lettered",
+        "replayed": "refund.replayed",
+        "reversed": "refund.reversed",
+        "settled_again": "refund.settled_again",
+    }
+)
+#: ... and about a store.
+STORE_TYPES: Mapping[str, str] = MappingProxyType(
+    {
+        "connected": "store.connected",
+        "suspended": "store.suspended",
+        "resumed": "store.resumed",
+        "disconnected": "store.disconnected",
+    }
+)
+
+
 def outcome(kind: Kind, step: str, **content: Any) -> dict[str, str]:
-    """What a script needs to write one event; *step* names what caused it."""
+    """Return what a script needs to write one event; *step* names what caused it."""
     return {
-        "type": f"refund.{kind}",
+        "type": TYPES[kind],
         "step": step,
         "data": json.dumps(redact(content), ensure_ascii=False, separators=(",", ":")),
     }
@@ -49,9 +72,9 @@ def of_store(
     store_id: str,
     **content: Any,
 ) -> dict[str, str]:
-    """What a script needs to write one event about a store; its subject is the store's id."""
+    """Return what a script needs to write one event about a store; its subject is the store id."""
     return {
-        "type": f"store.{kind}",
+        "type": STORE_TYPES[kind],
         "step": kind,
         "data": json.dumps(
             redact({"store_id": store_id, **content}), ensure_ascii=False, separators=(",", ":")
@@ -60,7 +83,7 @@ def of_store(
 
 
 def about(request: RefundRequest) -> dict[str, Any]:
-    """What every event says of its refund: enough for upstream to find it again."""
+    """Return what each event says about its refund: enough for upstream to find it again."""
     return {
         "refund_id": request.refund_id,
         "store_id": request.store_id,
@@ -73,7 +96,7 @@ def about(request: RefundRequest) -> dict[str, Any]:
 def outcome_of_end(
     refund: Refund, to: State, step: str, facts: Facts, **more: Any
 ) -> dict[str, str] | None:
-    """The event of a refund that ends in *to*; None when upstream hears nothing of it."""
+    """Return the event of a refund that ends in *to*, None when upstream does not hear of it."""
     if to not in KIND_OF:
         return None
     content = about(refund.request) | {"state": to.value, "flow": refund.flow or None} | more

@@ -61,16 +61,14 @@ def placed(
         if amounts is None and payments is None:
             amounts = (str(Decimal("101.40").quantize(cent(order.currency))),)
         amounts = tuple(amounts or ())
-        paid = [part(Payment, given).amount for given in payments or ()]
+        paid = [part(Payment, payment).amount for payment in payments or ()]
         count = max(1, fulfillments if isinstance(fulfillments, int) else 1)
         order.lines = _shared(sum(map(Decimal, amounts), sum(paid, Decimal(0))), count, order)
     else:
         order.lines = [part(Line, line) for line in lines]
         amounts = (str(order.total),) if amounts is None else tuple(amounts)
-    if payments is None:
-        order.payments = [Payment(Decimal(amount)) for amount in amounts]
-    else:
-        order.payments = [part(Payment, given) for given in payments]
+    given = [Payment(Decimal(a)) for a in amounts] if payments is None else payments
+    order.payments = [part(Payment, payment) for payment in given]
     for payment in order.payments:
         payment.created_date = payment.created_date or order.created_date
     order.activities = ["ORDER_PLACED", *order.activities]
