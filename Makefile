@@ -32,12 +32,13 @@ test: $(STAMP) ## all tests
 unit: $(STAMP) ## the fast tests
 	@$(BIN)/python -m pytest -q tests/unit tests/simulator tests/house
 
-check: $(STAMP) ## types, style, arrows, docstrings and all tests with coverage
+check: $(STAMP) ## types, style, import direction, docstrings, Lua, and all tests with coverage
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/interrogate -q config statemachine worker tests
+	@if command -v luacheck >/dev/null; then luacheck --quiet --no-color worker; else echo "luacheck is not installed: the Lua scripts are not linted" >&2; fi
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest -q
 	@$(BIN)/coverage combine -q

@@ -69,7 +69,7 @@ def test_a_worker_that_woke_up_fetched_and_died_is_drained_again(rig: Rig, redis
     paused.beat()
     rig.redis.zadd(rig.key("workers"), {paused.broker_id: 1})
     rig.broker.reclaim(10_000)
-    paused.command("fetch", "refunds", 8)
+    paused.command("fetch", "refunds", wanted=8, known=[])
     long_ago = int(time.time() * 1000) - 60_000
     rig.redis.zadd(rig.key("workers"), {paused.broker_id: long_ago})
     assert rig.broker.reclaim(10_000) == [paused.broker_id]

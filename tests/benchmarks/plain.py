@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -41,8 +42,11 @@ def port_of(url: str) -> int:
 
 
 def command_name(request: bytes) -> str:
-    """`fetch refunds`, `enqueue refunds.DQ`, ...: the scripts of both name their command first."""
+    """Name a command: `fetch refunds`, `enqueue refunds.DQ`, ..."""
     parts = request.split(b"\r\n")
+    if len(parts) > 10 and parts[10].startswith(b"{"):
+        given = json.loads(parts[10])
+        return f"{given['command']} {given['queue']}"
     if len(parts) > 14 and parts[2].lower() == b"evalsha":
         return f"{parts[10].decode()} {parts[14].decode()}"
     return parts[2].lower().decode()

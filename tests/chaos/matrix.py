@@ -78,7 +78,8 @@ def _redis_name(ledger: Ledger, queue_sha: str) -> Callable[[bytes], str]:
         if command == "evalsha":
             sha = parts[4]
             if sha == queue_sha.encode():
-                return f"{parts[10].decode()} {parts[14].decode()}".strip()
+                given = json.loads(parts[10])
+                return f"{given['command']} {given['queue']}".strip()
             return shas.get(sha, "other")
         if command == "blmove":
             return f"blmove {parts[4].decode().split(':')[-1]}"

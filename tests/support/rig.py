@@ -164,7 +164,7 @@ class Rig:
 
     def send_raw(self, body: str, message_id: str = "m-1", queue: str = INTAKE) -> None:
         """Put any text on a queue, as a stranger might."""
-        self.broker.command("enqueue", queue, message_id, body)
+        self.broker.command("enqueue", queue, message_id=message_id, message=body)
 
     def turn(self) -> int:
         """Handle every message that is queued now; returns how many there were."""

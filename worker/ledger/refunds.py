@@ -126,7 +126,7 @@ class Ledger:
 
     def commit(
         self, refund_id: str, claim: Claim, commit: StepCommit, delivery: Delivery
-    ) -> Literal["", "settled", "suspended"]:
+    ) -> Literal["", "committed", "suspended"]:
         """Write the result of a step; "" when the lease was lost and nothing was written.
 
         "suspended": it is this step that suspended its store.

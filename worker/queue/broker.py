@@ -52,16 +52,16 @@ class Broker(RedisBroker):
         """Ours: blocks instead of polling (pitfall 15) and strands nothing (pitfalls 2, 3, 4)."""
         return Consumer
 
-    def command(self, name: str, queue: str, *arguments: str | int) -> Any:
-        """Run one command of queue.lua.
+    def command(self, name: str, queue: str = "", **arguments: Any) -> Any:
+        """Run one command of queue.lua with its arguments.
 
         Raises:
             ConnectionClosed: the server did not answer, or not as it should (pitfall 9).
         """
+        given = {"command": name, "worker_id": self.broker_id, "queue": queue, **arguments}
+        text = json.dumps(given, ensure_ascii=False)
         try:
-            return self._queue_script(
-                keys=[self.namespace], args=[name, self.broker_id, queue, *arguments]
-            )
+            return self._queue_script(keys=[self.namespace], args=[text])
         except redis.RedisError as error:
             raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]  # dramatiq's
 
@@ -79,19 +79,20 @@ class Broker(RedisBroker):
         if delay is not None:
             raise ValueError("delays are kept in the ledger, not in the queue: do not set one")
         message = message.copy(options={"redis_message_id": message.message_id})
-        self.command("enqueue", message.queue_name, message.message_id, message.encode().decode())
+        text = message.encode().decode()
+        self.command("enqueue", message.queue_name, message_id=message.message_id, message=text)
         return message
 
     def beat(self) -> None:
         """Write this worker's heartbeat; a thread of its own calls this (pitfall 6)."""
-        self.command("beat", "")
+        self.command("beat")
 
     def reclaim(self, dead_after_ms: int) -> list[str]:
         """Give dead workers' messages back to their queues; return those workers (pitfall 6).
 
         Takes in what a plain producer delayed, too: nobody else would ever read it.
         """
-        return list(self.command("reclaim", "", dead_after_ms, *QUEUES))
+        return list(self.command("reclaim", dead_after_ms=dead_after_ms, queues=QUEUES))
 
     def quarantine(self, queue: str, message_id: str, letter: dict[str, Any]) -> None:
         """Keep a message that nobody can work at for a person, for ever (pitfalls 4, 5).
@@ -100,7 +101,13 @@ class Broker(RedisBroker):
         """
         letter_id = message_id.rpartition("~")[0] if queue == STEPS else ""
         text = json.dumps(letter, ensure_ascii=False)
-        self.command("quarantine", queue, message_id, text, letter_id or message_id)
+        self.command(
+            "quarantine",
+            queue,
+            message_id=message_id,
+            letter_id=letter_id or message_id,
+            letter=text,
+        )
 
     def quarantined(self) -> dict[str, dict[str, Any]]:
         """All letters, by the message's id, or the refund's."""
@@ -109,7 +116,7 @@ class Broker(RedisBroker):
 
     def restore(self, queue: str, message_id: str, message: str) -> None:
         """Put a quarantined message back on its queue."""
-        self.command("restore", queue, message_id, message)
+        self.command("restore", queue, message_id=message_id, message=message)
 
 
 class Consumer(dramatiq.Consumer):
@@ -147,7 +154,7 @@ class Consumer(dramatiq.Consumer):
     def _take(self) -> list[str]:
         known = self._hand.ids()
         wanted = self.prefetch - len(known)
-        return list(self.broker.command("fetch", self.queue_name, wanted, *known))
+        return list(self.broker.command("fetch", self.queue_name, wanted=wanted, known=known))
 
     def _wait(self) -> bool:
         """Block until a message is there. Its reply may be lost: it is then in flight, unknown."""
@@ -203,7 +210,7 @@ class Consumer(dramatiq.Consumer):
         """
         message_id = message.options["redis_message_id"]
         if not message.options.get("settled") and not message.options.get("unsettled"):
-            self.broker.command("ack", self.queue_name, message_id)
+            self.broker.command("ack", self.queue_name, message_id=message_id)
         self._hand.discard(message_id)
 
     def nack(self, message: dramatiq.broker.MessageProxy) -> None:
@@ -218,7 +225,7 @@ class Consumer(dramatiq.Consumer):
         self._fetched = []
         self._hand.discard(*ids)
         if ids:
-            self.broker.command("requeue", self.queue_name, *ids)
+            self.broker.command("requeue", self.queue_name, ids=ids)
 
     def close(self) -> None:
         """Give back what was fetched but not handed out."""

@@ -26,7 +26,7 @@ def test_messages_lost_on_the_way_to_the_worker_are_handed_out_again(rig: Rig) -
     """Notes 2 and 3: in flight here, but nobody here knows it."""
     order = rig.order(AFTER)
     refund_id = rig.request(order)
-    rig.broker.command("fetch", "refunds", 10)
+    rig.broker.command("fetch", "refunds", wanted=10, known=[])
     assert rig.redis.llen(rig.key("refunds")) == 0
     message = next(rig.broker.consume("refunds", prefetch=2, timeout=1))
     assert message is not None
@@ -48,7 +48,7 @@ def test_a_dead_workers_messages_come_back_in_order(rig: Rig, redis_url: str) ->
     ids = [rig.request(rig.order(AFTER), f"rf-{n}") for n in range(3)]
     dead = Broker(redis_client(redis_url), namespace=rig.settings.namespace, middleware=[])
     dead.beat()
-    dead.command("fetch", "refunds", 10)
+    dead.command("fetch", "refunds", wanted=10, known=[])
     assert rig.broker.reclaim(60_000) == []
     rig.redis.zadd(rig.key("workers"), {dead.broker_id: 1})
     assert rig.broker.reclaim(60_000) == [dead.broker_id]
@@ -64,10 +64,10 @@ def test_an_acknowledgement_by_a_worker_that_lost_the_message_does_nothing(
     """It is in the queue again and keeps its body."""
     rig.send_raw("x", message_id="m-1")
     other = Broker(redis_client(redis_url), namespace=rig.settings.namespace, middleware=[])
-    other.command("fetch", "refunds", 1)
+    other.command("fetch", "refunds", wanted=1, known=[])
     rig.redis.zadd(rig.key("workers"), {other.broker_id: 1})
     rig.broker.reclaim(60_000)
-    other.command("ack", "refunds", "m-1")
+    other.command("ack", "refunds", message_id="m-1")
     assert rig.redis.hget(rig.key("refunds.msgs"), "m-1") == "x"
     other.client.close()
 

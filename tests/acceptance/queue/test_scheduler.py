@@ -47,7 +47,7 @@ def test_the_leader_gives_back_what_a_dead_worker_held(
     """A crash costs seconds, not a maintenance lottery (pitfall 6)."""
     rig.request(rig.order(AFTER))
     dead = Broker(redis_client(redis_url), namespace=rig.settings.namespace, middleware=[])
-    dead.command("fetch", "refunds", 5)
+    dead.command("fetch", "refunds", wanted=5, known=[])
     rig.redis.zadd(rig.key("workers"), {dead.broker_id: 1})
     scheduler = _scheduler(rig)
     scheduler.requeue_lost()

@@ -1,16 +1,19 @@
--- A job becomes a refund, once. Returns accepted | duplicate | conflict.
-local r = key('refund', a.refund_id)
-local digest = redis.call('HGET', r, 'digest')
--- A conflict is not acknowledged here: whoever puts it into quarantine does both at once.
-if digest and digest ~= a.digest then return 'conflict' end
+-- A job becomes a refund, once.
+-- args: refund_id, store_id, order_id; request (JSON), digest; history (JSON); outcome;
+--       worker_id, queue, message_id of the delivery.
+-- Returns accepted | duplicate | conflict.
+local record = key('refund', args.refund_id)
+local digest = redis.call('HGET', record, 'digest')
+-- A conflict is acknowledged by the script that puts it into quarantine.
+if digest and digest ~= args.digest then return 'conflict' end
 ack()
 if digest then return 'duplicate' end
-redis.call('HSET', r, 'request', a.request, 'digest', a.digest, 'store_id', a.store_id,
-    'order_id', a.order_id, 'version', 1, 'accepted_at_ms', int(now), 'updated_at_ms', int(now),
+redis.call('HSET', record, 'request', args.request, 'digest', args.digest, 'store_id', args.store_id,
+    'order_id', args.order_id, 'version', 1, 'accepted_at_ms', int(now), 'updated_at_ms', int(now),
     'arrival', redis.call('INCR', key('arrivals')))
-set_state(a.refund_id, 'accepted')
-redis.call('ZADD', key('accepted'), now, a.refund_id)
-note(a.refund_id, a.history)
-publish(a.refund_id)
-line_up(a.refund_id, a.store_id)
+set_state(args.refund_id, 'accepted')
+redis.call('ZADD', key('accepted'), now, args.refund_id)
+note(args.refund_id, args.history)
+publish(args.refund_id)
+line_up(args.refund_id, args.store_id)
 return 'accepted'

@@ -1,55 +1,61 @@
 -- Everything a step changes, at once: state, history, facts, next message or due time, lane,
--- lease and the acknowledgement. Returns settled | suspended (the store, by this step) | stale.
-local r = key('refund', a.refund_id)
-local store, order = redis.call('HGET', r, 'store_id'), redis.call('HGET', r, 'order_id')
+-- lease and the acknowledgement.
+-- args: refund_id, token, fence; state; next "now" | "later" | "lane" | "end"; due_in_ms;
+--       fields {name: text}; history (JSON lines); wix_calls; intent "clear" | "keep" | "open";
+--       uncounted; watch_in_ms; worked (endpoints); epoch; suspension and outcome, if any;
+--       worker_id, queue, message_id of the delivery.
+-- Returns committed | suspended (the store, by this step) | stale (the lease was lost).
+local record = key('refund', args.refund_id)
+local store, order = redis.call('HGET', record, 'store_id'), redis.call('HGET', record, 'order_id')
 local lease = key('lease', store, order)
 local suspended = key('suspended', store)
-if redis.call('HGET', r, 'settled_fence') == a.fence then
-    return redis.call('HGET', suspended, 'by') == a.token and 'suspended' or 'settled'
+if redis.call('HGET', record, 'settled_fence') == args.fence then
+    return redis.call('HGET', suspended, 'by') == args.token and 'suspended' or 'committed'
 end
-if redis.call('HGET', r, 'held_by') ~= a.token or redis.call('HGET', r, 'fence') ~= a.fence
-    or redis.call('GET', lease) ~= a.token then
+if redis.call('HGET', record, 'held_by') ~= args.token or redis.call('HGET', record, 'fence') ~= args.fence
+    or redis.call('GET', lease) ~= args.token then
     ack()
     return 'stale'
 end
-local intent = {clear = 0, keep = redis.call('HGET', r, 'prior_intent_at_ms') or 0, open = int(now)}
-redis.call('HSET', r, 'intent_at_ms', intent[a.intent])
-for field, value in pairs(a.fields) do redis.call('HSET', r, field, value) end
-redis.call('HINCRBY', r, 'version', 1)
-redis.call('HINCRBY', r, 'wix_calls', a.wix_calls)
-charge(store, a.wix_calls)
-if a.uncounted then redis.call('HINCRBY', r, 'attempts', -1) end
-redis.call('HSET', r, 'settled_fence', a.fence, 'updated_at_ms', int(now))
-redis.call('HDEL', r, 'held_by')
+local intent = {clear = 0, keep = redis.call('HGET', record, 'prior_intent_at_ms') or 0, open = int(now)}
+redis.call('HSET', record, 'intent_at_ms', intent[args.intent])
+for field, value in pairs(args.fields) do redis.call('HSET', record, field, value) end
+redis.call('HINCRBY', record, 'version', 1)
+redis.call('HINCRBY', record, 'wix_calls', args.wix_calls)
+charge(store, args.wix_calls)
+if args.uncounted then redis.call('HINCRBY', record, 'attempts', -1) end
+redis.call('HSET', record, 'settled_fence', args.fence, 'updated_at_ms', int(now))
+redis.call('HDEL', record, 'held_by')
 redis.call('DEL', lease)
-set_state(a.refund_id, a.state)
-redis.call('ZREM', key('due'), a.refund_id)
-for _, line in ipairs(a.history) do note(a.refund_id, line) end
-publish(a.refund_id)
-if a.watch_in_ms > 0 then redis.call('ZADD', key('watch'), now + a.watch_in_ms, a.refund_id) end
+set_state(args.refund_id, args.state)
+redis.call('ZREM', key('due'), args.refund_id)
+for _, line in ipairs(args.history) do note(args.refund_id, line) end
+publish(args.refund_id)
+if args.watch_in_ms > 0 then redis.call('ZADD', key('watch'), now + args.watch_in_ms, args.refund_id) end
 ack()
-for _, endpoint in ipairs(a.worked) do redis.call('HSET', key('worked', store), endpoint, int(now)) end
-if a.fields.reason and a.fields.reason ~= '{}' then
-    redis.call('HSET', key('store', store), 'last_error', a.fields.reason, 'last_error_at_ms', int(now))
+for _, endpoint in ipairs(args.worked) do redis.call('HSET', key('worked', store), endpoint, int(now)) end
+if args.fields.reason and args.fields.reason ~= '{}' then
+    redis.call('HSET', key('store', store), 'last_error', args.fields.reason, 'last_error_at_ms', int(now))
 end
-local verdict = 'settled'
+local status = 'committed'
 -- A refusal of a key that was exchanged meanwhile, or of a suspension that is over, says nothing.
-if a.suspension and not is_suspended(store) and (redis.call('HGET', key('store', store), 'epoch') or '0') == a.epoch then
-    redis.call('HSET', suspended, 'by', a.token, 'since_ms', int(now), 'probes', 0, 'epoch', a.epoch,
-        'endpoint', a.suspension.endpoint, 'reason', a.suspension.reason)
-    redis.call('ZADD', key('probes'), now + a.suspension.probe_in_ms, store)
-    publish_store(store, a.suspension.outcome)
-    verdict = 'suspended'
+local epoch = redis.call('HGET', key('store', store), 'epoch') or '0'
+if args.suspension and not is_suspended(store) and epoch == args.epoch then
+    redis.call('HSET', suspended, 'by', args.token, 'since_ms', int(now), 'probes', 0, 'epoch', args.epoch,
+        'endpoint', args.suspension.endpoint, 'reason', args.suspension.reason)
+    redis.call('ZADD', key('probes'), now + args.suspension.probe_in_ms, store)
+    publish_store(store, args.suspension.outcome)
+    status = 'suspended'
 end
-if a.next == 'now' and not is_suspended(store) then
-    send(a.refund_id)
-elseif a.next == 'now' or a.next == 'lane' then
-    stand_back(a.refund_id, store)
-elseif a.next == 'later' then
-    postpone(a.refund_id, store, a.due_in_ms)
+if args.next == 'now' and not is_suspended(store) then
+    send(args.refund_id)
+elseif args.next == 'now' or args.next == 'lane' then
+    stand_back(args.refund_id, store)
+elseif args.next == 'later' then
+    postpone(args.refund_id, store, args.due_in_ms)
 else
-    if a.state == 'dead' then redis.call('ZADD', key('dead'), now, a.refund_id) end
-    redis.call('ZREM', key('busy', store), a.refund_id)
+    if args.state == 'dead' then redis.call('ZADD', key('dead'), now, args.refund_id) end
+    redis.call('ZREM', key('busy', store), args.refund_id)
     admit(store)
 end
-return verdict
+return status

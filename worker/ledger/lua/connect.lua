@@ -1,15 +1,19 @@
--- A checked key is saved, or exchanged; the lane goes on. Returns connected | rotated.
-local s = key('store', a.store_id)
-local verdict = redis.call('HEXISTS', s, 'sealed') == 1 and 'rotated' or 'connected'
--- A repeat of this very call, whose reply was lost.
-if redis.call('HGET', s, 'connected_by') == a.nonce then return verdict end
-redis.call('HDEL', s, 'disconnected_at_ms', 'last_error', 'last_error_at_ms')
-redis.call('HSET', s, 'sealed', a.sealed, 'profile', a.profile, 'connected_by', a.nonce, 'connected_at_ms', int(now))
-redis.call('HINCRBY', s, 'epoch', 1)
-redis.call('ZADD', key('stores'), 'NX', now, a.store_id)
-redis.call('DEL', key('worked', a.store_id))
-for _, endpoint in ipairs(a.worked) do redis.call('HSET', key('worked', a.store_id), endpoint, int(now)) end
-publish_store(a.store_id, a.outcome)
-release(a.store_id, a.resumed)
-admit(a.store_id)
-return verdict
+-- Save or replace a store'entry encrypted key; its lane continues.
+-- args: store_id; sealed, profile (JSON); worked (endpoints that accepted the key);
+--       outcome (connected), resumed (outcome); nonce.
+-- Returns connected | rotated.
+local entry = key('store', args.store_id)
+local status = redis.call('HEXISTS', entry, 'sealed') == 1 and 'rotated' or 'connected'
+-- A repeat of this call, whose first reply was lost.
+if redis.call('HGET', entry, 'connected_by') == args.nonce then return status end
+redis.call('HDEL', entry, 'disconnected_at_ms', 'last_error', 'last_error_at_ms')
+redis.call('HSET', entry, 'sealed', args.sealed, 'profile', args.profile, 'connected_by', args.nonce,
+    'connected_at_ms', int(now))
+redis.call('HINCRBY', entry, 'epoch', 1)
+redis.call('ZADD', key('stores'), 'NX', now, args.store_id)
+redis.call('DEL', key('worked', args.store_id))
+for _, endpoint in ipairs(args.worked) do redis.call('HSET', key('worked', args.store_id), endpoint, int(now)) end
+publish_store(args.store_id, args.outcome)
+release(args.store_id, args.resumed)
+admit(args.store_id)
+return status

@@ -1,13 +1,15 @@
--- Lanes: who may go next. WIDTH, PER_CALL_MS and BURST_MS are set above by lanes.py.
+-- In front of every script of the ledger: which refund of a store may start next.
+-- lanes.py sets WIDTH, PER_CALL_MS and BURST_MS above.
 
--- Calls to Wix are spread over time (GCRA): rate:STORE is when the calls made so far are paid off.
+-- Spread calls to Wix over time (generic cell rate algorithm): rate:STORE is when the calls that
+-- were made so far are paid off.
 local function charge(store, calls)
     if PER_CALL_MS == 0 or calls == 0 then return end
     local paid_at = math.max(tonumber(redis.call('GET', key('rate', store)) or 0), now) + calls * PER_CALL_MS
     redis.call('SET', key('rate', store), int(paid_at), 'PX', int(paid_at - now))
 end
 
--- Whether a store is over its rate; if so, wake.lua lets its lane go on in time.
+-- Whether a store is over its rate; if so, wake.lua lets its lane continue when it is not.
 local function is_paced(store)
     local early_ms = tonumber(redis.call('GET', key('rate', store)) or 0) - now - BURST_MS
     if early_ms <= 0 then return false end
@@ -15,8 +17,8 @@ local function is_paced(store)
     return true
 end
 
--- Let the first of a store's lane go, as long as fewer than WIDTH are in flight; of a store
--- that is suspended, or over its rate, nobody goes.
+-- Start the first refunds of a store's lane, as long as fewer than WIDTH are in flight, and unless
+-- the store is suspended or over its rate.
 local function admit(store)
     local lane, busy = key('lane', store), key('busy', store)
     local held = is_suspended(store) or is_paced(store)
@@ -35,19 +37,19 @@ local function admit(store)
     end
 end
 
--- Stand in the lane, in order of arrival; a refund that comes back keeps its place.
+-- Put a refund into the lane, in order of arrival; one that comes back keeps its place.
 local function line_up(id, store)
     redis.call('ZADD', key('lane', store), redis.call('HGET', key('refund', id), 'arrival'), id)
     admit(store)
 end
 
--- Give up the slot and stand in the lane again.
+-- Give up the slot and go back into the lane.
 local function stand_back(id, store)
     redis.call('ZREM', key('busy', store), id)
     line_up(id, store)
 end
 
--- Leave the lane's slot, or its place in the lane, and come back later.
+-- Give up the slot, or the place in the lane, and come back later.
 local function postpone(id, store, in_ms)
     redis.call('ZREM', key('lane', store), id)
     redis.call('ZADD', key('due'), now + in_ms, id)
@@ -56,8 +58,8 @@ local function postpone(id, store, in_ms)
     admit(store)
 end
 
--- End a store's suspension, if there is one; admit() then lets its lane go, in order of arrival.
-local function release(store, o)
+-- End a store's suspension, if there is one; admit() then starts its lane.
+local function release(store, outcome)
     redis.call('ZREM', key('probes'), store)
-    if redis.call('DEL', key('suspended', store)) == 1 then publish_store(store, o) end
+    if redis.call('DEL', key('suspended', store)) == 1 then publish_store(store, outcome) end
 end

@@ -1,14 +1,15 @@
--- Shared by every script of the ledger. KEYS[1] is "{namespace}", ARGV[1] a JSON object of
--- arguments; SOURCE and NEXT (state -> transition due) are set above by scripts.py.
+-- In front of every script of the ledger.
+-- KEYS[1] is "{namespace}", ARGV[1] the script's arguments as a JSON object; scripts.py sets SOURCE
+-- and NEXT (state -> transition that is due) above.
 -- Time is the server's, so that a worker's wrong clock cannot move a lease or a due time.
 
 local ns = KEYS[1]
-local a = cjson.decode(ARGV[1])
+local args = cjson.decode(ARGV[1])
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 local function key(...) return ns .. ':' .. table.concat({...}, ':') end
-local function int(n) return string.format('%.0f', n) end
+local function int(number) return string.format('%.0f', number) end
 
 -- Append one history line (a JSON object without its time).
 local function note(id, line)
@@ -18,71 +19,95 @@ end
 -- The server's time as ISO 8601 (Howard Hinnant's civil_from_days; the sandbox has no os.date).
 local function iso()
     local days, ms = math.floor(now / 86400000), now % 86400000
-    local z = days + 719468
-    local era = math.floor(z / 146097)
-    local doe = z - era * 146097
-    local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
-    local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
-    local mp = math.floor((5 * doy + 2) / 153)
-    local month = mp < 10 and mp + 3 or mp - 9
-    local year = yoe + era * 400 + (month <= 2 and 1 or 0)
-    local s = math.floor(ms / 1000)
-    return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%03dZ', year, month,
-        doy - math.floor((153 * mp + 2) / 5) + 1, math.floor(s / 3600), math.floor(s / 60) % 60, s % 60, ms % 1000)
+    -- The year starts in March, so that the leap day is its last.
+    local shifted = days + 719468
+    local era = math.floor(shifted / 146097)
+    local day_of_era = shifted - era * 146097
+    local year_of_era = math.floor((day_of_era - math.floor(day_of_era / 1460)
+        + math.floor(day_of_era / 36524) - math.floor(day_of_era / 146096)) / 365)
+    local day_of_year = day_of_era - (365 * year_of_era + math.floor(year_of_era / 4) - math.floor(year_of_era / 100))
+    local from_march = math.floor((5 * day_of_year + 2) / 153)
+    local month = from_march < 10 and from_march + 3 or from_march - 9
+    local year = year_of_era + era * 400 + (month <= 2 and 1 or 0)
+    local day = day_of_year - math.floor((153 * from_march + 2) / 5) + 1
+    local seconds = math.floor(ms / 1000)
+    return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%03dZ', year, month, day,
+        math.floor(seconds / 3600), math.floor(seconds / 60) % 60, seconds % 60, ms % 1000)
 end
 
--- Tell upstream: an outcome about a subject, under an id of its own.
-local function emit(o, subject, event_id)
-    redis.call('XADD', key('outcomes'), '*', 'event', '{"specversion":"1.0","type":"' .. o.type
+-- Write an outcome for upstream about a subject, under an id of its own.
+local function emit(outcome, subject, event_id)
+    redis.call('XADD', key('outcomes'), '*', 'event', '{"specversion":"1.0","type":"' .. outcome.type
         .. '","source":"' .. SOURCE .. '","id":"' .. event_id .. '","time":"' .. iso()
-        .. '","subject":"' .. subject .. '","datacontenttype":"application/json","data":' .. o.data .. '}')
+        .. '","subject":"' .. subject .. '","datacontenttype":"application/json","data":' .. outcome.data .. '}')
 end
 
--- a.outcome is what happened to a refund; the id is the refund's version, so that it is one.
+-- Write args.outcome, if there is one. The id holds the refund's version, so that it is unique.
 local function publish(id)
-    if not a.outcome then return end
-    emit(a.outcome, id, id .. '/' .. redis.call('HGET', key('refund', id), 'version') .. '/' .. a.outcome.step)
+    if not args.outcome then return end
+    emit(args.outcome, id, id .. '/' .. redis.call('HGET', key('refund', id), 'version') .. '/' .. args.outcome.step)
 end
 
--- The same of a store; its events are counted.
-local function publish_store(store, o)
-    emit(o, store, store .. '/' .. redis.call('HINCRBY', key('store', store), 'events', 1) .. '/' .. o.step)
+-- Write an outcome about a store; its events are counted.
+local function publish_store(store, outcome)
+    local number = redis.call('HINCRBY', key('store', store), 'events', 1)
+    emit(outcome, store, store .. '/' .. number .. '/' .. outcome.step)
 end
 
 local function is_suspended(store) return redis.call('EXISTS', key('suspended', store)) == 1 end
 
 -- Put a wake-up call for the transition that is due, or for another actor, on the queue of steps.
 local function send(id, actor)
-    local r = key('refund', id)
-    local message_id = id .. '~' .. redis.call('HINCRBY', r, 'wakes', 1)
+    local record = key('refund', id)
+    local message_id = id .. '~' .. redis.call('HINCRBY', record, 'wakes', 1)
     local body = cjson.encode({
-        queue_name = 'steps', actor_name = actor or NEXT[redis.call('HGET', r, 'state')],
+        queue_name = 'steps', actor_name = actor or NEXT[redis.call('HGET', record, 'state')],
         args = {id}, kwargs = {}, options = {redis_message_id = message_id},
         message_id = message_id, message_timestamp = now,
     })
-    redis.call('HSET', r, 'message_id', message_id)
+    redis.call('HSET', record, 'message_id', message_id)
     redis.call('HSET', ns .. ':steps.msgs', message_id, body)
     redis.call('RPUSH', ns .. ':steps', message_id)
 end
 
 local function set_state(id, state)
-    local r = key('refund', id)
-    local old = redis.call('HGET', r, 'state')
+    local record = key('refund', id)
+    local old = redis.call('HGET', record, 'state')
     if old then redis.call('ZREM', key('state', old), id) end
-    redis.call('HSET', r, 'state', state)
-    redis.call('ZADD', key('state', state), redis.call('HGET', r, 'accepted_at_ms'), id)
+    redis.call('HSET', record, 'state', state)
+    redis.call('ZADD', key('state', state), redis.call('HGET', record, 'accepted_at_ms'), id)
 end
 
 -- Acknowledge the message that brought us here (see queue.lua for the lists).
 local function ack()
-    if not a.message_id then return end
+    if not args.message_id then return end
     -- Only what is still ours: a reclaimed message is in the queue again and keeps its body.
-    if redis.call('LREM', key(a.queue, 'inflight', a.worker_id), 1, a.message_id) > 0 then
-        redis.call('HDEL', key(a.queue .. '.msgs'), a.message_id)
+    if redis.call('LREM', key(args.queue, 'inflight', args.worker_id), 1, args.message_id) > 0 then
+        redis.call('HDEL', key(args.queue .. '.msgs'), args.message_id)
     end
 end
 
 local function is_alive(worker_id)
     local beat = redis.call('ZSCORE', key('workers'), worker_id)
-    return beat and tonumber(beat) > now - a.dead_after_ms
+    return beat and tonumber(beat) > now - args.dead_after_ms
+end
+
+-- Whether a living worker holds this refund, and with it its order's lease.
+local function is_held(record, store)
+    local held_by = redis.call('HGET', record, 'held_by')
+    local lease = key('lease', store, redis.call('HGET', record, 'order_id'))
+    return held_by and redis.call('GET', lease) == held_by and is_alive(string.match(held_by, '^[^|]+'))
+end
+
+-- The ids of all messages for steps, queued or in flight: {id: true}.
+local function step_messages()
+    local found = {}
+    local function collect(list)
+        for _, message_id in ipairs(redis.call('LRANGE', list, 0, -1)) do found[message_id] = true end
+    end
+    collect(ns .. ':steps')
+    for _, worker_id in ipairs(redis.call('ZRANGE', key('workers'), 0, -1)) do
+        collect(key('steps', 'inflight', worker_id))
+    end
+    return found
 end

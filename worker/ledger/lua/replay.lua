@@ -1,16 +1,18 @@
--- A dead letter goes on where it died; an open intent stays, so that the step looks first.
--- Only as it was when it was looked at: it may have been replayed, and have died anew. Returns 1 | 0.
-local r = key('refund', a.refund_id)
--- A repeat of this very call, whose reply was lost.
-if redis.call('HGET', r, 'replayed_by') == a.nonce then return 1 end
-if redis.call('HGET', r, 'state') ~= 'dead' or redis.call('HGET', r, 'version') ~= a.version then return 0 end
-redis.call('HSET', r, 'attempt', 0, 'failing_since_ms', 0, 'reason', '{}', 'updated_at_ms', int(now),
-    'facts', a.facts, 'replayed_at_ms', int(now), 'replayed_by', a.nonce)
-redis.call('HINCRBY', r, 'version', 1)
-set_state(a.refund_id, redis.call('HGET', r, 'died_in'))
-redis.call('HDEL', r, 'died_in')
-redis.call('ZREM', key('dead'), a.refund_id)
-note(a.refund_id, a.history)
-publish(a.refund_id)
-line_up(a.refund_id, redis.call('HGET', r, 'store_id'))
+-- Resume a dead letter where it stopped; an open intent stays, so that the step looks first.
+-- Only as it was when it was read: it may have been replayed since, and be dead again.
+-- args: refund_id, version; facts (JSON), history (JSON), outcome; nonce.
+-- Returns 1 | 0.
+local record = key('refund', args.refund_id)
+-- A repeat of this call, whose first reply was lost.
+if redis.call('HGET', record, 'replayed_by') == args.nonce then return 1 end
+if redis.call('HGET', record, 'state') ~= 'dead' or redis.call('HGET', record, 'version') ~= args.version then return 0 end
+redis.call('HSET', record, 'attempt', 0, 'failing_since_ms', 0, 'reason', '{}', 'updated_at_ms', int(now),
+    'facts', args.facts, 'replayed_at_ms', int(now), 'replayed_by', args.nonce)
+redis.call('HINCRBY', record, 'version', 1)
+set_state(args.refund_id, redis.call('HGET', record, 'died_in'))
+redis.call('HDEL', record, 'died_in')
+redis.call('ZREM', key('dead'), args.refund_id)
+note(args.refund_id, args.history)
+publish(args.refund_id)
+line_up(args.refund_id, redis.call('HGET', record, 'store_id'))
 return 1

@@ -1,7 +1,9 @@
--- The same key, sealed anew, unless it was exchanged meanwhile. Returns 1 | 0.
-local s = key('store', a.store_id)
-local sealed = redis.call('HGET', s, 'sealed')
-if sealed == a.new then return 1 end
-if sealed ~= a.old then return 0 end
-redis.call('HSET', s, 'sealed', a.new)
+-- Replace an encrypted key by the same key, encrypted again, unless it was exchanged meanwhile.
+-- args: store_id; old, new.
+-- Returns 1 | 0.
+local entry = key('store', args.store_id)
+local sealed = redis.call('HGET', entry, 'sealed')
+if sealed == args.new then return 1 end
+if sealed ~= args.old then return 0 end
+redis.call('HSET', entry, 'sealed', args.new)
 return 1

@@ -1,21 +1,24 @@
--- A finished refund was looked at again: note what changed, and when to look next.
--- The wait doubles with the time since the end, from a.first_ms to a day; after a.for_ms it ends.
+-- Record a look at a finished refund: what has changed, and when to look next.
+-- The wait doubles with the time since the end, from first_ms to a day; after for_ms it ends.
 -- The change is written only onto the record that was looked at: a repeat whose first reply was
--- lost, or a second message, would tell upstream again under another id.
-local r = key('refund', a.refund_id)
-local ended = tonumber(redis.call('HGET', r, 'updated_at_ms') or 0)
-if a.history and redis.call('HGET', r, 'version') == a.version then
-    redis.call('HSET', r, 'facts', a.facts)
-    redis.call('HINCRBY', r, 'version', 1)
-    note(a.refund_id, a.history)
-    publish(a.refund_id)
+-- lost, or a second message, would report it again under another id.
+-- args: refund_id, version; first_ms, for_ms; facts, history (JSON) and outcome, if it changed;
+--       worker_id, queue, message_id of the delivery.
+-- Returns 1.
+local record = key('refund', args.refund_id)
+local ended = tonumber(redis.call('HGET', record, 'updated_at_ms') or 0)
+if args.history and redis.call('HGET', record, 'version') == args.version then
+    redis.call('HSET', record, 'facts', args.facts)
+    redis.call('HINCRBY', record, 'version', 1)
+    note(args.refund_id, args.history)
+    publish(args.refund_id)
 end
 local age = now - ended
-if age >= a.for_ms then
-    redis.call('ZREM', key('watch'), a.refund_id)
+if age >= args.for_ms then
+    redis.call('ZREM', key('watch'), args.refund_id)
 else
-    local wait = math.min(math.max(age, a.first_ms), 86400000)
-    redis.call('ZADD', key('watch'), 'XX', now + wait, a.refund_id)
+    local wait = math.min(math.max(age, args.first_ms), 86400000)
+    redis.call('ZADD', key('watch'), 'XX', now + wait, args.refund_id)
 end
 ack()
 return 1
