@@ -1,88 +1,171 @@
-"""Canaries: secrets go in everywhere, and come out nowhere."""
+"""Canaries through the real programs: nothing that they print or store shows a secret."""
 
 from __future__ import annotations
 
-import io
+import base64
 import json
-import logging
-from typing import Any
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
-import structlog
+import redis
 
-from tests.support.rig import AFTER, BEFORE, KEY, STORE_ID, Rig
-from worker.observability.logs import configure_logs
-from worker.operations import dead_letters
-from worker.simulator import Fault
+from worker.demo.embedded import embedded_server, environment_without_settings
+from worker.simulator import Fault, Simulator, serve
+from worker.stores.vault import new_key
 
+SITE, ACCOUNT = "4b296c48-0000-4000-8000-0000000000aa", "0f5b7a1e-0000-4000-8000-000000000002"
+KEY, NEWER = "IST.canary-one.aaaabbbb.ccccdddd", "IST.canary-two.aaaabbbb.ccccdddd"
 EMAIL = "canary.buyer@example.com"
-CANARIES = (KEY, "canary", "hunter22")
+BEFORE, AFTER = "2024-03-31T13:42:13.136Z", "2025-01-02T03:04:05.000Z"
+#: A few times what it takes; a test never waits so long unless it fails.
+PATIENCE_S = 60
 
 
-def _everything_stored(rig: Rig) -> str:
-    parts: list[Any] = []
-    for key in rig.redis.scan_iter(f"{rig.ledger.ns}:*"):
-        kind = rig.redis.type(key)
-        read = {
-            "hash": rig.redis.hgetall,
-            "string": rig.redis.get,
-            "set": rig.redis.smembers,
-            "list": lambda k: rig.redis.lrange(k, 0, -1),
-            "stream": rig.redis.xrange,
-            "zset": lambda k: rig.redis.zrange(k, 0, -1, withscores=True),
-        }[kind]
-        parts.append((key, read(key)))
-    return str(parts)
+@dataclass
+class Programs:
+    """The programs that a test starts, with all their output."""
+
+    environment: dict[str, str]
+    said: list[str] = field(default_factory=list)
+    arguments: list[bytes] = field(default_factory=list)
+
+    def refunds(self, *arguments: str, stdin: str | None = None, code: int = 0) -> str:
+        """One command of `refunds`."""
+        program = [sys.executable, "-c", "from worker.cli.main import main; main()", *arguments]
+        done = subprocess.run(
+            program, env=self.environment, input=stdin, capture_output=True, text=True, check=False
+        )
+        self.said += [done.stdout, done.stderr]
+        assert done.returncode == code, done.stderr
+        return done.stdout
+
+    def worker(self) -> subprocess.Popen[str]:
+        """The worker; what it says is collected when it is stopped."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "worker"],
+            env=self.environment | {"REFUNDS_LOG_LEVEL": "debug", "REFUNDS_LOG_FORMAT": "json"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def stop(self, worker: subprocess.Popen[str]) -> None:
+        """Look at it as `ps` does, then end it."""
+        seen = subprocess.run(["ps", "-ww", "-o", "args=", "-p", str(worker.pid)],
+                              capture_output=True, check=True)  # fmt: skip
+        assert b"-m worker" in seen.stdout
+        self.arguments.append(seen.stdout)
+        os.kill(worker.pid, signal.SIGTERM)
+        self.said.append(worker.communicate(timeout=PATIENCE_S)[0])
+        assert worker.returncode == 0
+
+    def until(self, refund_id: str, states: set[str]) -> None:
+        """Wait for a refund to come into one of these states."""
+        pause = threading.Event()
+        for _ in range(PATIENCE_S * 2):
+            shown = json.loads(self.refunds("list", "--json"))["refunds"]
+            if any(r["refund_id"] == refund_id and r["state"] in states for r in shown):
+                return
+            pause.wait(0.2)
+        raise AssertionError(f"{refund_id} did not come to {states}")
 
 
-def test_no_secret_reaches_logs_ledger_letters_or_errors(rig: Rig) -> None:
-    """Keys, e-mails and passwords: in the job, in Wix's answers, in unreadable messages."""
-    out = io.StringIO()
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    configure_logs("json", "debug", out)
-    try:
-        for created in (BEFORE, AFTER):
-            order = rig.order(created, fulfillments=1 if created == BEFORE else 0, email=EMAIL)
-            rig.simulator.script(
-                Fault("status", "get_order", status=400, code=KEY, order_id=order.id),
-            )
-            refund_id = rig.request(
-                order,
-                reason=f"mail {EMAIL}",
-                metadata={"note": f"key {KEY}", "password": "hunter22"},
-            )
-            rig.settle()
-            dead_letters.replay(rig.ledger, rig.broker, refund_id, operator=EMAIL)
-            rig.settle()
-            shown = json.dumps([rig.load(refund_id).public(), rig.ledger.history(refund_id)])
-            assert not [canary for canary in CANARIES if canary in shown]
-        rig.send_raw(f"unreadable {KEY} {EMAIL}", message_id="m-1")
-        bad = {"refund_id": "x", "api_key": KEY, "order_id": EMAIL, "store_id": STORE_ID}
-        body = {
-            "queue_name": "refunds", "actor_name": "request_refund", "args": [], "kwargs": bad,
-            "options": {}, "message_id": "m-2", "message_timestamp": 1,
-        }  # fmt: skip
-        rig.send_raw(json.dumps(body), message_id="m-2")
-        rig.settle()
-    finally:
-        root.handlers, root.level = handlers, level
-        structlog.reset_defaults()
-    stored, told = _everything_stored(rig), out.getvalue()
-    assert "step.done" in told
-    assert "m-1" in stored
-    for canary in CANARIES:
-        assert canary not in stored
-        assert canary not in told
+@pytest.fixture
+def simulator() -> Simulator:
+    """One site of one account."""
+    simulator = Simulator()
+    simulator.add_store(SITE, KEY, account_id=ACCOUNT)
+    return simulator
 
 
-@pytest.mark.parametrize("of", ["settings", "stores", "steps"])
-def test_no_repr_shows_a_key(rig: Rig, of: str) -> None:
-    """A repr may end in a log or a traceback."""
-    shown = {
-        "settings": repr(rig.settings),
-        "stores": repr(rig.steps.keyring.credentials(STORE_ID)),
-        "steps": repr(rig.steps),
-    }[of]
-    assert shown
-    assert "canary" not in shown
+@pytest.fixture
+def programs(simulator: Simulator, tmp_path: Path) -> Iterator[tuple[Programs, str]]:
+    """A server with readable files, Wix over HTTP, and a vault key; yields the server's URL."""
+    with embedded_server(directory=tmp_path) as redis_url, serve(simulator) as wix_url:
+        given = {
+            "REFUNDS_REDIS_URL": redis_url,
+            "REFUNDS_WIX_BASE_URL": wix_url,
+            "REFUNDS_VAULT_KEYS": new_key(),
+            "REFUNDS_SCHEDULE_TICK_MS": "20",
+            "REFUNDS_CONFIRM_FIRST_MS": "20",
+            "REFUNDS_RETRY_FIRST_MS": "20",
+        }
+        yield Programs(environment_without_settings() | given), redis_url
+
+
+def _forms(secret: str) -> list[bytes]:
+    """The secret itself, and encoded as Basic authentication or a careless dump would show it."""
+    return [secret.encode(), base64.b64encode(secret.encode()).rstrip(b"=")]
+
+
+def test_no_secret_is_in_any_output_nor_in_any_file_of_redis(
+    programs: tuple[Programs, str], simulator: Simulator, tmp_path: Path
+) -> None:
+    """The logs, the output, the append-only file and a full dump are searched."""
+    here, redis_url = programs
+    store = {"site_id": SITE, "account_id": ACCOUNT}
+    here.refunds("stores", "connect", "--stdin", stdin=json.dumps(store | {"api_key": KEY}))
+    orders = [
+        simulator.add_order(SITE, created_date=c, email=EMAIL) for c in (BEFORE, AFTER, AFTER)
+    ]
+    odd = Fault("status", "get_order", status=400, code=KEY, order_id=orders[2].id)
+    simulator.script(odd)
+    worker = here.worker()
+    jobs = [
+        {"refund_id": f"rf-{n}", "store_id": SITE, "order_id": order.id, "reason": f"mail {EMAIL}"}
+        for n, order in enumerate(orders)
+    ]
+    file = tmp_path.with_name(f"{tmp_path.name}-jobs.jsonl")
+    file.write_text("".join(json.dumps(job) + "\n" for job in jobs))
+    here.refunds("request", "--file", str(file))
+    for refund_id, ends in (("rf-0", "cancelled"), ("rf-1", "refunded"), ("rf-2", "dead")):
+        here.until(refund_id, {ends})
+    simulator.revoke_key(KEY)
+    late = simulator.add_order(SITE, created_date=AFTER, email=EMAIL)
+    here.refunds("request", "--store", SITE, "--order", late.id, "--refund-id", "rf-late")
+    here.refunds("stores", "connect", "--stdin", stdin=json.dumps(store | {"api_key": KEY}), code=1)
+    simulator.add_key(NEWER, ACCOUNT)
+    here.refunds("stores", "connect", "--stdin", stdin=json.dumps(store | {"api_key": NEWER}))
+    here.until("rf-late", {"refunded"})
+    here.stop(worker)
+    for command in ("list", "check --all", "reseal"):
+        here.refunds("stores", *command.split())
+    for command in ("dead list", "dead show rf-2", "show rf-1", "outcomes --json", "doctor"):
+        here.refunds(*command.split())
+    with redis.Redis.from_url(redis_url) as client:
+        client.save()
+    stored = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert b"rf-late" in stored
+    assert b"gAAAA" in stored  # the sealed keys are there
+    said = "\n".join(here.said).encode() + b"".join(here.arguments)
+    assert b"store.connected" in said
+    for secret in (KEY, NEWER, EMAIL, here.environment["REFUNDS_VAULT_KEYS"]):
+        for form in _forms(secret):
+            assert form not in stored
+            assert form not in said
+
+
+@pytest.mark.parametrize("vault_keys", [None, "canary-is-no-fernet-key", ""])
+def test_a_start_without_a_vault_key_names_the_command_that_makes_one(
+    vault_keys: str | None,
+) -> None:
+    """Exit code 2, before Redis is asked; an invalid key is not repeated."""
+    given = {"REFUNDS_REDIS_URL": "redis://127.0.0.1:1/0"}
+    given |= {"REFUNDS_VAULT_KEYS": vault_keys} if vault_keys is not None else {}
+    done = subprocess.run(
+        [sys.executable, "-m", "worker"],
+        env=environment_without_settings() | given,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "refunds stores keygen" in done.stderr
+    assert "canary" not in done.stderr

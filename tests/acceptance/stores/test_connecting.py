@@ -40,7 +40,7 @@ BOX = {
 
 @pytest.fixture
 def rig(redis_url: str, simulator: Simulator) -> Iterable[Rig]:
-    """A worker with a vault, and a site at Wix that nobody connected."""
+    """A worker with a vault, and a site at Wix that is not connected."""
     rig = Rig(settings_for(redis_url, vault_keys=new_key()), simulator)
     _site(rig)
     yield rig
@@ -73,7 +73,7 @@ def _told(rig: Rig) -> list[dict[str, Any]]:
 
 
 def test_a_good_key_is_connected(rig: Rig) -> None:
-    """Name, currency, time zone and checklist are kept; upstream hears it; the key is sealed."""
+    """Its name, currency, time zone and checklist are saved, its key is encrypted."""
     rig.simulator.add_order(SITE, created_date=AFTER)
     findings = _connect(rig)
     assert findings.reason == "connected"
@@ -96,7 +96,7 @@ def test_a_good_key_is_connected(rig: Rig) -> None:
 
 
 def test_only_reading_calls_are_made(rig: Rig) -> None:
-    """Nothing is changed at Wix, and Manage Sites is never asked for."""
+    """Nothing is changed at Wix, and no call needs the box Manage Sites."""
     rig.simulator.add_order(SITE, created_date=AFTER)
     _connect(rig)
     assert [call["endpoint"] for call in rig.simulator.calls] == [
@@ -111,7 +111,7 @@ def test_only_reading_calls_are_made(rig: Rig) -> None:
 
 
 def test_a_store_without_orders_is_connected(rig: Rig) -> None:
-    """Refunds could not be tried, and the checklist says so."""
+    """The checklist says that the permission for refunds could not be checked."""
     findings = _connect(rig)
     assert findings.is_good
     refunds = findings.checks[3]
@@ -130,7 +130,7 @@ _SOME = [
 def test_every_combination_of_missing_boxes_is_named(
     rig: Rig, missing: set[str], code: str
 ) -> None:
-    """Each unticked box, and no other; nothing is saved. With and without Wix's code in the 403."""
+    """Each missing box is named, and no other, with or without a code in the 403."""
     rig.simulator.set_flags(refusal_code=code)
     rig.simulator.add_order(SITE, created_date=AFTER)
     _site(rig, ALL_SCOPES - missing)
@@ -144,14 +144,14 @@ def test_every_combination_of_missing_boxes_is_named(
 
 
 def test_the_checklist_is_in_the_dashboards_order_and_words(rig: Rig) -> None:
-    """The five boxes, as a merchant sees them."""
+    """The five boxes as a merchant sees them."""
     findings = _connect(rig)
     assert tuple(dict.fromkeys(check.box for check in findings.checks)) == BOXES
 
 
 @pytest.mark.parametrize("account_says", ["401", "403_html"])
 def test_a_key_that_wix_does_not_know_is_a_bad_key(rig: Rig, account_says: str) -> None:
-    """Also where the account's list answers with a page; no box is blamed."""
+    """No box is named, even if the account's list is answered with an HTML page."""
     rig.simulator.set_flags(unknown_account_key=account_says)
     findings = _connect(rig, key="IST.another.key.altogether")
     assert findings.reason == "bad_key"
@@ -160,20 +160,20 @@ def test_a_key_that_wix_does_not_know_is_a_bad_key(rig: Rig, account_says: str) 
 
 
 def test_a_site_that_wix_does_not_know_is_a_wrong_site(rig: Rig) -> None:
-    """META_SITE_NOT_FOUND."""
+    """Wix says META_SITE_NOT_FOUND."""
     findings = _connect(rig, site=str(uuid.uuid4()))
     assert findings.reason == "wrong_site"
     assert _missing(findings) == set()
 
 
 def test_another_accounts_site_is_a_wrong_site(rig: Rig) -> None:
-    """It exists, but the key's account does not own it."""
+    """The site exists, but belongs to another account than the key."""
     theirs = rig.simulator.add_store(api_key="IST.their.own.key", account_id=str(uuid.uuid4()))
     assert _connect(rig, site=theirs).reason == "wrong_site"
 
 
 def test_another_account_is_named(rig: Rig) -> None:
-    """Wix refuses a foreign account's list as it does without the box: both are said."""
+    """Wix refuses it in the same way as a missing box, so the result names both."""
     findings = _connect(rig, account=str(uuid.uuid4()))
     assert findings.reason == "account_refused"
     assert "Account ID" in findings.public()["sentence"]
@@ -181,7 +181,7 @@ def test_another_account_is_named(rig: Rig) -> None:
 
 
 def test_an_owner_other_than_the_account_is_a_wrong_account(rig: Rig) -> None:
-    """The key's account only contributes to the site."""
+    """The key's account is only a collaborator of the site."""
     _site(rig, extra={"ownerAccountId": str(uuid.uuid4())})
     assert _connect(rig).reason == "wrong_account"
 
@@ -194,7 +194,7 @@ def test_a_list_without_the_site_is_a_wrong_account(rig: Rig) -> None:
 
 @pytest.mark.parametrize("missing", [set(), {BUSINESS_INFO}, {SITES_LIST}, {STORES, BILLING}])
 def test_swapped_ids_are_recognised(rig: Rig, missing: set[str]) -> None:
-    """By asking Wix with the ids the other way round."""
+    """Wix is asked again with the two ids exchanged."""
     _site(rig, ALL_SCOPES - missing)
     findings = _connect(rig, site=ACCOUNT, account=SITE)
     assert findings.reason == "ids_swapped"
@@ -222,16 +222,16 @@ def test_a_trashed_or_blocked_site_is_not_connected(
     assert not _is_saved(rig)
 
 
-def test_a_key_for_other_sites_is_told_apart(rig: Rig) -> None:
-    """All of the site is refused although the account lists it."""
+def test_a_key_for_other_sites_is_recognised(rig: Rig) -> None:
+    """The account lists the site, but all calls to it are refused."""
     rig.simulator.add_key(KEY, ACCOUNT, sites={str(uuid.uuid4())})
     findings = _connect(rig)
     assert not findings.is_good
     assert findings.reason in {"wrong_site", "site_refused"}
 
 
-def test_a_page_instead_of_json_is_a_refusal_all_the_same(rig: Rig) -> None:
-    """403 in HTML, from the account's list."""
+def test_a_refusal_in_html_is_a_refusal(rig: Rig) -> None:
+    """A gateway answers 403 with a page instead of JSON."""
     rig.simulator.script(Fault("not_wix", "query_sites", status=403, times=9))
     findings = _connect(rig)
     assert _missing(findings) == {"Get Sites List"}
@@ -239,8 +239,8 @@ def test_a_page_instead_of_json_is_a_refusal_all_the_same(rig: Rig) -> None:
 
 @pytest.mark.parametrize("status", [429, 500, 503, 504])
 @pytest.mark.parametrize("endpoint", ["get_site_properties", "query_sites", "search_orders", "*"])
-def test_trouble_is_never_called_a_bad_key(rig: Rig, status: int, endpoint: str) -> None:
-    """Try again; nothing is saved and no box is blamed."""
+def test_a_failure_of_wix_is_not_called_a_bad_key(rig: Rig, status: int, endpoint: str) -> None:
+    """The operator is asked to try again; nothing is saved, and no box is named."""
     rig.simulator.script(Fault("status", endpoint, status=status, times=100))
     findings = _connect(rig)
     assert findings.reason == "not_checked"
@@ -249,31 +249,31 @@ def test_trouble_is_never_called_a_bad_key(rig: Rig, status: int, endpoint: str)
 
 
 @pytest.mark.parametrize("kind", ["drop", "garbage", "empty"])
-def test_an_answer_that_cannot_be_read_is_asked_for_again(rig: Rig, kind: Any) -> None:
-    """Twice; a store is not lost to one bad packet."""
+def test_a_question_without_a_usable_answer_is_repeated(rig: Rig, kind: Any) -> None:
+    """Twice, so that one lost packet does not fail the check."""
     rig.simulator.script(Fault(kind, "get_site_properties", times=2))
     assert _connect(rig).is_good
     assert rig.pauses == [1.0, 2.0]
 
 
-def test_retry_after_is_obeyed_within_a_persons_patience(rig: Rig) -> None:
-    """Two seconds are, an hour is not."""
+def test_a_short_retry_after_is_obeyed(rig: Rig) -> None:
+    """Two seconds are, but not an hour, because a person is waiting."""
     rig.simulator.script(Fault("status", "query_sites", status=429, retry_after_s=3))
     rig.simulator.script(Fault("status", "query_sites", status=429, retry_after_s=3600))
     assert _connect(rig).is_good
     assert rig.pauses == [3.0, 5.0]
 
 
-def test_a_site_without_wix_stores_is_connected_with_a_word_of_doubt(rig: Rig) -> None:
-    """Orders come from other Wix apps, too."""
+def test_a_site_without_wix_stores_is_connected_with_a_note(rig: Rig) -> None:
+    """Orders can come from other Wix apps."""
     _site(rig, catalog_version="STORES_NOT_INSTALLED")
     findings = _connect(rig)
     assert findings.is_good
     assert "not installed" in findings.checks[2].text
 
 
-def test_connecting_again_exchanges_the_key(rig: Rig) -> None:
-    """Checked first: a bad new key leaves the old one; upstream hears of the exchange."""
+def test_connecting_again_replaces_the_key(rig: Rig) -> None:
+    """The new key is checked first, so a bad one leaves the old one in place."""
     _connect(rig)
     vault = rig.steps.keyring.vault
     assert vault is not None
@@ -287,8 +287,8 @@ def test_connecting_again_exchanges_the_key(rig: Rig) -> None:
     assert len({event["id"] for event in _told(rig)}) == 2
 
 
-def test_a_running_step_may_end_with_the_old_key_and_the_next_uses_the_new(rig: Rig) -> None:
-    """The claim carries the sealed key as it is then; no restart is needed."""
+def test_a_running_step_finishes_with_the_old_key_and_the_next_uses_the_new(rig: Rig) -> None:
+    """Each claim returns the current key; no restart is needed."""
     _connect(rig)
     order = rig.simulator.add_order(SITE, created_date=AFTER)
     rig.request(order, "rf-1", store_id=SITE)
@@ -301,8 +301,8 @@ def test_a_running_step_may_end_with_the_old_key_and_the_next_uses_the_new(rig: 
     assert rig.load("rf-1").state.value == "refunded"
 
 
-def test_a_check_keeps_what_it_finds(rig: Rig) -> None:
-    """The probe result with the store is the newest; the name stays when it cannot be read."""
+def test_a_check_saves_its_findings(rig: Rig) -> None:
+    """The checklist is replaced; the name is kept if it cannot be read."""
     _connect(rig)
     _site(rig, ALL_SCOPES - {BUSINESS_INFO})
     found = connecting.check(
@@ -314,8 +314,8 @@ def test_a_check_keeps_what_it_finds(rig: Rig) -> None:
     assert [c["box"] for c in store["checks"] if c["verdict"] == "missing"] == ["Business Info"]
 
 
-def test_a_store_that_nobody_connected_cannot_be_checked(rig: Rig) -> None:
-    """It says so, and makes no call."""
+def test_a_store_that_is_not_connected_cannot_be_checked(rig: Rig) -> None:
+    """The error says so, and no call is made."""
     with pytest.raises(connecting.CannotDo, match="connected"):
         connecting.check(
             SITE, keyring=rig.steps.keyring, stores=rig.stores, examiner=rig.examiner()
@@ -323,8 +323,8 @@ def test_a_store_that_nobody_connected_cannot_be_checked(rig: Rig) -> None:
     assert rig.simulator.calls == []
 
 
-def test_reseal_moves_every_key_to_the_newest_vault_key(rig: Rig) -> None:
-    """The store's key stays the same; what does not open is named."""
+def test_reseal_encrypts_every_key_with_the_newest_vault_key(rig: Rig) -> None:
+    """The API key stays the same; one that cannot be decrypted is named."""
     _connect(rig)
     before = rig.stores.find(SITE)
     newest = new_key()
@@ -342,8 +342,8 @@ def test_reseal_moves_every_key_to_the_newest_vault_key(rig: Rig) -> None:
     assert rig.stores.find(SITE).sealed == after.sealed
 
 
-def test_a_key_that_was_exchanged_meanwhile_is_not_overwritten(rig: Rig) -> None:
-    """The reseal of an old key must not bring it back."""
+def test_a_key_that_was_replaced_in_the_meantime_is_not_overwritten(rig: Rig) -> None:
+    """Resealing the old key must not restore it."""
     _connect(rig)
     assert not rig.stores.reseal(SITE, "what it was before", "something")
     vault = rig.steps.keyring.vault

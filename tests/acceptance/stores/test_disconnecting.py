@@ -1,4 +1,4 @@
-"""Connected stores: disconnected, connected again, and their lanes meanwhile."""
+"""Stores are disconnected and connected again; what happens to their refunds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from worker.stores import connecting
 
 @pytest.fixture
 def vaulted(redis_url: str) -> Iterator[StoresRig]:
-    """A worker whose only store is connected through the vault."""
+    """A worker whose only store is in the vault."""
     rig = StoresRig.with_vault(redis_url)
     rig.connect()
     yield rig
@@ -25,7 +25,7 @@ def vaulted(redis_url: str) -> Iterator[StoresRig]:
 
 
 def test_disconnect_refuses_while_refunds_are_unfinished(vaulted: StoresRig) -> None:
-    """And says how many; the store stays."""
+    """The error says how many; the store stays connected."""
     vaulted.request(vaulted.order(AFTER))
     vaulted.turn_intake()
     with pytest.raises(connecting.CannotDo, match=r"1 refunds .* not finished"):
@@ -34,7 +34,7 @@ def test_disconnect_refuses_while_refunds_are_unfinished(vaulted: StoresRig) -> 
 
 
 def test_a_forced_disconnect_makes_all_unfinished_refunds_dead_letters(vaulted: StoresRig) -> None:
-    """In the lane, queued and due alike; a finished one and another store's stay."""
+    """Whether waiting, queued or due; a finished refund is not affected."""
     done = vaulted.run(vaulted.order(AFTER))
     vaulted.simulator.script(Fault("status", "get_order", status=503))
     ids = [vaulted.request(vaulted.order(AFTER))]
@@ -55,7 +55,7 @@ def test_a_forced_disconnect_makes_all_unfinished_refunds_dead_letters(vaulted: 
 
 
 def test_a_suspended_store_can_be_disconnected_and_connected_again(vaulted: StoresRig) -> None:
-    """Its dead letters are replayed then."""
+    """Its dead letters can then be replayed."""
     vaulted.simulator.revoke_key(KEY)
     refund_id = vaulted.request(vaulted.order(AFTER))
     vaulted.settle()
@@ -69,8 +69,8 @@ def test_a_suspended_store_can_be_disconnected_and_connected_again(vaulted: Stor
     assert vaulted.load(refund_id).state is State.REFUNDED
 
 
-def test_a_refund_that_a_worker_holds_is_left_to_its_step(vaulted: StoresRig) -> None:
-    """It settles what it did, and its next step finds no key."""
+def test_a_running_step_is_not_interrupted(vaulted: StoresRig) -> None:
+    """It commits its result, and the next step finds no key."""
     order = vaulted.order(AFTER)
     refund_id = vaulted.request(order)
     left: list[tuple[int, int]] = []
@@ -83,10 +83,10 @@ def test_a_refund_that_a_worker_holds_is_left_to_its_step(vaulted: StoresRig) ->
     assert len(order.refunds) == 1
 
 
-def test_a_call_of_a_silent_worker_may_have_left_a_moment_before_the_burial(
+def test_a_call_of_a_dead_worker_may_have_been_sent_just_before_the_disconnect(
     vaulted: StoresRig,
 ) -> None:
-    """It announced itself long ago and was slow: the replayed step still waits the settle delay."""
+    """However old its intent is, the replayed step waits the settle delay."""
     refund_id = vaulted.request(vaulted.order(AFTER))
     vaulted.turn_once()
     vaulted.redis.zadd(vaulted.key("workers"), {"silent": int(vaulted.redis.time()[0]) * 1000})
@@ -105,8 +105,8 @@ def test_a_call_of_a_silent_worker_may_have_left_a_moment_before_the_burial(
     assert claim.refund.intent_at_ms == buried.intent_at_ms
 
 
-def test_burials_whose_replies_were_lost_are_counted(vaulted: StoresRig) -> None:
-    """The scripts run again; "with a worker at this moment" would be wrong."""
+def test_dead_letters_are_counted_even_if_replies_of_redis_are_lost(vaulted: StoresRig) -> None:
+    """The scripts run again; to report these refunds as running would be wrong."""
     ids = [vaulted.request(vaulted.order(AFTER)) for _ in range(2)]
     vaulted.turn_intake()
     lose_reply(vaulted.stores._scripts, "bury")
@@ -118,7 +118,7 @@ def test_burials_whose_replies_were_lost_are_counted(vaulted: StoresRig) -> None
 
 
 def test_an_old_message_takes_a_replayed_refund_out_of_the_lane(vaulted: StoresRig) -> None:
-    """In the lane and in flight at once it would keep its slot for ever."""
+    """If it were in the lane and in flight at once, it would keep its slot for ever."""
     vaulted.simulator.set_flags(provider_ms=10**9)
     count = vaulted.settings.lane_width + 1
     ids = [vaulted.request(vaulted.order(AFTER)) for _ in range(count)]
@@ -134,15 +134,15 @@ def test_an_old_message_takes_a_replayed_refund_out_of_the_lane(vaulted: StoresR
     assert vaulted.redis.zcard(vaulted.key("busy", STORE_ID)) == 0
 
 
-def test_a_store_of_the_environment_is_not_disconnected(vaulted: StoresRig) -> None:
-    """Its key would still be there."""
+def test_a_store_in_the_environment_cannot_be_disconnected(vaulted: StoresRig) -> None:
+    """Its key would still be in use."""
     vaulted.give(STORE_ID, KEY)
     with pytest.raises(connecting.CannotDo, match="REFUNDS_STORES"):
         vaulted.disconnect(force=True)
 
 
-def test_connecting_a_new_key_releases_the_lane(vaulted: StoresRig) -> None:
-    """In the same step as the exchange; upstream hears both."""
+def test_connecting_a_new_key_resumes_the_store(vaulted: StoresRig) -> None:
+    """In the same script that replaces the key; upstream is informed of both."""
     vaulted.simulator.revoke_key(KEY)
     refund_id = vaulted.request(vaulted.order(AFTER))
     vaulted.settle()
@@ -157,7 +157,7 @@ def test_connecting_a_new_key_releases_the_lane(vaulted: StoresRig) -> None:
 def test_a_sealed_key_that_does_not_open_suspends_instead_of_losing_refunds(
     vaulted: StoresRig,
 ) -> None:
-    """A worker with wrong vault keys makes no dead letters; one with the right ones resumes."""
+    """A worker with wrong vault keys makes no dead letters; with the right ones it resumes."""
     vaulted.redis.hset(vaulted.key("store", STORE_ID), "sealed", "of another vault")
     refund_id = vaulted.request(vaulted.order(AFTER))
     vaulted.settle()

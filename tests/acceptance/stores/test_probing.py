@@ -1,4 +1,4 @@
-"""Wix is asked again about suspended stores: read-only, ever more rarely, and heard rightly."""
+"""Probes ask Wix again about suspended stores, at growing intervals, and only read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def rig(redis_url: str) -> Iterator[StoresRig]:
 
 
 def test_a_probe_resumes_a_store_whose_key_works_again(rig: StoresRig, log: io.StringIO) -> None:
-    """Read-only; one line and one outcome."""
+    """With one log line and one outcome."""
     rig.simulator.revoke_key(KEY)
     refund_id = rig.request(rig.order(AFTER))
     rig.settle()
@@ -53,8 +53,8 @@ def test_probes_come_at_growing_intervals_up_to_the_cap(rig: StoresRig) -> None:
         assert _about(rig.wait_for_probe_ms(), minutes * 60_000)
 
 
-def test_trouble_at_wix_is_no_word_about_the_key(rig: StoresRig) -> None:
-    """Neither resumed nor asked more rarely."""
+def test_a_failure_of_wix_says_nothing_about_the_key(rig: StoresRig) -> None:
+    """The store is not resumed, and the interval does not grow."""
     rig.simulator.revoke_key(KEY)
     rig.request(rig.order(AFTER))
     rig.settle()
@@ -66,8 +66,8 @@ def test_trouble_at_wix_is_no_word_about_the_key(rig: StoresRig) -> None:
         assert _about(rig.wait_for_probe_ms(), 60_000)
 
 
-def test_a_probe_asks_for_the_box_that_was_refused(rig: StoresRig) -> None:
-    """While billing is unticked, that orders can be read does not resume the store."""
+def test_a_probe_needs_the_box_that_was_refused(rig: StoresRig) -> None:
+    """While refunds are refused, being able to read orders does not resume the store."""
     rig.run(rig.order(AFTER))
     rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {BILLING})
     refund_id = rig.request(rig.order(AFTER))
@@ -80,8 +80,8 @@ def test_a_probe_asks_for_the_box_that_was_refused(rig: StoresRig) -> None:
     assert rig.load(refund_id).state is State.REFUNDED
 
 
-def test_a_stopping_worker_asks_no_more(rig: StoresRig) -> None:
-    """The rest is the next leader's."""
+def test_a_stopping_worker_sends_no_more_probes(rig: StoresRig) -> None:
+    """The next leader sends them."""
     rig.simulator.revoke_key(KEY)
     rig.request(rig.order(AFTER))
     rig.settle()

@@ -24,7 +24,7 @@ from worker.simulator.contract.routes import ALL_SCOPES, BUSINESS_INFO
 
 
 class Shop:
-    """An operator's shell: the environment, and a file with the key."""
+    """An operator's shell: its environment, and a file with the API key."""
 
     def __init__(self, rig: StoresRig, wix_url: str, place: Path) -> None:
         assert rig.settings.vault_keys is not None
@@ -63,7 +63,7 @@ class Shop:
 
 @pytest.fixture
 def shop(redis_url: str, tmp_path: Path, log: io.StringIO) -> Iterator[Shop]:
-    """A store at Wix, over real HTTP, that nobody connected yet."""
+    """A store at Wix, over real HTTP, that is not connected yet."""
     rig = StoresRig.with_vault(redis_url)
     with serve(rig.simulator) as url:
         yield Shop(rig, url, tmp_path)
@@ -72,7 +72,7 @@ def shop(redis_url: str, tmp_path: Path, log: io.StringIO) -> Iterator[Shop]:
 
 
 def test_connect_with_a_key_file(shop: Shop) -> None:
-    """Progress and verdict on standard error, the checklist on standard output; exit 0."""
+    """Progress and result on standard error, the checklist on standard output; exit code 0."""
     done = shop.connect()
     assert done.exit_code == 0
     assert "1/5 key and site" in done.stderr
@@ -84,7 +84,7 @@ def test_connect_with_a_key_file(shop: Shop) -> None:
 
 
 def test_connect_reads_json_from_standard_input(shop: Shop) -> None:
-    """For an onboarding service: one document in, one out; what was cleaned is told."""
+    """For an onboarding service: one document in, one out, with what was cleaned."""
     stdin = shop.pasted(
         site_id=f"https://manage.wix.com/dashboard/{STORE_ID}/home", api_key=f"Bearer {KEY}"
     )
@@ -103,8 +103,8 @@ def test_connect_takes_the_key_from_a_pipe(shop: Shop) -> None:
     assert shop.run("connect", *ids, "--api-key-file", "-", stdin=KEY).exit_code == 0
 
 
-def test_connect_asks_at_a_terminal_and_never_echoes_the_key(shop: Shop) -> None:
-    """A real terminal, a person who types."""
+def test_connect_prompts_at_a_terminal_and_does_not_echo_the_key(shop: Shop) -> None:
+    """With a real terminal, as a person types."""
     program = [
         sys.executable,
         "-c",
@@ -122,7 +122,7 @@ def test_connect_asks_at_a_terminal_and_never_echoes_the_key(shop: Shop) -> None
     assert terminal.stdin is not None
     assert terminal.stdout is not None
     seen = b""
-    # The last blank comes once the terminal does not echo any more; what was typed before is lost.
+    # The trailing blank appears once echo is off; what was typed before would be lost.
     answers = {b"Site ID": STORE_ID, b"Account ID": shop.rig.account_id, b"not shown): ": KEY}
     for question, answer in answers.items():
         while question not in seen:
@@ -136,7 +136,7 @@ def test_connect_asks_at_a_terminal_and_never_echoes_the_key(shop: Shop) -> None
 
 
 def test_a_refusal_exits_1_with_the_reason_and_saves_nothing(shop: Shop) -> None:
-    """The box is named, with its mark."""
+    """The missing box is named and marked."""
     shop.rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {BUSINESS_INFO})
     done = shop.connect()
     assert done.exit_code == 1
@@ -148,8 +148,8 @@ def test_a_refusal_exits_1_with_the_reason_and_saves_nothing(shop: Shop) -> None
     assert (told["ok"], told["reason"]) == (False, "box_missing")
 
 
-def test_a_paste_that_cannot_be_right_is_refused_before_wix_is_asked(shop: Shop) -> None:
-    """Exit 1, in sentences, also as JSON."""
+def test_a_malformed_value_is_refused_before_wix_is_asked(shop: Shop) -> None:
+    """Exit code 1, with the same sentences in JSON."""
     done = shop.run("connect", "--stdin", "--json", stdin=shop.pasted(site_id="my-shop"))
     assert done.exit_code == 1
     told = json.loads(done.stdout)
@@ -185,7 +185,7 @@ def test_a_paste_that_cannot_be_right_is_refused_before_wix_is_asked(shop: Shop)
 def test_wrong_usage_exits_2(
     shop: Shop, arguments: list[str], stdin: str | None, said: str
 ) -> None:
-    """With a sentence that says what is right, and nothing of what was given."""
+    """The message says what is right, and repeats no value."""
     done = shop.run(*arguments, stdin=stdin)
     assert done.exit_code == 2
     assert said in done.stderr
@@ -193,20 +193,20 @@ def test_wrong_usage_exits_2(
 
 
 @pytest.mark.parametrize("command", ["connect", "reseal"])
-def test_without_a_vault_key_nothing_can_be_sealed(shop: Shop, command: str) -> None:
-    """The command that makes one is named."""
+def test_without_a_vault_key_no_key_can_be_saved(shop: Shop, command: str) -> None:
+    """The message names the command that makes a vault key."""
     done = shop.run(command, REFUNDS_VAULT_KEYS=None)
     assert done.exit_code == 2
     assert "refunds stores keygen" in done.stderr
 
 
 def test_no_option_takes_the_key_itself(shop: Shop) -> None:
-    """It would stand in the shell's history and in `ps`."""
+    """It would be visible in the shell's history and in `ps`."""
     assert shop.run("connect", "--api-key", KEY.replace("canary", "x")).exit_code == 2
 
 
 def test_list_shows_state_lane_last_success_and_last_error(shop: Shop) -> None:
-    """The picture that an operator needs when a merchant calls."""
+    """All that an operator needs when a merchant calls."""
     shop.connect()
     shop.rig.run(shop.rig.order(AFTER))
     [before] = shop.json("list")["stores"]
@@ -225,8 +225,8 @@ def test_list_shows_state_lane_last_success_and_last_error(shop: Shop) -> None:
     assert "HTTP 401" in table
 
 
-def test_a_store_of_the_environment_is_listed_and_checked(shop: Shop) -> None:
-    """The twelve-factor way needs no vault."""
+def test_a_store_in_the_environment_is_listed_and_checked(shop: Shop) -> None:
+    """It needs no vault."""
     entry = json.dumps({STORE_ID: {"account_id": shop.rig.account_id, "api_key": KEY}})
     shop.environment |= {"REFUNDS_STORES": entry}
     del shop.environment["REFUNDS_VAULT_KEYS"]
@@ -236,8 +236,8 @@ def test_a_store_of_the_environment_is_listed_and_checked(shop: Shop) -> None:
     assert (done.exit_code, "REFUNDS_STORES" in done.stderr) == (1, True)
 
 
-def test_check_looks_at_one_store_or_at_all(shop: Shop) -> None:
-    """Progress for each; exit 1 when a box was unticked, and also when Wix does not answer."""
+def test_check_checks_one_store_or_all(shop: Shop) -> None:
+    """With progress for each; exit code 1 if a box is missing or there is no key."""
     shop.connect()
     told = shop.json("check", "--all")
     assert (told["ok"], told["checked"][0]["store_id"]) == (True, STORE_ID)
@@ -250,7 +250,7 @@ def test_check_looks_at_one_store_or_at_all(shop: Shop) -> None:
 
 
 def test_check_does_not_resume_but_says_how(shop: Shop) -> None:
-    """A person decides; the probe would do it by itself."""
+    """The operator decides; the next probe would resume it anyway."""
     shop.connect()
     shop.rig.simulator.revoke_key(KEY)
     refund_id = shop.rig.request(shop.rig.order(AFTER))
@@ -264,8 +264,8 @@ def test_check_does_not_resume_but_says_how(shop: Shop) -> None:
     assert shop.rig.load(refund_id).state is State.REFUNDED
 
 
-def test_resume_of_what_is_not_suspended_exits_1(shop: Shop) -> None:
-    """The answer is no."""
+def test_resuming_a_store_that_is_not_suspended_exits_1(shop: Shop) -> None:
+    """An unknown store is named as such."""
     shop.connect()
     assert shop.run("resume", STORE_ID).exit_code == 1
     assert shop.json("resume", STORE_ID)["ok"] is False
@@ -274,8 +274,8 @@ def test_resume_of_what_is_not_suspended_exits_1(shop: Shop) -> None:
     assert nobody.stderr == "there is no store nope; `refunds stores list` shows all stores\n"
 
 
-def test_disconnect_refuses_and_force_makes_dead_letters(shop: Shop) -> None:
-    """Exit 1 while refunds are unfinished."""
+def test_disconnect_refuses_unless_it_is_forced(shop: Shop) -> None:
+    """Exit code 1 while refunds are unfinished; --force turns them into dead letters."""
     shop.connect()
     refund_id = shop.rig.request(shop.rig.order(AFTER))
     shop.rig.turn_intake()
@@ -288,15 +288,15 @@ def test_disconnect_refuses_and_force_makes_dead_letters(shop: Shop) -> None:
     assert shop.json("list")["stores"] == []
 
 
-def test_keygen_makes_a_key_that_the_vault_takes(shop: Shop) -> None:
-    """Plain for the shell, and as JSON."""
+def test_keygen_makes_a_vault_key(shop: Shop) -> None:
+    """As plain text for the shell, or as JSON."""
     key = shop.run("keygen").stdout.strip()
     assert Fernet(key)
     assert Fernet(shop.json("keygen")["vault_key"])
 
 
-def test_reseal_after_an_exchange_of_vault_keys(shop: Shop) -> None:
-    """New key in front, reseal, old key away: the store still works."""
+def test_vault_keys_can_be_replaced(shop: Shop) -> None:
+    """Put a new key in front, reseal, remove the old key: the store still works."""
     shop.connect()
     newest = shop.run("keygen").stdout.strip()
     shop.environment["REFUNDS_VAULT_KEYS"] = f"{newest}, {shop.environment['REFUNDS_VAULT_KEYS']}"
@@ -311,22 +311,22 @@ def test_reseal_after_an_exchange_of_vault_keys(shop: Shop) -> None:
     assert "add the vault key that encrypted it, or connect the store again" in lost.stderr
 
 
-def test_the_line_break_at_the_end_of_a_file_is_not_worth_a_word(shop: Shop) -> None:
-    """Every editor writes it; more than that is told."""
+def test_the_line_break_at_the_end_of_a_file_is_not_reported(shop: Shop) -> None:
+    """Every editor adds one; further line breaks are reported."""
     assert "removed" not in shop.connect().stderr
     shop.key_file.write_text(f"{KEY}\n\n")
     assert "API Key: removed spaces or line breaks around it" in shop.connect().stderr
 
 
-def test_an_empty_key_is_called_empty_and_nothing_else(shop: Shop) -> None:
-    """No remark on the shape of nothing."""
+def test_an_empty_key_is_only_called_empty(shop: Shop) -> None:
+    """There is no warning about its format."""
     shop.key_file.write_text(" \n\n")
     done = shop.connect()
     assert done.stderr == "the API Key is empty\nNothing was saved.\n"
 
 
-def test_a_wix_that_is_not_there_is_named_with_its_variable(shop: Shop) -> None:
-    """Nothing is said that nobody could know, of orders or of the key."""
+def test_if_wix_cannot_be_reached_its_variable_is_named(shop: Shop) -> None:
+    """The checklist claims nothing about the orders or the key."""
     shop.environment["REFUNDS_WIX_BASE_URL"] = "http://127.0.0.1:1"
     done = shop.connect()
     assert done.exit_code == 1
@@ -336,8 +336,8 @@ def test_a_wix_that_is_not_there_is_named_with_its_variable(shop: Shop) -> None:
     assert "no orders yet" not in said
 
 
-def test_trouble_at_wix_is_told_as_such(shop: Shop) -> None:
-    """Try again; nothing against the key."""
+def test_a_failure_of_wix_is_not_blamed_on_the_key(shop: Shop) -> None:
+    """The operator is asked to try again."""
     shop.rig.simulator.script(Fault("status", "list_currencies", status=400, times=9))
     done = shop.connect()
     assert done.exit_code == 1

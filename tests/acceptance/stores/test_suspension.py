@@ -1,4 +1,4 @@
-"""A key that stops working: the store waits, nothing is lost, nobody else notices."""
+"""A key that stops working suspends its store: nothing is lost, and no other store notices."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OTHER, OTHER_KEY = "4b296c48-0000-4000-8000-0000000000bb", "IST.other.canary-key
 
 @pytest.fixture
 def rig(redis_url: str) -> Iterator[StoresRig]:
-    """A worker with two stores, each under a key of its own."""
+    """A worker with two stores that have different keys."""
     rig = StoresRig(settings_for(redis_url), Simulator())
     rig.simulator.add_store(OTHER, OTHER_KEY)
     rig.give(OTHER, OTHER_KEY)
@@ -43,7 +43,7 @@ def _is_clean(rig: StoresRig) -> bool:
 
 
 def _refuse_all(rig: StoresRig, status: int, code: str = "") -> None:
-    """Let Wix answer every call under the key so, but none under the other store's."""
+    """Let Wix refuse every call with this key in this way, but not those of the other store."""
     if status == 401:
         rig.simulator.revoke_key(KEY)
     elif status == 403:
@@ -53,10 +53,10 @@ def _refuse_all(rig: StoresRig, status: int, code: str = "") -> None:
         rig.simulator.script(Fault("status", "*", status=status, code=code, times=10**6))
 
 
-def test_200_refunds_wait_for_a_revoked_key_and_the_other_store_goes_on(
+def test_200_refunds_wait_for_a_revoked_key_while_the_other_store_continues(
     rig: StoresRig, log: io.StringIO
 ) -> None:
-    """Revoked in the middle: one line, one outcome, no attempt, no dead letter, nothing doubled."""
+    """One log line, one outcome, no attempt used up, no dead letter, nothing refunded twice."""
     orders = [rig.order(AFTER if n % 2 else BEFORE) for n in range(200)]
     mine = [rig.request(order, f"rf-{n:03}") for n, order in enumerate(orders)]
     for _ in range(60):
@@ -92,7 +92,7 @@ def test_200_refunds_wait_for_a_revoked_key_and_the_other_store_goes_on(
 def test_a_key_that_is_refused_everywhere_suspends_the_store(
     rig: StoresRig, status: int, code: str, first: bool
 ) -> None:
-    """In each of Wix's dialects, known or not."""
+    """In every way in which Wix may refuse it."""
     if not first:
         rig.run(rig.order(AFTER))
     _refuse_all(rig, status, code)
@@ -103,7 +103,7 @@ def test_a_key_that_is_refused_everywhere_suspends_the_store(
 
 
 def test_a_key_revoked_between_two_calls_of_one_step_suspends(rig: StoresRig) -> None:
-    """The call that failed never worked, but what worked a moment ago does not work now either."""
+    """The refused call never worked, but a call that worked a moment ago is refused now, too."""
     rig.simulator.set_flags(revoked_key="403")
     order = rig.order(AFTER)
     refund_id = rig.request(order)
@@ -114,8 +114,8 @@ def test_a_key_revoked_between_two_calls_of_one_step_suspends(rig: StoresRig) ->
     assert (refund.state, order.refunds) == (State.REFUNDABLE, [])
 
 
-def test_a_box_that_never_was_ticked_is_a_dead_letter_that_names_it(rig: StoresRig) -> None:
-    """One endpoint refused, another works: the store goes on, the refund needs a person."""
+def test_a_box_that_was_never_ticked_is_named_by_a_dead_letter(rig: StoresRig) -> None:
+    """One call is refused while another works: the store continues, the refund needs a person."""
     rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {BILLING})
     cancelled, standard = rig.run(rig.order(BEFORE)), rig.run(rig.order(AFTER))
     assert cancelled.state is State.CANCELLED
@@ -125,23 +125,23 @@ def test_a_box_that_never_was_ticked_is_a_dead_letter_that_names_it(rig: StoresR
     assert rig.stores.find(STORE_ID).state == "given"
 
 
-def test_no_order_may_be_read_but_the_key_is_alive(rig: StoresRig) -> None:
-    """Nothing worked yet, so Business Info is asked: it answers, so a box is missing."""
+def test_a_key_that_cannot_read_orders_is_not_dead(rig: StoresRig) -> None:
+    """If no call has worked yet, Business Info is asked: it answers, so a box is missing."""
     rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {STORES})
     refund = rig.run(rig.order(AFTER))
     assert (refund.state, refund.reason["reason"]) == (State.DEAD, "scope_missing")
 
 
-def test_neither_orders_nor_business_info_may_be_read(rig: StoresRig) -> None:
-    """Nothing that we know of works: the store is suspended."""
+def test_a_key_that_can_read_neither_orders_nor_business_info_is_dead(rig: StoresRig) -> None:
+    """No known call works, so the store is suspended."""
     rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {STORES, BUSINESS_INFO})
     rig.request(rig.order(AFTER))
     rig.settle()
     assert rig.stores.find(STORE_ID).state == "suspended"
 
 
-def test_a_refusal_that_cannot_be_told_apart_is_tried_again(rig: StoresRig) -> None:
-    """Wix is unwell when we ask what else works: that is no word against the key."""
+def test_a_refusal_that_cannot_be_explained_is_retried(rig: StoresRig) -> None:
+    """Wix fails when it is asked whether another call works, which says nothing about the key."""
     rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {BILLING})
     refund_id = rig.request(rig.order(AFTER))
     rig.turn_once()
@@ -151,8 +151,8 @@ def test_a_refusal_that_cannot_be_told_apart_is_tried_again(rig: StoresRig) -> N
     assert rig.stores.find(STORE_ID).state == "given"
 
 
-def test_403_on_what_worked_before_suspends_although_other_calls_work(rig: StoresRig) -> None:
-    """The merchant unticked a box: all refunds would fail, so they wait."""
+def test_403_on_a_call_that_worked_before_suspends_the_store(rig: StoresRig) -> None:
+    """The merchant has removed a box: all refunds would fail, so they wait."""
     rig.run(rig.order(AFTER))
     rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {BILLING})
     rig.request(rig.order(AFTER))
@@ -163,7 +163,7 @@ def test_403_on_what_worked_before_suspends_although_other_calls_work(rig: Store
 
 
 def test_a_second_refusal_of_the_same_kind_after_a_resume_is_a_dead_letter(rig: StoresRig) -> None:
-    """No flapping between suspended and resumed."""
+    """The store does not alternate between suspended and resumed."""
     rig.run(rig.order(AFTER))
     rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {BILLING})
     refund_id = rig.request(rig.order(AFTER))
@@ -174,8 +174,8 @@ def test_a_second_refusal_of_the_same_kind_after_a_resume_is_a_dead_letter(rig: 
     assert (refund.state, refund.reason["reason"]) == (State.DEAD, "scope_missing")
 
 
-def test_a_late_refusal_of_the_old_key_does_not_suspend_anew(rig: StoresRig) -> None:
-    """The step began before the store was resumed; its refund runs once more instead."""
+def test_a_late_refusal_of_the_old_key_does_not_suspend_the_store_again(rig: StoresRig) -> None:
+    """The step began before the store was resumed, so it simply runs again."""
     rig.simulator.revoke_key(KEY)
     rig.request(rig.order(AFTER), "rf-1")
     rig.request(rig.order(AFTER), "rf-2")
@@ -196,8 +196,8 @@ def test_a_late_refusal_of_the_old_key_does_not_suspend_anew(rig: StoresRig) -> 
     assert _states(rig, ["rf-1", "rf-2"]) == {State.REFUNDED}
 
 
-def test_the_lane_goes_on_in_order_of_arrival(rig: StoresRig) -> None:
-    """Those that were in flight, those that waited, and those that came while it was suspended."""
+def test_the_lane_continues_in_order_of_arrival(rig: StoresRig) -> None:
+    """Refunds that were in flight, that waited, and that arrived during the suspension."""
     rig.simulator.revoke_key(KEY)
     ids = [rig.request(rig.order(AFTER), f"rf-{n:02}") for n in range(8)]
     rig.settle()
@@ -209,8 +209,8 @@ def test_the_lane_goes_on_in_order_of_arrival(rig: StoresRig) -> None:
     assert sorted(busy) == ids[: rig.settings.lane_width]
 
 
-def test_what_is_due_while_the_store_is_suspended_waits_in_its_lane(rig: StoresRig) -> None:
-    """A retry or a look at the provider comes back into the line, and uses nothing up."""
+def test_refunds_that_become_due_during_a_suspension_wait_in_the_lane(rig: StoresRig) -> None:
+    """A retry or a check with the provider returns to the lane and uses up no attempt."""
     rig.simulator.script(Fault("status", "get_order", status=503))
     waiting = rig.request(rig.order(AFTER))
     rig.turn()
@@ -225,7 +225,7 @@ def test_what_is_due_while_the_store_is_suspended_waits_in_its_lane(rig: StoresR
 
 
 def test_an_open_intent_stays_open_through_a_suspension(rig: StoresRig) -> None:
-    """The reply of a refund was lost, then the key was revoked: it looks before it repeats."""
+    """The reply to a refund was lost, then the key revoked: the next step checks Wix first."""
     order = rig.order(AFTER)
     rig.simulator.script(Fault("lost_reply", "submit_refund"))
     refund_id = rig.request(order)
@@ -242,7 +242,7 @@ def test_an_open_intent_stays_open_through_a_suspension(rig: StoresRig) -> None:
 
 
 def test_a_message_of_a_suspended_store_goes_back_without_an_attempt(rig: StoresRig) -> None:
-    """Claimed after the suspension: nothing is called at Wix."""
+    """It makes no call to Wix."""
     refund_id = rig.request(rig.order(AFTER))
     rig.turn_intake()
     _suspend(rig)
@@ -255,7 +255,7 @@ def test_a_message_of_a_suspended_store_goes_back_without_an_attempt(rig: Stores
 
 
 def _suspend(rig: StoresRig) -> None:
-    """As another refund's step would, by a refusal of its own."""
+    """Suspend the store, as a refused step of another refund does."""
     order = rig.order(AFTER)
     rig.simulator.script(Fault("status", "get_order", status=401, order_id=order.id))
     refund_id = rig.request(order)
@@ -264,8 +264,8 @@ def _suspend(rig: StoresRig) -> None:
     assert rig.stores.find(STORE_ID).state == "suspended"
 
 
-def test_the_budget_of_a_step_stays_one_claim_and_one_settle(rig: StoresRig) -> None:
-    """Keys, suspension and what worked are part of the two scripts."""
+def test_a_step_still_makes_one_claim_and_one_commit(rig: StoresRig) -> None:
+    """Keys, suspensions and accepted endpoints need no round trips of their own."""
     rig.run(rig.order(AFTER))  # loads the scripts
     refund_id = rig.request(rig.order(AFTER))
     rig.turn_intake()
@@ -275,7 +275,7 @@ def test_the_budget_of_a_step_stays_one_claim_and_one_settle(rig: StoresRig) -> 
 
 
 def test_a_dead_letter_that_is_replayed_waits_in_a_suspended_stores_lane(rig: StoresRig) -> None:
-    """A replay is no way around the suspension."""
+    """A replay does not bypass the suspension."""
     rig.simulator.script(Fault("status", "get_order", status=501))
     dead = rig.run(rig.order(AFTER))
     rig.simulator.revoke_key(KEY)
@@ -287,8 +287,8 @@ def test_a_dead_letter_that_is_replayed_waits_in_a_suspended_stores_lane(rig: St
     assert rig.stores.find(STORE_ID).waiting == 2
 
 
-def test_a_settle_whose_reply_was_lost_suspends_once(rig: StoresRig) -> None:
-    """The script runs again: the same answer, nothing new is told."""
+def test_a_commit_whose_reply_was_lost_suspends_once(rig: StoresRig) -> None:
+    """The script runs again with the same answer, and writes no second outcome."""
     rig.simulator.revoke_key(KEY)
     refund_id = rig.request(rig.order(AFTER))
     rig.turn_intake()
@@ -300,8 +300,8 @@ def test_a_settle_whose_reply_was_lost_suspends_once(rig: StoresRig) -> None:
     assert len(rig.told("store.suspended")) == 1
 
 
-def test_a_resume_whose_reply_was_lost_is_told_as_done(rig: StoresRig) -> None:
-    """The script runs again; "is not suspended" would be true, and wrong."""
+def test_a_resume_whose_reply_was_lost_is_reported_as_done(rig: StoresRig) -> None:
+    """The script runs again; "is not suspended" would be the wrong answer."""
     rig.simulator.revoke_key(KEY)
     rig.request(rig.order(AFTER))
     rig.settle()
