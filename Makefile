@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Whole files side by side: a file's tests share what they start.
+PARALLEL := -q --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test unit check faults chaos recovery scale bench contract docs server run clean lock
@@ -27,7 +29,7 @@ demo: $(STAMP) ## seven refunds through the real worker, on an embedded server
 	@$(BIN)/refunds demo
 
 test: $(STAMP) ## all tests
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest $(PARALLEL)
 
 unit: $(STAMP) ## the fast tests
 	@$(BIN)/python -m pytest -q tests/unit tests/simulator tests/house
@@ -40,7 +42,7 @@ check: $(STAMP) ## types, style, import direction, docstrings, Lua, and all test
 	@$(BIN)/interrogate -q config statemachine worker tests
 	@if command -v luacheck >/dev/null; then luacheck --quiet --no-color worker; else echo "luacheck is not installed: the Lua scripts are not linted" >&2; fi
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -q
+	@$(BIN)/coverage run -m pytest $(PARALLEL)
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report --include 'statemachine/*' --fail-under 100 --skip-covered
 	@$(BIN)/coverage report --fail-under 95 --skip-covered

@@ -54,7 +54,8 @@ def far(link: Link) -> Iterator[tuple[str, IO[bytes]]]:
     program = link.run(sys.executable, str(ROOT / "tests" / "support" / "far_wix.py"), FAR)
     assert program.stdout is not None
     yield f"http://{FAR}:{int(program.stdout.readline())}", program.stdout
-    program.kill()
+    # Not SIGKILL: `timeout`, which runs the program, passes SIGTERM on to it.
+    program.terminate()
     program.wait()
     program.stdout.close()
 
