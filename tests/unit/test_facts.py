@@ -1,4 +1,4 @@
-"""Facts: what is stored, what is forgotten, and records of the version before the typed model."""
+"""Facts: what is stored, what is forgotten, and records written before the typed model."""
 
 from __future__ import annotations
 
@@ -7,28 +7,38 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from worker.observability.redaction import MASK
-from worker.refund.facts import NO_FACTS, Facts, Lifetime, facts_from
+from worker.refund.facts import (
+    NO_FACTS,
+    CancelRefusal,
+    Facts,
+    Lifetime,
+    ManualAmount,
+    RefundedPayment,
+    facts_from,
+    lifetimes_of,
+)
 from worker.refund.record import refund_from
 
-#: Hashes as commit 561fbf8 stored them, from its own tests: every fact and every state occurs.
+#: Hashes that commit 561fbf8 stored in its own tests; every fact and every state occurs.
 RECORDS: list[dict[str, str]] = json.loads(
     (Path(__file__).parents[1] / "golden" / "records.json").read_text(encoding="utf-8")
 )
 
 
 @pytest.mark.parametrize("stored", RECORDS, ids=lambda stored: str(stored["state"]))
-def test_records_of_the_version_before_are_read_as_they_were(stored: dict[str, str]) -> None:
-    """What is read and written again is what was stored; every fact has a field of its own."""
+def test_records_of_the_previous_version_are_read_unchanged(stored: dict[str, str]) -> None:
+    """Reading and writing a record gives the stored JSON again; every fact has its own field."""
     refund = refund_from(stored)
     assert refund.state == stored["state"]
     assert json.loads(refund.facts.to_json()) == json.loads(stored["facts"])
     assert not refund.facts.model_extra
 
 
-def test_the_samples_have_every_fact() -> None:
-    """Else the test above would not show that a field was renamed."""
+def test_the_samples_contain_every_fact() -> None:
+    """Otherwise the test above would not notice a renamed field."""
     seen: set[str] = set()
     for stored in RECORDS:
         seen |= set(json.loads(stored["facts"]))
@@ -36,7 +46,7 @@ def test_the_samples_have_every_fact() -> None:
 
 
 def test_only_what_was_set_is_stored() -> None:
-    """A record without a fact stays without it."""
+    """A fact that no step has set does not appear in the record."""
     assert NO_FACTS.to_json() == "{}"
     assert Facts(looks=0).known() == {"looks": 0}
     assert (Facts(looks=1, rounds=2) | Facts(looks=3)).known() == {"looks": 3, "rounds": 2}
@@ -58,7 +68,7 @@ def test_only_what_was_set_is_stored() -> None:
 def test_facts_are_forgotten_when_their_lifetime_ends(
     lifetime: Lifetime, forgotten: set[str]
 ) -> None:
-    """And no others."""
+    """The other facts are kept."""
     everything: dict[str, Any] = {}
     for stored in RECORDS:
         everything |= json.loads(stored["facts"])
@@ -67,12 +77,43 @@ def test_facts_are_forgotten_when_their_lifetime_ends(
 
 
 def test_facts_of_a_newer_version_are_kept() -> None:
-    """An older worker beside a newer one must not lose what it does not understand."""
+    """An older worker that runs beside a newer one must not drop fields that it does not know."""
     newer = facts_from('{"learnt_later": [1], "looks": 2}')
     assert (newer | Facts(looks=3)).known() == {"learnt_later": [1], "looks": 3}
     assert newer.forget(Lifetime.TRANSITION).known() == {"learnt_later": [1]}
 
 
 def test_no_secret_is_stored() -> None:
-    """Wix's texts may hold one."""
+    """A text of Wix may contain one."""
     assert MASK in Facts(fulfillments=({"id": "f", "note": "to ann@example.com"},)).to_json()
+
+
+#: How a docstring states each lifetime.
+_STATED = {
+    frozenset[Lifetime](): "Lifetime: forever",
+    frozenset({Lifetime.TRANSITION}): "Lifetime: one transition.",
+    frozenset({Lifetime.REPLAY}): "Lifetime: until a replay.",
+    frozenset(Lifetime): "Lifetime: one transition, or until a replay.",
+}
+
+
+@pytest.mark.parametrize("name", sorted(Facts.model_fields))
+def test_the_docstring_of_a_fact_states_its_lifetime(name: str) -> None:
+    """The docstring agrees with the annotation that the code obeys."""
+    text = " ".join((Facts.model_fields[name].description or "").split())
+    assert text.endswith(".")
+    assert _STATED[lifetimes_of(name)] in text
+
+
+@pytest.mark.parametrize("model", [RefundedPayment, ManualAmount, CancelRefusal])
+def test_every_field_of_a_stored_model_has_a_docstring(model: type[BaseModel]) -> None:
+    """It says what the field holds, and its unit if it has one."""
+    assert all(field.description for field in model.model_fields.values())
+
+
+def test_a_manual_amount_keeps_its_json_key() -> None:
+    """`already_returned` is stored as `gone`, as the previous version did."""
+    stored = '{"manual_paid": {"p": {"amount": "5.00", "gone": "1.00"}}}'
+    paid = ManualAmount(amount="5.00", already_returned="1.00")
+    assert Facts(manual_paid={"p": paid}).to_json() == stored
+    assert facts_from(stored).manual_paid == {"p": paid}

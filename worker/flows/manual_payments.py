@@ -22,7 +22,7 @@ class PaidManually(NamedTuple):
 
     amount: Decimal | None
     """None for all of what is not money (a membership)."""
-    gone: Decimal
+    already_returned: Decimal
     """What Wix showed as already returned of the payment when we first asked."""
 
 
@@ -64,7 +64,7 @@ def split_manual(
         return ManualSplit(None, Decimal(0), ManualPayment(payment, source))
     if done.amount is None:
         return ManualSplit(source, Decimal(0), None)
-    recorded = min(done.amount, max(Decimal(0), payment.already_returned - done.gone))
+    recorded = min(done.amount, max(Decimal(0), payment.already_returned - done.already_returned))
     most = done.amount if source.most is None else source.most
     part = min(most, done.amount - recorded)
     more = replace(source, most=most - part)
@@ -95,8 +95,8 @@ def ask_person(
 
 def _in_all(one: ManualPayment, share: Decimal | None) -> PaidManually:
     """What was paid before, and what is asked for now."""
-    gone = one.done.gone if one.done else one.payment.already_returned
-    return PaidManually(None if share is None else _before(one) + share, gone)
+    first_seen = one.done.already_returned if one.done else one.payment.already_returned
+    return PaidManually(None if share is None else _before(one) + share, first_seen)
 
 
 def _before(one: ManualPayment) -> Decimal:
@@ -121,8 +121,10 @@ def paid_manually_text(facts: Facts) -> str:
 
 def _to_facts(paid: PaidManually) -> ManualAmount:
     amount = "" if paid.amount is None else f"{paid.amount:f}"
-    return ManualAmount(amount=amount, gone=f"{paid.gone:f}")
+    return ManualAmount(amount=amount, already_returned=f"{paid.already_returned:f}")
 
 
 def _from_facts(stored: ManualAmount) -> PaidManually:
-    return PaidManually(Decimal(stored.amount) if stored.amount else None, Decimal(stored.gone))
+    return PaidManually(
+        Decimal(stored.amount) if stored.amount else None, Decimal(stored.already_returned)
+    )

@@ -1,7 +1,7 @@
-"""What a refund's record remembers of its order and of our own calls, as one typed, frozen model.
+"""What a refund's record remembers about its order and about our own calls: a typed, frozen model.
 
 A step reads the facts of the record and adds its own. Only the fields that were set are stored, as
-one JSON object in the record's field `facts`; fields that this version does not know are kept.
+one JSON object in the record's field `facts`. Fields that this version does not know are kept.
 """
 
 from __future__ import annotations
@@ -11,47 +11,51 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from worker.observability.redaction import redact
 
 
 class Lifetime(StrEnum):
-    """When a fact is forgotten; one without a lifetime is kept for ever."""
+    """The event that makes us forget a fact. A fact that names none is kept forever."""
 
     TRANSITION = "transition"
-    """When the transition is done: it is about the attempts at that transition."""
+    """The transition is done."""
     REPLAY = "replay"
-    """When a person replays the dead letter: it counts towards an end."""
+    """A person replays the dead letter."""
 
 
-_PerTransition = (Lifetime.TRANSITION,)
-_PerTransitionOrReplay = (Lifetime.TRANSITION, Lifetime.REPLAY)
+_UntilDone = (Lifetime.TRANSITION,)
+_UntilReplay = (Lifetime.REPLAY,)
+_UntilDoneOrReplay = (Lifetime.TRANSITION, Lifetime.REPLAY)
 
 
 class _Stored(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(
+        frozen=True, extra="allow", use_attribute_docstrings=True, validate_by_name=True
+    )
 
 
 class RefundedPayment(_Stored):
-    """One payment's part of our refund, as Wix last showed it."""
+    """The part of our refund that goes to one payment, as Wix last showed it."""
 
     payment_id: str
+    """Wix's id of the payment."""
     amount: str | None = None
-    """A decimal in the order's currency; None for what is not money (a membership)."""
+    """A decimal in the order's currency; None for a membership, which has no amount."""
     status: str = ""
     """Wix's `refundStatus`, W53."""
     external: bool = False
-    """Whether Wix only recorded it, W66."""
+    """Whether Wix only records this part and moves no money, W66."""
 
 
 class ManualAmount(_Stored):
-    """What a person was asked to pay back of one payment, in all."""
+    """The total that a person was asked to pay back for one payment."""
 
     amount: str
-    """A decimal in the order's currency; "" for all of what is not money (a membership)."""
-    gone: str
-    """What Wix showed as already returned when we first asked."""
+    """A decimal in the order's currency; "" for a whole membership, which has no amount."""
+    already_returned: str = Field(alias="gone")
+    """What Wix showed as already returned when we first asked: a decimal, in the same currency."""
 
 
 class CancelRefusal(_Stored):
@@ -60,90 +64,98 @@ class CancelRefusal(_Stored):
     reason: str
     """Our reason code."""
     endpoint: str
+    """Our name of the call."""
     status: int | None = None
+    """The HTTP status."""
     code: str | None = None
     """Wix's error code."""
     request_id: str | None = None
+    """Wix's id of the request."""
 
 
 class Facts(_Stored):
-    """Every fact, with its unit; the comment of `Lifetime` says when it is forgotten."""
+    """All facts. Each docstring ends with the fact's lifetime."""
 
     placed_at: str = ""
-    """When the order was placed, ISO 8601."""
+    """When the order was placed, ISO 8601. Lifetime: forever."""
     currency: str = ""
-    """The order's currency, ISO 4217."""
+    """The order's currency, ISO 4217. Lifetime: forever."""
     effect: str = ""
-    """What the refund did, once it has finished."""
+    """What the refund did, once it has finished: one word, for upstream. Lifetime: forever."""
     consistent: str = ""
-    """Wix's consistency token of the last answer, W2."""
+    """The consistency token of Wix's last answer, W2. Lifetime: forever."""
 
     wix_refund_id: str = ""
-    """Wix's id of our refund."""
+    """Wix's id of our refund. Lifetime: forever."""
     refund_amount: str = ""
-    """The sum of our refund, a decimal in the order's currency."""
+    """The sum of our refund, a decimal in the order's currency. Lifetime: forever."""
     payments: tuple[RefundedPayment, ...] = ()
-    """The parts of our refund."""
-    refunds_before: Annotated[tuple[str, ...], _PerTransition] = ()
-    """Wix's ids of the refunds that the order had before our first call."""
+    """The parts of our refund, one for each payment. Lifetime: forever."""
+    refunds_before: Annotated[tuple[str, ...], _UntilDone] = ()
+    """Wix's ids of the refunds that the order had before our first call.
+    Lifetime: one transition."""
 
     manual_ids: tuple[str, ...] = ()
-    """Payments that Wix refused to refund itself, by id."""
+    """Ids of the payments that Wix refused to refund itself. Lifetime: forever."""
     manual_asked: dict[str, ManualAmount] = {}
-    """What the last dead letter asked a person to pay, by payment id."""
+    """What the last dead letter asked a person to pay, by payment id. Lifetime: forever."""
     manual_paid: dict[str, ManualAmount] = {}
-    """What a person said before is paid, by payment id."""
+    """What a person confirmed as paid before that letter, by payment id. Lifetime: forever."""
     manual_done: bool = False
-    """Whether a person says that what was asked is paid."""
+    """Whether a person confirmed that `manual_asked` is paid. Lifetime: forever."""
 
     fulfillments: tuple[dict[str, Any], ...] = ()
-    """The order's fulfillments, whole: nothing else could bring them back."""
-    deleted: Annotated[tuple[str, ...], (Lifetime.REPLAY,)] = ()
-    """Ids of the fulfillments that Wix confirmed as deleted by us."""
-    vanished: Annotated[tuple[str, ...], (Lifetime.REPLAY,)] = ()
-    """Ids of the fulfillments that were gone after an unclear call."""
+    """The order's fulfillments, complete, so that they can be recreated. Lifetime: forever."""
+    deleted: Annotated[tuple[str, ...], _UntilReplay] = ()
+    """Ids of the fulfillments whose deletion by us Wix confirmed. Lifetime: until a replay."""
+    vanished: Annotated[tuple[str, ...], _UntilReplay] = ()
+    """Ids of the fulfillments that disappeared after a call with an unknown effect.
+    Lifetime: until a replay."""
     restored: tuple[dict[str, Any], ...] = ()
-    """The fulfillments that we created again."""
+    """The fulfillments that we recreated. Lifetime: forever."""
     still_fulfilled: bool = False
-    """Whether the order shows as fulfilled although no fulfillment is left, W42."""
+    """Whether the order shows as fulfilled although no fulfillment is left, W42.
+    Lifetime: forever."""
     refusal: CancelRefusal | None = None
+    """Why Wix refused the cancel, while we restore the fulfillments. Lifetime: forever."""
     void_ids: tuple[str, ...] = ()
-    """Ids of the payments that we asked Wix to void."""
+    """Ids of the payments that we asked Wix to void. Lifetime: forever."""
 
-    rounds: Annotated[int, (Lifetime.REPLAY,)] = 0
-    """How often the order changed between our steps."""
-    looks: Annotated[int, _PerTransitionOrReplay] = 0
-    """How often the transition has waited."""
-    waiting_since_ms: Annotated[int, _PerTransitionOrReplay] = 0
-    """When it first waited, unix ms; 0 when it did not."""
-    misses: Annotated[int, _PerTransitionOrReplay] = 0
-    """Looks in a row in which Wix did not list our refund."""
-    changed: Annotated[int, _PerTransitionOrReplay] = 0
-    """How often less was left than Wix had told."""
-    unclear_sends: Annotated[int, _PerTransition] = 0
-    """Mutating calls of the transition whose effect is unknown."""
+    rounds: Annotated[int, _UntilReplay] = 0
+    """How many times the order changed between our steps. Lifetime: until a replay."""
+    looks: Annotated[int, _UntilDoneOrReplay] = 0
+    """How many times the transition has waited. Lifetime: one transition, or until a replay."""
+    waiting_since_ms: Annotated[int, _UntilDoneOrReplay] = 0
+    """When the transition first waited, unix ms; 0 if it has not.
+    Lifetime: one transition, or until a replay."""
+    misses: Annotated[int, _UntilDoneOrReplay] = 0
+    """How many looks in a row did not find our refund in Wix's list.
+    Lifetime: one transition, or until a replay."""
+    changed: Annotated[int, _UntilDoneOrReplay] = 0
+    """How many times Wix refused an amount that it had just shown as refundable.
+    Lifetime: one transition, or until a replay."""
+    unclear_sends: Annotated[int, _UntilDone] = 0
+    """How many mutating calls of the transition had an unknown effect. Lifetime: one transition."""
     asked_a_person: bool = False
-    """Whether a person who replayed was asked about an unclear call."""
+    """Whether the dead letter that was replayed asked about a call with an unknown effect.
+    Lifetime: forever; each replay sets it again."""
 
     def __or__(self, newer: Facts) -> Facts:
         """Return these facts with those that *newer* sets."""
         return self.model_copy(update={name: getattr(newer, name) for name in newer._set()})
 
     def forget(self, *lifetimes: Lifetime) -> Facts:
-        """Return the facts that live on after these lifetimes have ended."""
-        gone = {
-            name
-            for name, field in Facts.model_fields.items()
-            for given in field.metadata
-            if isinstance(given, tuple) and set(given) & set(lifetimes)
+        """Return the facts that remain once these lifetimes have ended."""
+        kept = {
+            name: getattr(self, name)
+            for name in self._set()
+            if not lifetimes_of(name) & set(lifetimes)
         }
-        return Facts.model_construct(
-            **{name: getattr(self, name) for name in self._set() if name not in gone}
-        )
+        return Facts.model_construct(**kept)
 
     def known(self) -> dict[str, Any]:
-        """Return the facts that were set, as JSON has them."""
-        return self.model_dump(mode="json", exclude_unset=True)
+        """Return the facts that were set, in the form of their JSON."""
+        return self.model_dump(mode="json", exclude_unset=True, by_alias=True)
 
     def to_json(self) -> str:
         """Return the text that the record stores; secrets are masked."""
@@ -157,7 +169,14 @@ class Facts(_Stored):
 NO_FACTS = Facts()
 
 
+def lifetimes_of(name: str) -> frozenset[Lifetime]:
+    """Return the lifetimes that end the fact *name*: empty if it is kept forever, or unknown."""
+    field = Facts.model_fields.get(name)
+    given = [each for each in field.metadata if isinstance(each, tuple)] if field else []
+    return frozenset(lifetime for each in given for lifetime in each)
+
+
 def facts_from(text: str) -> Facts:
-    """Read what a record stores, "" for nothing."""
+    """Read what a record stores; "" stands for nothing."""
     stored: Mapping[str, Any] = json.loads(text or "{}")
     return Facts.model_validate(stored)
