@@ -152,7 +152,7 @@ CLIENT: Mapping[str, Read] = {
     "listTransactionsForSingleOrder": Read(
         lambda store: store.list_transactions(ORDER),
         lambda found: (
-            [(one.id, one.effective_status, one.is_whole) for one in found.payments],
+            [(one.id, one.effective_status, one.only_in_full) for one in found.payments],
             [refund.statuses for refund in found.refunds],
         ),
         ([(PAYMENT, "REFUNDED", False)], [("SUCCEEDED",)]),

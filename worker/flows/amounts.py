@@ -1,4 +1,4 @@
-"""Money: how exact a currency is, and how an amount is spread over payments (pure)."""
+"""Money: the precision of a currency, and how to spread an amount over payments (pure)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-#: Decimals of the currencies that do not have two. Source: ISO 4217, list one.
+#: Currencies whose number of decimals is not two. Source: ISO 4217, list one.
 DECIMALS: Mapping[str, int] = MappingProxyType({
     "BIF": 0, "CLP": 0, "DJF": 0, "GNF": 0, "ISK": 0, "JPY": 0, "KMF": 0, "KRW": 0, "PYG": 0,
     "RWF": 0, "UGX": 0, "UYI": 0, "VND": 0, "VUV": 0, "XAF": 0, "XOF": 0, "XPF": 0,
@@ -18,38 +18,38 @@ DECIMALS: Mapping[str, int] = MappingProxyType({
 
 
 def is_exact(amount: Decimal, currency: str) -> bool:
-    """Whether the currency has a coin for the last digit of *amount*."""
+    """Whether *amount* has no more decimals than its currency allows."""
     unit = Decimal(1).scaleb(-DECIMALS.get(currency, 2))
     return amount % unit == 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A payment from which money can go back."""
+    """A payment that can be refunded."""
 
     payment_id: str
-    most: Decimal | None
-    """All that is left of it; None when it is no money (a membership)."""
-    whole: bool = False
-    """Only in full: gift cards and memberships."""
+    max_refund: Decimal | None
+    """What is left of the payment; None for a membership, which has no amount."""
+    only_in_full: bool = False
+    """Whether only all of it can be refunded: gift cards and memberships."""
     external: bool = False
-    """Wix only records it: the money moves elsewhere."""
+    """Whether Wix only records the refund, because the money moves elsewhere."""
 
     def take(self, amount: Decimal | None) -> Share:
-        """A part of it, or all when it goes only in full."""
-        return Share(source=self, amount=None if self.whole else amount)
+        """Refund *amount*, or everything if the payment can only be refunded in full."""
+        return Share(source=self, amount=None if self.only_in_full else amount)
 
 
 @dataclass(frozen=True)
 class Share:
-    """What is refunded of one payment."""
+    """The part of a refund that goes to one payment."""
 
     source: Source
     amount: Decimal | None
-    """None for all of what goes only in full."""
+    """None to refund the whole payment."""
 
     def wire(self) -> dict[str, Any]:
-        """As refund-payments wants it. W63."""
+        """Return the JSON for Wix's refund call. W63."""
         part = {"paymentId": self.source.payment_id, "externalRefund": self.source.external}
         if self.amount is None:
             return part
@@ -57,38 +57,43 @@ class Share:
 
 
 def everything(sources: Iterable[Source]) -> list[Share]:
-    """All that is left of every payment."""
-    return [source.take(source.most) for source in sources]
+    """Refund everything that is left of every payment."""
+    return [source.take(source.max_refund) for source in sources]
 
 
 def spread(total: Decimal, sources: Sequence[Source]) -> list[Share] | None:
-    """Spread *total* over payments, None when it does not come out even.
+    """Spread *total* over the payments; None if they cannot cover it exactly.
 
-    Those that Wix pays itself first, in order of payment, each up to what is left of it; what goes
-    only in full is taken when the others do not suffice; what is only recorded comes last.
+    Payments that Wix refunds itself come first, in their order, each up to what is left of it. A
+    payment that can only be refunded in full is used when the others do not suffice. Payments that
+    Wix only records come last.
     """
     automatic = [source for source in sources if not source.external]
-    shares = _spread(total, automatic)
+    shares = _spread_in_order(total, automatic)
     if shares is not None:
         return shares
-    rest = total - sum((s.most or Decimal(0) for s in automatic), Decimal(0))
-    recorded = _spread(rest, [s for s in sources if s.external]) if rest > 0 else None
-    return None if recorded is None else everything(s for s in automatic if s.most) + recorded
+    rest = total - sum((s.max_refund or Decimal(0) for s in automatic), Decimal(0))
+    external = [source for source in sources if source.external]
+    recorded = _spread_in_order(rest, external) if rest > 0 else None
+    if recorded is None:
+        return None
+    return everything(source for source in automatic if source.max_refund) + recorded
 
 
-def _spread(total: Decimal, sources: Sequence[Source]) -> list[Share] | None:
-    divisible = [s for s in sources if not s.whole and s.most]
-    missing = total - sum((s.most for s in divisible if s.most), Decimal(0))
+def _spread_in_order(total: Decimal, sources: Sequence[Source]) -> list[Share] | None:
+    divisible = [s for s in sources if not s.only_in_full and s.max_refund]
+    missing = total - sum((s.max_refund for s in divisible if s.max_refund), Decimal(0))
     left, taken = total, {}
     for source in sources:
-        if missing > 0 and source.whole and source.most and source.most <= left:
-            taken[source.payment_id] = source.take(source.most)
-            left -= source.most
-            missing -= source.most
+        whole = source.max_refund if source.only_in_full else None
+        if missing > 0 and whole and whole <= left:
+            taken[source.payment_id] = source.take(whole)
+            left -= whole
+            missing -= whole
     for source in divisible:
-        part = min(left, source.most or left)
+        part = min(left, source.max_refund or left)
         if part > 0:
             taken[source.payment_id] = source.take(part)
             left -= part
-    # In the order of the payments, so that the same question gives the same call.
+    # In the order of the payments, so that the same input gives the same call.
     return None if left else [taken[s.payment_id] for s in sources if s.payment_id in taken]

@@ -1,7 +1,7 @@
-"""Payments that only a person can pay back: what is asked of them, and what they say they paid.
+"""Payments that only a person can pay back: what we ask for, and what they confirm as paid.
 
-What a person has paid is gone, whatever Wix could refund by itself later: it counts first, and is
-only recorded. What Wix shows as returned of such a payment since we asked, the merchant recorded.
+What a person has paid counts first, whatever Wix could refund itself later; Wix only records it.
+If Wix shows that more of such a payment was returned since we asked, the merchant recorded it.
 """
 
 from __future__ import annotations
@@ -18,40 +18,44 @@ from worker.wix.billing import PaymentRefundability
 
 
 class PaidManually(NamedTuple):
-    """What a person was asked to pay of one payment, in all, and says is paid."""
+    """The total that a person was asked to pay back for one payment, and confirmed as paid."""
 
     amount: Decimal | None
-    """None for all of what is not money (a membership)."""
+    """None for a whole membership, which has no amount."""
     already_returned: Decimal
-    """What Wix showed as already returned of the payment when we first asked."""
+    """What Wix showed as already returned when we first asked."""
 
 
 class ManualPayment(NamedTuple):
-    """A payment of which a person must pay something (more)."""
+    """A payment of which a person must pay back something, or more than before."""
 
     payment: PaymentRefundability
     source: Source
     """What can still be asked for."""
     done: PaidManually | None = None
+    """What a person has paid back so far."""
 
     @property
     def why(self) -> str:
-        """Wix's reason."""
+        """Why Wix cannot refund it itself, in Wix's words."""
         manually = self.payment.manually_refundable
         return manually.reason if manually else "OFFLINE"
 
 
 @dataclass(frozen=True)
 class ManualSplit:
-    """A manual payment: what of it is to be recorded, what counts as paid, what is to be asked."""
+    """A manual payment, split by what remains to be done."""
 
     record: Source | None
+    """What Wix must record."""
     counted: Decimal
+    """What a person has paid back, whether Wix has recorded it or not."""
     ask: ManualPayment | None
+    """What a person must still pay back."""
 
 
 def paid_manually(facts: Facts) -> dict[str, PaidManually]:
-    """Return what a person says is paid, by payment id."""
+    """Return what a person confirmed as paid, by payment id."""
     asked = facts.manual_asked if facts.manual_done else {}
     return {i: _from_facts(amount) for i, amount in {**facts.manual_paid, **asked}.items()}
 
@@ -59,26 +63,29 @@ def paid_manually(facts: Facts) -> dict[str, PaidManually]:
 def split_manual(
     payment: PaymentRefundability, source: Source, done: PaidManually | None
 ) -> ManualSplit:
-    """Split one payment; what nobody has paid is to be asked for."""
+    """Split one payment; *done* is what a person has paid back of it."""
     if done is None:
         return ManualSplit(None, Decimal(0), ManualPayment(payment, source))
     if done.amount is None:
         return ManualSplit(source, Decimal(0), None)
     recorded = min(done.amount, max(Decimal(0), payment.already_returned - done.already_returned))
-    most = done.amount if source.most is None else source.most
-    part = min(most, done.amount - recorded)
-    more = replace(source, most=most - part)
+    max_refund = done.amount if source.max_refund is None else source.max_refund
+    part = min(max_refund, done.amount - recorded)
+    more = replace(source, max_refund=max_refund - part)
     return ManualSplit(
-        replace(source, most=part) if part else None,
+        replace(source, max_refund=part) if part else None,
         done.amount,
-        ManualPayment(payment, more, done) if more.most else None,
+        ManualPayment(payment, more, done) if more.max_refund else None,
     )
 
 
 def ask_person(
     refund: Refund, manual: Iterable[ManualPayment], to_pay: Mapping[str, Decimal | None]
 ) -> tuple[Facts, str]:
-    """Return (facts, the sentence for the person): only what is asked for may be recorded later."""
+    """Ask a person to pay these amounts, by payment id: return (facts, the text for the person).
+
+    The facts keep what was asked, because nothing else may be recorded later.
+    """
     asked: dict[str, ManualAmount] = {}
     parts: list[str] = []
     for one in manual:
@@ -94,7 +101,7 @@ def ask_person(
 
 
 def _in_all(one: ManualPayment, share: Decimal | None) -> PaidManually:
-    """What was paid before, and what is asked for now."""
+    """Add what is asked for now to what was paid before."""
     first_seen = one.done.already_returned if one.done else one.payment.already_returned
     return PaidManually(None if share is None else _before(one) + share, first_seen)
 
@@ -111,7 +118,7 @@ def _sentence(one: ManualPayment, share: Decimal | None, currency: str) -> str:
 
 
 def paid_manually_text(facts: Facts) -> str:
-    """Say what was paid manually, "" when nothing was."""
+    """Describe what was paid manually; "" if nothing was."""
     return ", ".join(
         f"{'all' if paid.amount is None else f'{paid.amount:f} {facts.currency}'}"
         f" of payment {payment_id}"

@@ -1,7 +1,7 @@
-"""Plan a refund: sort an order's payments by what Wix can do about them, and choose amounts.
+"""Plan a refund: sort the order's payments by what Wix can do with them, and choose the amounts.
 
-Refundability is W60; which of its reasons are final is inferred (W61). The plan is
-data: what to send, or why not, and what to remember; the step carries it out.
+The plan is data: what to send, or why not, and what to remember; the step carries it out.
+Refundability is W60; which of its reasons are final is inferred (W61).
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from worker.refund.facts import NO_FACTS, Facts
 from worker.refund.reasons import end_with
 from worker.wix.billing import PaymentRefundability, Refundability, Transactions
 
-#: Payments that one call may refund. W63.
-MOST_PAYMENTS = 50
+#: Maximum number of payments in one refund call. W63.
+MAX_PAYMENTS = 50
 
-#: Wix's reasons for "not now", and our code when one of them outlasts our waiting.
+#: Wix's reasons that pass by themselves, and our code for each that outlasts our waiting.
 WAITING: Mapping[str, str] = MappingProxyType(
     {"PROVIDER_IS_DOWN": "provider_down", "PENDING_REFUND": "refund_pending"}
 )
-#: Reasons why nothing is left of a payment: the others are refunded.
+#: Reasons why nothing of a payment can be refunded; the other payments still are.
 EMPTY: Mapping[str, str] = MappingProxyType(
     {"ALREADY_REFUNDED": "already_refunded", "ZERO_PRICE": "zero_price", "NOT_PAID": "not_paid"}
 )
-#: Reasons why a payment's money cannot go back.
+#: Reasons why a payment cannot be refunded although money is left; the refund ends.
 BLOCKED: Mapping[str, str] = MappingProxyType(
     {
         "DISABLED_BY_PROVIDER": "refund_disabled",
@@ -50,64 +50,70 @@ BLOCKED: Mapping[str, str] = MappingProxyType(
 
 
 def code_of(wix_reason: str) -> str:
-    """Return our code for a `nonRefundableReason`; one that we do not know needs a person."""
+    """Return our code for Wix's `nonRefundableReason`; an unknown one needs a person."""
     return {**WAITING, **EMPTY, **BLOCKED}.get(wix_reason, "refusal_unknown")
 
 
 @dataclass
 class SortedPayments:
-    """The payments of an order, sorted by what Wix can do about them."""
+    """The payments of an order, sorted by what Wix can do with them."""
 
     sources: list[Source] = field(default_factory=list)
-    """Can be refunded: by Wix itself, or recorded where the job allows it."""
+    """Wix can refund these itself, or record them if the job allows that."""
     paid: list[Source] = field(default_factory=list)
-    """A person has paid these back: to be recorded."""
+    """A person has paid these back; Wix must record them."""
     counted: Decimal = Decimal(0)
-    """All that a person has paid back, recorded or not."""
+    """The sum that a person has paid back, whether Wix has recorded it or not."""
     manual: list[ManualPayment] = field(default_factory=list)
     """A person must pay these back."""
     waiting: list[str] = field(default_factory=list)
+    """Wix's reasons for the others: a reason of `WAITING`, ..."""
     blocked: list[str] = field(default_factory=list)
+    """... of `BLOCKED`, or one that we do not know, ..."""
     empty: list[str] = field(default_factory=list)
-    """Wix's reasons of the others."""
+    """... or of `EMPTY`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to do about an order's payments: either what to send, or why not."""
+    """What to do with the payments of an order: either what to send, or why to send nothing."""
 
     shares: tuple[Share, ...] = ()
     """What to refund of each payment."""
     refusal: Rejected | Buried | None = None
     """Why nothing is sent."""
     facts: Facts = NO_FACTS
-    """What to remember: what a person is asked to pay."""
+    """What to remember: the amounts that a person is asked to pay."""
 
 
 def sort_payments(step: Step, answer: Refundability, transactions: Transactions) -> SortedPayments:
-    """Sort the payments of an order, in their order."""
-    only_in_full = {payment.id for payment in transactions.payments if payment.is_whole}
+    """Sort the payments of an order; each group keeps their order."""
+    only_in_full = {payment.id for payment in transactions.payments if payment.only_in_full}
     may_record = step.refund.request.manual_payments == "record"
     paid, expected_manual = paid_manually(step.facts), step.facts.manual_ids
     result = SortedPayments()
     for payment in answer.payments:
-        payment_id, most = payment.payment.payment_id, payment.max_refund
+        payment_id, max_refund = payment.payment.payment_id, payment.max_refund
         done = paid.get(payment_id)
         if payment.non_refundable:
             _set_aside(result, payment.non_refundable.reason, done)
             continue
         is_manual = bool(payment.manually_refundable or done) or payment_id in expected_manual
-        in_full = payment_id in only_in_full or (most is None and not is_manual)
-        source = Source(payment_id=payment_id, most=most, whole=in_full, external=is_manual)
+        source = Source(
+            payment_id=payment_id,
+            max_refund=max_refund,
+            only_in_full=payment_id in only_in_full or (max_refund is None and not is_manual),
+            external=is_manual,
+        )
         if is_manual and not may_record:
             _add_manual(result, payment, source, done)
-        elif most != 0:
+        elif max_refund != 0:
             result.sources.append(source)
     return result
 
 
 def _set_aside(result: SortedPayments, reason: str, done: PaidManually | None) -> None:
-    """A payment that Wix does not refund; what a person has paid of it counts all the same."""
+    """Sort a payment that Wix does not refund; what a person has paid of it still counts."""
     if done and done.amount:
         result.counted += done.amount
     if reason in WAITING:
@@ -122,18 +128,18 @@ def _add_manual(
     source: Source,
     done: PaidManually | None,
 ) -> None:
-    if source.most == 0 and not done:
+    if source.max_refund == 0 and not done:
         return
     parts = split_manual(payment, source, done)
     result.counted += parts.counted
-    if parts.record and parts.record.most != 0:
+    if parts.record and parts.record.max_refund != 0:
         result.paid.append(parts.record)
     if parts.ask:
         result.manual.append(parts.ask)
 
 
 def plan_refund(step: Step, payments: SortedPayments, total: Decimal | None) -> Plan:
-    """Choose what is refunded of each payment: all of it, or *total* spread over them."""
+    """Choose the amount for each payment: all that is left, or *total* spread over them."""
     if total is None:
         obstacle = _obstacle(step, payments, None)
         chosen: list[Share] | None = everything([*payments.sources, *payments.paid])
@@ -146,27 +152,27 @@ def plan_refund(step: Step, payments: SortedPayments, total: Decimal | None) -> 
         return Plan(refusal=_too_much(payments, total or Decimal(0)))
     if not chosen:
         return Plan(refusal=_nothing_left(step, payments))
-    if len(chosen) > MOST_PAYMENTS:
+    if len(chosen) > MAX_PAYMENTS:
         return Plan(refusal=end_with("too_many_payments", detail=f"{len(chosen)} payments"))
     return Plan(shares=tuple(chosen))
 
 
 def _spread_rest(total: Decimal, payments: SortedPayments) -> list[Share] | None:
-    """Spread what a person has not paid yet."""
+    """Spread the part of *total* that no person has paid yet."""
     rest = total - payments.counted
     others = spread(rest, payments.sources) if rest > 0 else []
     return None if others is None else others + everything(payments.paid)
 
 
 def is_waiting(payments: SortedPayments, total: Decimal | None) -> bool:
-    """Whether it may work once the provider is up, or once another refund has ended."""
+    """Whether the refund must wait until the provider is up or another refund has ended."""
     if not payments.waiting:
         return False
     return total is None or _spread_rest(total, payments) is None
 
 
 def _obstacle(step: Step, payments: SortedPayments, total: Decimal | None) -> Plan | None:
-    """What keeps us from sending: money that cannot go back, or that a person must pay."""
+    """Return why nothing can be sent: a payment is blocked, or a person must pay first."""
     if payments.blocked:
         reason = payments.blocked[0]
         return Plan(refusal=end_with(code_of(reason), _wix_reason(step, reason)))
@@ -179,25 +185,29 @@ def _obstacle(step: Step, payments: SortedPayments, total: Decimal | None) -> Pl
 
 
 def _to_pay(payments: SortedPayments, total: Decimal | None) -> dict[str, Decimal | None]:
-    """How much a person must pay of which payment; None for all of what is not money."""
+    """Return what a person must pay, by payment id; None for a membership, which has no amount."""
     if total is None:
-        return {manual.source.payment_id: manual.source.most for manual in payments.manual}
+        return {manual.source.payment_id: manual.source.max_refund for manual in payments.manual}
     rest = total - payments.counted
-    # Where Wix tells no limit of a payment, all of the rest may be asked for.
-    manual = [
-        replace(m.source, most=rest) if m.source.most is None and not m.source.whole else m.source
-        for m in payments.manual
-    ]
-    ids = {source.payment_id for source in manual}
-    chosen = spread(rest, [*payments.sources, *manual]) or []
-    shares = {share.source.payment_id: share for share in chosen}
+    sources = [_with_limit(manual.source, rest) for manual in payments.manual]
+    ids = {source.payment_id for source in sources}
+    shares = spread(rest, [*payments.sources, *sources]) or []
     return {
-        i: s.source.most if s.amount is None else s.amount for i, s in shares.items() if i in ids
+        share.source.payment_id: share.source.max_refund if share.amount is None else share.amount
+        for share in shares
+        if share.source.payment_id in ids
     }
 
 
+def _with_limit(source: Source, rest: Decimal) -> Source:
+    """Limit a payment for which Wix names no maximum to *rest*, all that is still missing."""
+    if source.max_refund is None and not source.only_in_full:
+        return replace(source, max_refund=rest)
+    return source
+
+
 def _nothing_left(step: Step, payments: SortedPayments) -> Rejected | Buried:
-    if step.may_have_happened and not step.is_vouched:
+    if step.effect_in_doubt:
         detail = "nothing is left to refund; an earlier call of ours may have refunded it"
         return end_with("outcome_unknown", detail=detail)
     if payments.counted:
@@ -210,13 +220,13 @@ def _nothing_left(step: Step, payments: SortedPayments) -> Rejected | Buried:
 
 def _too_much(payments: SortedPayments, total: Decimal) -> Rejected | Buried:
     parts = [*payments.sources, *(manual.source for manual in payments.manual)]
-    left = sum((source.most for source in parts if source.most), payments.counted)
+    left = sum((source.max_refund for source in parts if source.max_refund), payments.counted)
     code = "only_in_full" if left >= total else "amount_exceeds_refundable"
     return end_with(code, detail=f"{total:f} asked, {left:f} left")
 
 
 def _wix_reason(step: Step, code: str) -> Permanent:
-    """Wix's reason as the cause of an end; it came with an answer of 200."""
+    """Wrap Wix's reason as the cause of an end; the answer that contained it had status 200."""
     return Permanent(
         "get_order_refundability", status=200, code=code, request_id=step.wix.request_id
     )

@@ -62,7 +62,7 @@ def submit_refund(step: Step) -> Advance | Wait:
 def _safe_end(step: Step, end: Rejected | Buried) -> Rejected | Buried:
     """Return what the refund may end with, given that money may have moved already."""
     end = _after_manual_payment(step, end)
-    if not step.may_have_happened or step.is_vouched or end.reason == "outcome_unknown":
+    if not step.effect_in_doubt or end.reason == "outcome_unknown":
         return end
     # It may end because an earlier call of ours succeeded. So nobody is asked to pay.
     is_manual = end.reason == "manual_payment"
@@ -88,7 +88,7 @@ def _submit(step: Step, transactions: Transactions) -> Advance | Wait:
     payments = sort_payments(step, answer, transactions)
     if is_waiting(payments, total):
         return _wait(step, payments.waiting[0])
-    if step.may_have_happened and not step.is_vouched and _is_unlisted(answer, transactions):
+    if step.effect_in_doubt and _is_unlisted(answer, transactions):
         return _unlisted(step)
     if "AUTHORIZED" in statuses and not (payments.sources or payments.paid or payments.manual):
         raise end_with("authorized_only_in_full")
@@ -139,7 +139,7 @@ def _refused(step: Step, error: Permanent) -> Advance | Wait:
     wix_reason = str(error.facts.get("nonRefundableReason", ""))
     if wix_reason in WAITING:
         return _wait(step, wix_reason)
-    if step.may_have_happened and not step.is_vouched:
+    if step.effect_in_doubt:
         found = _look(step, step.wix.list_transactions(step.order_id))
         if found:
             return found

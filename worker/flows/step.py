@@ -69,10 +69,9 @@ class Step:
         return self.refund.intent_at_ms > 0 or self.refund.facts.unclear_sends > 0
 
     @property
-    def is_vouched(self) -> bool:
-        """Whether a person who was asked about an unclear call replayed: it was not done, then."""
-        asked = self.refund.facts.asked_a_person
-        return asked and self.refund.replayed_at_ms > self.refund.intent_at_ms
+    def effect_in_doubt(self) -> bool:
+        """Whether an earlier call may have had an effect, and no person has ruled that out."""
+        return self.may_have_happened and not self.refund.effect_ruled_out
 
     @property
     def unsure_for_ms(self) -> int:

@@ -64,11 +64,10 @@ def replay(
 def facts_after_replay(refund: Refund, *, manual_done: bool) -> Facts:
     """Reset the counters that led to the dead letter, and add what the replay says.
 
-    A person who replays a letter that asked about an unclear call says that it was not done. That
-    counts until the next unclear call.
+    A person who replays a letter that asked about a call with an unknown effect confirms that it
+    had none. That holds until the next such call.
     """
-    was_asked = refund.facts.asked_a_person and refund.replayed_at_ms > refund.intent_at_ms
-    asked = refund.reason.get("reason") == "outcome_unknown" or was_asked
+    asked = refund.reason.get("reason") == "outcome_unknown" or refund.effect_ruled_out
     facts = refund.facts.forget(Lifetime.REPLAY) | Facts(asked_a_person=asked)
     return facts | Facts(manual_done=True) if manual_done else facts
 

@@ -68,6 +68,14 @@ class Refund:
         whole = f"(ref {self.fingerprint}) {self.request.reason}".strip()
         return whole.encode("utf-16-le")[: 2 * LONGEST_REASON].decode("utf-16-le", "ignore")
 
+    @property
+    def effect_ruled_out(self) -> bool:
+        """Whether a person, asked about a call with an unknown effect, replayed: it had none.
+
+        This holds until the next such call.
+        """
+        return self.facts.asked_a_person and self.replayed_at_ms > self.intent_at_ms
+
     def public(self) -> dict[str, Any]:
         """The record as operators see it, JSON-able."""
         return {

@@ -201,7 +201,7 @@ class Payment(Answer):
         return details.void.status if details and details.void else ""
 
     @property
-    def is_whole(self) -> bool:
+    def only_in_full(self) -> bool:
         """Whether it can only be refunded in full: gift cards and memberships. W51."""
         return bool(
             self.giftcard_payment_details is not None or self.membership_payment_details is not None
