@@ -62,6 +62,8 @@ def test_no_document_outside_the_repository_is_cited() -> None:
 
 def test_every_path_that_is_named_exists() -> None:
     """A map with wrong names is worse than none."""
-    named = [(name, path) for name, text in _texts() for path in PATH.findall(text)]
+    found = [(name, path) for name, text in _texts() for path in PATH.findall(text)]
+    # Installed only where Node.js is.
+    named = [(name, path) for name, path in found if not path.endswith("/node_modules")]
     assert len(named) > 20
     assert [(name, path) for name, path in named if not (ROOT / path).exists()] == []
