@@ -1,4 +1,4 @@
-"""The actors: one for each transition, and the one that takes jobs in."""
+"""The actors: one for each transition, one that takes jobs in, one that rechecks refunds."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from worker.steps.watch import Watch
 
 
 def declare_actors(broker: Broker, ledger: Ledger, steps: Steps, watch: Watch) -> None:
-    """Make the actors known to the broker. Retries are the ledger's, so none has a retry option."""
+    """Declare the actors on the broker. The ledger retries, so no actor has a retry option."""
 
     @actor(broker=broker, queue_name=INTAKE)
     def request_refund(**job: Any) -> None:
-        """A job of upstream becomes a refund."""
+        """Turn an upstream job into a refund."""
         intake.take(job, ledger=ledger, broker=broker, delivery=current_delivery())
 
     @actor(broker=broker, queue_name=STEPS)
     def assess_order(refund_id: str) -> None:
-        """Choose the flow."""
+        """Read the order and choose the flow."""
         steps.run(Transition.ASSESS_ORDER, refund_id, current_delivery())
 
     @actor(broker=broker, queue_name=STEPS)
     def recheck_refund(refund_id: str) -> None:
-        """Look whether the provider took it back."""
+        """Check whether the payment provider took a finished refund back."""
         watch.recheck_refund(refund_id, current_delivery())
 
     _cancellation(broker, steps)
@@ -50,17 +50,17 @@ def _cancellation(broker: Broker, steps: Steps) -> None:
 
     @actor(broker=broker, queue_name=STEPS)
     def restore_fulfillments(refund_id: str) -> None:
-        """Make undone what we did."""
+        """Undo what we did: recreate the fulfillments."""
         steps.run(Transition.RESTORE_FULFILLMENTS, refund_id, current_delivery())
 
     @actor(broker=broker, queue_name=STEPS)
     def void_payments(refund_id: str) -> None:
-        """Void what is only authorized."""
+        """Void the payments that are only authorized."""
         steps.run(Transition.VOID_PAYMENTS, refund_id, current_delivery())
 
     @actor(broker=broker, queue_name=STEPS)
     def confirm_void(refund_id: str) -> None:
-        """Wait for the void."""
+        """Wait until the payments are void."""
         steps.run(Transition.CONFIRM_VOID, refund_id, current_delivery())
 
 
@@ -72,5 +72,5 @@ def _standard(broker: Broker, steps: Steps) -> None:
 
     @actor(broker=broker, queue_name=STEPS)
     def confirm_refund(refund_id: str) -> None:
-        """Wait for the provider."""
+        """Wait until the payment provider has settled the refund."""
         steps.run(Transition.CONFIRM_REFUND, refund_id, current_delivery())

@@ -15,13 +15,13 @@ from worker.refund.facts import Facts
 from worker.refund.reasons import end_with
 from worker.wix.models import Order
 
-#: Statuses with which the refund continues; the flows look at CANCELED. W20.
+#: Statuses with which the refund continues; the flows deal with CANCELED. W20.
 _CONTINUING = frozenset({"APPROVED", "CANCELED"})
-#: Statuses in which nothing was paid, and why the refund ends. W20.
+#: Statuses in which nothing was paid, and the reason with which the refund ends. W20.
 REFUSING: Mapping[str, str] = MappingProxyType(
     {"PENDING": "order_pending", "REJECTED": "order_rejected"}
 )
-#: Statuses that change by themselves: we look again, for a bounded time, then end with this reason.
+#: Statuses that change by themselves, and the reason with which the refund ends if they do not.
 PASSING: Mapping[str, str] = MappingProxyType({"INITIALIZED": "order_not_approved"})
 
 

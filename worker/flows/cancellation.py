@@ -1,6 +1,6 @@
-"""Orders placed before the cutoff: unfulfilled if necessary, then cancelled.
+"""Orders placed before the cutoff: unfulfill if necessary, then cancel.
 
-A cancel moves no money at Wix; whoever took the payment returns it (W30, W90).
+Cancelling an order at Wix moves no money; whoever took the payment returns it (W30, W90).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from worker.refund.facts import CancelRefusal, Facts
 from worker.refund.reasons import end_with
 from worker.wix.models import Fulfillment, Order
 
-#: What Wix's refusals of a cancel mean. W31.
+#: Our reason for each error code with which Wix refuses a cancel. W31.
 REFUSALS: Mapping[str, str] = MappingProxyType(
     {
         "ORDER_NOT_FOUND": "order_not_found",
@@ -24,7 +24,7 @@ REFUSALS: Mapping[str, str] = MappingProxyType(
         "ORDER_HAS_AUTHORIZED_TRANSACTION": "order_authorized",
     }
 )
-#: An empty list may be stale: this many looks must show it.
+#: How many looks must show an empty list before we believe it: it may be stale.
 EMPTY_LOOKS = 2
 
 
@@ -36,7 +36,7 @@ def state_of(order: Order) -> State:
 
 
 def found_cancelled(*, by_merchant: bool) -> Advance:
-    """Finish: the order is cancelled already."""
+    """Finish: the order is already cancelled."""
     effect = "already_cancelled" if by_merchant else "order_cancelled"
     return Advance(
         to=State.CANCELLED,
@@ -49,7 +49,7 @@ def found_cancelled(*, by_merchant: bool) -> Advance:
 def unfulfill_order(step: Step) -> Advance | Wait:
     """Delete each fulfillment until Wix shows the order as unfulfilled.
 
-    Safe to repeat at any point: deleting what is gone changes nothing. W40.
+    It can be repeated at any point: deleting a deleted fulfillment changes nothing. W40.
     """
     state = state_of(step.wix.get_order(step.order_id))
     if state is State.CANCELLED:
@@ -64,9 +64,9 @@ def unfulfill_order(step: Step) -> Advance | Wait:
         if fulfillment.id in saved_ids:
             _delete(step, fulfillment.id)
     if any(fulfillment.id not in saved_ids for fulfillment in listed):
-        # They are saved in the record before they are deleted.
+        # Save the new ones in the record first; the next look deletes them.
         rounds = _next_round(step) if saved else Facts()
-        why = "new fulfillments are saved first"
+        why = "new fulfillments are saved before they are deleted"
         return Wait(why=why, in_ms=0, effect_known=False, facts=rounds)
     state = state_of(step.wix.get_order(step.order_id))
     if state is State.CANCELLED:
@@ -79,15 +79,16 @@ def unfulfill_order(step: Step) -> Advance | Wait:
 
 
 def _fulfillments(step: Step, listed: Iterable[Fulfillment]) -> Facts:
-    """Return each fulfillment that we see or have removed, whole: nothing else could restore it.
+    """Return the fulfillments to restore if need be: those listed, and those that we removed.
 
-    What the merchant removed is not ours to restore.
+    What the merchant removed is not restored.
     """
     facts, listed = step.refund.facts, list(listed)
     saved = {f["id"]: f for f in facts.fulfillments}
     vanished = set(facts.vanished)
     if step.may_have_happened:
-        # What is gone since an unclear call counts as removed by us: nobody can know who did it.
+        # What disappeared after a call with an unknown effect counts as removed by us, because
+        # nobody can know who removed it.
         vanished |= saved.keys() - set(facts.deleted)
     vanished -= {fulfillment.id for fulfillment in listed}
     removed = {i: f for i, f in saved.items() if i in {*facts.deleted, *vanished}}
@@ -96,19 +97,19 @@ def _fulfillments(step: Step, listed: Iterable[Fulfillment]) -> Facts:
 
 
 def _still_fulfilled(step: Step, *, looks: int) -> Advance | Wait:
-    """The order shows as fulfilled although no fulfillment is left: a lag, or W42."""
+    """Wait: the order shows as fulfilled although no fulfillment is left (a lag, or W42)."""
     if step.looks + 1 < looks:
         known = not step.may_have_happened
         return step.wait(
             "Wix still shows the order as fulfilled", step.next_look_ms, effect_known=known
         )
     if step.settings.without_fulfillments == "escalate":
-        raise end_with("cannot_unfulfill", detail=f"looked {step.looks + 1} times")
+        raise end_with("cannot_unfulfill", detail=f"still fulfilled after {step.looks + 1} looks")
     return Advance(to=State.UNFULFILLED, facts=Facts(still_fulfilled=True))
 
 
 def _not_deleted(step: Step, listed: Iterable[Fulfillment]) -> list[Fulfillment]:
-    """Leave out what Wix has confirmed as deleted: a list may be stale."""
+    """Leave out what Wix has confirmed as deleted, because a list may be stale."""
     deleted = step.facts.deleted
     return [fulfillment for fulfillment in listed if fulfillment.id not in deleted]
 
@@ -117,7 +118,7 @@ def _delete(step: Step, fulfillment_id: str) -> None:
     try:
         step.wix.delete_fulfillment(step.order_id, fulfillment_id)
     except Permanent as error:
-        # Somebody else deleted it, or we did before: it is gone either way. W43.
+        # Someone else deleted it, or an earlier call of ours: it is gone either way. W43.
         if error.status != 404:
             raise
         return
@@ -125,12 +126,12 @@ def _delete(step: Step, fulfillment_id: str) -> None:
 
 
 def cancel_order(step: Step) -> Advance | Wait:
-    """Cancel once; look first, because the merchant or an earlier attempt may have done it."""
+    """Cancel the order once. Look first: the merchant or an earlier attempt may have done it."""
     looked = _look(step)
     if looked:
         return looked
     if step.unsure_for_ms:
-        why = "an earlier cancel may still arrive"
+        why = "an earlier cancel may still take effect"
         return Wait(why=why, in_ms=step.unsure_for_ms, effect_known=False)
     request = step.refund.request
     try:
@@ -142,17 +143,17 @@ def cancel_order(step: Step) -> Advance | Wait:
         return _look(step) or _refused(step, error)
     if not order.is_cancelled:
         raise EffectUnknown(
-            "cancel_order", status=200, detail="the answer shows no cancelled order"
+            "cancel_order", status=200, detail="the answer does not show the order as cancelled"
         )
     return Advance(to=State.CANCELLED, facts=Facts(effect="order_cancelled"))
 
 
 def _look(step: Step) -> Advance | Wait | None:
-    """Find out whether the order is cancelled already, or fulfilled again."""
+    """Find out whether the order is already cancelled, or fulfilled again; None if neither."""
     try:
         state = state_of(step.wix.get_order(step.order_id))
     except Permanent as error:
-        raise _ending(step, error) from None
+        raise _end(step, error) from None
     if state is State.CANCELLED:
         return found_cancelled(by_merchant=not step.may_have_happened)
     if state is State.UNFULFILLED:
@@ -169,7 +170,7 @@ def _look(step: Step) -> Advance | Wait | None:
 
 
 def _next_round(step: Step) -> Facts:
-    """The order changed between our steps: go back, but not for ever."""
+    """Count a change of the order between our steps; end when there were too many."""
     rounds = step.refund.facts.rounds + 1
     if rounds > step.settings.order_rounds:
         raise end_with("order_keeps_changing", detail=f"it changed {rounds} times")
@@ -177,29 +178,29 @@ def _next_round(step: Step) -> Facts:
 
 
 def _refused(step: Step, error: Permanent) -> Advance | Wait:
-    """Void first if Wix asks for that; else undo what we did: recreate the fulfillments."""
+    """Void first if Wix requires that; else undo what we did: recreate the fulfillments."""
     if error.code == "ORDER_HAS_AUTHORIZED_TRANSACTION":
         payments = step.wix.list_transactions(step.order_id).payments
         if any(payment.effective_status == "AUTHORIZED" for payment in payments):
             return Advance(to=State.AUTHORIZED, facts=_next_round(step))
         if step.looks + 1 < step.settings.unfulfill_looks:
-            why = "Wix still sees an authorized payment"
-            return step.wait(why, step.next_look_ms, effect_known=True)
-    no = _ending(step, error)
+            still = "Wix still sees an authorized payment"
+            return step.wait(still, step.next_look_ms, effect_known=True)
+    refusal = _end(step, error)
     saved = step.refund.facts.fulfillments
     if not saved or error.status == 404 or not step.settings.restore_fulfillments:
-        raise no
-    refusal = CancelRefusal(
-        reason=no.reason,
+        raise refusal
+    why = CancelRefusal(
+        reason=refusal.reason,
         endpoint=error.endpoint,
         status=error.status,
         code=error.code,
         request_id=error.request_id,
     )
-    return Advance(to=State.RESTORING, facts=Facts(refusal=refusal))
+    return Advance(to=State.RESTORING, facts=Facts(refusal=why))
 
 
-def _ending(step: Step, error: Permanent) -> Rejected | Buried:
-    still = step.refund.facts.still_fulfilled
-    unknown = "cannot_unfulfill" if still else "refused_by_wix"
+def _end(step: Step, error: Permanent) -> Rejected | Buried:
+    """Return what the refund ends with when Wix refuses a call for good."""
+    unknown = "cannot_unfulfill" if step.refund.facts.still_fulfilled else "refused_by_wix"
     return end_with(REFUSALS.get(error.code or "", unknown), error)

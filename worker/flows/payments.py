@@ -222,7 +222,7 @@ def _too_much(payments: SortedPayments, total: Decimal) -> Rejected | Buried:
     parts = [*payments.sources, *(manual.source for manual in payments.manual)]
     left = sum((source.max_refund for source in parts if source.max_refund), payments.counted)
     code = "only_in_full" if left >= total else "amount_exceeds_refundable"
-    return end_with(code, detail=f"{total:f} asked, {left:f} left")
+    return end_with(code, detail=f"{total:f} requested, {left:f} left")
 
 
 def _wix_reason(step: Step, code: str) -> Permanent:

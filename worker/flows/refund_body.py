@@ -1,4 +1,4 @@
-"""What a job asks for, in Wix's terms: the parts, their total, the body of the call (W62, W63)."""
+"""Translate a job into Wix's terms: its parts, their total, the body of the call (W62, W63)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from worker.wix.billing import Refundability
 
 
 def total_of(step: Step) -> Decimal | None:
-    """Return how much is asked for, None for everything; Wix calculates the total of parts.
+    """Return how much the job asks for; None for everything. Wix calculates the total of parts.
 
     Raises:
         Rejected: Wix cannot refund these parts, or their total is different.

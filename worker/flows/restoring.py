@@ -16,29 +16,29 @@ from worker.observability.redaction import MASK
 from worker.refund.facts import Facts
 from worker.wix.models import Fulfillment
 
-#: Set by Wix. Everything else is sent back as it was.
+#: Fields that Wix sets. All others are sent back unchanged.
 _GIVEN_BY_WIX = ("id", "createdDate")
 
 
 def restore_fulfillments(step: Step) -> Advance | Wait:
-    """Recreate what is missing. It always ends in a dead letter that says what was done.
+    """Recreate what is missing. This always ends in a dead letter that says what was done.
 
     Raises:
-        Buried: with the reason for which Wix refused the cancel.
+        Buried: always, with the reason for which Wix refused the cancel.
     """
     saved = [Fulfillment.model_validate(f) for f in step.refund.facts.fulfillments]
     missing = _missing(saved, step.wix.list_fulfillments(step.order_id).fulfillments)
     if missing and step.unsure_for_ms:
-        why = "a fulfillment that we created earlier may still show"
+        why = "a fulfillment that we recreated earlier may still appear"
         return Wait(why=why, in_ms=step.unsure_for_ms, effect_known=False)
     refused = [error for fulfillment in missing if (error := _create(step, fulfillment))]
     restored = len(saved) - len(refused)
-    detail = f"{restored} of {len(saved)} removed fulfillments are there again"
+    detail = f"{restored} of {len(saved)} removed fulfillments are restored"
     if masked := sorted({name for f in missing for name in _masked(f.whole())}):
-        detail += f", but without what we do not keep: {', '.join(masked)}"
+        detail += f", but without fields that we do not keep: {', '.join(masked)}"
     if refused:
         detail += f"; Wix refused the others: {refused[0].code or refused[0].status}"
-    # A replay starts at the fulfilled order, and saves again what it will remove.
+    # A replay starts with the fulfilled order, and saves again what it removes.
     restored_whole = tuple(fulfillment.whole() for fulfillment in saved)
     step.learn(Facts(restored=restored_whole, fulfillments=(), deleted=(), vanished=()))
     raise _refused_cancel(step, detail)
@@ -58,7 +58,7 @@ def _refused_cancel(step: Step, detail: str) -> Buried:
 
 
 def _missing(saved: Iterable[Fulfillment], listed: Iterable[Fulfillment]) -> list[Fulfillment]:
-    """Return what was saved and is not listed, counting those that look the same."""
+    """Return what was saved and is not listed; of several that look the same, each counts once."""
     listed = list(listed)
     ids = {fulfillment.id for fulfillment in listed}
     there = Counter(fulfillment.fingerprint for fulfillment in listed)
@@ -76,7 +76,7 @@ def _missing(saved: Iterable[Fulfillment], listed: Iterable[Fulfillment]) -> lis
 
 
 def _create(step: Step, fulfillment: Fulfillment) -> Permanent | None:
-    """Create one. A refusal goes into the dead letter and does not stop the others."""
+    """Create one; return Wix's refusal, which must not stop the others."""
     whole: dict[str, Any] = _unmasked(fulfillment.whole())
     wanted = {name: value for name, value in whole.items() if name not in _GIVEN_BY_WIX}
     try:
@@ -87,7 +87,7 @@ def _create(step: Step, fulfillment: Fulfillment) -> Permanent | None:
 
 
 def _unmasked(value: Any) -> Any:
-    """Leave out texts that hold a mask: a half-right tracking link is worse than none."""
+    """Leave out texts that contain a mask: a broken tracking link is worse than none."""
     if isinstance(value, dict):
         return {name: _unmasked(inner) for name, inner in value.items() if not _is_masked(inner)}
     if isinstance(value, list):
@@ -96,7 +96,7 @@ def _unmasked(value: Any) -> Any:
 
 
 def _masked(value: Any, name: str = "") -> Iterator[str]:
-    """Give the names of the texts that hold a mask."""
+    """Yield the names of the fields whose text contains a mask."""
     if isinstance(value, dict):
         for inner_name, inner in value.items():
             yield from _masked(inner, inner_name)

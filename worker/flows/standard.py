@@ -19,12 +19,12 @@ from worker.refund.reasons import end_with
 from worker.refund.record import Refund
 from worker.wix.billing import Refundability, Transactions, WixRefund
 
-#: Looks at a refund that Wix accepted but does not list.
+#: How many looks in a row may miss a refund that Wix accepted.
 VANISHED_LOOKS = 10
-#: By how much the clocks of Wix and of our server may differ.
+#: How far the clocks of Wix and of our Redis server may be apart.
 CLOCKS_MS = 300_000
 
-#: Documented refusals of the call; all others need a person. W65.
+#: Our reason for each documented refusal of the call; all others need a person. W65.
 REFUSALS: Mapping[str, str] = MappingProxyType(
     {
         "ORDER_NOT_FOUND": "order_not_found",
@@ -40,18 +40,18 @@ REFUSALS: Mapping[str, str] = MappingProxyType(
         "PARTIAL_REFUND_FOR_MULTIPLE_LOCATIONS_NOT_ALLOWED": "restock_refused",
     }
 )
-#: Looks at an order whose refundable amount changed between our question and our call.
+#: How many times an order may change between our reading it and our refund call.
 CHANGED_LOOKS = 3
 
 
 def submit_refund(step: Step) -> Advance | Wait:
-    """Refund what was asked for, in one call, unless an earlier attempt did."""
+    """Refund what the job asks for in one call, unless an earlier attempt did."""
     transactions = step.wix.list_transactions(step.order_id)
     found = _look(step, transactions)
     if found:
         return found
     if step.unsure_for_ms:
-        why = "an earlier refund call may still show"
+        why = "an earlier refund call may still take effect"
         return Wait(why=why, in_ms=step.unsure_for_ms, effect_known=False)
     try:
         return _submit(step, transactions)
@@ -60,11 +60,11 @@ def submit_refund(step: Step) -> Advance | Wait:
 
 
 def _safe_end(step: Step, end: Rejected | Buried) -> Rejected | Buried:
-    """Return what the refund may end with, given that money may have moved already."""
+    """Return what the refund may end with, given that money may already have moved."""
     end = _after_manual_payment(step, end)
     if not step.effect_in_doubt or end.reason == "outcome_unknown":
         return end
-    # It may end because an earlier call of ours succeeded. So nobody is asked to pay.
+    # An earlier call of ours may be the reason for this end, so nobody is asked to pay.
     is_manual = end.reason == "manual_payment"
     detail = "only a person could pay what is left" if is_manual else end.detail or end.reason
     return Buried("outcome_unknown", end.cause, detail)
@@ -104,7 +104,7 @@ def _submit(step: Step, transactions: Transactions) -> Advance | Wait:
 
 
 def _void_first(step: Step) -> Advance:
-    """An authorized payment is voided, not refunded; what else was paid is refunded after it."""
+    """Void the authorized payment; whatever else was paid is refunded after that."""
     rounds = step.refund.facts.rounds + 1
     if rounds > step.settings.order_rounds:
         raise end_with("order_keeps_changing", detail=f"authorized again {rounds} times")
@@ -120,14 +120,16 @@ def _is_unlisted(answer: Refundability, transactions: Transactions) -> bool:
 
 
 def _unlisted(step: Step) -> Wait:
-    """Wait: our refund may be carried out but not listed yet (unknown, W52)."""
+    """Wait: Wix may have carried out our refund without listing it yet (unknown, W52)."""
     if step.looks + 1 >= VANISHED_LOOKS:
-        raise Buried("outcome_unknown", detail="more was refunded than Wix lists refunds of")
+        raise Buried(
+            "outcome_unknown", detail="more was refunded than the listed refunds add up to"
+        )
     return step.wait("Wix does not list all refunds yet", step.next_look_ms, effect_known=False)
 
 
 def _wait(step: Step, wix_reason: str) -> Wait:
-    """The provider is down, or another refund is pending: look again, for a bounded time."""
+    """Wait, for a limited time: the provider is down, or another refund is pending."""
     if step.waiting_for_ms >= step.settings.confirm_for_s * 1000:
         raise end_with(WAITING[wix_reason], detail=wix_reason)
     known = not step.may_have_happened
@@ -135,7 +137,7 @@ def _wait(step: Step, wix_reason: str) -> Wait:
 
 
 def _refused(step: Step, error: Permanent) -> Advance | Wait:
-    """A refusal is final only when no earlier call of ours can be its cause."""
+    """Act on a refusal; it is final only if no earlier call of ours can have caused it."""
     wix_reason = str(error.facts.get("nonRefundableReason", ""))
     if wix_reason in WAITING:
         return _wait(step, wix_reason)
@@ -147,10 +149,12 @@ def _refused(step: Step, error: Permanent) -> Advance | Wait:
     payment_id, manual_ids = str(error.facts.get("paymentId", "")), step.refund.facts.manual_ids
     if error.code == "EXTERNAL_REFUND_EXPECTED" and payment_id and payment_id not in manual_ids:
         facts = Facts(manual_ids=(*manual_ids, payment_id))
-        return Wait(why="Wix cannot refund it itself", in_ms=0, effect_known=True, facts=facts)
+        return Wait(
+            why="Wix cannot refund a payment itself", in_ms=0, effect_known=True, facts=facts
+        )
     changed = step.refund.facts.changed + 1
     if error.code == "INVALID_PAYMENT_REFUND_AMOUNT" and changed < CHANGED_LOOKS:
-        # Somebody refunded a part a moment ago: calculate again.
+        # Someone refunded a part a moment ago: calculate again.
         why, facts = "Wix says that less is left", Facts(changed=changed)
         return step.wait(why, step.next_look_ms, effect_known=True, facts=facts)
     if error.code == "PAYMENT_NOT_REFUNDABLE":
@@ -160,7 +164,7 @@ def _refused(step: Step, error: Permanent) -> Advance | Wait:
 
 
 def _look(step: Step, transactions: Transactions) -> Advance | None:
-    """Find our own refund among the order's."""
+    """Find our own refund among those of the order."""
     ours = find_ours(step.refund, transactions)
     if ours:
         return Advance(to=State.REFUND_SUBMITTED, facts=facts_of(ours), found=True)
@@ -168,34 +172,34 @@ def _look(step: Step, transactions: Transactions) -> Advance | None:
         before = tuple(refund.id for refund in transactions.refunds)
         step.learn(Facts(refunds_before=before))
     elif any(_may_be_ours(step, refund) for refund in transactions.refunds):
-        # It may be ours without its mark, or the merchant's: only a person can find out.
-        raise Buried("outcome_unknown", detail="the order got a refund without any reason")
+        # It may be ours without the fingerprint, or the merchant's: only a person can find out.
+        raise Buried("outcome_unknown", detail="the order has a new refund without a reason")
     return None
 
 
 def _may_be_ours(step: Step, refund: WixRefund) -> bool:
-    """Whether a refund without our mark may still be the effect of an unclear call of ours."""
+    """Whether a refund without our fingerprint may be the effect of an earlier call of ours."""
     if refund.reason or refund.id in step.refund.facts.refunds_before:
         return False
-    # Not if it is older than our job, or than a person's word that it is not ours.
+    # Not if it is older than our job, or than a person's confirmation that it is not ours.
     since_ms = max(step.refund.accepted_at_ms - CLOCKS_MS, step.refund.replayed_at_ms)
     created = refund.created_date
     return created is None or created.timestamp() * 1000 >= since_ms
 
 
 def find_ours(refund: Refund, transactions: Transactions) -> WixRefund | None:
-    """Return the first refund that we asked for."""
+    """Return the first refund that we made, None if there is none."""
     return next(iter(all_ours(refund, transactions)), None)
 
 
 def all_ours(refund: Refund, transactions: Transactions) -> list[WixRefund]:
-    """Return the refunds that we asked for, known by Wix's id or by our fingerprint."""
-    known_id, mark = refund.facts.wix_refund_id, refund.fingerprint
-    return [one for one in transactions.refunds if one.id == known_id or mark in one.reason]
+    """Return the refunds that we made: those with the id from Wix's answer or our fingerprint."""
+    known_id, fingerprint = refund.facts.wix_refund_id, refund.fingerprint
+    return [one for one in transactions.refunds if one.id == known_id or fingerprint in one.reason]
 
 
 def facts_of(refund: WixRefund) -> Facts:
-    """Return what we keep of it: Wix's id, the sum, and the status of each payment's part."""
+    """Return what the record keeps: Wix's id, the sum, and the status of each payment's part."""
     parts = tuple(
         RefundedPayment(
             payment_id=part.payment_id,
@@ -215,11 +219,11 @@ def facts_of(refund: WixRefund) -> Facts:
 
 
 def confirm_refund(step: Step) -> Advance | Wait:
-    """Look whether the provider settled it; 200 does not mean that money moved (W53)."""
+    """Check whether the provider settled it; a 200 does not mean that money moved (W53)."""
     refund = find_ours(step.refund, step.wix.list_transactions(step.order_id))
     misses = 0 if refund else step.refund.facts.misses + 1
     if misses > VANISHED_LOOKS:
-        raise end_with("refund_vanished", detail=f"not there in {misses} looks")
+        raise end_with("refund_vanished", detail=f"missing from Wix's list in {misses} looks")
     statuses = set(refund.statuses) if refund else set()
     if refund and statuses == {"SUCCEEDED"}:
         return Advance(to=State.REFUNDED, facts=facts_of(refund))
@@ -234,7 +238,7 @@ def confirm_refund(step: Step) -> Advance | Wait:
 
 
 def _failed(step: Step, refund: WixRefund) -> Rejected | Buried:
-    """All of it failed, or a part: then a person needs both amounts."""
+    """Return the end of a refund that failed; if only a part did, a person needs both amounts."""
     codes = ", ".join(sorted(set(refund.failures())))
     if "SUCCEEDED" not in refund.statuses:
         return end_with("refund_failed", detail=codes)

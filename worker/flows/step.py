@@ -1,4 +1,4 @@
-"""What a step sees, and what it may answer: the terms between the flows and `worker.steps`."""
+"""What a flow gets and what it returns: the interface between the flows and `worker.steps`."""
 
 from __future__ import annotations
 
@@ -17,24 +17,26 @@ class Advance:
 
     to: State
     facts: Facts = NO_FACTS
-    """What the step learnt; added to the record."""
+    """What the step learned; added to the record."""
     flow: Flow | None = None
     """The flow that `assess_order` chose."""
     found: bool = False
-    """It was done before: by an earlier attempt of ours whose reply was lost ..."""
+    """Whether an earlier attempt of ours, whose reply was lost, had already done it."""
     by_merchant: bool = False
-    """... or by the merchant."""
+    """Whether the merchant had already done it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wait:
-    """Nothing failed; look again later. No attempt is spent."""
+    """Nothing failed; look again later. This does not use up an attempt."""
 
     why: str
+    """For the history and the log."""
     in_ms: int
     effect_known: bool
     """Whether this look showed what an earlier call did, so that its intent is cleared."""
     facts: Facts = NO_FACTS
+    """What the step learned; added to the record."""
 
 
 @dataclass(kw_only=True)
@@ -46,17 +48,17 @@ class Step:
     now_ms: int
     """The ledger's time when the step was claimed."""
     settings: Settings
-    learnt: Facts = NO_FACTS
-    """What the step learnt even if it fails; added to the record."""
+    learned: Facts = NO_FACTS
+    """What the step learned; added to the record even if the step fails."""
 
     def learn(self, facts: Facts) -> None:
-        """Add to what the step learnt."""
-        self.learnt |= facts
+        """Add to what the step learned."""
+        self.learned |= facts
 
     @property
     def facts(self) -> Facts:
-        """What the record knew, with what this step has learnt so far."""
-        return self.refund.facts | self.learnt
+        """The facts of the record, with those that this step has learned so far."""
+        return self.refund.facts | self.learned
 
     @property
     def order_id(self) -> str:
@@ -65,39 +67,39 @@ class Step:
 
     @property
     def may_have_happened(self) -> bool:
-        """Whether an earlier attempt may have changed something at Wix without our knowing."""
+        """Whether an earlier call may have had an effect at Wix that we do not know of."""
         return self.refund.intent_at_ms > 0 or self.refund.facts.unclear_sends > 0
 
     @property
     def effect_in_doubt(self) -> bool:
-        """Whether an earlier call may have had an effect, and no person has ruled that out."""
+        """Whether an earlier call may have had an effect that no person has ruled out."""
         return self.may_have_happened and not self.refund.effect_ruled_out
 
     @property
     def unsure_for_ms(self) -> int:
-        """How long "Wix does not show it" does not yet mean "not done"; 0 when it does."""
+        """How much longer an earlier call may still take effect; 0 if it no longer can."""
         if not self.refund.intent_at_ms:
             return 0
         return max(0, self.refund.intent_at_ms + self.settings.settle_delay_ms - self.now_ms)
 
     @property
     def looks(self) -> int:
-        """How often this transition has waited so far."""
+        """How many times this transition has waited so far."""
         return self.refund.facts.looks
 
     @property
     def waiting_for_ms(self) -> int:
-        """How long it has been waiting, 0 the first time."""
+        """How long this transition has been waiting; 0 the first time."""
         return self.now_ms - (self.refund.facts.waiting_since_ms or self.now_ms)
 
     @property
     def next_look_ms(self) -> int:
-        """The wait before the next look: it doubles from one to the next, up to the cap."""
+        """The wait before the next look; it doubles with each look, up to the cap."""
         first_ms, cap_ms = self.settings.confirm_first_ms, self.settings.confirm_cap_ms
         return min(cap_ms, first_ms << min(self.looks, 40))
 
     def wait(self, why: str, in_ms: int, *, effect_known: bool, facts: Facts = NO_FACTS) -> Wait:
-        """Wait once more, counting the looks."""
+        """Return a wait that counts this look."""
         since_ms = self.now_ms - self.waiting_for_ms
         counted = Facts(looks=self.looks + 1, waiting_since_ms=since_ms)
         return Wait(why=why, in_ms=in_ms, effect_known=effect_known, facts=facts | counted)

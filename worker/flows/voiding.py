@@ -1,7 +1,7 @@
 """Payments that are authorized but not captured: no money has moved, so they are voided.
 
-A void is asynchronous (W75). A payment that was captured in the meantime is refunded or cancelled
-like any other.
+A void is asynchronous (W75). If the payment is captured in the meantime, the order continues like
+one that was paid from the start.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from worker.refund.facts import Facts
 from worker.refund.reasons import end_with
 from worker.wix.billing import Payment, is_voided
 
-#: Refusals which say that the payment has changed: look at it again. W75.
+#: Refusals that say that the payment has changed, so we look at it again. W75.
 _CHANGED = frozenset(
     {"PAYMENT_ALREADY_CAPTURED", "PAYMENT_ALREADY_VOIDED", "PAYMENT_NOT_AUTHORIZED"}
 )
-#: Statuses of a void that will not succeed; Wix documents none of them.
+#: Statuses of a void that has failed. They are a guess: Wix does not document its statuses.
 _FAILED = frozenset({"FAILED", "DECLINED", "REJECTED"})
 
 
 def void_payments(step: Step) -> Advance | Wait:
-    """Void every authorized payment in one call; safe to repeat, Wix voids only once."""
+    """Void all authorized payments in one call. It can be repeated: Wix voids only once."""
     payments = _payments(step)
     authorized = [payment for payment in payments if payment.effective_status == "AUTHORIZED"]
     if not authorized:
@@ -45,7 +45,7 @@ def void_payments(step: Step) -> Advance | Wait:
 
 
 def confirm_void(step: Step) -> Advance | Wait:
-    """Look whether the authorization is void; an answer of 200 does not say so."""
+    """Check whether the authorizations are void; a 200 to the call does not say so."""
     payments = _payments(step)
     ours = [payment for payment in payments if payment.id in step.refund.facts.void_ids]
     waiting = [payment for payment in ours if payment.effective_status == "AUTHORIZED"]
@@ -65,7 +65,7 @@ def _payments(step: Step) -> tuple[Payment, ...]:
 
 
 def _continue(step: Step, payments: Iterable[Payment]) -> Advance:
-    """Continue from what is true now: captured, voided, or cancelled."""
+    """Continue with what is true now: the payment is captured or void, or the order cancelled."""
     if step.refund.flow == Flow.CANCELLATION:
         state = state_of(step.wix.get_order(step.order_id))
         if state is State.CANCELLED:

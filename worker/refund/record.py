@@ -44,7 +44,7 @@ class Refund:
     died_in: str
     """The state in which it became a dead letter."""
     facts: Facts
-    """What we learnt about the order and did to it."""
+    """What we learned about the order and did to it."""
     reason: Mapping[str, Any]
     """Why it was rejected, died or last failed: code, sentence, what to do, Wix's code and id."""
 

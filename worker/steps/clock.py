@@ -1,4 +1,4 @@
-"""A clock that goes on while the machine is suspended: a lease is a matter of real time."""
+"""A clock that keeps running while the machine is suspended, because leases expire in real time."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ import time
 
 
 def boottime() -> float:
-    """Seconds since an arbitrary moment, counting suspensions where the system can (Linux)."""
+    """Return seconds since an arbitrary moment, including suspensions where possible (Linux)."""
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if clock is None else time.clock_gettime(clock)

@@ -1,11 +1,11 @@
-"""What it means that Wix refused a store's key: the key is dead, or a permission is missing.
+"""Why Wix refused a store's key: the key is dead, or it lacks a permission.
 
-| refusal | what else is known | then |
+| refusal | what else is known | result |
 |---|---|---|
-| 401 | | the key is dead: suspend |
-| 403, or 428 without a site | this call worked before | suspend |
-| | it never did, and another call does not work now either | suspend |
-| | it never did, and another call works now | dead letter `scope_missing` |
+| 401 | | the key is dead: suspend the store |
+| 403, or 428 without a site | this call worked before | suspend the store |
+| | it never worked, and another call does not work now either | suspend the store |
+| | it never worked, and another call works now | dead letter `scope_missing` |
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from worker.stores.permissions import box_of, how_to_tick
 def missing_box(
     refusal: Unauthorized, step: Step, worked_before: Callable[[], Collection[str]]
 ) -> Buried | None:
-    """The dead letter of a missing box, None when the store is to be suspended.
+    """Return the dead letter that names the missing permission; None to suspend the store.
 
     Raises:
-        Retryable: the other call, which would tell the two apart, did not come through.
+        Retryable: the other call, which tells the two cases apart, failed.
     """
     if refusal.status == 401:
         return None
@@ -31,7 +31,7 @@ def missing_box(
     if refusal.endpoint in known:
         return None
     try:
-        # What worked a moment ago may be revoked by now: ask again.
+        # A permission that worked before may be revoked by now: ask again.
         if "get_order" in known:
             step.wix.get_order(step.order_id)
         else:
@@ -39,5 +39,5 @@ def missing_box(
     except Unauthorized:
         return None
     except Permanent:
-        pass  # Not what we asked for, but an answer to this key.
+        pass  # Wix refused this order, but it accepted the key.
     return Buried("scope_missing", refusal, remedy=how_to_tick(box_of(refusal.endpoint)))

@@ -1,4 +1,4 @@
-"""What is written and logged for each way in which a step can end (pure)."""
+"""What to write and log for each way in which a step can end (pure)."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from worker.refund.facts import Facts, Lifetime
 from worker.refund.reasons import reason_of, what_wix_said
 from worker.refund.record import Refund
 
-#: A token of X-Wix-Consistent is kept up to this length; without it we only read less surely.
+#: A longer X-Wix-Consistent token is not kept; without one, Wix's answers may be stale.
 LONGEST_TOKEN = 500
 
-#: Event of each way to end a refund for good.
+#: The event for each state in which a step can end a refund early.
 END_EVENTS: Mapping[State, str] = {State.REJECTED: "step.rejected", State.DEAD: "step.dead"}
 
 
 class StepResult(NamedTuple):
-    """What a step writes, and the event that is logged once it is written."""
+    """What a step writes, and the event to log once it is written."""
 
     commit: StepCommit
     event: dict[str, Any]
@@ -36,14 +36,14 @@ class StepResult(NamedTuple):
 
 @dataclass(frozen=True)
 class Results:
-    """The results of one step; `step` is None when Wix could not be asked."""
+    """Builds the result of one step; `step` is None if there was no usable key to ask Wix with."""
 
     transition: Transition
     refund: Refund
     step: Step | None
 
     def advanced(self, result: Advance) -> StepResult:
-        """The transition is done: on to the next one, or to the end."""
+        """The transition is done: continue with the next one, or finish."""
         flow = result.flow or Flow(self.refund.flow)
         to = apply(self.refund.state, self.transition, result.to, flow=flow)
         facts = self._facts().forget(Lifetime.TRANSITION) | result.facts
@@ -65,9 +65,9 @@ class Results:
         return StepResult(commit, dict(event))
 
     def waiting(self, result: Wait) -> StepResult:
-        """Nothing failed: look again later; the attempt does not count."""
+        """Nothing failed: look again later. The attempt does not count."""
         event = self._event("step.waiting") | {"why": result.why, "in_ms": result.in_ms}
-        # Waiting for the effect of an unclear call is part of its failing: that time goes on.
+        # Waiting for the effect of an unclear call is part of the failure: its clock keeps running.
         failing_since_ms = 0 if result.effect_known else self.refund.failing_since_ms
         fields = {"attempt": self.refund.attempt - 1, "failing_since_ms": failing_since_ms}
         commit = self._commit(
@@ -82,7 +82,7 @@ class Results:
         return StepResult(commit, dict(event))
 
     def failed(self, error: Exception, next_try: Callable[[int | None], int | None]) -> StepResult:
-        """It failed for now: retry, or make it a dead letter when the retries are used up."""
+        """The step failed: retry, or make the refund a dead letter if the retries are used up."""
         is_unclear = self._is_unclear(error)
         reason = failure_reason(error)
         in_ms = next_try(error.retry_after_ms if isinstance(error, CallFailed) else None)
@@ -108,7 +108,7 @@ class Results:
         return StepResult(commit, dict(event))
 
     def _is_unclear(self, error: Exception) -> bool:
-        """Whether a call of this step may have had an effect that we do not know."""
+        """Whether a call of this step may have had an effect that we do not know of."""
         sent = self.step.wix.sent if self.step else 0
         return isinstance(error, EffectUnknown) or (sent > 0 and not isinstance(error, CallFailed))
 
@@ -121,7 +121,7 @@ class Results:
         return Buried(code, error if isinstance(error, CallFailed) else None, reason["error"])
 
     def ended(self, end: Rejected | Buried, *, unclear: bool = False) -> StepResult:
-        """The refund ends with an answer for upstream, or as a dead letter."""
+        """The refund ends as rejected, an answer for upstream, or as a dead letter."""
         to = State.DEAD if isinstance(end, Buried) else State.REJECTED
         apply(self.refund.state, self.transition, to)
         reason = reason_of(end)
@@ -149,7 +149,7 @@ class Results:
     def suspended(
         self, reason: Mapping[str, Any], *, endpoint: str, probe_in_ms: int
     ) -> StepResult:
-        """The store's key is refused: back into the lane; the attempt does not count."""
+        """Wix refused the store's key: back into the lane. The attempt does not count."""
         event = self._event("step.suspended") | {"reason": reason["reason"]}
         fields = {
             "attempt": self.refund.attempt - 1,
@@ -174,7 +174,7 @@ class Results:
         return StepResult(commit, dict(event))
 
     def _commit(self, event: Mapping[str, Any], **fields: Any) -> StepCommit:
-        """Add what all results have: the history line, the calls and what Wix accepted."""
+        """Add what all results have: the history line, the calls, the endpoints that worked."""
         calls = self.step.wix.calls if self.step else 0
         accepted = tuple(sorted(self.step.wix.accepted_endpoints)) if self.step else ()
         return StepCommit(history=(event,), wix_calls=calls, accepted_endpoints=accepted, **fields)
@@ -191,7 +191,7 @@ class Results:
         return event
 
     def _facts(self, *, unclear: bool = False) -> Facts:
-        """What the record knew and the step learnt; an unclear call is counted."""
+        """Return the facts of the record and of the step; count a call with an unknown effect."""
         if self.step is None:
             return self.refund.facts
         if not unclear:
@@ -199,14 +199,14 @@ class Results:
         return self.step.facts | Facts(unclear_sends=self.refund.facts.unclear_sends + 1)
 
     def _fields(self, facts: Facts) -> dict[str, str | int]:
-        """The facts, with Wix's token, so that the next step reads what this one wrote."""
+        """Add Wix's consistency token, so that the next step reads what this one wrote."""
         token = self.step.wix.consistent if self.step else ""
         if token and len(token) <= LONGEST_TOKEN and redact_text(token) == token:
             facts |= Facts(consistent=token)
         return {"facts": facts.to_json()}
 
     def _watch_in_ms(self, to: State, facts: Facts) -> int:
-        """What was only recorded did not pass a provider who could take it back."""
+        """Return when to recheck; 0 for never. A provider can only take back what it paid."""
         if self.step is None or to is not State.REFUNDED or facts.effect != "payments_refunded":
             return 0
         settings = self.step.settings
@@ -214,9 +214,9 @@ class Results:
 
 
 def failure_reason(error: Exception) -> dict[str, Any]:
-    """What the record and the log say of a failure that is retried."""
+    """Return what the record and the log say about a failure that is retried."""
     if not isinstance(error, CallFailed):
-        # The text of an unexpected error may hold anything: only its kind and place are logged.
+        # The text of an unexpected error may contain secrets: log only its type and place.
         return {"reason": "worker_error", "error": f"{type(error).__name__} at {_place(error)}"}
     return {"reason": "wix_failed", "error": redact_text(str(error))} | what_wix_said(error)
 

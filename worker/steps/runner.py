@@ -1,7 +1,8 @@
 """One step: the algorithm that all transitions share.
 
-Claim (with the intent), look, act, commit; the flows only look and act. The message stays in flight
-until the commit, so a crash at any point brings it back; the look makes the second run harmless.
+Claim (which writes the intent), look, act, commit; the flows only look and act. The message stays
+in flight until the commit, so a crash at any point brings it back, and the look makes the second
+run harmless.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ ACTIONS: Mapping[Transition, Callable[[Step], Advance | Wait]] = MappingProxyTyp
     }
 )
 
-#: The event of each status with which a claim is not granted.
+#: The event for each status of a claim that is not granted.
 UNCLAIMED_EVENTS: Mapping[str, str] = MappingProxyType(
     {
         "unknown": "step.unknown_refund",
@@ -72,17 +73,17 @@ UNCLAIMED_EVENTS: Mapping[str, str] = MappingProxyType(
         "paced": "step.paced",
     }
 )
-#: An answer that is not as documented will not become so in a day: then a person is asked.
+#: Attempts at reading an answer that is not as documented; more would not help, a person must look.
 UNREADABLE_ATTEMPTS = 3
-#: A step that runs longer asks the server for its lease before it changes anything.
+#: A step that has run longer checks its lease on the server before it changes anything.
 SURE_FOR_S = 60.0
-#: Pauses between the attempts to commit a finished step while Redis is away.
+#: Pauses between the attempts to commit a finished step while Redis is unavailable.
 COMMIT_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Steps:
-    """Runs steps. Its parts are arguments, so that tests can pass their own."""
+    """Runs steps. Its parts are arguments, so that tests can replace them."""
 
     ledger: Ledger
     keyring: Keyring
@@ -92,7 +93,7 @@ class Steps:
     retry: RetryPolicy
     random: Callable[[], float]
     is_surely_alive: Callable[[float], bool]
-    """Whether no heartbeat of this worker was late since that monotonic time."""
+    """Whether all heartbeats of this worker since that monotonic time were punctual."""
     checkpoint: Callable[[str], None] = field(default=lambda _: None)
     """Called with the name of each point of a step; tests kill the program there."""
     pause: Callable[[float], None] = time.sleep
@@ -102,8 +103,8 @@ class Steps:
         """Run one step and commit its result.
 
         Raises:
-            redis.RedisError: nothing is known to be written; the message must come again.
-            LeaseLost: another worker holds this order; nothing was written.
+            redis.RedisError: the result may not be written; the message must be delivered again.
+            LeaseLost: another worker may hold the order; nothing was written.
         """
         started = self.monotonic()
         self.checkpoint("before_claim")
@@ -132,7 +133,7 @@ class Steps:
         delivery: Delivery,
         since: float,
     ) -> StepResult:
-        """Run the step, if there is a usable key for the store."""
+        """Run the step if there is a usable key for the store."""
         unasked = Results(transition, refund, None)
         if claim.disconnected:
             return unasked.ended(Buried("store_disconnected"))
@@ -154,7 +155,7 @@ class Steps:
         self, store: Credentials, refund: Refund, delivery: Delivery, since: float
     ) -> WixStore:
         def guard() -> None:
-            """Before each mutating call: a worker that was paused must not act on an old lease."""
+            """Run before each mutating call: a paused worker must not act on an expired lease."""
             is_sure = self.is_surely_alive(since) and self.monotonic() - since < SURE_FOR_S
             if not is_sure and not self.ledger.still_holds(refund, delivery):
                 raise LeaseLost(refund.refund_id)
@@ -168,7 +169,7 @@ class Steps:
         )
 
     def _act(self, results: Results, step: Step) -> StepResult:
-        """Run the action; turn whatever comes of it into what is written and logged."""
+        """Run the action and turn its result, or its error, into what to write and log."""
         try:
             result = ACTIONS[results.transition](step)
             if isinstance(result, Wait):
@@ -184,7 +185,7 @@ class Steps:
             return results.failed(error, self._next_try(step))
 
     def _refused(self, results: Results, step: Step, refusal: Unauthorized) -> StepResult:
-        """The key was refused: the store is suspended, or the dead letter names the missing box."""
+        """Wix refused the key: suspend the store, or end with the permission that is missing."""
         store_id = step.refund.request.store_id
         try:
             end = missing_box(refusal, step, lambda: self.stores.worked(store_id))
@@ -199,7 +200,7 @@ class Steps:
         )
 
     def _next_try(self, step: Step) -> Callable[[int | None], int | None]:
-        """In how many ms to try again, None when all retries are used up."""
+        """Return a function from Wix's `Retry-After` to the wait in ms; None if we give up."""
         refund = step.refund
         failing_for_ms = step.now_ms - (refund.failing_since_ms or step.now_ms)
 
@@ -211,7 +212,7 @@ class Steps:
         return in_ms
 
     def _commit(self, refund_id: str, claim: Claim, commit: StepCommit, delivery: Delivery) -> str:
-        """Commit the result, once; a short outage must not lose what Wix did."""
+        """Commit the result once; a short outage of Redis must not lose what Wix did."""
         for pause_s in (*COMMIT_PAUSES_S, None):
             try:
                 status = self.ledger.commit(refund_id, claim, commit, delivery)
@@ -223,11 +224,11 @@ class Steps:
                     raise
                 log_event("worker.redis_lost", error=type(error).__name__)
                 self.pause(pause_s)
-        raise AssertionError("the last round returned or raised")
+        raise AssertionError("unreachable: the last round returns or raises")
 
 
 def _end_of(error: Exception, refund: Refund) -> Rejected | Buried | None:
-    """Return what ends a refund at once, None for what is retried."""
+    """Return the end of the refund if this error ends it at once; None to retry."""
     if isinstance(error, Rejected | Buried):
         return error
     if isinstance(error, Permanent):

@@ -1,7 +1,7 @@
-"""After the end, a payment provider may take a refund back: look again for a while, and report it.
+"""Recheck finished refunds for a while: the payment provider may take one back.
 
-The refund stays finished: that its money did not arrive after all is an event, not a new state.
-Whether a status can change back is inferred.
+The refund stays finished; a reversal is an event, not a new state. That a provider can reverse a
+refund is inferred.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from worker.stores.keyring import Keyring
 from worker.stores.vault import NoKey
 from worker.wix.client import ClientFactory
 
-#: The log event of each outcome.
+#: The log event for each outcome.
 EVENTS = {"settled_again": "refund.settled_again", "reversed": "refund.reversed"}
 
 
 class Watch:
-    """Looks at finished refunds; only reads at Wix."""
+    """Rechecks finished refunds. It only reads from Wix."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Watch:
         self._settings = settings
 
     def recheck_refund(self, refund_id: str, delivery: Delivery) -> None:
-        """Look once; whatever comes of it, the next look is planned or the watch is over."""
+        """Check once, report a change, and plan the next check or end the watch."""
         refund = self._ledger.load(refund_id)
         found = self._payments(refund) if refund and refund.state is State.REFUNDED else ()
         news: dict[str, Any] = {}
@@ -76,12 +76,12 @@ class Watch:
 
 
 def _statuses(payments: Iterable[RefundedPayment]) -> list[str]:
-    """Sorted, because Wix may list them in another order."""
+    """Return the statuses in a fixed order: Wix may list the payments in another one."""
     return sorted(f"{payment.payment_id} {payment.status}" for payment in payments)
 
 
 def _news(refund: Refund, payments: tuple[RefundedPayment, ...]) -> dict[str, Any]:
-    """What is written and reported when a status has changed."""
+    """Return what to write and report when a status has changed."""
     is_settled = {payment.status for payment in payments} == {"SUCCEEDED"}
     kind: Literal["settled_again", "reversed"] = "settled_again" if is_settled else "reversed"
     facts = refund.facts | Facts(payments=payments)

@@ -110,7 +110,7 @@ def test_a_part_that_the_merchant_took_a_moment_ago_is_told_with_what_is_left(ri
     _merchant_is_first(rig, order)
     refund = rig.run(order, amount="80.00", currency="USD")
     assert refund.reason["reason"] == "amount_exceeds_refundable"
-    assert refund.reason["detail"] == "80.00 asked, 70.00 left"
+    assert refund.reason["detail"] == "80.00 requested, 70.00 left"
 
 
 def test_what_a_refused_provider_did_not_pay_is_not_told_as_paid(rig: Rig) -> None:

@@ -174,7 +174,7 @@ def test_a_refund_of_which_a_person_paid_a_part_is_not_rejected(rig: Rig) -> Non
     after = _paid(rig, refund)
     assert (after.state, after.reason["reason"]) == (State.DEAD, "after_manual_payment")
     assert "paid manually: 20.00 USD" in after.reason["detail"]
-    assert "50.00 asked, 20.00 left" in after.reason["detail"]
+    assert "50.00 requested, 20.00 left" in after.reason["detail"]
 
 
 def test_nobody_is_asked_for_nothing_more(rig: Rig) -> None:
@@ -191,7 +191,7 @@ def test_what_is_left_counts_what_a_person_could_pay(rig: Rig) -> None:
     order = rig.order(AFTER, payments=[{"amount": "30.00"}, _offline("100.00")])
     refund = rig.run(order, amount="140.00", currency="USD")
     assert refund.reason["reason"] == "amount_exceeds_refundable"
-    assert refund.reason["detail"] == "140.00 asked, 130.00 left"
+    assert refund.reason["detail"] == "140.00 requested, 130.00 left"
 
 
 def test_an_authorization_beside_it_does_not_stand_in_the_way(rig: Rig) -> None:

@@ -52,7 +52,7 @@ def test_what_we_removed_is_created_again(rig: Rig, lost: Kind | None) -> None:
     refund = rig.run(order)
     assert (refund.state, refund.reason["reason"]) == (State.DEAD, "refused_by_wix")
     assert refund.reason["wix_code"] == "NOT_TODAY"
-    assert "2 of 2 removed fulfillments are there again" in refund.reason["detail"]
+    assert "2 of 2 removed fulfillments are restored" in refund.reason["detail"]
     assert _likeness(order) == before
     assert order.cancellations == 0
 
@@ -131,8 +131,8 @@ def test_a_link_that_was_masked_is_left_out_and_told(rig: Rig) -> None:
     order = rig.order(BEFORE, lines=lines, fulfillments=parcels)
     _refuse_cancel(rig)
     refund = rig.run(order)
-    assert "1 of 1 removed fulfillments are there again" in refund.reason["detail"]
-    assert "without what we do not keep: trackingLink" in refund.reason["detail"]
+    assert "1 of 1 removed fulfillments are restored" in refund.reason["detail"]
+    assert "without fields that we do not keep: trackingLink" in refund.reason["detail"]
     restored = order.fulfillments[0]["trackingInfo"]
     assert (restored["trackingNumber"], "trackingLink" in restored) == ("77", False)
 
@@ -204,5 +204,5 @@ def test_a_masked_number_does_not_hide_what_is_there_again(rig: Rig) -> None:
     _refuse_cancel(rig)
     rig.simulator.script(Fault("drop_after", "create_fulfillment"))
     refund = rig.run(order)
-    assert "1 of 1 removed fulfillments are there again" in refund.reason["detail"]
+    assert "1 of 1 removed fulfillments are restored" in refund.reason["detail"]
     assert len(order.fulfillments) == 1
