@@ -1,1 +1,1 @@
-"""The life of a refund as tables: pure, no I/O. Start reading at `flows.py`."""
+"""The life of a refund as tables: pure, without I/O. Start with `flows.py`."""

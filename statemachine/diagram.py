@@ -1,4 +1,4 @@
-"""Draw the flows from their tables."""
+"""Draw the flows from their tables, as Mermaid diagrams."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from statemachine.flows import ENDINGS, FLOWS, TERMINAL, Flow, State
 def mermaid(flow: Flow) -> str:
     """Draw one flow as a Mermaid state diagram, one line per edge, always in the same order.
 
-    Each transition can also end in a rejection or a dead letter; these edges are left out.
+    Each transition can also end in `rejected` or `dead`; the diagram leaves these edges out.
     """
     edges = FLOWS[flow]
     lines = ["stateDiagram-v2", f"    [*] --> {State.ACCEPTED}"]

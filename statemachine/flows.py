@@ -1,4 +1,4 @@
-"""States, transitions and the two flows, as data that all else in this package reads."""
+"""States, transitions and the two flows: the data that the rest of this package reads."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ class State(StrEnum):
     """Where a refund stands."""
 
     ACCEPTED = "accepted"
-    """We own it; nothing is known of its order yet."""
+    """We accepted the job; we have not read its order yet."""
     FULFILLED = "fulfilled"
-    """The order, placed before the cutoff, has fulfillments to remove."""
+    """The order was placed before the cutoff and has fulfillments to remove."""
     UNFULFILLED = "unfulfilled"
-    """The order, placed before the cutoff, can be cancelled."""
+    """The order was placed before the cutoff and can be cancelled."""
     CANCELLED = "cancelled"
-    """The order is cancelled. The end of the cancellation flow."""
+    """The order is cancelled: the end of the cancellation flow."""
     AUTHORIZED = "authorized"
-    """A payment of the order is authorized but not captured: no money to refund, one to void."""
+    """A payment of the order is authorized but not captured: it must be voided, not refunded."""
     VOID_SUBMITTED = "void_submitted"
-    """Wix took our void; the authorization does not show as voided yet."""
+    """Wix accepted our void; the authorization does not show as voided yet."""
     VOIDED = "voided"
-    """The authorization is void, and nothing was paid beside it. An end of the standard flow."""
+    """The authorization is void, and nothing else was paid: an end of the standard flow."""
     RESTORING = "restoring"
-    """Wix refused the cancel for good: what we unfulfilled is made fulfilled again."""
+    """Wix refused the cancel for good: we recreate the fulfillments that we removed."""
     REFUNDABLE = "refundable"
-    """The order, placed on or after the cutoff, waits for its refund call."""
+    """The order was placed on or after the cutoff; the refund call is due."""
     REFUND_SUBMITTED = "refund_submitted"
-    """Wix took our refund; the payment provider has not settled it yet."""
+    """Wix accepted our refund; the payment provider has not settled it yet."""
     REFUNDED = "refunded"
-    """The provider paid. The end of the standard flow."""
+    """The provider paid: the end of the standard flow."""
     REJECTED = "rejected"
-    """Wix or the rules said no for good: an answer for upstream."""
+    """Wix or the rules refused for good: an answer for upstream."""
     DEAD = "dead"
     """A person must decide: a dead letter."""
 
 
 class Transition(StrEnum):
-    """A named edge: also the name of the actor that does it and of the log field."""
+    """A named edge. Its actor, the log field and the tests use the same name."""
 
     ASSESS_ORDER = "assess_order"
     UNFULFILL_ORDER = "unfulfill_order"
@@ -61,33 +61,33 @@ class Flow(StrEnum):
 
 
 class Edge(NamedTuple):
-    """From `source`, `transition` may lead to any of `targets`."""
+    """From `source`, `transition` leads to one of `targets`."""
 
     source: State
     transition: Transition
     targets: tuple[State, ...]
 
 
-#: Where an order of the cancellation flow may turn out to stand, whatever we were at.
-_STANDS = (State.FULFILLED, State.UNFULFILLED, State.CANCELLED)
+#: The states in which an order of the cancellation flow may turn out to be.
+_ORDER_STATES = (State.FULFILLED, State.UNFULFILLED, State.CANCELLED)
 
-#: Orders placed before the cutoff: made unfulfilled when they are not, then cancelled.
+#: Orders placed before the cutoff: unfulfill if necessary, then cancel.
 CANCELLATION: tuple[Edge, ...] = (
-    Edge(State.ACCEPTED, Transition.ASSESS_ORDER, (*_STANDS, State.AUTHORIZED)),
-    Edge(State.AUTHORIZED, Transition.VOID_PAYMENTS, (State.VOID_SUBMITTED, *_STANDS)),
-    Edge(State.VOID_SUBMITTED, Transition.CONFIRM_VOID, _STANDS),
+    Edge(State.ACCEPTED, Transition.ASSESS_ORDER, (*_ORDER_STATES, State.AUTHORIZED)),
+    Edge(State.AUTHORIZED, Transition.VOID_PAYMENTS, (State.VOID_SUBMITTED, *_ORDER_STATES)),
+    Edge(State.VOID_SUBMITTED, Transition.CONFIRM_VOID, _ORDER_STATES),
     Edge(State.FULFILLED, Transition.UNFULFILL_ORDER, (State.UNFULFILLED, State.CANCELLED)),
-    # Back to fulfilled: the merchant may fulfill again between our two steps.
+    # Back to fulfilled: the merchant may fulfill the order again between our two steps.
     Edge(
         State.UNFULFILLED,
         Transition.CANCEL_ORDER,
         (State.CANCELLED, State.FULFILLED, State.AUTHORIZED, State.RESTORING),
     ),
-    # Always ends with a person: the order is as it was, and not refunded.
+    # Always a dead letter: the order is as it was before, and not refunded.
     Edge(State.RESTORING, Transition.RESTORE_FULFILLMENTS, (State.DEAD,)),
 )
 
-#: Orders placed on or after the cutoff: refunded by Wix, asynchronously.
+#: Orders placed on or after the cutoff: Wix refunds them, asynchronously.
 STANDARD: tuple[Edge, ...] = (
     Edge(State.ACCEPTED, Transition.ASSESS_ORDER, (State.REFUNDABLE,)),
     Edge(State.REFUNDABLE, Transition.SUBMIT_REFUND, (State.REFUND_SUBMITTED, State.AUTHORIZED)),
@@ -109,20 +109,20 @@ TERMINAL: frozenset[State] = frozenset(
     {State.CANCELLED, State.REFUNDED, State.VOIDED, State.REJECTED}
 )
 
-#: The work is not over: a transition is due.
+#: The states in which a transition is due.
 ACTIVE: frozenset[State] = frozenset(State) - TERMINAL - {State.DEAD}
 
-#: Any active state may end here, whatever the transition was.
+#: Every transition may also end in one of these.
 ENDINGS: frozenset[State] = frozenset({State.REJECTED, State.DEAD})
 
 
 def flow_for(order_placed_at: datetime, cutoff: datetime) -> Flow:
-    """Choose an order's flow: cancellation strictly before the cutoff, standard on or after it.
+    """Return the flow of an order: cancellation strictly before the cutoff, standard from it on.
 
-    Both times must be aware; they are compared as instants, so the time zone does not matter.
+    Both times must have a time zone; they are compared as instants.
 
     Raises:
-        ValueError: a time is naive, so that the instant is not known.
+        ValueError: a time has no time zone, so its instant is not known.
     """
     for name, moment in (("order_placed_at", order_placed_at), ("cutoff", cutoff)):
         if moment.utcoffset() is None:
@@ -131,7 +131,7 @@ def flow_for(order_placed_at: datetime, cutoff: datetime) -> Flow:
 
 
 def next_transition(state: State) -> Transition | None:
-    """Name the transition that is due in *state*, None when nothing is."""
+    """Return the transition that is due in *state*, None if there is none."""
     for edges in FLOWS.values():
         for edge in edges:
             if edge.source is state:

@@ -12,40 +12,40 @@ from statemachine.flows import ACTIVE, ENDINGS, FLOWS, Flow, State, Transition
 
 
 class TransitionError(Exception):
-    """A transition that may not happen now."""
+    """The transition is not possible in this state."""
 
-    verdict = "not possible"
+    answer = "not possible"
 
     def __init__(self, state: State, transition: Transition, to: State | None = None) -> None:
         self.state = state
         self.transition = transition
         self.to = to
         aim = f" to {to}" if to else ""
-        super().__init__(f"{transition}{aim} is {self.verdict} in state {state}")
+        super().__init__(f"{transition}{aim} is {self.answer} in state {state}")
 
 
 class Redundant(TransitionError):
-    """It has happened already, or the refund has ended: report it and continue."""
+    """It has already happened, or the refund has ended: report it and continue."""
 
-    verdict = "redundant"
+    answer = "redundant"
 
 
 class Illegal(TransitionError):
     """The tables do not allow it: refuse."""
 
-    verdict = "illegal"
+    answer = "illegal"
 
 
 @dataclass
 class _Cursor:
-    """What a machine moves. One is made for each question, so threads share nothing."""
+    """The model that a machine moves. Each call makes its own, so threads share nothing."""
 
     state: str
     to: str
 
 
 def _leads_there(event: EventData) -> bool:
-    """Of the edges with the same name, choose the one that leads where the step wants to go."""
+    """Select, of the edges with this name, the one that leads to the wanted state."""
     cursor, transition = event.model, event.transition
     return isinstance(cursor, _Cursor) and transition is not None and transition.dest == cursor.to
 
@@ -71,24 +71,24 @@ _MACHINES: Mapping[Flow, Machine] = MappingProxyType({flow: _build(flow) for flo
 
 
 def _sources(transition: Transition) -> tuple[State, ...]:
-    known = [
+    found = [
         State(edge.source)
         for machine in _MACHINES.values()
         for edge in machine.get_transitions(trigger=transition.value)
     ]
-    return tuple(dict.fromkeys(known))
+    return tuple(dict.fromkeys(found))
 
 
 _SOURCES = MappingProxyType({transition: _sources(transition) for transition in Transition})
 
 
 def sources(transition: Transition) -> tuple[State, ...]:
-    """List the states in which *transition* may start in any flow."""
+    """Return the states in which *transition* may start, in any flow."""
     return _SOURCES[transition]
 
 
-def _behind(transition: Transition) -> frozenset[State]:
-    """List the states that can be reached once *transition* has happened."""
+def _reachable_after(transition: Transition) -> frozenset[State]:
+    """Return the states that can be reached once *transition* has happened."""
     seen: set[State] = set()
     for edges in FLOWS.values():
         front = {to for edge in edges if edge.transition is transition for to in edge.targets}
@@ -98,39 +98,39 @@ def _behind(transition: Transition) -> frozenset[State]:
     return frozenset(seen)
 
 
-_BEHIND = MappingProxyType({transition: _behind(transition) for transition in Transition})
+_AFTER = MappingProxyType({transition: _reachable_after(transition) for transition in Transition})
 
 
 def check(state: State, transition: Transition) -> None:
-    """Return when *transition* may start in *state*.
+    """Check that *transition* may start in *state*.
 
     Raises:
-        Redundant: it has happened already, or the refund has ended.
-        Illegal: no flow has it in this state.
+        Redundant: it has already happened, or the refund has ended.
+        Illegal: no flow has this transition in this state.
     """
     if state in sources(transition):
         return
-    if state not in ACTIVE or state in _BEHIND[transition]:
+    if state not in ACTIVE or state in _AFTER[transition]:
         raise Redundant(state, transition)
     raise Illegal(state, transition)
 
 
 def apply(state: State, transition: Transition, to: State, *, flow: Flow | None = None) -> State:
-    """Return the state after *transition* has led from *state* to *to*.
+    """Move from *state* to *to* by *transition*; return the new state.
 
-    Without *flow*, as long as the order is not assessed, it may be an edge of either flow.
+    Without *flow*, because the order is not assessed yet, an edge of either flow is accepted.
 
     Raises:
-        Redundant: it has happened already, or the refund has ended.
+        Redundant: it has already happened, or the refund has ended.
         Illegal: the flow has no such edge.
     """
     for machine in [_MACHINES[flow]] if flow else _MACHINES.values():
         cursor = _Cursor(state.value, to.value)
         try:
-            # The machine does not keep the cursor: no list grows, and no lock is needed.
+            # The cursor is not one of the machine's models, so no list grows and no lock is needed.
             if machine.events[transition.value].trigger(cursor):
                 return State(cursor.state)
         except (MachineError, KeyError):
-            continue  # The flow has no such transition, or not in this state.
+            continue  # This flow does not have the transition, or not in this state.
     check(state, transition)
     raise Illegal(state, transition, to)

@@ -1,4 +1,4 @@
-"""The tables, and `apply()` as the one judge of them."""
+"""The tables of the two flows, and `apply()`, which decides by them."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ EDGES = {
     ],
 )
 def test_the_cutoff_is_exact_in_every_time_zone(placed: datetime, flow: Flow) -> None:
-    """Strictly before the cutoff: cancellation. At it and after: standard. As instants."""
+    """Strictly before the cutoff: cancellation. From the cutoff on: standard. As instants."""
     assert flow_for(placed, CUTOFF) is flow
 
 
 @pytest.mark.parametrize("times", [(datetime(2024, 1, 1), CUTOFF), (CUTOFF, datetime(2024, 4, 22))])  # noqa: DTZ001 - naive on purpose
 def test_a_naive_time_is_refused(times: tuple[datetime, datetime]) -> None:
-    """Without a zone the instant is not known, and money hangs on it."""
+    """Without a time zone the instant is not known, and the flow depends on it."""
     with pytest.raises(ValueError, match="has no time zone"):
         flow_for(*times)
 
@@ -61,7 +61,7 @@ def test_a_naive_time_is_refused(times: tuple[datetime, datetime]) -> None:
 def test_apply_allows_exactly_the_edges_of_the_tables(
     state: State, transition: Transition, to: State
 ) -> None:
-    """Every combination of state, transition and target, with nothing left out."""
+    """All combinations of state, transition and target are tried."""
     if (state, transition, to) in EDGES:
         assert apply(state, transition, to) is to
         return
@@ -88,13 +88,13 @@ def test_apply_allows_exactly_the_edges_of_the_tables(
 def test_illegal_is_not_redundant(
     state: State, transition: Transition, error: type[Exception]
 ) -> None:
-    """What has happened already is told apart from what must never happen."""
+    """What has already happened is distinguished from what must never happen."""
     with pytest.raises(error, match=f"{transition} is .* in state {state}"):
         check(state, transition)
 
 
 def test_a_transition_to_the_wrong_state_is_illegal() -> None:
-    """Started rightly, ended wrongly."""
+    """The transition may start in this state, but may not lead there."""
     with pytest.raises(Illegal, match="assess_order to refunded is illegal in state accepted"):
         apply(State.ACCEPTED, Transition.ASSESS_ORDER, State.REFUNDED)
 
@@ -108,7 +108,7 @@ def test_an_edge_of_the_other_flow_is_illegal() -> None:
 
 
 def test_every_active_state_has_one_transition_due_and_no_other_has() -> None:
-    """Nothing is stuck by design, and nothing follows an end."""
+    """No state is a dead end by mistake, and nothing follows an end."""
     for state in State:
         assert (next_transition(state) is not None) == (state in ACTIVE)
     for transition in Transition:
@@ -116,7 +116,7 @@ def test_every_active_state_has_one_transition_due_and_no_other_has() -> None:
 
 
 def test_every_active_state_can_reach_an_end() -> None:
-    """Each flow ends well from wherever it stands; what is restored ends with a person."""
+    """A good end is reachable from every state but `restoring`, which ends as a dead letter."""
     for state in ACTIVE - {State.RESTORING}:
         seen, front = set(), {state}
         while front:
@@ -125,10 +125,10 @@ def test_every_active_state_can_reach_an_end() -> None:
         assert seen & TERMINAL - {State.REJECTED}
 
 
-def test_the_picture_shows_every_edge() -> None:
-    """It is drawn from the tables, so it cannot lie; it must not leave out either."""
+def test_the_diagram_shows_every_edge() -> None:
+    """Edges to `rejected` and `dead` that every transition has are left out; no others are."""
     for flow, edges in FLOWS.items():
-        picture = mermaid(flow)
+        diagram = mermaid(flow)
         for edge in edges:
             for target in edge.targets:
-                assert f"    {edge.source} --> {target}: {edge.transition}\n" in picture
+                assert f"    {edge.source} --> {target}: {edge.transition}\n" in diagram
