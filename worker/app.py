@@ -1,8 +1,9 @@
-"""The composition root: settings in, a worker's parts out. Nothing here happens at import."""
+"""The composition root: settings in, parts out. Importing it does nothing."""
 
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,7 +18,6 @@ from worker.ledger.stores import Stores
 from worker.observability.redaction import register_secrets
 from worker.queue.broker import Broker
 from worker.queue.middleware import MessageContext
-from worker.scheduler.heart import Heart
 from worker.scheduler.scheduler import Scheduler
 from worker.steps.clock import boottime
 from worker.steps.retry import RetryPolicy
@@ -26,7 +26,7 @@ from worker.steps.watch import Watch
 from worker.stores.keyring import Keyring
 from worker.stores.probing import Prober
 from worker.stores.vault import Vault
-from worker.wix.client import ClientFactory
+from worker.wix.client import ClientFactory, Transport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +38,14 @@ class App:
     stores: Stores
     broker: Broker
     ledger: Ledger
+    wix: ClientFactory
+    steps: Steps
+    watch: Watch
+    prober: Prober
     scheduler: Scheduler
 
     def worker(self) -> dramatiq.Worker:
-        """The worker threads on our broker; not yet started."""
+        """Return the worker threads on our broker; not started yet."""
         return dramatiq.Worker(
             self.broker, worker_threads=self.settings.threads, worker_timeout=100
         )
@@ -52,7 +56,7 @@ def _lanes(settings: Settings) -> LaneRules:
 
 
 def ledger_from(settings: Settings) -> tuple[Broker, Ledger]:
-    """Connect to queues and ledger: all that a producer or an operator needs."""
+    """Connect to queues and ledger: what a producer or an operator needs."""
     url = settings.redis_url.get_secret_value()
     register_secrets([url])
     client = redis_client(url)
@@ -67,7 +71,7 @@ def ledger_from(settings: Settings) -> tuple[Broker, Ledger]:
 
 
 def stores_from(settings: Settings, broker: Broker) -> Stores:
-    """What is known of stores, on the broker's connection."""
+    """Return the stores, on the broker's connection."""
     return Stores(
         broker.client,
         namespace=settings.namespace,
@@ -77,42 +81,57 @@ def stores_from(settings: Settings, broker: Broker) -> Stores:
 
 
 def keyring_from(settings: Settings) -> Keyring:
-    """The keys of the environment, and what opens those of the vault."""
+    """Return the keyring: keys from the environment, and the vault that opens the others."""
     keys = settings.vault_keys.get_secret_value().split(",") if settings.vault_keys else []
     return Keyring(settings.stores, Vault(keys) if keys else None)
 
 
-def wix_from(settings: Settings) -> ClientFactory:
-    """The client of Wix with its timeouts."""
+def wix_from(settings: Settings, transport: Callable[[], Transport] | None = None) -> ClientFactory:
+    """Return the client of Wix with its timeouts; *transport* replaces the network."""
     return ClientFactory(
         settings.wix_base_url,
         connect_timeout_ms=settings.wix_connect_timeout_ms,
         read_timeout_ms=settings.wix_read_timeout_ms,
         total_timeout_ms=settings.wix_total_timeout_ms,
+        transport=transport,
     )
 
 
-def build(settings: Settings, *, checkpoint: Callable[[str], None] = lambda _: None) -> App:
-    """Put a worker together; *checkpoint* is called at each named point of a step."""
+@dataclass(frozen=True, kw_only=True)
+class Seams:
+    """What a test replaces: clock, chance, network, and what happens at named points."""
+
+    monotonic: Callable[[], float] = boottime
+    random: Callable[[], float] = random.SystemRandom().random
+    """Gives numbers from 0 to 1, without 1."""
+    pause: Callable[[float], None] = time.sleep
+    """Waits, seconds: between two attempts to commit while Redis is away."""
+    transport: Callable[[], Transport] | None = None
+    """Makes the transport to Wix; None for the network."""
+    checkpoint: Callable[[str], None] = lambda _: None
+    """Called with the name of each point of a step."""
+
+
+#: Real clocks, chance and network.
+REAL = Seams()
+
+
+def build(settings: Settings, seams: Seams = REAL) -> App:
+    """Put a worker together."""
     broker, ledger = ledger_from(settings)
     keyring, stores = keyring_from(settings), stores_from(settings, broker)
-    heart = Heart(broker.beat, dead_after_ms=settings.worker_dead_after_ms, monotonic=boottime)
-    wix = wix_from(settings)
+    wix = wix_from(settings, seams.transport)
     steps = Steps(
         ledger=ledger,
         keyring=keyring,
         stores=stores,
         wix=wix,
         settings=settings,
-        retry=RetryPolicy(
-            first_ms=settings.retry_first_ms,
-            cap_ms=settings.retry_cap_ms,
-            for_s=settings.retry_for_s,
-            attempts=settings.retry_attempts,
-        ),
-        random=random.SystemRandom().random,
-        is_surely_alive=heart.is_surely_alive,
-        checkpoint=checkpoint,
+        retry=RetryPolicy.from_settings(settings),
+        random=seams.random,
+        checkpoint=seams.checkpoint,
+        pause=seams.pause,
+        monotonic=seams.monotonic,
     )
     watch = Watch(ledger=ledger, keyring=keyring, stores=stores, wix=wix, settings=settings)
     declare_actors(broker, ledger, steps, watch)
@@ -123,5 +142,9 @@ def build(settings: Settings, *, checkpoint: Callable[[str], None] = lambda _: N
         stores=stores,
         broker=broker,
         ledger=ledger,
-        scheduler=Scheduler(broker, ledger, heart, prober, settings),
+        wix=wix,
+        steps=steps,
+        watch=watch,
+        prober=prober,
+        scheduler=Scheduler(broker, ledger, prober, settings),
     )

@@ -1,4 +1,4 @@
-"""What upstream imports: put a refund job on the queue and forget it."""
+"""What upstream services import: it puts refund jobs on the queue."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from worker.refund.request import RefundRequest, parse_request
 
 
 class RefundClient:
-    """A light producer.
+    """Sends refund jobs.
 
     >>> RefundClient("redis://localhost:6379/0").request(
     ...     refund_id="rf-1", store_id="<site uuid>", order_id="<order uuid>"
@@ -24,7 +24,7 @@ class RefundClient:
         self._broker = Broker(redis_client(redis_url), namespace=namespace, middleware=[])
 
     def request(self, **job: Any) -> str:
-        """Check a job and enqueue it; returns its refund_id. Safe to repeat with the same content.
+        """Check a job, enqueue it, and return its refund_id. Safe to repeat with the same content.
 
         Raises:
             InvalidJob: the job has a wrong field; nothing was enqueued.

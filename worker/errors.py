@@ -4,12 +4,12 @@ WorkerError
 ├── CallFailed            a call to Wix brought no usable answer
 │   ├── Retryable         it did not happen; the same call may work later
 │   │   └── Unreadable    it only read, and Wix's answer is not as documented
-│   ├── EffectUnknown    a mutating call that may have happened: look before repeating
-│   ├── Permanent         Wix says no for good
+│   ├── EffectUnknown     a mutating call that may have happened: look before repeating
+│   ├── Permanent         Wix refuses for good
 │   └── Unauthorized      Wix does not accept the store's key
 ├── Rejected              an answer for upstream: this refund will not happen
 ├── Buried                a person must decide: the refund becomes a dead letter
-└── LeaseLost             somebody else may be at this order: stop at once, write nothing
+└── LeaseLost             another worker may hold this order: stop at once, write nothing
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from statemachine.flows import State
 
 
 class WorkerError(Exception):
-    """Base of all errors that the worker raises on purpose."""
+    """Base of all errors that the worker raises deliberately."""
 
 
 class CallFailed(WorkerError):
@@ -28,7 +28,7 @@ class CallFailed(WorkerError):
 
     `endpoint` is our short name of the call, `status` the HTTP status or None when no answer
     arrived, `code` Wix's application error code, `request_id` Wix's `x-wix-request-id`.
-    `detail` is a short text of ours; it never holds a secret nor a body of Wix's.
+    `detail` is a short text of our own; it never holds a secret or a body from Wix.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Unauthorized(CallFailed):
 
 
 class _Ending(WorkerError):
-    """A reason code of `worker.refund.reasons` and what Wix said, if it said anything."""
+    """A reason code of `worker.refund.reasons`, and Wix's answer if it caused the end."""
 
     def __init__(
         self, reason: str, cause: CallFailed | None = None, detail: str = "", remedy: str = ""
@@ -89,7 +89,7 @@ class _Ending(WorkerError):
         self.cause = cause
         self.detail = detail
         self.remedy = remedy
-        """What a person can do, when the table's row is too general."""
+        """What a person can do, where the table's remedy is too general."""
         super().__init__(": ".join(part for part in (reason, detail or str(cause or "")) if part))
 
 
@@ -100,7 +100,7 @@ class Rejected(_Ending):
 class Buried(_Ending):
     """A person must decide: the refund becomes a dead letter.
 
-    `resume` is the state in which a replay goes on, None for the one it died in.
+    `resume` is the state in which a replay continues, None for the one it stopped in.
     """
 
     def __init__(
@@ -117,4 +117,4 @@ class Buried(_Ending):
 
 
 class LeaseLost(WorkerError):
-    """Somebody else may be at this order: stop at once, write nothing."""
+    """Another worker may hold this order: stop at once, write nothing."""

@@ -123,32 +123,6 @@ def test_a_conflict_survives_a_blip(rig: Rig) -> None:
     assert [x["reason"] for x in rig.broker.quarantined().values()] == ["conflict"]
 
 
-def test_a_long_step_asks_for_its_lease_again(rig: Rig) -> None:
-    """A lease is not for ever, even while the heart beats."""
-    asked: list[int] = []
-
-    class Asked:
-        """The ledger, counting."""
-
-        def still_holds(self, *arguments: object) -> bool:
-            """Count, then ask."""
-            asked.append(1)
-            return rig.ledger.still_holds(*arguments)  # type: ignore[arg-type]  # passed through
-
-        def __getattr__(self, name: str) -> object:
-            return getattr(rig.ledger, name)
-
-    refund_id = rig.request(rig.order(BEFORE))
-    rig._one("refunds")
-    steps = rig.steps_with(Asked())  # type: ignore[arg-type]  # a ledger with one twist
-    steps.run(Transition.ASSESS_ORDER, refund_id, rig.delivery())
-    clock = iter(range(0, 1_000, 61))
-    object.__setattr__(steps, "monotonic", lambda: float(next(clock)))
-    steps.run(Transition.CANCEL_ORDER, refund_id, rig.delivery(message_id="m2"))
-    assert asked == [1]
-    assert rig.load(refund_id).state is State.CANCELLED
-
-
 def test_waiting_out_an_unclear_call_does_not_restart_its_time(redis_url: str) -> None:
     """Else a refund fails for weeks before a person is told."""
     rig = Rig(settings_for(redis_url, retry_for_s="3600"), Simulator())

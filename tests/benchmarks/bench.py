@@ -33,14 +33,10 @@ from statemachine.flows import State
 from tests.chaos import figures
 from tests.chaos.server import Server
 from tests.support.rig import BEFORE, KEY, STORE_ID, settings_for
-from worker.actors import declare_actors
-from worker.app import keyring_from, ledger_from, stores_from
+from worker.app import Seams, build
 from worker.client import enqueue
 from worker.observability.logs import configure_logs
 from worker.refund.request import parse_request
-from worker.steps.retry import RetryPolicy
-from worker.steps.runner import Steps
-from worker.steps.watch import Watch
 from worker.wix.client import ClientFactory
 
 #: One thread waits for every answer; of four, Python runs one at a time.
@@ -85,20 +81,8 @@ class InstantWix:
 
 def ours(settings: Settings, wix: InstantWix) -> Side:
     """The worker as it is, but for its Wix."""
-    broker, ledger = ledger_from(settings)
-    keyring, stores, clients = keyring_from(settings), stores_from(settings, broker), wix.clients()
-    steps = Steps(
-        ledger=ledger,
-        keyring=keyring,
-        stores=stores,
-        wix=clients,
-        settings=settings,
-        retry=RetryPolicy(first_ms=1_000, cap_ms=1_000, for_s=60, attempts=10),
-        random=lambda: 0.5,
-        is_surely_alive=lambda _: True,
-    )
-    watch = Watch(ledger=ledger, keyring=keyring, stores=stores, wix=clients, settings=settings)
-    declare_actors(broker, ledger, steps, watch)
+    app = build(settings, Seams(transport=lambda: httpx.MockTransport(wix)))
+    broker, ledger = app.broker, app.ledger
     broker.beat()
 
     def send(order_id: str) -> None:

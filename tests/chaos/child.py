@@ -13,7 +13,7 @@ from pathlib import Path
 
 from config.loading import load_settings
 from worker.__main__ import run_worker
-from worker.app import build
+from worker.app import Seams, build
 from worker.observability.logs import configure_logs
 
 #: Everything that waits, waits shortly; what kills is real.
@@ -61,7 +61,7 @@ def _work(
                 # To this very thread: a whole program that is told to stop goes on a little.
                 signal.pthread_kill(threading.get_ident(), number)
 
-    os._exit(run_worker(build(load_settings(environ), checkpoint=at), stop, lambda: True))
+    os._exit(run_worker(build(load_settings(environ), Seams(checkpoint=at)), stop, lambda: True))
 
 
 def _skew(skew_s: int) -> None:

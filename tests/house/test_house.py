@@ -77,8 +77,8 @@ def test_every_reason_in_the_code_is_in_the_table() -> None:
 
 
 def test_no_function_sleeps() -> None:
-    """Waiting is a due time in the ledger; only the settle loop and the server start may pause."""
+    """Waiting is a due time in the ledger; only the commit loop and the server start may pause."""
     sleeping = {
         f"{path.parent.name}/{path.name}" for path in PRODUCT if "time.sleep" in path.read_text()
     }
-    assert sleeping == {"steps/runner.py", "demo/embedded.py", "http/wsgi.py"}
+    assert sleeping == {"worker/app.py", "demo/embedded.py", "http/wsgi.py"}

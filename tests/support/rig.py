@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -19,8 +20,7 @@ from dramatiq.errors import ActorNotFound
 from config.loading import load_settings
 from config.settings import Settings
 from statemachine.flows import ACTIVE
-from worker.actors import declare_actors
-from worker.app import keyring_from, ledger_from, stores_from
+from worker.app import App, Seams, build
 from worker.client import enqueue
 from worker.ledger.refunds import Ledger
 from worker.operations.dead_letters import facts_after_replay
@@ -32,12 +32,9 @@ from worker.simulator import Simulator
 from worker.simulator.http.wsgi import wsgi
 from worker.simulator.script.faults import ConnectionDropped
 from worker.simulator.world.orders import Order
-from worker.steps.retry import RetryPolicy
 from worker.steps.runner import Steps
-from worker.steps.watch import Watch
 from worker.stores.examiner import Examiner
 from worker.stores.probing import Prober
-from worker.wix.client import ClientFactory
 
 KEY = "IST.canary-key.aaaabbbb.ccccdddd"
 BEFORE, AFTER = "2024-03-31T13:42:13.136Z", "2025-01-02T03:04:05.000Z"
@@ -91,58 +88,33 @@ class Rig:
         self.settings = settings
         self.simulator = simulator
         simulator.add_store(STORE_ID, KEY)
-        self.broker, self.ledger = ledger_from(settings)
-        self.stores = stores_from(settings, self.broker)
-        self.wix = ClientFactory(
-            settings.wix_base_url,
-            connect_timeout_ms=1000,
-            read_timeout_ms=1000,
-            total_timeout_ms=1000,
-            transport=lambda: SimulatorTransport(wsgi(simulator)),
-        )
-        self.redis: Any = redis.Redis.from_url(
-            settings.redis_url.get_secret_value(), decode_responses=True
-        )
-        self.is_surely_alive = True
         self.pauses: list[float] = []
         self.progress: list[str] = []
         self.at: dict[str, Callable[[], object]] = {}
-        self.steps = self.steps_with(self.ledger)
-        self.watch = Watch(
-            ledger=self.ledger,
-            keyring=self.steps.keyring,
-            stores=self.stores,
-            wix=self.wix,
-            settings=settings,
+        self.app: App = build(settings, self.seams())
+        self.broker, self.ledger, self.stores = self.app.broker, self.app.ledger, self.app.stores
+        self.wix, self.steps, self.watch = self.app.wix, self.app.steps, self.app.watch
+        self.redis: Any = redis.Redis.from_url(
+            settings.redis_url.get_secret_value(), decode_responses=True
         )
-        declare_actors(self.broker, self.ledger, self.steps, self.watch)
         self.broker.beat()
 
-    def steps_with(self, ledger: Ledger) -> Steps:
-        """Steps as the worker has them, with this ledger."""
-        return Steps(
-            ledger=ledger,
-            keyring=keyring_from(self.settings),
-            stores=self.stores,
-            wix=self.wix,
-            settings=self.settings,
-            retry=RetryPolicy(
-                first_ms=self.settings.retry_first_ms,
-                cap_ms=self.settings.retry_cap_ms,
-                for_s=self.settings.retry_for_s,
-                attempts=self.settings.retry_attempts,
-            ),
+    def seams(self) -> Seams:
+        """What is not real here: the network to Wix, chance, and pauses."""
+        return Seams(
             random=lambda: 0.5,
-            is_surely_alive=lambda _: self.is_surely_alive,
             pause=self.pauses.append,
+            transport=lambda: SimulatorTransport(wsgi(self.simulator)),
             checkpoint=self._checkpoint,
         )
 
+    def steps_with(self, ledger: Ledger) -> Steps:
+        """Return the worker's steps on another ledger."""
+        return replace(self.steps, ledger=ledger)
+
     def prober(self) -> Prober:
         """What asks Wix again about suspended stores."""
-        return Prober(
-            stores=self.stores, keyring=self.steps.keyring, wix=self.wix, settings=self.settings
-        )
+        return self.app.prober
 
     def _checkpoint(self, place: str) -> None:
         self.at.get(place, lambda: None)()

@@ -1,4 +1,4 @@
-"""What a step says to the ledger and hears from it: the claim and the commit."""
+"""What a step gets from the ledger (its claim) and gives to it (its commit)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from worker.refund.record import Refund
 
 @dataclass(frozen=True)
 class Claim:
-    """The answer to a claim; `refund` is None only when nobody knows the id."""
+    """The answer to a claim; `refund` is None only when the id is not known."""
 
     status: Literal["claimed", "unknown", "refused", "early", "busy", "suspended", "paced"]
     now_ms: int
@@ -21,7 +21,7 @@ class Claim:
     sealed: str = ""
     """The store's sealed key as it is now, "" when the vault has none."""
     epoch: int = 0
-    """Counts the store's connects, resumes and disconnects: an older refusal says nothing."""
+    """Counts the store's connects, resumes and disconnects: an older refusal is ignored."""
     disconnected: bool = False
 
 
@@ -31,20 +31,20 @@ class StepCommit:
 
     state: State
     next: Literal["now", "later", "end", "lane"]
-    """The next transition; the same one later; none; the same one when its turn comes."""
+    """The next transition now; the same one later; none; the same one when the lane continues."""
     due_in_ms: int = 0
     fields: Mapping[str, str | int] = field(default_factory=dict)
     history: tuple[Mapping[str, Any], ...] = ()
     wix_calls: int = 0
     intent: Literal["clear", "keep", "open"] = "clear"
-    """What is known of the announced call: its outcome; no more than before; nothing."""
+    """What is known about the call's effect: all of it; no more than before; nothing."""
     uncounted: bool = False
     """A wait: this attempt does not count."""
     outcome: Mapping[str, str] | None = None
-    """What upstream hears of it."""
+    """The event for upstream."""
     watch_in_ms: int = 0
-    """When to look again at what is finished; 0 for never."""
+    """When to look again at a finished refund; 0 for never."""
     accepted_endpoints: tuple[str, ...] = ()
-    """The endpoints of Wix that took the store's key in this step."""
+    """The endpoints of Wix that accepted the store's key in this step."""
     suspension: Mapping[str, Any] | None = None
     """With next "lane": why the store is suspended (worker.ledger.stores)."""

@@ -1,4 +1,4 @@
-"""What went wrong between us and Redis, in words that say what to do about it."""
+"""The client of Redis, and its errors in words that say what to do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from redis.retry import Retry
 #: Blocking fetches stay below it (worker.queue.broker).
 SOCKET_TIMEOUT_S = 5
 
-#: Servers say it in their own ways: HELLO without a password, and any other command.
+#: Servers differ: HELLO without a password, and any other command.
 _ASKS_FOR_PASSWORD = ("HELLO must be called", "Authentication required")
 
 
@@ -19,14 +19,14 @@ def _cause(error: Exception) -> object:
 
 
 def is_for_good(error: Exception) -> bool:
-    """Whether trying again is of no use until somebody changes a setting."""
+    """Whether retrying is useless until somebody changes a setting."""
     cause = _cause(error)
     refused = isinstance(cause, redis.AuthenticationError | redis.exceptions.NoPermissionError)
     return refused or "DB index" in str(cause)
 
 
 def in_words(error: Exception) -> str:
-    """One sentence; a server that answers is not called silent."""
+    """Explain an error in one sentence."""
     cause = _cause(error)
     if isinstance(cause, redis.AuthenticationError):
         if any(text in str(cause) for text in _ASKS_FOR_PASSWORD):
@@ -48,11 +48,11 @@ def in_words(error: Exception) -> str:
 
 
 def redis_client(url: str, *, tries: int = 4, timeout_s: float = SOCKET_TIMEOUT_S) -> redis.Redis:
-    """A client with stated timeouts and retries: every script may be repeated (pitfalls 8, 9)."""
+    """Return a client with explicit timeouts and retries (pitfalls 8, 9)."""
     return redis.Redis.from_url(
         url,
         decode_responses=True,
-        # A message that is no text must not jam its queue: it becomes readable and undecodable.
+        # A message that is not UTF-8 must not block its queue: it becomes undecodable text.
         encoding_errors="backslashreplace",
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,

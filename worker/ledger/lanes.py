@@ -1,4 +1,4 @@
-"""Who may go next: per store so many refunds in flight, and so many calls to Wix a minute.
+"""Limits per store: refunds in flight, and calls to Wix per minute.
 
 The scripts move the lanes (`lua/lanes.lua`), in the same atomic write that claims or settles.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: Calls may run ahead of the rate by so much: a step makes several at once.
+#: How far calls may run ahead of the rate: a step makes several at once.
 BURST_MS = 5_000
 
 
@@ -16,12 +16,12 @@ class LaneRules:
     """The rules of admission, the same for every store."""
 
     width: int
-    """Refunds in flight at once."""
+    """Maximum number of refunds in flight."""
     calls_per_min: int = 0
-    """Calls to Wix on average; 0 for as many as come. W7."""
+    """Average number of calls to Wix; 0 for no limit. W7."""
 
     def constants(self) -> str:
-        """The rules as the scripts know them."""
+        """Return the rules as Lua constants."""
         per_call_ms = 60_000 // self.calls_per_min if self.calls_per_min else 0
         return (
             f"local WIDTH = {self.width}\n"

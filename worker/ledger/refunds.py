@@ -6,23 +6,23 @@ Keys, all with the hash tag `{namespace}`, so that one Redis Cluster slot holds 
     {ns}:history:ID         LIST  JSON lines, oldest first, only ever appended
     {ns}:accepted           ZSET  refund id -> accepted at, unix ms
     {ns}:state:STATE        ZSET  refund id -> accepted at, unix ms
-    {ns}:lane:STORE         ZSET  refund id -> number of arrival: waits for its turn
+    {ns}:lane:STORE         ZSET  refund id -> number of arrival: waiting for a slot
     {ns}:busy:STORE         ZSET  refund id -> since, unix ms: queued or held by a worker
-    {ns}:busy_stores        SET   stores with somebody in busy
+    {ns}:busy_stores        SET   stores that have refunds in busy
     {ns}:rate:STORE         STRING when its calls to Wix are paid off, unix ms (worker.ledger.lanes)
-    {ns}:paced              ZSET  store over its rate -> when its lane goes on, unix ms
+    {ns}:paced              ZSET  store over its rate -> when its lane continues, unix ms
     {ns}:due                ZSET  refund id -> due at, unix ms: retries and waits
     {ns}:watch              ZSET  refund id -> next look, unix ms: finished, but may be reversed
     {ns}:dead               ZSET  refund id -> died at, unix ms
     {ns}:outcomes           STREAM CloudEvents for upstream (worker.refund.outcomes)
     {ns}:quarantine         HASH  message id -> JSON: messages that never became a refund
-    {ns}:lease:STORE:ORDER  STRING "WORKER|MESSAGE|RUN": who is at this order
+    {ns}:lease:STORE:ORDER  STRING "WORKER|MESSAGE|EXECUTION": who holds this order
     {ns}:store:STORE, :suspended:STORE, ...: see worker.ledger.stores
     {ns}:fence, :arrivals   STRING counters;  {ns}:scheduler STRING the worker that leads
     queues: see worker/queue/queue.lua
 
-A lease is good as long as its worker's heartbeat is fresh; its fencing token makes every write of
-a worker that lost it fail.
+A lease is valid as long as its worker's heartbeat is fresh. Its fencing token makes each write of a
+worker that has lost it fail.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ from worker.refund.outcomes import about, outcome
 from worker.refund.record import Refund, refund_from
 from worker.refund.request import RefundRequest
 
-#: A lease dies with its worker's heartbeat; this only frees one that its living worker forgot.
+#: A lease ends with its worker's heartbeat; this frees one that a living worker forgot.
 LEASE_CAP_MS = 300_000
-#: How soon to look again at an order that another worker holds.
+#: How soon to try again when another worker holds the order.
 BUSY_MS = 500
 
-#: Records that are read at once when listing.
+#: Number of records that a listing reads at once.
 PAGE = 500
 
 #: When to look again at a finished refund whose message was lost.
@@ -85,7 +85,7 @@ class Ledger:
     def accept(
         self, request: RefundRequest, delivery: Delivery
     ) -> Literal["accepted", "duplicate", "conflict"]:
-        """Write a job down as a refund, once; a second one is told apart by its content."""
+        """Record a job as a refund, once. The same refund_id with other content is a conflict."""
         return self._run(  # type: ignore[no-any-return]  # one of the three words of accept.lua
             "accept",
             **delivery.fields(),
@@ -99,8 +99,8 @@ class Ledger:
         )
 
     def claim(self, refund_id: str, transition: Transition, delivery: Delivery) -> Claim:
-        """Load, guard, lease and announce in one round trip; asking again changes nothing."""
-        verdict, now_ms, fence, sealed, epoch, gone, *flat = self._run(
+        """Load the record, take the lease and write the intent; safe to repeat."""
+        status, now_ms, fence, sealed, epoch, gone, *flat = self._run(
             "claim",
             **delivery.fields(),
             refund_id=refund_id,
@@ -111,11 +111,11 @@ class Ledger:
             busy_ms=BUSY_MS,
         )
         fields = dict(zip(flat[::2], flat[1::2], strict=True))
-        if verdict == "claimed":
+        if status == "claimed":
             fields["intent_at_ms"] = fields.get("prior_intent_at_ms", "0")
         refund = refund_from(fields) if fields else None
         return Claim(
-            verdict,
+            status,
             int(now_ms),
             int(fence),
             refund,
@@ -127,11 +127,12 @@ class Ledger:
     def commit(
         self, refund_id: str, claim: Claim, commit: StepCommit, delivery: Delivery
     ) -> Literal["", "committed", "suspended"]:
-        """Write the result of a step; "" when the lease was lost and nothing was written.
+        """Commit the result of a step.
 
-        "suspended": it is this step that suspended its store.
+        Returns "" when the lease was lost and nothing was written, and "suspended" when this step
+        suspended its store.
         """
-        verdict = self._run(
+        status = self._run(
             "commit",
             **delivery.fields(),
             refund_id=refund_id,
@@ -151,10 +152,10 @@ class Ledger:
             **({"suspension": dict(commit.suspension)} if commit.suspension else {}),
             **({"outcome": dict(commit.outcome)} if commit.outcome else {}),
         )
-        return "" if verdict == "stale" else verdict
+        return "" if status == "stale" else status
 
     def still_holds(self, refund: Refund, delivery: Delivery) -> bool:
-        """Ask the server whether this worker's lease of the order is still its own."""
+        """Ask the server whether this delivery still holds the lease on the order."""
         key = f"{self.ns}:lease:{refund.request.store_id}:{refund.request.order_id}"
         return bool(self._redis.get(key) == delivery.token)
 
@@ -170,12 +171,12 @@ class Ledger:
         facts: Facts | None = None,
         outcome: Mapping[str, str] | None = None,
     ) -> None:
-        """Write down a look at a finished refund, what had changed if anything, and the next.
+        """Record a look at a finished refund, what has changed since, and when to look next.
 
-        A *change* needs the *version* that was looked at: of any other, nothing is written.
+        A *change* is only written onto the *version* that was looked at.
         """
         changed = {"facts": facts.to_json(), "history": _line(change)} if facts and change else {}
-        told = {"outcome": dict(outcome)} if outcome else {}
+        event = {"outcome": dict(outcome)} if outcome else {}
         self._run(
             "watched",
             **delivery.fields(),
@@ -184,7 +185,7 @@ class Ledger:
             for_ms=for_ms,
             version=str(version),
             **changed,
-            **told,
+            **event,
         )
 
     def replay(self, refund: Refund, facts: Facts, *, operator: str) -> bool:
@@ -205,7 +206,7 @@ class Ledger:
         )
 
     def wake_due(self, worker_id: str, *, lead_ms: int, limit: int = 200) -> tuple[bool, int]:
-        """Wake what is due, if this worker leads: (leads, how many)."""
+        """Wake what is due, if this worker leads. Returns whether it leads, and how many woke."""
         leads, woken = self._run(
             "wake",
             worker_id=worker_id,
@@ -216,20 +217,20 @@ class Ledger:
         return bool(leads), int(woken)
 
     def requeue_lost(self) -> Iterator[str]:
-        """Set going what nobody holds or will be told of; gives the ids, store by store."""
+        """Requeue lost refunds: those without a message and a living worker. Gives their ids."""
         stores: Any = self._redis.smembers(f"{self.ns}:busy_stores")
         listed = sorted(stores)
         for start in range(0, len(listed), PAGE):
             yield from self._run("requeue", stores=listed[start : start + PAGE])
 
     def count(self, state: State | None = None) -> int:
-        """How many refunds are in this state; how many were ever accepted, when none is named."""
+        """Count the refunds in this state, or all that were ever accepted."""
         return int(
             self._redis.zcard(f"{self.ns}:state:{state}" if state else f"{self.ns}:accepted")
         )
 
     def all_ids(self) -> Iterator[str]:
-        """Every id that the ledger knows of, also where only a line still names it."""
+        """Give each id that the ledger knows, also where only an index still has it."""
         seen: set[str] = set()
         for name in ("accepted", "due", "dead"):
             for refund_id, _ in self._redis.zscan_iter(f"{self.ns}:{name}", count=PAGE):
@@ -238,23 +239,23 @@ class Ledger:
                     yield refund_id
 
     def misplaced(self, ids: list[str], *, repair: bool) -> list[tuple[str, str]]:
-        """Of these ids, those that are not in exactly one place: (id, problem)."""
+        """Return those of the ids that are not in exactly one place: (id, problem)."""
         flat = self._run("audit", ids=ids, repair=repair)
         return list(zip(flat[::2], flat[1::2], strict=True))
 
     def load(self, refund_id: str) -> Refund | None:
-        """One record, None when the id is not known."""
+        """Return one record, None when the id is not known."""
         fields: Any = self._redis.hgetall(f"{self.ns}:refund:{refund_id}")
         return refund_from(fields) if fields else None
 
     def history(self, refund_id: str) -> list[dict[str, Any]]:
-        """The history of one refund, oldest first; each line has `at_ms` and `event`."""
+        """Return the history of one refund, oldest first; each line has `at_ms` and `event`."""
         return [json.loads(x) for x in self._redis.lrange(f"{self.ns}:history:{refund_id}", 0, -1)]
 
     def newest(
         self, *, state: State | None = None, store_id: str | None = None, limit: int
     ) -> Iterator[Refund]:
-        """Records, newest first, at most *limit*, read page by page."""
+        """Give at most *limit* records, newest first; they are read page by page."""
         key = f"{self.ns}:state:{state}" if state else f"{self.ns}:accepted"
         found = 0
         for start in range(0, self._redis.zcard(key), PAGE):
@@ -268,7 +269,7 @@ class Ledger:
                     return
 
 
-#: A step of these may change something at Wix, so it announces itself.
+#: Steps of these transitions may change something at Wix, so their claim writes an intent.
 MUTATING = frozenset(
     {
         Transition.UNFULFILL_ORDER,

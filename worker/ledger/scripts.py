@@ -1,4 +1,4 @@
-"""The scripts in `lua/`, with what they share in front of each."""
+"""Load the scripts of `lua/`, each with the shared parts in front."""
 
 from __future__ import annotations
 

@@ -1,17 +1,17 @@
-"""What we know of stores, and their suspension. Every write is one script.
+"""What we know about stores, and their suspension. Every write is one script.
 
     {ns}:stores             ZSET  store id -> connected at, unix ms
     {ns}:store:STORE        HASH  sealed, epoch, connected_at_ms, profile (JSON:
                                   name, currency, time_zone, checks), last_error (JSON),
                                   last_error_at_ms, disconnected_at_ms, events, connected_by,
                                   resumed_by
-    {ns}:worked:STORE       HASH  endpoint of Wix -> when it last took the key, unix ms
-    {ns}:suspended:STORE    HASH  reason (JSON), endpoint, since_ms, probes, epoch, by: there while
-                                  the store is suspended; then its lane lets nobody go
+    {ns}:worked:STORE       HASH  endpoint of Wix -> when it last accepted the key, unix ms
+    {ns}:suspended:STORE    HASH  reason (JSON), endpoint, since_ms, probes, epoch, by: exists
+                                  while the store is suspended; its lane waits then
     {ns}:probes             ZSET  suspended store -> when Wix is asked again, unix ms
 
 The epoch counts connects, resumes and disconnects: a step that was refused in an older one cannot
-suspend the store anew.
+suspend the store again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from worker.observability.redaction import redact
 from worker.refund import outcomes
 from worker.refund.record import Refund
 
-#: Records that are read at once.
+#: Number of records that are read at once.
 PAGE = 500
 
 
@@ -51,14 +51,14 @@ class StoreRecord:
     in_flight: int
     connected_at_ms: int
     last_success_ms: int
-    """When a call to Wix last took the key; 0 for never."""
+    """When Wix last accepted the key, unix ms; 0 for never."""
     last_error: Mapping[str, Any]
     last_error_at_ms: int
     suspension: Mapping[str, str]
     """The fields of the hash; empty when it is not suspended."""
 
     def public(self) -> dict[str, Any]:
-        """The record as operators see it, JSON-able, without the sealed key."""
+        """Return the record as operators see it, for JSON, without the encrypted key."""
         why = json.loads(self.suspension.get("reason", "null"))
         return {
             "store_id": self.store_id,
@@ -91,7 +91,7 @@ class Stores:
         self._scripts = load_scripts(client, names, namespace=namespace, lanes=lanes)
 
     def _run(self, script: str, store_id: str, **arguments: Any) -> Any:
-        # The nonce tells a script that is run again, because its reply was lost, from another call.
+        # The nonce lets a script recognise its own repetition after a lost reply.
         given = {"store_id": store_id, "nonce": uuid.uuid4().hex, **arguments}
         given["dead_after_ms"] = self._dead_after_ms
         return self._scripts[script](keys=[self.ns], args=[json.dumps(given)])
@@ -99,9 +99,9 @@ class Stores:
     def connect(
         self, store_id: str, sealed: str, profile: Mapping[str, Any], worked: Iterable[str]
     ) -> Literal["connected", "rotated"]:
-        """Save a store, or exchange its key, and let its lane go; steps that run end with either.
+        """Save a store or replace its key, and start its lane; running steps end with either key.
 
-        *worked* are the endpoints that took the new key; nothing is kept of those of the old one.
+        *worked* are the endpoints that accepted the new key; those of the old one are forgotten.
         """
         shown = {name: profile.get(name) for name in ("name", "currency", "time_zone")}
         return self._run(  # type: ignore[no-any-return]  # one of the two words of connect.lua
@@ -115,23 +115,23 @@ class Stores:
         )
 
     def resume(self, store_id: str, *, by: str, epoch: int | None = None) -> bool:
-        """End a suspension; False when there is none, or no more that of this *epoch*.
+        """End a suspension; False when there is none, or none of this *epoch*.
 
-        What was refused counts as never having worked: refused once more, while the key works
-        elsewhere, it is a missing box and not a dead key.
+        The endpoint that was refused counts as never accepted: if it is refused again while the key
+        works elsewhere, a permission is missing and the key is not dead.
         """
-        told = outcomes.of_store("resumed", store_id, by=by)
+        event = outcomes.of_store("resumed", store_id, by=by)
         wanted = "" if epoch is None else str(epoch)
-        return bool(self._run("resume", store_id, epoch=wanted, outcome=told))
+        return bool(self._run("resume", store_id, epoch=wanted, outcome=event))
 
     def disconnect(self, store_id: str) -> bool:
-        """Forget the key and all that was known; False when there was no key."""
-        told = outcomes.of_store("disconnected", store_id)
-        return bool(self._run("disconnect", store_id, outcome=told))
+        """Forget the key and what was known about it; False when there was no key."""
+        event = outcomes.of_store("disconnected", store_id)
+        return bool(self._run("disconnect", store_id, outcome=event))
 
     def bury(self, refund: Refund, *, reason: Mapping[str, Any], line: Mapping[str, Any]) -> bool:
-        """Make an unfinished refund a dead letter; False when it ended, or a worker is at it."""
-        told = outcomes.outcome_of_end(
+        """Turn an unfinished refund into a dead letter; False if it ended or a worker holds it."""
+        event = outcomes.outcome_of_end(
             refund, State.DEAD, "disconnect", refund.facts, reason=dict(reason)
         )
         return bool(
@@ -141,21 +141,21 @@ class Stores:
                 refund_id=refund.refund_id,
                 reason=json.dumps(redact(reason), ensure_ascii=False),
                 history=json.dumps(redact(line), separators=(",", ":"), ensure_ascii=False),
-                outcome=told,
+                outcome=event,
             )
         )
 
     def reseal(self, store_id: str, old: str, new: str) -> bool:
-        """Exchange a sealed key for the same key sealed anew; False when it changed meanwhile."""
+        """Replace an encrypted key by itself, encrypted again; False when it has changed since."""
         return bool(self._run("reseal", store_id, old=old, new=new))
 
     def save_checks(self, store_id: str, profile: Mapping[str, Any]) -> None:
-        """Keep what a check found."""
+        """Save what a check found."""
         text = json.dumps(redact(profile), ensure_ascii=False)
         self._redis.hset(f"{self.ns}:store:{store_id}", "profile", text)
 
     def due_probes(self, *, limit: int) -> list[str]:
-        """Suspended stores about which Wix is to be asked again now, by the server's clock."""
+        """Return the suspended stores that are due for a probe, by the server's clock."""
         clock: Any = self._redis.time()
         now_ms = clock[0] * 1000 + clock[1] // 1000
         due: Any = self._redis.zrangebyscore(
@@ -164,22 +164,22 @@ class Stores:
         return list(due)
 
     def probed(self, store_id: str, *, first_ms: int, cap_ms: int, refused: bool) -> None:
-        """Ask again later: after twice the last wait when Wix refused, else after the same."""
+        """Set the next probe: after twice the last wait when Wix refused, else after the same."""
         self._run("probed", store_id, first_ms=first_ms, cap_ms=cap_ms, refused=refused)
 
     def worked(self, store_id: str) -> set[str]:
-        """The endpoints that took this store's key so far."""
+        """Return the endpoints that have accepted this store's key."""
         names: Any = self._redis.hkeys(f"{self.ns}:worked:{store_id}")
         return set(names)
 
     def ids(self) -> list[str]:
-        """Every store that is connected or suspended."""
+        """Return the ids of all connected and suspended stores."""
         connected: Any = self._redis.zrange(f"{self.ns}:stores", 0, -1)
         suspended: Any = self._redis.zrange(f"{self.ns}:probes", 0, -1)
         return list(dict.fromkeys([*connected, *suspended]))
 
     def find(self, store_id: str) -> StoreRecord:
-        """All that is known of a store."""
+        """Return what is known about a store."""
         with self._redis.pipeline(transaction=True) as pipe:
             pipe.hgetall(f"{self.ns}:store:{store_id}")
             pipe.hgetall(f"{self.ns}:suspended:{store_id}")
@@ -203,7 +203,7 @@ class Stores:
         )
 
     def unfinished(self, store_id: str) -> Iterator[str]:
-        """The ids of a store's refunds that have not ended; looks at all that have not."""
+        """Give the ids of a store's unfinished refunds; reads all unfinished ones."""
         for state in sorted(ACTIVE):
             key, start = f"{self.ns}:state:{state}", 0
             while ids := self._page(key, start):

@@ -1,4 +1,4 @@
-"""dramatiq's Redis broker, hardened: one factory for workers and producers.
+"""dramatiq's Redis broker, hardened.
 
 The pitfalls that each override answers are listed in worker/queue/README.md.
 """
@@ -20,21 +20,21 @@ from dramatiq.errors import ConnectionClosed, DecodeError
 from worker.observability.events import log_event
 from worker.observability.redaction import redact_text
 
-#: Where jobs of upstream arrive, and where our own wake-up calls go.
+#: The queue of upstream's jobs, and the queue of our own messages.
 INTAKE, STEPS = "refunds", "steps"
 QUEUES = (INTAKE, STEPS)
 
 #: Blocking fetches stay below the socket's timeout.
 BLOCK_S = 1.0
 
-#: Characters of a message that a letter keeps.
+#: Maximum number of characters of a message that its letter keeps.
 MAX_LETTER = 20_000
 
 _QUEUE_LUA = (Path(__file__).parent / "queue.lua").read_text()
 
 
 class Broker(RedisBroker):
-    """Messages in dramatiq's layout; fetched, acknowledged and given back by scripts of ours."""
+    """Keeps messages in dramatiq's layout, but fetches, acknowledges and returns them by script."""
 
     def __init__(
         self, client: redis.Redis, *, namespace: str, middleware: list[dramatiq.Middleware]
@@ -42,14 +42,14 @@ class Broker(RedisBroker):
         super().__init__(  # type: ignore[no-untyped-call]  # dramatiq's is not annotated
             client=client, namespace=f"{{{namespace}}}", middleware=middleware
         )
-        #: Outlives a consumer, which dramatiq makes anew after every connection error: its
+        #: It outlives a consumer, which dramatiq recreates after each connection error: its
         #: messages may still be running in a worker thread.
         self.hands: dict[str, _Hand] = defaultdict(_Hand)
         self._queue_script = client.register_script(_QUEUE_LUA)
 
     @property
     def consumer_class(self) -> type[Consumer]:
-        """Ours: blocks instead of polling (pitfall 15) and strands nothing (pitfalls 2, 3, 4)."""
+        """Our consumer blocks instead of polling (pitfall 15) and strands nothing (2, 3, 4)."""
         return Consumer
 
     def command(self, name: str, queue: str = "", **arguments: Any) -> Any:
@@ -90,14 +90,14 @@ class Broker(RedisBroker):
     def reclaim(self, dead_after_ms: int) -> list[str]:
         """Give dead workers' messages back to their queues; return those workers (pitfall 6).
 
-        Takes in what a plain producer delayed, too: nobody else would ever read it.
+        Also takes in what a plain producer delayed: nobody else reads dramatiq's delay queue.
         """
         return list(self.command("reclaim", dead_after_ms=dead_after_ms, queues=QUEUES))
 
     def quarantine(self, queue: str, message_id: str, letter: dict[str, Any]) -> None:
-        """Keep a message that nobody can work at for a person, for ever (pitfalls 4, 5).
+        """Keep a message that no actor can take for a person, without expiry (pitfalls 4, 5).
 
-        Of a refund's steps one letter is enough: each new message of it would bring another.
+        A refund's steps share one letter: each new message would add another.
         """
         letter_id = message_id.rpartition("~")[0] if queue == STEPS else ""
         text = json.dumps(letter, ensure_ascii=False)
@@ -110,7 +110,7 @@ class Broker(RedisBroker):
         )
 
     def quarantined(self) -> dict[str, dict[str, Any]]:
-        """All letters, by the message's id, or the refund's."""
+        """Return all letters, by the id of the message or of the refund."""
         found: Any = self.client.hgetall(f"{self.namespace}:quarantine")
         return {message_id: json.loads(letter) for message_id, letter in found.items()}
 
@@ -120,19 +120,19 @@ class Broker(RedisBroker):
 
 
 class Consumer(dramatiq.Consumer):
-    """Fetches for one queue. Used by its consumer thread; ack and nack come from worker threads."""
+    """Fetches from one queue; `ack` and `nack` are called by worker threads."""
 
     def __init__(self, broker: Broker, queue_name: str, prefetch: int, timeout: int) -> None:
         self.broker = broker
         self.queue_name = queue_name
-        # dramatiq asks for two messages per thread; one is enough where fetching does not poll.
+        # dramatiq asks for two messages per thread; one is enough, since fetching blocks.
         self.prefetch = max(1, prefetch // 2)
         self.block_s = min(timeout / 1000, BLOCK_S)
         self._hand = broker.hands[queue_name]
         self._fetched: list[tuple[str, str]] = []
 
     def __next__(self) -> dramatiq.broker.MessageProxy | None:
-        """The next message, None after a short wait without one."""
+        """Return the next message, None after a short wait without one."""
         if not self._fetched and not self._hand.has_room(self.prefetch, self.block_s):
             return None
         if not self._fetched:
@@ -157,7 +157,7 @@ class Consumer(dramatiq.Consumer):
         return list(self.broker.command("fetch", self.queue_name, wanted=wanted, known=known))
 
     def _wait(self) -> bool:
-        """Block until a message is there. Its reply may be lost: it is then in flight, unknown."""
+        """Block until there is a message. If the reply is lost, it is in flight but unknown."""
         full = f"{self.broker.namespace}:{self.queue_name}"
         try:
             return bool(
@@ -196,17 +196,17 @@ class Consumer(dramatiq.Consumer):
         try:
             self.broker.quarantine(self.queue_name, message_id, letter)
         finally:
-            # If that failed it is handed out, and quarantined, again.
+            # If that failed, the message is handed out and quarantined again.
             self._hand.discard(message_id)
         log_event(
             "message.quarantined", reason=reason, queue=self.queue_name, message_id=message_id
         )
 
     def ack(self, message: dramatiq.broker.MessageProxy) -> None:
-        """Acknowledge; the ledger's scripts usually did already, then this is no round trip.
+        """Acknowledge a message, unless the ledger's script has done so already.
 
-        A message whose step could not be settled ("unsettled") stays in flight and, being unknown
-        from now on, is handed out again by the next fetch (pitfall 1).
+        A message whose step could not be committed ("unsettled") stays in flight and is handed out
+        again by the next fetch, because it is unknown from now on (pitfall 1).
         """
         message_id = message.options["redis_message_id"]
         if not message.options.get("settled") and not message.options.get("unsettled"):
@@ -228,12 +228,12 @@ class Consumer(dramatiq.Consumer):
             self.broker.command("requeue", self.queue_name, ids=ids)
 
     def close(self) -> None:
-        """Give back what was fetched but not handed out."""
+        """Return what was fetched but not handed out."""
         self.requeue([])
 
 
 class _Hand:
-    """The messages of one queue that this program holds, whichever consumer fetched them."""
+    """The messages of one queue that this process holds, whichever consumer fetched them."""
 
     def __init__(self) -> None:
         self._ids: set[str] = set()
@@ -253,6 +253,6 @@ class _Hand:
             self._room.notify()
 
     def has_room(self, prefetch: int, wait_s: float) -> bool:
-        """Whether another message may be held; waits a moment for one to leave."""
+        """Whether another message may be held; waits up to *wait_s* for one to leave."""
         with self._room:
             return self._room.wait_for(lambda: len(self._ids) < prefetch, wait_s)

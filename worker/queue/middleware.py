@@ -1,4 +1,4 @@
-"""Around every message: bind the log's context once, and say what a failure does to it."""
+"""For each message: bind the log context, and decide what a failure means."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ _delivery: ContextVar[Delivery] = ContextVar("delivery")
 
 
 def current_delivery() -> Delivery:
-    """The message that the calling actor was started by."""
+    """Return the delivery that the calling actor runs for."""
     return _delivery.get()
 
 
-#: A server's trouble has a code (MISCONF, OOM, ...), and so has a wrong type of key, which stays.
-#: Before Redis 7 a script's error has its code in the middle, after ": -".
+#: A problem of the server has a code (MISCONF, OOM, ...). So has a key of the wrong type, which is
+#: permanent. Before Redis 7 a script's error has its code in the middle, after ": -".
 _CODED = re.compile(r"(?:^|: -)(?!WRONGTYPE|ERR)[A-Z]{3,} ")
 
 
 def _may_pass(error: BaseException) -> bool:
-    """Whether the message may do better later; what a script cannot do with it, it never can."""
+    """Whether the message may succeed later; an error of a script itself is permanent."""
     if type(error) is redis.ResponseError:
         return bool(_CODED.search(str(error)))
     return isinstance(error, LeaseLost | redis.RedisError | ConnectionClosed)
 
 
 class MessageContext(dramatiq.Middleware):
-    """Binds refund, actor and message to every log line of a step; settles what a failure means."""
+    """Binds refund, actor and message to each log line of a step; decides what a failure means."""
 
     def before_process_message(
         self, broker: dramatiq.Broker, message: dramatiq.broker.MessageProxy
@@ -61,7 +61,7 @@ class MessageContext(dramatiq.Middleware):
         result: Any = None,  # noqa: ARG002 - dramatiq's signature
         exception: BaseException | None = None,
     ) -> None:
-        """Say whether the message was settled, must come again, or needs a person."""
+        """Decide whether the message is done, must come again, or needs a person."""
         if exception is None:
             message.options["settled"] = True
         elif _may_pass(exception):

@@ -1,4 +1,4 @@
-"""Find what is in flight although nobody holds it or will be told of it, and set it going again."""
+"""Requeue lost refunds: in flight, but without a message and without a living worker."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from worker.observability.events import log_event
 
 
 def reconcile(ledger: Ledger) -> int:
-    """Look at every refund that holds a slot of its store; returns how many were forgotten."""
-    roused = 0
+    """Check each refund that holds a slot of its store; return how many were lost."""
+    requeued = 0
     for refund_id in ledger.requeue_lost():
-        roused += 1
+        requeued += 1
         with structlog.contextvars.bound_contextvars(refund_id=refund_id):
             log_event("refund.roused")
-    return roused
+    return requeued

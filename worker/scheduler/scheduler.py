@@ -1,6 +1,6 @@
-"""Threads beside the steps: one says that this worker lives, one wakes what is due, and so on.
+"""Background threads: heartbeat, due times, reconcile, probes.
 
-Neither does anything that a crash would lose: due times are the ledger's.
+A crash loses nothing of theirs: due times are in the ledger.
 """
 
 from __future__ import annotations
@@ -16,25 +16,21 @@ from config.settings import Settings
 from worker.ledger.refunds import Ledger
 from worker.observability.events import log_event
 from worker.queue.broker import Broker
-from worker.scheduler.heart import Heart
 from worker.scheduler.reconcile import reconcile
 from worker.stores.probing import Prober
 
-#: How often the leader looks whether a suspended store's time has come, at most.
+#: Minimum pause between two looks for suspended stores that are due for a probe.
 PROBE_TICK_MS = 1_000
-#: A thread that waits for Wix is not waited for: it only reads there.
+#: How long to wait for a thread at the end; one that waits for Wix only reads there.
 JOIN_S = 2.0
 
 
 class Scheduler:
-    """The threads' lives: started with the worker, stopped after its last step."""
+    """Runs the threads: started with the worker, stopped after its last step."""
 
-    def __init__(
-        self, broker: Broker, ledger: Ledger, heart: Heart, prober: Prober, settings: Settings
-    ) -> None:
+    def __init__(self, broker: Broker, ledger: Ledger, prober: Prober, settings: Settings) -> None:
         self._broker = broker
         self._ledger = ledger
-        self._heart = heart
         self._prober = prober
         self._settings = settings
         self._stop = threading.Event()
@@ -42,7 +38,7 @@ class Scheduler:
         self._threads = [
             threading.Thread(target=self._every, args=(ms, turn), name=name, daemon=True)
             for name, ms, turn in (
-                ("heart", settings.worker_beat_ms, heart.beat),
+                ("heart", settings.worker_beat_ms, broker.beat),
                 ("clock", settings.schedule_tick_ms, self.wake),
                 ("reconcile", settings.reconcile_every_ms, self.requeue_lost),
                 # A thread of its own: a slow Wix must not delay what is due.
@@ -51,15 +47,15 @@ class Scheduler:
         ]
 
     def beat(self) -> None:
-        """Beat once: to be done before anything is fetched.
+        """Write one heartbeat, before anything is fetched.
 
         Raises:
             ConnectionClosed: Redis did not answer.
         """
-        self._heart.beat()
+        self._broker.beat()
 
     def start(self) -> None:
-        """Go on in the background."""
+        """Start all threads."""
         for thread in self._threads:
             thread.start()
 
@@ -70,12 +66,12 @@ class Scheduler:
             thread.join(JOIN_S)
 
     def wake(self) -> None:
-        """One tick: the leader wakes what is due."""
+        """If this worker leads, wake what is due."""
         lead_ms = max(self._settings.worker_dead_after_ms // 2, 3 * self._settings.schedule_tick_ms)
         self._leads, _ = self._ledger.wake_due(self._broker.broker_id, lead_ms=lead_ms)
 
     def requeue_lost(self) -> None:
-        """The leader gives back what dead workers held, and finds what was forgotten."""
+        """If this worker leads, reclaim dead workers' messages and requeue lost refunds."""
         if not self._leads:
             return
         lost = self._broker.reclaim(self._settings.worker_dead_after_ms)
@@ -84,7 +80,7 @@ class Scheduler:
         reconcile(self._ledger)
 
     def probe(self) -> None:
-        """The leader asks Wix again about suspended stores."""
+        """If this worker leads, ask Wix again about suspended stores."""
         if self._leads:
             self._prober.turn(self._stop.is_set)
 
@@ -99,7 +95,7 @@ class Scheduler:
                 if not is_lost:
                     log_event("worker.redis_lost", error=type(error).__name__)
                 is_lost = True
-            except Exception as bug:  # noqa: BLE001 - a thread that ends would stop healing quietly
+            except Exception as bug:  # noqa: BLE001 - a thread must not end silently
                 log_event(
                     "worker.bug", error=type(bug).__name__, thread=threading.current_thread().name
                 )

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from config.settings import Settings
+
 #: The shortest wait: without it, jitter near zero would hammer Wix.
 FLOOR_MS = 50
 
@@ -26,6 +28,16 @@ class RetryPolicy:
     """The retries end only when this time has passed ..."""
     attempts: int
     """... and this number of attempts has been made: both, not either."""
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> RetryPolicy:
+        """Return the policy for failed steps."""
+        return cls(
+            first_ms=settings.retry_first_ms,
+            cap_ms=settings.retry_cap_ms,
+            for_s=settings.retry_for_s,
+            attempts=settings.retry_attempts,
+        )
 
     def wait_ms(
         self, attempt: int, random: Callable[[], float], *, retry_after_ms: int | None = None

@@ -8,9 +8,8 @@ run harmless.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import redis
@@ -41,7 +40,6 @@ from worker.observability.events import log_event
 from worker.queue.delivery import Delivery
 from worker.refund.reasons import reason_of
 from worker.refund.record import Refund
-from worker.steps.clock import boottime
 from worker.steps.refused_key import missing_box
 from worker.steps.results import Results, StepResult
 from worker.steps.retry import RetryPolicy
@@ -75,8 +73,6 @@ UNCLAIMED_EVENTS: Mapping[str, str] = MappingProxyType(
 )
 #: Attempts at reading an answer that is not as documented; more would not help, a person must look.
 UNREADABLE_ATTEMPTS = 3
-#: A step that has run longer checks its lease on the server before it changes anything.
-SURE_FOR_S = 60.0
 #: Pauses between the attempts to commit a finished step while Redis is unavailable.
 COMMIT_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 
@@ -92,12 +88,10 @@ class Steps:
     settings: Settings
     retry: RetryPolicy
     random: Callable[[], float]
-    is_surely_alive: Callable[[float], bool]
-    """Whether all heartbeats of this worker since that monotonic time were punctual."""
-    checkpoint: Callable[[str], None] = field(default=lambda _: None)
+    checkpoint: Callable[[str], None]
     """Called with the name of each point of a step; tests kill the program there."""
-    pause: Callable[[float], None] = time.sleep
-    monotonic: Callable[[], float] = field(default=boottime)
+    pause: Callable[[float], None]
+    monotonic: Callable[[], float]
 
     def run(self, transition: Transition, refund_id: str, delivery: Delivery) -> None:
         """Run one step and commit its result.
@@ -115,7 +109,7 @@ class Steps:
         self.checkpoint("after_intent")
         request = claim.refund.request
         structlog.contextvars.bind_contextvars(store_id=request.store_id, order_id=request.order_id)
-        result = self._with_key(transition, claim, claim.refund, delivery, started)
+        result = self._with_key(transition, claim, claim.refund, delivery)
         self.checkpoint("after_call")
         event = result.event | {"duration_ms": round((self.monotonic() - started) * 1000)}
         self.checkpoint("before_commit")
@@ -131,7 +125,6 @@ class Steps:
         claim: Claim,
         refund: Refund,
         delivery: Delivery,
-        since: float,
     ) -> StepResult:
         """Run the step if there is a usable key for the store."""
         unasked = Results(transition, refund, None)
@@ -147,17 +140,18 @@ class Steps:
                 endpoint="",
                 probe_in_ms=self.settings.probe_first_ms,
             )
-        wix = self._wix_for(store, refund, delivery, since)
+        wix = self._wix_for(store, refund, delivery)
         step = Step(refund=refund, wix=wix, now_ms=claim.now_ms, settings=self.settings)
         return self._act(Results(transition, refund, step), step)
 
-    def _wix_for(
-        self, store: Credentials, refund: Refund, delivery: Delivery, since: float
-    ) -> WixStore:
+    def _wix_for(self, store: Credentials, refund: Refund, delivery: Delivery) -> WixStore:
         def guard() -> None:
-            """Run before each mutating call: a paused worker must not act on an expired lease."""
-            is_sure = self.is_surely_alive(since) and self.monotonic() - since < SURE_FOR_S
-            if not is_sure and not self.ledger.still_holds(refund, delivery):
+            """Before each mutating call, ask the server: another worker may hold the order by now.
+
+            Our own heartbeat proves nothing: a worker with other settings, or a step of the
+            server's clock, may have taken the order over.
+            """
+            if not self.ledger.still_holds(refund, delivery):
                 raise LeaseLost(refund.refund_id)
             self.checkpoint("before_call")
 

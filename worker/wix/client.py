@@ -29,6 +29,10 @@ def _no_cookies() -> CookieJar:
     return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
+#: What carries a request to Wix and its answer back.
+Transport = httpx.BaseTransport
+
+
 def forbid_mutation() -> None:
     """Be the guard of a client that only reads."""
     raise AssertionError("this client only reads")

@@ -30,7 +30,7 @@ from hypothesis.stateful import (
 from statemachine.flows import ACTIVE, TERMINAL, State
 from tests.chaos.bottomless import bottomless
 from tests.support.rig import AFTER, BEFORE, STORE_ID, Rig, SimulatorTransport, settings_for
-from worker.ledger.refunds import Ledger
+from worker.app import Seams
 from worker.operations.audit import audit
 from worker.queue.broker import QUEUES
 from worker.scheduler.reconcile import reconcile
@@ -39,8 +39,6 @@ from worker.simulator.http.wsgi import wsgi
 from worker.simulator.rules.table import RULES
 from worker.simulator.script.faults import Kind
 from worker.simulator.world.orders import Order
-from worker.steps.runner import Steps
-from worker.wix.client import ClientFactory
 
 HOUR_MS = 3_600_000
 PLACES = ("before_claim", "after_intent", "after_look", "before_call", "after_call", "after_commit")
@@ -118,16 +116,9 @@ class StormyRig(Rig):
         self.network.after_look = lambda: self._checkpoint("after_look")
         super().__init__(settings_for(url), simulator)
 
-    def steps_with(self, ledger: Ledger) -> Steps:
-        """Steps that may be disturbed."""
-        wix = ClientFactory(
-            self.settings.wix_base_url,
-            connect_timeout_ms=1000,
-            read_timeout_ms=1000,
-            total_timeout_ms=1000,
-            transport=lambda: self.network,
-        )
-        return replace(super().steps_with(ledger), checkpoint=self._checkpoint, wix=wix)
+    def seams(self) -> Seams:
+        """A network that may be disturbed."""
+        return replace(super().seams(), transport=lambda: self.network)
 
     def _checkpoint(self, place: str) -> None:
         visits, harm = self.harms.pop(place, (0, _nothing))
@@ -154,7 +145,6 @@ class StormyRig(Rig):
 
     def freeze(self) -> None:
         """This worker sleeps in the middle of a step; another one does all there is to do."""
-        self.is_surely_alive = False
         self.redis.zadd(self.key("workers"), {self.broker.broker_id: 1})
         other = Rig(self.settings, self.simulator)
         try:
@@ -290,11 +280,6 @@ class Weather(RuleBasedStateMachine):
     def what_was_held_back_arrives(self) -> None:
         """In any case before the settle delay is over."""
         self.rig.network.arrive()
-
-    @event()
-    def the_heartbeat_is_in_doubt(self) -> None:
-        """The worker may have been frozen: it asks before it acts."""
-        self.rig.is_surely_alive = not self.rig.is_surely_alive
 
     @event()
     def the_queue_is_emptied(self) -> None:

@@ -16,7 +16,6 @@ from tests.support.rig import AFTER, Rig
 from worker.ledger.connection import redis_client
 from worker.observability.logs import configure_logs
 from worker.queue.broker import Broker
-from worker.scheduler.heart import Heart
 from worker.scheduler.scheduler import Scheduler
 
 
@@ -37,8 +36,7 @@ def _events(told: io.StringIO) -> list[str]:
 
 
 def _scheduler(rig: Rig) -> Scheduler:
-    heart = Heart(rig.broker.beat, dead_after_ms=10_000, monotonic=lambda: 0.0)
-    return Scheduler(rig.broker, rig.ledger, heart, rig.prober(), rig.settings)
+    return Scheduler(rig.broker, rig.ledger, rig.prober(), rig.settings)
 
 
 def test_the_leader_gives_back_what_a_dead_worker_held(
