@@ -1,4 +1,4 @@
-"""Orders placed before the cutoff, from the job to Wix's books."""
+"""Orders placed before the cutoff, from the job to the records of the simulated Wix."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from worker.simulator.script.faults import Kind
 
 
 def test_an_unfulfilled_order_is_cancelled_once(rig: Rig) -> None:
-    """Unfulfilled and placed before the cutoff: cancel, and nothing else."""
+    """An unfulfilled order placed before the cutoff is cancelled, and nothing else changes."""
     order = rig.order(BEFORE)
     refund = rig.run(order)
     assert refund.state is State.CANCELLED
@@ -21,7 +21,7 @@ def test_an_unfulfilled_order_is_cancelled_once(rig: Rig) -> None:
 
 
 def test_a_fulfilled_order_is_unfulfilled_then_cancelled(rig: Rig) -> None:
-    """Both fulfillments are deleted, written down before, and only then is it cancelled."""
+    """All fulfillments are saved first, then deleted, and only then is the order cancelled."""
     order = rig.order(BEFORE, fulfillments=2)
     saved = [fulfillment["id"] for fulfillment in order.fulfillments]
     refund = rig.run(order)
@@ -35,7 +35,7 @@ def test_a_fulfilled_order_is_unfulfilled_then_cancelled(rig: Rig) -> None:
 
 @pytest.mark.parametrize("kind", ["lost_reply", "drop_after", "garbage", "empty"])
 def test_a_cancel_whose_reply_is_lost_is_found_and_not_repeated(rig: Rig, kind: Kind) -> None:
-    """Whatever way the reply is lost, Wix sees one cancel."""
+    """However the reply is lost, Wix receives one cancel."""
     order = rig.order(BEFORE)
     rig.simulator.script(Fault(kind, "cancel_order"))
     refund = rig.run(order)
@@ -45,8 +45,8 @@ def test_a_cancel_whose_reply_is_lost_is_found_and_not_repeated(rig: Rig, kind: 
     assert last["found"] is True
 
 
-def test_a_cancel_that_may_still_arrive_is_waited_for(rig: Rig) -> None:
-    """After an unknown outcome, "not cancelled" is not believed at once."""
+def test_a_cancel_that_may_still_take_effect_is_waited_for(rig: Rig) -> None:
+    """After an unknown effect, "not cancelled" is not believed at once."""
     order = rig.order(BEFORE)
     rig.simulator.script(Fault("status", "cancel_order", status=503))
     refund_id = rig.request(order)
@@ -62,8 +62,8 @@ def test_a_cancel_that_may_still_arrive_is_waited_for(rig: Rig) -> None:
     assert order.cancellations == 1
 
 
-def test_an_order_the_merchant_cancelled_is_done(rig: Rig) -> None:
-    """The merchant did it by hand: no call of ours changes anything."""
+def test_an_order_that_the_merchant_cancelled_is_finished(rig: Rig) -> None:
+    """No call of ours changes anything."""
     order = rig.order(BEFORE)
     rig.simulator.merchant_cancels(order.id)
     refund = rig.run(order)
@@ -72,8 +72,8 @@ def test_an_order_the_merchant_cancelled_is_done(rig: Rig) -> None:
     assert rig.ledger.history(refund.refund_id)[-1]["by_merchant"] is True
 
 
-def test_an_order_fulfilled_again_between_our_steps_goes_back(rig: Rig) -> None:
-    """We never cancel what is fulfilled: it is unfulfilled again first."""
+def test_an_order_fulfilled_again_between_our_steps_is_unfulfilled_again(rig: Rig) -> None:
+    """A fulfilled order is never cancelled without that."""
     order = rig.order(BEFORE)
     refund_id = rig.request(order)
     rig.simulator.script(Fault("status", "cancel_order", status=503))
@@ -85,18 +85,18 @@ def test_an_order_fulfilled_again_between_our_steps_goes_back(rig: Rig) -> None:
     assert order.cancellations == 1
 
 
-def test_an_order_fulfilled_without_fulfillments_is_cancelled_all_the_same(rig: Rig) -> None:
-    """Nothing can be removed; Wix may cancel it so, and then it is done."""
+def test_an_order_fulfilled_without_fulfillments_is_cancelled_anyway(rig: Rig) -> None:
+    """Nothing can be removed, but Wix may still cancel the order."""
     order = rig.order(BEFORE, marked_fulfilled=True)
     refund = rig.run(order)
     assert refund.state is State.CANCELLED
     assert order.cancellations == 1
 
 
-def test_an_order_fulfilled_without_fulfillments_that_wix_does_not_cancel_so_needs_a_person(
+def test_an_order_fulfilled_without_fulfillments_that_wix_refuses_to_cancel_needs_a_person(
     rig: Rig,
 ) -> None:
-    """The dead letter says what to click; a replay after that goes on."""
+    """The dead letter says what to click; a replay after that continues."""
     rig.simulator.set_flags(cancel_fulfilled="428")
     order = rig.order(BEFORE, marked_fulfilled=True)
     refund = rig.run(order)
@@ -109,10 +109,10 @@ def test_an_order_fulfilled_without_fulfillments_that_wix_does_not_cancel_so_nee
     assert order.cancellations == 1
 
 
-def test_an_order_fulfilled_without_fulfillments_is_escalated_where_so_configured(
+def test_an_order_fulfilled_without_fulfillments_is_escalated_if_configured(
     redis_url: str, simulator: Simulator
 ) -> None:
-    """Not even tried: no mutating call."""
+    """The cancel is not tried: there is no mutating call."""
     rig = Rig(settings_for(redis_url, without_fulfillments="escalate"), simulator)
     order = rig.order(BEFORE, marked_fulfilled=True)
     refund = rig.run(order)
@@ -124,7 +124,7 @@ def test_an_order_fulfilled_without_fulfillments_is_escalated_where_so_configure
 @pytest.mark.parametrize("twice", ["ok", "428"])
 @pytest.mark.parametrize("deleted", ["ok", "404"])
 @pytest.mark.parametrize("fulfilled", ["ok", "428"])
-def test_it_ends_right_whatever_wix_does_in_unknown_cases(
+def test_the_refund_ends_well_whatever_wix_does_in_unknown_cases(
     rig: Rig, twice: str, deleted: str, fulfilled: str
 ) -> None:
     """Every unknown of the cancellation flow, both ways, with a lost reply at each mutation."""
@@ -140,7 +140,7 @@ def test_it_ends_right_whatever_wix_does_in_unknown_cases(
 
 
 def test_a_lagging_fulfillment_status_is_waited_for(rig: Rig) -> None:
-    """Wix may show FULFILLED for a while after the last delete."""
+    """Wix may show FULFILLED for a while after the last deletion."""
     clock = [1_000_000]
     rig.simulator.clock_ms = lambda: clock[0]
     rig.simulator.set_flags(unfulfill_lag_ms=1_000)
@@ -164,21 +164,21 @@ def test_a_lagging_fulfillment_status_is_waited_for(rig: Rig) -> None:
 def test_an_order_that_cannot_be_cancelled_is_rejected(
     rig: Rig, change: dict[str, str], state: State, reason: str
 ) -> None:
-    """Wix's rules give an answer for upstream."""
+    """Wix's rules give a final answer for upstream."""
     refund = rig.run(rig.order(BEFORE, **change))
     assert (refund.state, refund.reason["reason"]) == (state, reason)
 
 
-def test_a_part_of_such_an_order_is_rejected(rig: Rig) -> None:
-    """It can only be cancelled as a whole."""
+def test_a_partial_refund_of_such_an_order_is_rejected(rig: Rig) -> None:
+    """The order can only be cancelled as a whole."""
     order = rig.order(BEFORE)
     refund = rig.run(order, amount="1.00", currency="USD")
     assert refund.reason["reason"] == "partial_needs_standard_refund"
     assert order.cancellations == 0
 
 
-def test_every_step_reads_what_the_one_before_wrote(rig: Rig) -> None:
-    """Wix's token goes from step to step, so that stale reads do not send us in circles."""
+def test_every_step_reads_what_the_previous_one_wrote(rig: Rig) -> None:
+    """Wix's consistency token is passed from step to step, so that no step acts on a stale read."""
     rig.simulator.set_flags(stale_ms=3_600_000)
     order = rig.order(BEFORE, fulfillments=2)
     refund = rig.run(order)
@@ -188,7 +188,7 @@ def test_every_step_reads_what_the_one_before_wrote(rig: Rig) -> None:
 
 
 def test_stale_reads_without_a_token_are_waited_out(rig: Rig) -> None:
-    """Wix may give no token: what we deleted and still see is old, not new."""
+    """Wix may return no token: a fulfillment that we deleted and still see is stale, not new."""
     clock = [1_000_000]
     rig.simulator.clock_ms = lambda: clock[0]
     rig.simulator.set_flags(stale_ms=5_000, consistent_token=False)

@@ -1,4 +1,4 @@
-"""What fails comes back, ends with a reason, and never acts twice."""
+"""A step that fails is retried, ends with a reason, and never acts twice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from worker.simulator.rules import table as rules
 
 
 def test_a_failure_is_retried_until_the_attempts_are_used_up(rig: Rig) -> None:
-    """The dead letter says why, and a replay goes on where it died."""
+    """The dead letter says why, and a replay continues where the refund stopped."""
     order = rig.order(AFTER)
     rig.simulator.script(Fault("status", "get_order_refundability", status=503, times=100))
     refund = rig.run(order)
@@ -28,7 +28,7 @@ def test_a_failure_is_retried_until_the_attempts_are_used_up(rig: Rig) -> None:
     assert "refund.replayed" in events
 
 
-def test_attempts_used_up_after_an_unclear_call_is_outcome_unknown(rig: Rig) -> None:
+def test_using_up_the_attempts_after_an_unclear_call_is_outcome_unknown(rig: Rig) -> None:
     """A person must know that money may have moved."""
     rig.simulator.script(Fault("status", "submit_refund", status=503, times=100))
     refund = rig.run(rig.order(AFTER))
@@ -36,7 +36,7 @@ def test_attempts_used_up_after_an_unclear_call_is_outcome_unknown(rig: Rig) -> 
 
 
 def test_retry_after_is_obeyed(rig: Rig) -> None:
-    """What Wix asks for is longer than our own wait, so it counts."""
+    """`Retry-After` counts when it is longer than our own wait."""
     rig.simulator.script(Fault("status", "get_order", status=429, retry_after_s=120))
     refund_id = rig.request(rig.order(AFTER))
     rig.turn()
@@ -44,13 +44,13 @@ def test_retry_after_is_obeyed(rig: Rig) -> None:
 
 
 def test_an_unknown_store_needs_a_person(rig: Rig) -> None:
-    """Without credentials nothing can be asked."""
+    """Without credentials Wix cannot be asked."""
     refund = rig.run(rig.order(AFTER), store_id="00000000-0000-4000-8000-00000000dead")
     assert (refund.state, refund.reason["reason"]) == (State.DEAD, "store_unknown")
 
 
 def test_an_unknown_order_is_rejected(rig: Rig) -> None:
-    """404 with Wix's code."""
+    """The reason carries Wix's code."""
     order = rig.order(AFTER)
     del rig.simulator.orders[order.id]
     refund = rig.run(order)
@@ -58,8 +58,8 @@ def test_an_unknown_order_is_rejected(rig: Rig) -> None:
     assert refund.reason["wix_code"] == "ORDER_NOT_FOUND"
 
 
-def test_another_currency_than_the_orders_is_rejected(rig: Rig) -> None:
-    """An amount in another currency is another amount."""
+def test_a_currency_that_is_not_the_orders_is_rejected(rig: Rig) -> None:
+    """The same amount in another currency is a different amount."""
     refund = rig.run(rig.order(AFTER), amount="1.00", currency="EUR")
     assert refund.reason["reason"] == "currency_mismatch"
 
@@ -85,13 +85,13 @@ def test_a_worker_whose_lease_was_taken_changes_nothing(rig: Rig, created: str) 
 
 
 class _LosingLease:
-    """A ledger in which somebody takes the lease right after the claim."""
+    """A ledger in which another worker takes the lease right after the claim."""
 
     def __init__(self, rig: Rig) -> None:
         self._rig = rig
 
     def claim(self, *arguments: object) -> object:
-        """Claim, then lose."""
+        """Claim, then lose the lease."""
         claim = self._rig.ledger.claim(*arguments)  # type: ignore[arg-type]  # passed through
         assert claim.refund is not None
         lease = self._rig.key("lease", STORE_ID, claim.refund.request.order_id)
@@ -103,7 +103,7 @@ class _LosingLease:
 
 
 def test_a_bug_in_a_step_is_retried_and_ends_as_a_dead_letter(rig: Rig) -> None:
-    """An unexpected error neither loses nor doubles a refund, and its text is not repeated."""
+    """An unexpected error neither loses nor doubles a refund, and its text is not recorded."""
     order = rig.order(AFTER)
     order.payments[0].amount = "secret@example.com"  # type: ignore[assignment]  # breaks a rule
     refund_id = rig.request(order)
@@ -115,8 +115,8 @@ def test_a_bug_in_a_step_is_retried_and_ends_as_a_dead_letter(rig: Rig) -> None:
     assert "secret" not in str(refund.public())
 
 
-def test_an_error_outside_of_a_step_goes_to_quarantine(rig: Rig) -> None:
-    """A record that cannot be read must not run in circles."""
+def test_a_message_that_fails_outside_of_a_step_goes_to_quarantine(rig: Rig) -> None:
+    """A record that cannot be read must not be retried forever."""
     refund_id = rig.request(rig.order(AFTER))
     consumer = rig.broker.consume("refunds", prefetch=2, timeout=1)
     message = next(consumer)
@@ -129,8 +129,8 @@ def test_an_error_outside_of_a_step_goes_to_quarantine(rig: Rig) -> None:
     assert [letter["reason"] for letter in letters.values()] == ["worker_error"]
 
 
-def test_an_answer_that_shows_no_cancelled_order_is_unclear(rig: Rig) -> None:
-    """200 is not enough: the order must be CANCELED."""
+def test_a_cancel_whose_answer_shows_no_cancelled_order_is_unclear(rig: Rig) -> None:
+    """A 200 is not enough: the order must be CANCELED."""
     order = rig.order(BEFORE)
     refund_id = rig.request(order)
     real = dict(rules.RULES)
@@ -147,8 +147,8 @@ def test_an_answer_that_shows_no_cancelled_order_is_unclear(rig: Rig) -> None:
 
 @pytest.mark.parametrize("created", [BEFORE, AFTER])
 @pytest.mark.parametrize("endpoint", ["get_order", "list_transactions", "list_fulfillments"])
-def test_a_refusal_that_no_rule_knows_needs_a_person(rig: Rig, created: str, endpoint: str) -> None:
-    """Wherever it comes: never a guess, never a crash."""
+def test_an_unknown_refusal_needs_a_person(rig: Rig, created: str, endpoint: str) -> None:
+    """At any endpoint: no guess, and no crash."""
     order = rig.order(created, fulfillments=1 if created == BEFORE else 0)
     rig.simulator.script(Fault("status", endpoint, status=418, code="TEAPOT", times=99))
     refund = rig.run(order)
@@ -159,7 +159,7 @@ def test_a_refusal_that_no_rule_knows_needs_a_person(rig: Rig, created: str, end
 
 
 def test_a_delete_that_wix_refuses_needs_a_person(rig: Rig) -> None:
-    """Only "it is gone" counts as done."""
+    """Only "not found" counts as deleted."""
     order = rig.order(BEFORE, fulfillments=1)
     rig.simulator.script(Fault("status", "delete_fulfillment", status=400, code="ODD"))
     refund = rig.run(order)
@@ -167,7 +167,7 @@ def test_a_delete_that_wix_refuses_needs_a_person(rig: Rig) -> None:
 
 
 def test_an_order_that_is_fulfilled_again_and_again_needs_a_person(rig: Rig) -> None:
-    """After as many rounds as the settings allow."""
+    """It becomes a dead letter after the number of rounds in the settings."""
     order = rig.order(BEFORE)
     refund_id = rig.request(order)
     consumer = rig.broker.consume("refunds", prefetch=2, timeout=1)
@@ -194,13 +194,13 @@ def test_an_order_that_is_fulfilled_again_and_again_needs_a_person(rig: Rig) -> 
 
 
 def test_an_order_without_payments_has_nothing_to_refund(rig: Rig) -> None:
-    """Not a success: nothing went back to anybody."""
+    """This is not a success: nobody got any money back."""
     refund = rig.run(rig.order(AFTER, amounts=()))
     assert (refund.state, refund.reason["reason"]) == (State.REJECTED, "not_refundable")
 
 
 def test_an_offline_payment_that_only_the_call_reveals_is_escalated(rig: Rig) -> None:
-    """EXTERNAL_REFUND_EXPECTED is a person's matter, although Wix called it refundable."""
+    """EXTERNAL_REFUND_EXPECTED needs a person, although Wix called the payment refundable."""
     rig.simulator.set_flags(offline_shows_refundable=True)
     order = rig.order(AFTER)
     order.payments[0].offline = True
@@ -210,10 +210,10 @@ def test_an_offline_payment_that_only_the_call_reveals_is_escalated(rig: Rig) ->
 
 
 def test_a_pending_refund_that_the_call_reveals_is_waited_for(rig: Rig) -> None:
-    """Somebody else's refund is on its way: look again, without spending an attempt."""
+    """Someone else's refund is pending: look again, without using up an attempt."""
     order = rig.order(AFTER)
     rig.simulator.set_flags(provider_ms=10**9)
-    rig.simulator.merchant_refunds(order.id, reason="by hand")
+    rig.simulator.merchant_refunds(order.id, reason="dashboard")
     refund_id = rig.request(order)
     rig.turn()
     line = rig.ledger.history(refund_id)[-1]

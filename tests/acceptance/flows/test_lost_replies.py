@@ -1,4 +1,4 @@
-"""A refund call whose reply was lost, when what Wix shows of it is late, cut or contradictory."""
+"""A refund call whose reply was lost, while Wix shows its effect late or inconsistently."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _moved(order: Order) -> list[str]:
 
 
 def _unclear(rig: Rig, order: Order, **asked: str) -> str:
-    """Wix does it; the reply is lost."""
+    """Send a refund that Wix carries out, and lose the reply."""
     rig.simulator.script(Fault("drop_after", "submit_refund"))
     refund_id = rig.request(order, **asked)
     rig.turn()
@@ -24,7 +24,7 @@ def _unclear(rig: Rig, order: Order, **asked: str) -> str:
 
 
 def _merchant_is_first(rig: Rig, order: Order) -> None:
-    """Once, between our question and our call."""
+    """Let the merchant refund a part once, between our reading the order and our call."""
 
     def act() -> None:
         if not order.refunds:
@@ -33,8 +33,8 @@ def _merchant_is_first(rig: Rig, order: Order) -> None:
     rig.at = {"before_call": act}
 
 
-def test_another_payment_is_not_taken_while_the_list_is_late(rig: Rig) -> None:
-    """Refundability shows the money gone, the list not yet by whom: nothing more is sent."""
+def test_no_other_payment_is_refunded_while_the_list_lags(rig: Rig) -> None:
+    """Refundability shows that money is gone before the list shows by which refund."""
     rig.simulator.set_flags(refund_list_lag_ms=10**12)
     order = rig.order(AFTER, payments=[{"amount": "10.00"}, {"amount": "50.00"}])
     refund_id = _unclear(rig, order, amount="10.00", currency="USD")
@@ -43,8 +43,8 @@ def test_another_payment_is_not_taken_while_the_list_is_late(rig: Rig) -> None:
     assert _moved(order) == ["10.00"]
 
 
-def test_a_late_list_is_waited_for(rig: Rig) -> None:
-    """It shows the refund in the end: found, not repeated."""
+def test_a_lagging_list_is_waited_for(rig: Rig) -> None:
+    """When the refund appears in the list it is found, not repeated."""
     rig.simulator.set_flags(refund_list_lag_ms=10**12)
     order = rig.order(AFTER, payments=[{"amount": "10.00"}, {"amount": "50.00"}])
     refund_id = _unclear(rig, order, amount="10.00", currency="USD")
@@ -58,8 +58,8 @@ def test_a_late_list_is_waited_for(rig: Rig) -> None:
     assert _moved(order) == ["10.00"]
 
 
-def test_after_an_unclear_call_nobody_is_told_to_pay_by_hand(rig: Rig) -> None:
-    """It may be what that call paid already, even if nothing of it is to be seen."""
+def test_after_an_unclear_call_nobody_is_asked_to_pay_manually(rig: Rig) -> None:
+    """That call may already have paid it, even if Wix does not show it."""
     payments = [{"amount": "10.00"}, {"amount": "50.00", "offline": True}]
     order = rig.order(AFTER, payments=payments)
     refund_id = _unclear(rig, order, amount="10.00", currency="USD")
@@ -68,15 +68,15 @@ def test_after_an_unclear_call_nobody_is_told_to_pay_by_hand(rig: Rig) -> None:
     rig.settle()
     reason = rig.load(refund_id).reason
     assert (reason["reason"], "USD" in reason["detail"]) == ("outcome_unknown", False)
-    # A person looked, and says that it was not done: now it is known what is to be paid.
+    # A person checked and confirms that it had no effect: now the amount to pay is known.
     assert rig.replay(refund_id, operator="ann")
     rig.settle()
     assert "pay 10.00 USD" in rig.load(refund_id).reason["detail"]
 
 
 @pytest.mark.parametrize("chars", [30, 100, 200])
-def test_a_reason_that_wix_cuts_is_still_ours(rig: Rig, chars: int) -> None:
-    """The mark stands first."""
+def test_a_refund_is_recognised_even_if_wix_truncates_its_reason(rig: Rig, chars: int) -> None:
+    """The fingerprint comes first."""
     rig.simulator.set_flags(reason_chars=chars)
     order = rig.order(AFTER, payments=[{"amount": "100.00"}])
     reason = "the parcel arrived damaged 📦 " * 8
@@ -87,16 +87,16 @@ def test_a_reason_that_wix_cuts_is_still_ours(rig: Rig, chars: int) -> None:
 
 
 def test_a_reason_is_never_too_long_for_wix(rig: Rig) -> None:
-    """200 characters however they are counted, and none cut in half."""
+    """At most 200 UTF-16 units, and no character is cut in half."""
     order = rig.order(AFTER)
     rig.run(order, reason="📦" * 120)
-    told = order.refunds[0]["details"]["reason"]
-    assert len(told.encode("utf-16-le")) // 2 <= 200
-    assert told.endswith("📦")
+    reason = order.refunds[0]["details"]["reason"]
+    assert len(reason.encode("utf-16-le")) // 2 <= 200
+    assert reason.endswith("📦")
 
 
-def test_a_full_refund_takes_what_the_merchant_left_a_moment_ago(rig: Rig) -> None:
-    """Between our question and our call the merchant refunds a part: the rest is refunded."""
+def test_a_full_refund_covers_what_the_merchant_has_just_left(rig: Rig) -> None:
+    """The merchant refunds a part between our reading and our call: the rest is refunded."""
     order = rig.order(AFTER, payments=[{"amount": "100.00"}])
     _merchant_is_first(rig, order)
     refund = rig.run(order)
@@ -104,8 +104,8 @@ def test_a_full_refund_takes_what_the_merchant_left_a_moment_ago(rig: Rig) -> No
     assert _moved(order) == ["30.00", "70.00"]
 
 
-def test_a_part_that_the_merchant_took_a_moment_ago_is_told_with_what_is_left(rig: Rig) -> None:
-    """Asked for 80.00 of 100.00; 30.00 went meanwhile."""
+def test_a_partial_refund_that_no_longer_fits_says_what_is_left(rig: Rig) -> None:
+    """80.00 of 100.00 is requested, but the merchant has just refunded 30.00."""
     order = rig.order(AFTER, payments=[{"amount": "100.00"}])
     _merchant_is_first(rig, order)
     refund = rig.run(order, amount="80.00", currency="USD")
@@ -113,8 +113,8 @@ def test_a_part_that_the_merchant_took_a_moment_ago_is_told_with_what_is_left(ri
     assert refund.reason["detail"] == "80.00 requested, 70.00 left"
 
 
-def test_what_a_refused_provider_did_not_pay_is_not_told_as_paid(rig: Rig) -> None:
-    """The outcome's amount is the money that moved."""
+def test_the_amount_of_the_outcome_is_what_the_provider_paid(rig: Rig) -> None:
+    """The part that the provider refused is not included."""
     order = rig.order(AFTER, payments=[{"amount": "20.00"}, {"amount": "7.00"}])
     order.payments[1].outcome = "FAILED"
     refund = rig.run(order)
@@ -122,8 +122,8 @@ def test_what_a_refused_provider_did_not_pay_is_not_told_as_paid(rig: Rig) -> No
     assert refund.facts.refund_amount == "20.00"
 
 
-def _told_as_unknown(rig: Rig, order: Order, **asked: str) -> str:
-    """A person is asked about a call that never arrived."""
+def _dies_as_unknown(rig: Rig, order: Order, **asked: str) -> str:
+    """Bring about a dead letter that asks about a call that never arrived."""
     rig.simulator.script(Fault("drop", "submit_refund", times=4))
     refund_id = rig.request(order, **asked)
     rig.settle()
@@ -132,10 +132,10 @@ def _told_as_unknown(rig: Rig, order: Order, **asked: str) -> str:
 
 
 @pytest.mark.parametrize("buried", [False, True])
-def test_a_persons_word_is_not_for_a_newer_call(rig: Rig, buried: bool) -> None:
-    """Vouched for, sent anew, unclear again; a store disconnected and connected changes nothing."""
+def test_what_a_person_ruled_out_does_not_cover_a_newer_call(rig: Rig, buried: bool) -> None:
+    """Ruled out, sent again, and unclear again: a disconnected store must not change that."""
     order = rig.order(AFTER, payments=[{"amount": "10.00"}, {"amount": "50.00"}])
-    refund_id = _told_as_unknown(rig, order, amount="10.00", currency="USD")
+    refund_id = _dies_as_unknown(rig, order, amount="10.00", currency="USD")
     rig.redis.hincrby(rig.key("refund", refund_id), "intent_at_ms", -3_600_000)
     assert rig.replay(refund_id, operator="ann")
     rig.simulator.set_flags(refund_list_lag_ms=10**12)
@@ -151,8 +151,8 @@ def test_a_persons_word_is_not_for_a_newer_call(rig: Rig, buried: bool) -> None:
     assert _moved(order) == ["10.00"]
 
 
-def test_a_persons_word_outlives_another_letter(rig: Rig) -> None:
-    """Not done, they said; then they paid by hand: they are not asked again whether it was done."""
+def test_what_a_person_ruled_out_survives_another_dead_letter(rig: Rig) -> None:
+    """They replayed, then paid manually: they are not asked about the old call again."""
     payments = [{"amount": "30.00"}, {"amount": "100.00", "offline": True}]
     order = rig.order(AFTER, payments=payments)
     rig.simulator.set_flags(refund_list_lag_ms=10**12)
@@ -169,27 +169,27 @@ def test_a_persons_word_outlives_another_letter(rig: Rig) -> None:
     assert "pay 25.00 USD" in rig.load(refund_id).reason["detail"]
     assert rig.replay(refund_id, operator="ann", manual_done=True)
     rig.turn()
-    # At once, although the list is still late.
+    # At once, although the list still lags.
     assert _moved(order) == ["5.00", "25.00", "25.00"]
     rig.simulator.set_flags(refund_list_lag_ms=0)
     rig.settle()
     assert rig.load(refund_id).state is State.REFUNDED
 
 
-def test_a_vouched_refund_is_not_asked_about_for_ever(rig: Rig) -> None:
-    """Refused for good, or refunded by the merchant: it ends as that."""
+def test_a_call_that_was_ruled_out_is_not_asked_about_again(rig: Rig) -> None:
+    """If the merchant has refunded the order, the refund ends with that reason."""
     order = rig.order(AFTER, payments=[{"amount": "10.00"}])
-    refund_id = _told_as_unknown(rig, order)
+    refund_id = _dies_as_unknown(rig, order)
     rig.simulator.merchant_refunds(order.id, "dashboard")
     assert rig.replay(refund_id, operator="ann")
     rig.settle()
     assert rig.load(refund_id).reason["reason"] == "already_refunded"
 
 
-def test_a_vouched_refund_may_be_paid_by_hand(rig: Rig) -> None:
-    """Wix wants it recorded: that is a plain answer now."""
+def test_after_a_call_was_ruled_out_a_person_may_be_asked_to_pay(rig: Rig) -> None:
+    """Wix expects an external refund, and no earlier call can be the reason."""
     order = rig.order(AFTER, payments=[{"amount": "10.00"}])
-    refund_id = _told_as_unknown(rig, order)
+    refund_id = _dies_as_unknown(rig, order)
     data, code = {"paymentId": order.payments[0].id}, "EXTERNAL_REFUND_EXPECTED"
     rig.simulator.script(Fault("status", "submit_refund", status=428, code=code, data=data))
     assert rig.replay(refund_id, operator="ann")
@@ -198,8 +198,8 @@ def test_a_vouched_refund_may_be_paid_by_hand(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("monetary", [True, False])
-def test_a_refunded_gift_card_does_not_hide_ours(rig: Rig, monetary: bool) -> None:
-    """What is missing in the list is missed payment by payment, not in the sum."""
+def test_a_refunded_gift_card_does_not_hide_our_refund(rig: Rig, monetary: bool) -> None:
+    """What the list lacks is computed for each payment, not for the sum."""
     gift_card = {"amount": "20.00", "kind": "gift_card"}
     order = rig.order(AFTER, payments=[gift_card, {"amount": "10.00"}, {"amount": "50.00"}])
     rig.simulator.set_flags(gift_card_monetary=monetary)
@@ -213,7 +213,7 @@ def test_a_refunded_gift_card_does_not_hide_ours(rig: Rig, monetary: bool) -> No
 
 
 def test_looks_at_a_provider_do_not_use_up_those_at_a_changed_order(rig: Rig) -> None:
-    """The provider was down for a while; then the merchant was first."""
+    """The provider was down for a while; then the merchant refunded a part just before our call."""
     order = rig.order(AFTER, payments=[{"amount": "100.00", "non_refundable": "PROVIDER_IS_DOWN"}])
     refund_id = rig.request(order)
     for _ in range(4):

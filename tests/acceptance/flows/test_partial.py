@@ -1,4 +1,4 @@
-"""Refunds of a part, of several payments, and of payments that Wix cannot move itself."""
+"""Partial refunds, several payments, and payments that Wix cannot refund itself."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _shop(rig: Rig, **more: Any) -> Order:
 
 
 def _moved(order: Order) -> list[tuple[str, bool]]:
-    """Amount and external flag of every transaction of the newest refund."""
+    """Return amount and external flag of every transaction of the newest refund."""
     parts = order.refunds[-1]["transactions"]
     return [(part["amount"]["amount"], part["externalRefund"]) for part in parts]
 
@@ -54,8 +54,8 @@ def _moved(order: Order) -> list[tuple[str, bool]]:
         ({}, "45.00"),
     ],
 )
-def test_a_part_is_refunded_to_the_cent(rig: Rig, job: dict[str, Any], total: str) -> None:
-    """Lines, shipping, fees or a plain amount; what Wix calculates is what is sent."""
+def test_a_partial_refund_is_exact(rig: Rig, job: dict[str, Any], total: str) -> None:
+    """Lines, shipping, fees or a plain amount; what Wix calculates is what we send."""
     order = _shop(rig)
     lines = [
         {"line_item_id": order.lines[index].id, "quantity": quantity}
@@ -80,10 +80,10 @@ def test_a_part_is_refunded_to_the_cent(rig: Rig, job: dict[str, Any], total: st
         ("USD", "1.234", "amount_precision"),
     ],
 )
-def test_an_amount_must_have_a_coin(
+def test_an_amount_with_too_many_decimals_is_rejected(
     rig: Rig, currency: str, amount: str, reason: str | None
 ) -> None:
-    """Zero- and three-decimal currencies too; nothing is rounded."""
+    """This includes currencies with zero and three decimals; nothing is rounded."""
     order = rig.order(AFTER, amounts=["5000"], currency=currency)
     refund = rig.run(order, amount=amount, currency=currency)
     assert refund.reason.get("reason") == reason
@@ -91,8 +91,8 @@ def test_an_amount_must_have_a_coin(
         assert order.refunded(order.payments[0].id) == Decimal(amount)
 
 
-def test_two_refunds_of_one_order_see_what_the_first_left(rig: Rig) -> None:
-    """One after the other; the second gets no more than the rest."""
+def test_later_refunds_of_an_order_see_what_the_first_left(rig: Rig) -> None:
+    """They run one after the other, and get no more than the rest."""
     order = rig.order(AFTER, amounts=["20.00"])
     first = rig.request(order, amount="15.00", currency="USD")
     second = rig.request(order, amount="15.00", currency="USD")
@@ -106,8 +106,8 @@ def test_two_refunds_of_one_order_see_what_the_first_left(rig: Rig) -> None:
     assert refused <= {"amount_exceeds_refundable", "already_refunded"}
 
 
-def test_an_amount_is_spread_over_automatic_payments_in_their_order(rig: Rig) -> None:
-    """Each up to what is left of it; what needs a person comes last, and is not touched."""
+def test_an_amount_is_spread_over_the_payments_that_wix_can_refund(rig: Rig) -> None:
+    """In their order, each up to what is left of it; manual payments are not needed."""
     payments = [
         {"amount": "50.00", "offline": True},
         {"amount": "10.00"},
@@ -129,10 +129,10 @@ def test_an_amount_is_spread_over_automatic_payments_in_their_order(rig: Rig) ->
         ("55.00", [("25.00", False), ("30.00", False)]),
     ],
 )
-def test_a_gift_card_goes_back_in_full_or_not_at_all(
+def test_a_gift_card_is_refunded_in_full_or_not_at_all(
     rig: Rig, amount: str, moved: list[tuple[str, bool]]
 ) -> None:
-    """It is taken when the card alone does not suffice; then the card pays the rest."""
+    """It is used if the card alone does not suffice; then the card covers the rest."""
     payments = [{"amount": "50.00"}, {"amount": "30.00", "kind": "gift_card"}]
     order = rig.order(AFTER, payments=payments)
     job = {"amount": amount, "currency": "USD"} if amount else {}
@@ -141,16 +141,16 @@ def test_a_gift_card_goes_back_in_full_or_not_at_all(
     assert _moved(order) == moved
 
 
-def test_a_declined_try_of_the_buyer_does_not_stand_in_the_way(rig: Rig) -> None:
-    """Nothing was paid by it: the payment that worked is refunded."""
+def test_a_declined_payment_does_not_block_the_refund(rig: Rig) -> None:
+    """Nothing was paid by it; the payment that succeeded is refunded."""
     payments = [{"amount": "20.00", "status": "DECLINED"}, {"amount": "20.00"}]
     order = rig.order(AFTER, payments=payments)
     assert rig.run(order).state is State.REFUNDED
     assert _moved(order) == [("20.00", False)]
 
 
-def test_a_payment_by_hand_waits_for_a_person_and_is_recorded_then(rig: Rig) -> None:
-    """The dead letter says amount, link and command; nothing moves before, then one call does."""
+def test_a_manual_payment_waits_for_a_person_and_is_recorded_then(rig: Rig) -> None:
+    """The dead letter names amount, link and command; no money moves until it is replayed."""
     link = "https://provider.example/ch_1"
     payments = [
         {"amount": "20.00"},
@@ -168,8 +168,8 @@ def test_a_payment_by_hand_waits_for_a_person_and_is_recorded_then(rig: Rig) -> 
     assert _moved(order) == [("20.00", False), ("7.00", True)]
 
 
-def test_only_a_manual_payment_can_be_said_to_be_done(rig: Rig) -> None:
-    """Nobody records money that nobody was asked to pay."""
+def test_manual_done_only_applies_to_manual_payments(rig: Rig) -> None:
+    """Nothing is recorded that nobody was asked to pay."""
     rig.simulator.set_flags(cancel_fulfilled="428")
     refund = rig.run(rig.order("2024-01-01T00:00:00Z", marked_fulfilled=True))
     with pytest.raises(dead_letters.CannotReplay, match="cannot_unfulfill"):
@@ -178,7 +178,7 @@ def test_only_a_manual_payment_can_be_said_to_be_done(rig: Rig) -> None:
         )
 
 
-def test_what_only_is_recorded_is_told_as_such(rig: Rig) -> None:
+def test_a_refund_that_wix_only_records_is_reported_as_such(rig: Rig) -> None:
     """`manual_payments: record`: the money moves elsewhere."""
     order = rig.order(AFTER, payments=[{"amount": "7.00", "offline": True}])
     refund = rig.run(order, manual_payments="record")
@@ -187,7 +187,7 @@ def test_what_only_is_recorded_is_told_as_such(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("asked", [True, False])
-def test_units_are_restocked_and_mails_sent_only_as_asked(rig: Rig, asked: bool) -> None:
+def test_units_are_restocked_and_emails_sent_only_on_request(rig: Rig, asked: bool) -> None:
     """Never by default."""
     order = _shop(rig)
     rig.run(order, restock=asked, notify_buyer=asked)
@@ -198,7 +198,7 @@ def test_units_are_restocked_and_mails_sent_only_as_asked(rig: Rig, asked: bool)
 
 
 def test_an_order_of_three_hundred_lines_and_fifty_payments_is_refunded(rig: Rig) -> None:
-    """The largest that Wix allows, with names of all the world and fields of tomorrow."""
+    """The largest order that Wix allows, with names in many scripts and unknown fields."""
     order = rig.order(
         AFTER,
         lines=[{"price": "1.00", "name": "Käse 乳酪 🧀", "extra": {"mood": "new"}}] * 300,

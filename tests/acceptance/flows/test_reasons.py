@@ -1,4 +1,4 @@
-"""Every row of the table of reasons happens, and ends as the table says."""
+"""Every row of the table of reasons can happen, and ends as the table says."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Case = Callable[[Rig], Mapping[str, Any]]
 
 
 def _run(created: str, job: Mapping[str, Any] | None = None, **order: Any) -> Case:
-    """The reason of one refund of such an order."""
+    """Return the reason of one refund of such an order."""
     return lambda rig: rig.run(rig.order(created, **order), **(job or {})).reason
 
 
 def _refused(endpoint: str, code: str, created: str = AFTER, status: int = 428, **job: Any) -> Case:
-    """The reason after Wix refused one call for good."""
+    """Return the reason after Wix refuses one call for good."""
 
     def case(rig: Rig) -> Mapping[str, Any]:
         rig.simulator.script(Fault("status", endpoint, status=status, code=code, times=1_000))
@@ -33,8 +33,8 @@ def _refused(endpoint: str, code: str, created: str = AFTER, status: int = 428, 
     return case
 
 
-def _waits_for_ever(flag: Mapping[str, Any], arrange: Callable[[Rig], Any]) -> Case:
-    """The reason when something on its way does not come to its end in the time we wait."""
+def _waits_forever(flag: Mapping[str, Any], arrange: Callable[[Rig], Any]) -> Case:
+    """Return the reason when something pending does not end in the time that we wait."""
 
     def case(rig: Rig) -> Mapping[str, Any]:
         rig.simulator.set_flags(**flag)
@@ -60,7 +60,7 @@ def _disconnected(rig: Rig) -> Mapping[str, Any]:
 
 
 def _suspended(arrange: Callable[[Rig], object]) -> Case:
-    """The reason for which a refund waits in its lane."""
+    """Return the reason for which a refund waits in its lane."""
 
     def case(rig: Rig) -> Mapping[str, Any]:
         arrange(rig)
@@ -87,7 +87,7 @@ def _without_billing(rig: Rig) -> Mapping[str, Any]:
 
 def _pending_elsewhere(rig: Rig) -> str:
     order = rig.order(AFTER)
-    rig.simulator.merchant_refunds(order.id, reason="by hand")
+    rig.simulator.merchant_refunds(order.id, reason="dashboard")
     return rig.request(order)
 
 
@@ -123,7 +123,7 @@ def _cannot_unfulfill(rig: Rig) -> Mapping[str, Any]:
 
 def _already_refunded(rig: Rig) -> Mapping[str, Any]:
     order = rig.order(AFTER)
-    rig.simulator.merchant_refunds(order.id, reason="by hand")
+    rig.simulator.merchant_refunds(order.id, reason="dashboard")
     return rig.run(order).reason
 
 
@@ -216,7 +216,7 @@ _LINE = {"line_item_id": "nowhere", "quantity": 1}
 CASES: Mapping[str, Case] = {
     "order_not_found": _order_not_found,
     "order_pending": _run(BEFORE, status="PENDING"),
-    "order_not_approved": _waits_for_ever(
+    "order_not_approved": _waits_forever(
         {}, lambda rig: rig.request(rig.order(BEFORE, status="INITIALIZED"))
     ),
     "order_rejected": _run(AFTER, status="REJECTED"),
@@ -228,7 +228,7 @@ CASES: Mapping[str, Case] = {
     "order_keeps_changing": _keeps_changing,
     "order_authorized": _refused("cancel_order", "ORDER_HAS_AUTHORIZED_TRANSACTION", BEFORE),
     "void_failed": _void_refused,
-    "void_not_settled": _waits_for_ever({"authorization_ms": 10**12}, _authorized(BEFORE)),
+    "void_not_settled": _waits_forever({"authorization_ms": 10**12}, _authorized(BEFORE)),
     "already_refunded": _already_refunded,
     "zero_price": _run(AFTER, payments=[_payment(non_refundable="ZERO_PRICE")]),
     "not_paid": _run(AFTER, payments=[_payment(status="DECLINED")]),
@@ -258,11 +258,11 @@ CASES: Mapping[str, Case] = {
     "after_manual_payment": _recorded_by_the_merchant,
     "refund_mixed": _mixed,
     "refund_vanished": _vanished,
-    "refund_not_settled": _waits_for_ever(
+    "refund_not_settled": _waits_forever(
         {"provider_ms": 10**12}, lambda rig: rig.request(rig.order(AFTER))
     ),
-    "provider_down": _waits_for_ever({}, _down),
-    "refund_pending": _waits_for_ever({"provider_ms": 10**12}, _pending_elsewhere),
+    "provider_down": _waits_forever({}, _down),
+    "refund_pending": _waits_forever({"provider_ms": 10**12}, _pending_elsewhere),
     "outcome_unknown": _unclear,
     "refused_by_wix": _refused("submit_refund", "SOMETHING_NEW"),
     "answer_unreadable": _unreadable,
@@ -282,14 +282,14 @@ CASES: Mapping[str, Case] = {
 }
 
 
-def test_every_row_has_its_case() -> None:
-    """A reason that nobody can bring about would be a row for show."""
+def test_every_row_has_a_case() -> None:
+    """A reason that cannot be brought about does not belong in the table."""
     assert set(CASES) == set(REASONS)
 
 
 @pytest.mark.parametrize("code", sorted(REASONS))
 def test_the_reason_happens_and_ends_as_the_table_says(rig: Rig, code: str) -> None:
-    """By its code, with the table's sentence, in the table's ending; nothing doubled."""
+    """The refund ends with the code and sentence of the table, and nothing happens twice."""
     reason = CASES[code](rig)
     assert reason["reason"] == code
     refunds = [rig.load(refund_id) for refund_id in rig.ledger.all_ids()]

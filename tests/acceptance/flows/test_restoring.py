@@ -1,4 +1,4 @@
-"""Wix refuses the cancel for good after we unfulfilled the order: it is made as it was."""
+"""Wix refuses the cancel for good after we unfulfilled the order: we undo that."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TRACKING = [
 
 
 def _shipped(rig: Rig) -> Order:
-    """Two lines, the first half shipped in each of two parcels."""
+    """Place an order of two lines, shipped in two parcels."""
     lines = [{"price": "10.00", "quantity": 4}, {"price": "3.00", "quantity": 1}]
     parcels = [
         {"lineItems": [{"index": 0, "quantity": 2}], "trackingInfo": TRACKING[0]},
@@ -42,8 +42,8 @@ def _likeness(order: Order) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("lost", [None, "lost_reply", "drop", "drop_after", "garbage", "empty"])
-def test_what_we_removed_is_created_again(rig: Rig, lost: Kind | None) -> None:
-    """Lines and tracking as before, each once, whatever becomes of a reply; a person is told."""
+def test_the_fulfillments_that_we_removed_are_recreated(rig: Rig, lost: Kind | None) -> None:
+    """Lines and tracking as before, each once, whatever happens to a reply; a person is asked."""
     order = _shipped(rig)
     before = _likeness(order)
     _refuse_cancel(rig)
@@ -58,7 +58,7 @@ def test_what_we_removed_is_created_again(rig: Rig, lost: Kind | None) -> None:
 
 
 def test_a_replay_after_restoring_unfulfills_and_cancels(rig: Rig) -> None:
-    """Once the cause is gone it ends well, and nothing stays fulfilled."""
+    """Once the cause is gone the order is cancelled, and nothing stays fulfilled."""
     order = _shipped(rig)
     _refuse_cancel(rig)
     refund = rig.run(order)
@@ -71,7 +71,7 @@ def test_a_replay_after_restoring_unfulfills_and_cancels(rig: Rig) -> None:
 
 
 def test_what_the_merchant_removed_is_not_restored(rig: Rig) -> None:
-    """It was his wish; only our own doing is undone."""
+    """Only what we did ourselves is undone."""
     order = _shipped(rig)
     refund_id = rig.request(order)
     rig.simulator.script(Fault("status", "get_order", status=503))
@@ -88,8 +88,8 @@ def test_what_the_merchant_removed_is_not_restored(rig: Rig) -> None:
     assert order.effects == []
 
 
-def test_a_refusal_of_one_does_not_keep_the_others_away(rig: Rig) -> None:
-    """The person hears which could not be made again."""
+def test_one_refused_fulfillment_does_not_stop_the_others(rig: Rig) -> None:
+    """The dead letter says how many were restored, and why the others were refused."""
     order = _shipped(rig)
     _refuse_cancel(rig)
     code = "TRACKING_NUMBER_ALREADY_EXISTS"
@@ -101,7 +101,7 @@ def test_a_refusal_of_one_does_not_keep_the_others_away(rig: Rig) -> None:
 
 
 def test_restoring_can_be_switched_off(redis_url: str, simulator: Simulator) -> None:
-    """REFUNDS_RESTORE_FULFILLMENTS=false: the order stays as it is."""
+    """REFUNDS_RESTORE_FULFILLMENTS=false: the order stays unfulfilled."""
     rig = Rig(settings_for(redis_url, restore_fulfillments="false"), simulator)
     order = _shipped(rig)
     _refuse_cancel(rig)
@@ -111,8 +111,8 @@ def test_restoring_can_be_switched_off(redis_url: str, simulator: Simulator) -> 
     rig.close()
 
 
-def test_every_fulfillment_is_saved_whole_before_it_is_deleted(rig: Rig) -> None:
-    """With fields that we do not know, in the record that `refunds show` prints."""
+def test_every_fulfillment_is_saved_completely_before_it_is_deleted(rig: Rig) -> None:
+    """Including unknown fields, in the record that `refunds show` prints."""
     order = _shipped(rig)
     order.fulfillments[0]["customInfo"] = {"fieldsData": {"gate": "7"}}
     refund = rig.run(order)
@@ -122,8 +122,8 @@ def test_every_fulfillment_is_saved_whole_before_it_is_deleted(rig: Rig) -> None
     assert saved[0]["customInfo"] == {"fieldsData": {"gate": "7"}}
 
 
-def test_a_link_that_was_masked_is_left_out_and_told(rig: Rig) -> None:
-    """A secret in a tracking link is not kept: half a link is worse than none."""
+def test_a_masked_tracking_link_is_left_out_and_reported(rig: Rig) -> None:
+    """We do not store a secret in a tracking link, and a broken link is worse than none."""
     link = "https://t.example/track?t=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc"
     tracking = {"trackingNumber": "77", "shippingProvider": "Post", "trackingLink": link}
     parcels = [{"lineItems": [{"index": 0}], "trackingInfo": tracking}]
@@ -138,7 +138,7 @@ def test_a_link_that_was_masked_is_left_out_and_told(rig: Rig) -> None:
 
 
 def test_what_a_killed_step_removed_is_restored_too(redis_url: str) -> None:
-    """Removed, killed, then a look while Wix still shows the order fulfilled."""
+    """The step is killed after the deletion, and Wix still shows the order as fulfilled."""
     clock = [1_800_000_000_000]
     rig = Rig(settings_for(redis_url), Simulator(clock_ms=lambda: clock[0]))
     order = rig.order(BEFORE, fulfillments=1)
@@ -146,7 +146,7 @@ def test_what_a_killed_step_removed_is_restored_too(redis_url: str) -> None:
     rig.simulator.set_flags(unfulfill_lag_ms=300)
     refund_id = rig.request(order)
     for queue in ("refunds", "steps"):
-        rig._one(queue)  # accepted, assessed: its fulfillments are noted
+        rig._one(queue)  # accepted, assessed: the fulfillments are saved
     assert rig.load(refund_id).facts.fulfillments
     rig.at = {"after_call": _killed}
     with pytest.raises(_Killed):
@@ -154,7 +154,7 @@ def test_what_a_killed_step_removed_is_restored_too(redis_url: str) -> None:
     assert order.fulfillments == []
     rig.at = {}
     rig.broker.hands["steps"].discard(*rig.broker.hands["steps"].ids())
-    rig._one("steps")  # the same message again: it shows as fulfilled
+    rig._one("steps")  # the same message again: the order shows as fulfilled
     clock[0] += 1_000
     rig.later()
     rig.settle()
@@ -164,15 +164,15 @@ def test_what_a_killed_step_removed_is_restored_too(redis_url: str) -> None:
 
 
 class _Killed(BaseException):
-    """As near to SIGKILL as one program comes: nothing is settled."""
+    """Stands in for SIGKILL: nothing is committed."""
 
 
 def _killed() -> None:
     raise _Killed
 
 
-def test_a_list_that_is_empty_for_a_moment_is_not_believed(rig: Rig) -> None:
-    """A delete that never arrived, then a stale list: what is there again is removed after all."""
+def test_an_empty_list_of_fulfillments_is_not_believed_at_once(rig: Rig) -> None:
+    """A deletion never arrived, then the list was stale: what reappears is removed after all."""
     order = rig.order(BEFORE, fulfillments=1)
     rig.simulator.script(Fault("drop", "delete_fulfillment"))
     refund_id = rig.request(order)
@@ -196,8 +196,8 @@ def test_a_list_that_is_empty_for_a_moment_is_not_believed(rig: Rig) -> None:
     assert order.fulfillments == []
 
 
-def test_a_masked_number_does_not_hide_what_is_there_again(rig: Rig) -> None:
-    """Made again without it, and the reply was lost: it is known by its lines."""
+def test_a_masked_tracking_number_does_not_hide_a_recreated_fulfillment(rig: Rig) -> None:
+    """It was recreated without the number, and the reply was lost: its lines identify it."""
     tracking = {"trackingNumber": "eyJ0123456789ABCD", "shippingProvider": "ups"}
     parcels = [{"lineItems": [{"index": 0}], "trackingInfo": tracking}]
     order = rig.order(BEFORE, fulfillments=parcels)

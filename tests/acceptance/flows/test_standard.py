@@ -1,4 +1,4 @@
-"""Orders placed on or after the cutoff, from the job to Wix's books."""
+"""Orders placed on or after the cutoff, from the job to the records of the simulated Wix."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from worker.simulator.script.faults import Kind
 
 
 def test_a_full_refund_is_submitted_once_and_confirmed(rig: Rig) -> None:
-    """One call moves the money; the end is told only when the provider has paid."""
+    """One call moves the money; the refund finishes only when the provider has paid."""
     order = rig.order(AFTER)
     refund = rig.run(order, reason="damaged")
     assert refund.state is State.REFUNDED
@@ -27,7 +27,7 @@ def test_a_full_refund_is_submitted_once_and_confirmed(rig: Rig) -> None:
 
 
 def test_several_payments_are_refunded_in_one_call(rig: Rig) -> None:
-    """Every payment by what can still go back of it."""
+    """Each by what is left of it."""
     order = rig.order(AFTER, amounts=("20.00", "5.50"))
     refund = rig.run(order)
     assert refund.state is State.REFUNDED
@@ -38,7 +38,7 @@ def test_several_payments_are_refunded_in_one_call(rig: Rig) -> None:
 
 @pytest.mark.parametrize("kind", ["lost_reply", "drop_after", "garbage", "empty"])
 def test_a_refund_whose_reply_is_lost_is_found_by_its_fingerprint(rig: Rig, kind: Kind) -> None:
-    """There is no idempotency key; the fingerprint takes its place."""
+    """Wix has no idempotency key; the fingerprint takes its place."""
     order = rig.order(AFTER)
     rig.simulator.script(Fault(kind, "submit_refund"))
     refund = rig.run(order)
@@ -48,7 +48,7 @@ def test_a_refund_whose_reply_is_lost_is_found_by_its_fingerprint(rig: Rig, kind
 
 
 def test_a_refund_that_really_failed_is_sent_again_after_the_settle_delay(rig: Rig) -> None:
-    """Not shown at once is not the same as not done; not shown later is."""
+    """What Wix does not list counts as not done only after the settle delay."""
     order = rig.order(AFTER)
     rig.simulator.script(Fault("status", "submit_refund", status=503))
     refund = rig.run(order)
@@ -59,7 +59,7 @@ def test_a_refund_that_really_failed_is_sent_again_after_the_settle_delay(rig: R
 
 
 def test_a_stale_read_does_not_double_a_refund(rig: Rig) -> None:
-    """A reader without the token sees old books for a while: the settle delay covers it."""
+    """Without the token we may read old data for a while: the settle delay covers that."""
     clock = [1_000_000]
     rig.simulator.clock_ms = lambda: clock[0]
     rig.simulator.set_flags(stale_ms=5_000, consistent_token=False)
@@ -78,7 +78,7 @@ def test_a_stale_read_does_not_double_a_refund(rig: Rig) -> None:
 
 
 def test_without_fingerprints_an_unclear_refund_goes_to_a_person(rig: Rig) -> None:
-    """If Wix does not return our mark, we cannot know whose refund it is: never a guess."""
+    """If Wix does not return our fingerprint, we cannot know whose refund it is: no guess."""
     rig.simulator.set_flags(fingerprint_kept=False)
     order = rig.order(AFTER)
     rig.simulator.script(Fault("lost_reply", "submit_refund"))
@@ -88,14 +88,14 @@ def test_without_fingerprints_an_unclear_refund_goes_to_a_person(rig: Rig) -> No
 
 
 def test_without_fingerprints_a_clear_refund_is_confirmed_by_its_id(rig: Rig) -> None:
-    """The answer told its id; that is enough."""
+    """The id in Wix's answer is enough."""
     rig.simulator.set_flags(fingerprint_kept=False)
     refund = rig.run(rig.order(AFTER))
     assert refund.state is State.REFUNDED
 
 
-def test_a_merchants_own_refund_is_recognised(rig: Rig) -> None:
-    """Everything is refunded already, not by us: an answer, not a second refund."""
+def test_a_refund_by_the_merchant_is_recognised(rig: Rig) -> None:
+    """Everything is already refunded: a final answer, not a second refund."""
     order = rig.order(AFTER)
     rig.simulator.merchant_refunds(order.id)
     refund = rig.run(order)
@@ -103,22 +103,22 @@ def test_a_merchants_own_refund_is_recognised(rig: Rig) -> None:
     assert len(order.refunds) == 1
 
 
-def test_a_merchants_refund_during_our_uncertainty_goes_to_a_person(rig: Rig) -> None:
-    """Ours or the merchant's? Only a person can tell."""
+def test_a_refund_by_the_merchant_after_an_unclear_call_goes_to_a_person(rig: Rig) -> None:
+    """Only a person can tell whether it is ours or the merchant's."""
     order = rig.order(AFTER)
     rig.simulator.script(Fault("status", "submit_refund", status=503))
     refund_id = rig.request(order)
     rig.turn()
-    rig.simulator.merchant_refunds(order.id, reason="by hand")
+    rig.simulator.merchant_refunds(order.id, reason="dashboard")
     rig.settle()
     refund = rig.load(refund_id)
     assert (refund.state, refund.reason["reason"]) == (State.DEAD, "outcome_unknown")
     assert len(order.refunds) == 1
 
 
-@pytest.mark.parametrize("reason", sorted({*BLOCKED, "A_WORD_OF_TOMORROW"}))
+@pytest.mark.parametrize("reason", sorted({*BLOCKED, "A_NEW_REASON"}))
 def test_what_wix_cannot_refund_ends_with_its_code_and_our_sentence(rig: Rig, reason: str) -> None:
-    """Upstream gets Wix's code and our sentence; a word that we do not know goes to a person."""
+    """Upstream gets Wix's code and our sentence; an unknown code goes to a person."""
     order = rig.order(AFTER)
     order.payments[0].non_refundable = reason
     refund = rig.run(order)
@@ -130,7 +130,7 @@ def test_what_wix_cannot_refund_ends_with_its_code_and_our_sentence(rig: Rig, re
 
 
 def test_a_provider_that_is_down_is_tried_again(rig: Rig) -> None:
-    """PROVIDER_IS_DOWN is no refusal."""
+    """PROVIDER_IS_DOWN is not a refusal."""
     order = rig.order(AFTER)
     order.payments[0].non_refundable = "PROVIDER_IS_DOWN"
     refund_id = rig.request(order)
@@ -141,7 +141,7 @@ def test_a_provider_that_is_down_is_tried_again(rig: Rig) -> None:
 
 
 def test_a_refusal_of_the_call_itself_is_rejected(rig: Rig) -> None:
-    """428 was not executed: final, with code and request id."""
+    """Wix did not execute the call: final, with code and request id."""
     order = rig.order(AFTER)
     fault = Fault("status", "submit_refund", status=428, code="PAYMENT_NOT_REFUNDABLE")
     rig.simulator.script(fault)
@@ -152,7 +152,7 @@ def test_a_refusal_of_the_call_itself_is_rejected(rig: Rig) -> None:
 
 
 def test_a_refusal_after_an_unclear_call_is_not_final(rig: Rig) -> None:
-    """What Wix refuses now may be refused because our earlier call did it."""
+    """Wix may refuse because our earlier call succeeded."""
     order = rig.order(AFTER)
     rig.simulator.script(
         Fault("status", "submit_refund", status=500),
@@ -164,7 +164,7 @@ def test_a_refusal_after_an_unclear_call_is_not_final(rig: Rig) -> None:
 
 
 def test_offline_payments_are_escalated(rig: Rig) -> None:
-    """Wix cannot move that money; by default a person does."""
+    """Wix cannot move that money; by default a person must."""
     order = rig.order(AFTER)
     order.payments[0].offline = True
     refund = rig.run(order)
@@ -172,7 +172,7 @@ def test_offline_payments_are_escalated(rig: Rig) -> None:
 
 
 def test_offline_payments_are_recorded_when_the_job_says_so(rig: Rig) -> None:
-    """`manual_payments: record`: Wix notes a refund that was paid elsewhere."""
+    """`manual_payments: record`: Wix records a refund that was paid elsewhere."""
     order = rig.order(AFTER)
     order.payments[0].offline = True
     refund = rig.run(order, manual_payments="record")
@@ -187,10 +187,10 @@ def test_offline_payments_are_recorded_when_the_job_says_so(rig: Rig) -> None:
         (("FAILED", "SUCCEEDED"), State.DEAD, "refund_mixed"),
     ],
 )
-def test_a_provider_that_refuses_is_told_as_it_is(
+def test_a_refusal_by_the_provider_is_reported(
     rig: Rig, outcomes: tuple[str, str], state: State, reason: str
 ) -> None:
-    """All failed: no money moved. Some failed: a person compares."""
+    """If all failed, no money moved; if some failed, a person compares."""
     order = rig.order(AFTER, amounts=("20.00", "5.50"))
     for payment, outcome in zip(order.payments, outcomes, strict=True):
         payment.outcome = outcome
@@ -201,8 +201,8 @@ def test_a_provider_that_refuses_is_told_as_it_is(
     assert (amounts in refund.reason["detail"]) == (reason == "refund_mixed")
 
 
-def test_a_pending_provider_is_waited_for_without_spending_attempts(rig: Rig) -> None:
-    """Waiting is no attempt, and it is told."""
+def test_waiting_for_the_provider_uses_up_no_attempts(rig: Rig) -> None:
+    """However often we look."""
     clock = [1_000_000]
     rig.simulator.clock_ms = lambda: clock[0]
     rig.simulator.set_flags(provider_ms=60_000)
@@ -219,7 +219,7 @@ def test_a_pending_provider_is_waited_for_without_spending_attempts(rig: Rig) ->
 
 
 def test_a_provider_that_never_settles_needs_a_person(rig: Rig) -> None:
-    """We do not wait for ever."""
+    """We do not wait forever."""
     rig.simulator.clock_ms = lambda: 1_000_000
     rig.simulator.set_flags(provider_ms=60_000)
     refund_id = rig.request(rig.order(AFTER))
@@ -234,8 +234,8 @@ def test_a_provider_that_never_settles_needs_a_person(rig: Rig) -> None:
     assert (refund.state, refund.reason["reason"]) == (State.DEAD, "refund_not_settled")
 
 
-def test_a_refund_that_wix_forgets_needs_a_person(rig: Rig) -> None:
-    """Wix answered with it and does not list it any more."""
+def test_a_refund_that_disappears_needs_a_person(rig: Rig) -> None:
+    """Wix accepted it but no longer lists it."""
     order = rig.order(AFTER)
     rig.simulator.set_flags(provider_ms=1_000_000_000)
     refund_id = rig.request(order)
@@ -246,8 +246,8 @@ def test_a_refund_that_wix_forgets_needs_a_person(rig: Rig) -> None:
     assert (refund.state, refund.reason["reason"]) == (State.DEAD, "refund_vanished")
 
 
-def test_a_partly_refunded_order_gets_the_rest(rig: Rig) -> None:
-    """A full refund is what is left, never more than was paid."""
+def test_a_full_refund_of_a_partly_refunded_order_is_the_rest(rig: Rig) -> None:
+    """Never more than was paid."""
     order = rig.order(AFTER, amounts=("20.00", "5.50"))
     parts = [{"paymentId": order.payments[0].id, "amount": {"amount": "15.00"}}]
     rig.simulator._rule("submit_refund", order, {"paymentRefunds": parts})
@@ -259,7 +259,7 @@ def test_a_partly_refunded_order_gets_the_rest(rig: Rig) -> None:
 
 
 def test_a_refund_call_on_a_cancelled_order_may_be_refused(rig: Rig) -> None:
-    """Whether Wix allows it is unknown; both ways end clearly."""
+    """Whether Wix allows it is unknown; either way the refund ends with a clear reason."""
     rig.simulator.set_flags(refund_cancelled="428")
     order = rig.order(AFTER)
     rig.simulator.merchant_cancels(order.id)

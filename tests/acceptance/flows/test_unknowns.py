@@ -1,4 +1,4 @@
-"""What nobody knows of Wix: refunds of both flows end right with either answer."""
+"""What nobody knows about Wix: refunds of both flows end well with either answer."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.support.rig import AFTER, BEFORE, Rig
 from worker.simulator import Flags
 from worker.simulator.world.orders import Order
 
-#: How long Wix lags or takes where that is the question; no test waits by the clock.
+#: The value of flags that are a duration: short, because no test waits by the clock.
 SHORT_MS = 1
 
 
 def _answers() -> list[tuple[str, Any]]:
-    """Every flag with each of its values but the default."""
+    """Return every flag with each of its values except the default."""
     found: list[tuple[str, Any]] = []
     for name, default in asdict(Flags()).items():
         kind = get_type_hints(Flags)[name]
@@ -31,14 +31,14 @@ def _answers() -> list[tuple[str, Any]]:
     return found
 
 
-def _gone(order: Order) -> Decimal:
+def _refunded(order: Order) -> Decimal:
     parts = [part for refund in order.refunds for part in refund["transactions"]]
     return sum((Decimal(p["amount"]["amount"]) for p in parts), Decimal(0))
 
 
 @pytest.mark.parametrize(("flag", "answer"), _answers())
-def test_both_flows_end_right_whatever_wix_answers(rig: Rig, flag: str, answer: Any) -> None:
-    """One cancel, and all of the money once, a gift card's too."""
+def test_both_flows_end_well_whatever_wix_answers(rig: Rig, flag: str, answer: Any) -> None:
+    """One cancel, and all the money refunded once, including a gift card."""
     rig.simulator.set_flags(**{flag: answer})
     shipped, card = rig.order(BEFORE, fulfillments=2), rig.order(AFTER)
     mixed = rig.order(
@@ -47,6 +47,6 @@ def test_both_flows_end_right_whatever_wix_answers(rig: Rig, flag: str, answer: 
     assert rig.run(shipped).state is State.CANCELLED
     assert (shipped.cancellations, shipped.fulfillments) == (1, [])
     assert rig.run(card).state is State.REFUNDED
-    assert _gone(card) == Decimal("101.40")
+    assert _refunded(card) == Decimal("101.40")
     assert rig.run(mixed).state is State.REFUNDED
-    assert _gone(mixed) == Decimal("25.00")
+    assert _refunded(mixed) == Decimal("25.00")

@@ -1,4 +1,4 @@
-"""Payments that are authorized, not captured: voided, in both flows."""
+"""Payments that are authorized but not captured are voided, in both flows."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def _mutations(rig: Rig, order: Order) -> list[str]:
 
 @pytest.mark.parametrize("lost", [None, "lost_reply", "drop", "drop_after", "garbage"])
 @pytest.mark.parametrize("fulfillments", [0, 1])
-def test_a_cancelled_order_has_its_authorization_voided_first(
+def test_an_authorization_is_voided_before_the_order_is_cancelled(
     rig: Rig, lost: Kind | None, fulfillments: int
 ) -> None:
-    """Void, wait for VOIDED, then cancel; whatever becomes of the void's reply."""
+    """Void, wait for VOIDED, then cancel, whatever happens to the reply to the void."""
     rig.simulator.set_flags(authorization_ms=0)
     order = _authorized(rig, BEFORE, fulfillments=fulfillments)
     if lost:
@@ -40,7 +40,7 @@ def test_a_cancelled_order_has_its_authorization_voided_first(
 
 
 def test_an_authorization_that_only_the_cancel_reveals_is_voided(rig: Rig) -> None:
-    """Wix may not show it in the order's balance: its refusal of the cancel does."""
+    """The order's balance may not show it, but Wix's refusal of the cancel does."""
     order = _authorized(rig, BEFORE, extra={"balanceSummary": None})
     refund = rig.run(order)
     assert refund.state is State.CANCELLED
@@ -49,7 +49,7 @@ def test_an_authorization_that_only_the_cancel_reveals_is_voided(rig: Rig) -> No
 
 
 def test_a_void_is_waited_for(rig: Rig) -> None:
-    """200 only takes the wish: the order is not cancelled before Wix shows VOIDED."""
+    """A 200 only accepts the request: the order is not cancelled before Wix shows VOIDED."""
     clock = [1_000_000]
     rig.simulator.clock_ms = lambda: clock[0]
     rig.simulator.set_flags(authorization_ms=60_000)
@@ -65,10 +65,10 @@ def test_a_void_is_waited_for(rig: Rig) -> None:
 
 @pytest.mark.parametrize(("created", "state"), [(BEFORE, State.CANCELLED), (AFTER, State.REFUNDED)])
 @pytest.mark.parametrize("when", ["before", "while"])
-def test_what_was_captured_meanwhile_goes_on_from_what_is_true(
+def test_a_payment_captured_in_the_meantime_is_refunded_or_cancelled(
     rig: Rig, created: str, state: State, when: str
 ) -> None:
-    """The merchant captures before our void, or in the moment of it."""
+    """The merchant captures it before our void, or at the same moment."""
     order = _authorized(rig, created)
     refund_id = rig.request(order)
     if when == "while":
@@ -84,18 +84,18 @@ def test_what_was_captured_meanwhile_goes_on_from_what_is_true(
 
 
 def test_an_order_that_is_only_authorized_is_voided_instead_of_refunded(rig: Rig) -> None:
-    """There is no money to pay back; upstream hears so."""
+    """There is no money to pay back, and the outcome for upstream says so."""
     order = _authorized(rig, AFTER)
     refund = rig.run(order)
     assert refund.state is State.VOIDED
     assert _mutations(rig, order) == ["void_payments"]
-    told = [event for _, event in read(rig.broker.client, rig.settings.namespace)]
-    assert told[-1]["type"] == "refund.finished"
-    assert told[-1]["data"]["effect"] == "voided"
+    outcomes = [event for _, event in read(rig.broker.client, rig.settings.namespace)]
+    assert outcomes[-1]["type"] == "refund.finished"
+    assert outcomes[-1]["data"]["effect"] == "voided"
 
 
-def test_an_order_paid_and_authorized_is_voided_and_refunded(rig: Rig) -> None:
-    """Both payments end, each in its way."""
+def test_an_order_that_is_partly_authorized_is_voided_and_refunded(rig: Rig) -> None:
+    """The authorized payment is voided, the captured one refunded."""
     payments = [{"amount": "20.00", "authorized": True}, {"amount": "5.00"}]
     order = rig.order(AFTER, payments=payments)
     refund = rig.run(order)
@@ -104,8 +104,8 @@ def test_an_order_paid_and_authorized_is_voided_and_refunded(rig: Rig) -> None:
     assert refund.facts.refund_amount == "5.00"
 
 
-def test_a_merchants_own_void_is_found(rig: Rig) -> None:
-    """He was faster: nothing is left to do."""
+def test_a_void_by_the_merchant_is_found(rig: Rig) -> None:
+    """There is nothing left to do."""
     order = _authorized(rig, AFTER)
     refund_id = rig.request(order)
     rig.simulator.script(Fault("status", "void_payments", status=503))
