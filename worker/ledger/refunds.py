@@ -1,28 +1,6 @@
 """The ledger: all refunds in Redis, each with its append-only history. Every write is one script.
 
-Keys, all with the hash tag `{namespace}`, so that one Redis Cluster slot holds them:
-
-    {ns}:refund:ID          HASH  request, state, version, attempt, fence, ...
-    {ns}:history:ID         LIST  JSON lines, oldest first, only ever appended
-    {ns}:accepted           ZSET  refund id -> accepted at, unix ms
-    {ns}:state:STATE        ZSET  refund id -> accepted at, unix ms
-    {ns}:lane:STORE         ZSET  refund id -> number of arrival: waiting for a slot
-    {ns}:busy:STORE         ZSET  refund id -> since, unix ms: queued or held by a worker
-    {ns}:busy_stores        SET   stores that have refunds in busy
-    {ns}:rate:STORE         STRING when its calls to Wix are paid off, unix ms (worker.ledger.lanes)
-    {ns}:paced              ZSET  store over its rate -> when its lane continues, unix ms
-    {ns}:due                ZSET  refund id -> due at, unix ms: retries and waits
-    {ns}:watch              ZSET  refund id -> next look, unix ms: finished, but may be reversed
-    {ns}:dead               ZSET  refund id -> died at, unix ms
-    {ns}:outcomes           STREAM CloudEvents for upstream (worker.refund.outcomes)
-    {ns}:quarantine         HASH  message id -> JSON: messages that never became a refund
-    {ns}:lease:STORE:ORDER  STRING "WORKER|MESSAGE|EXECUTION": who holds this order
-    {ns}:store:STORE, :suspended:STORE, ...: see worker.ledger.stores
-    {ns}:fence, :arrivals   STRING counters;  {ns}:scheduler STRING the worker that leads
-    queues: see worker/queue/queue.lua
-
-A lease is valid as long as its worker's heartbeat is fresh. Its fencing token makes each write of a
-worker that has lost it fail.
+The keys are listed in worker/ledger/README.md.
 """
 
 from __future__ import annotations

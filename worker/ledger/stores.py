@@ -1,17 +1,6 @@
 """What we know about stores, and their suspension. Every write is one script.
 
-    {ns}:stores             ZSET  store id -> connected at, unix ms
-    {ns}:store:STORE        HASH  sealed, epoch, connected_at_ms, profile (JSON:
-                                  name, currency, time_zone, checks), last_error (JSON),
-                                  last_error_at_ms, disconnected_at_ms, events, connected_by,
-                                  resumed_by
-    {ns}:worked:STORE       HASH  endpoint of Wix -> when it last accepted the key, unix ms
-    {ns}:suspended:STORE    HASH  reason (JSON), endpoint, since_ms, probes, epoch, by: exists
-                                  while the store is suspended; its lane waits then
-    {ns}:probes             ZSET  suspended store -> when Wix is asked again, unix ms
-
-The epoch counts connects, resumes and disconnects: a step that was refused in an older one cannot
-suspend the store again.
+The keys are listed in worker/ledger/README.md.
 """
 
 from __future__ import annotations

@@ -1,9 +1,5 @@
--- The message lists, in dramatiq's own layout so that any dramatiq producer may enqueue:
---   {ns}:QUEUE                  LIST of message ids
---   {ns}:QUEUE.msgs             HASH message id -> message
---   {ns}:QUEUE:inflight:WORKER  LIST of ids that a worker fetched and did not acknowledge
---   {ns}:workers                ZSET worker id -> last heartbeat, unix ms of the server
---   {ns}:quarantine             HASH letter id -> letter (JSON)
+-- The message lists, in dramatiq's own layout so that any dramatiq producer may enqueue. The keys
+-- are listed in worker/ledger/README.md.
 -- KEYS[1] is "{ns}", ARGV[1] a JSON object.
 -- args: command, worker_id, queue, and the command's own, see each below.
 -- Returns what each command says.

@@ -100,7 +100,7 @@ class Refund:
 
 
 def refund_from(fields: Mapping[str, str]) -> Refund:
-    """Build a record from the fields of its Redis hash (see the key map in `ledger.py`)."""
+    """Build a record from the fields of its Redis hash (see worker/ledger/README.md)."""
 
     def number(name: str) -> int:
         return int(Decimal(fields.get(name) or 0))

@@ -1,8 +1,8 @@
--- Check that each refund is in exactly one place, and repair it if asked to. Places: lane, busy
--- (with a message, or held), due; a dead or finished refund is in none of them.
+-- Check that each unfinished refund is in exactly one place: lane, busy (with a message or a living
+-- worker) or due; and that a finished or dead one is in none. Repair what is wrong, if asked to.
 -- args: ids; repair; dead_after_ms.
 -- Returns {id, problem, id, problem, ...}.
-local expected, problems = step_messages(), {}
+local messages, problems = step_messages(), {}
 
 local function leave(id, store)
     redis.call('ZREM', key('lane', store), id)
@@ -20,10 +20,7 @@ local function problem_of(id, record, store, state)
     if not NEXT[state] then return places > 0 and 'ended, but still in a line' or nil end
     if places == 0 then return 'nowhere' end
     if places > 1 then return 'in several places' end
-    if redis.call('ZSCORE', key('busy', store), id) then
-        local message_id = redis.call('HGET', record, 'message_id')
-        if not (message_id and expected[message_id]) and not is_held(record, store) then return 'forgotten' end
-    end
+    if redis.call('ZSCORE', key('busy', store), id) and is_lost(record, store, messages) then return 'forgotten' end
     return nil
 end
 

@@ -1,4 +1,4 @@
--- Save or replace a store'entry encrypted key; its lane continues.
+-- Save or replace a store's encrypted key; its lane continues.
 -- args: store_id; sealed, profile (JSON); worked (endpoints that accepted the key);
 --       outcome (connected), resumed (outcome); nonce.
 -- Returns connected | rotated.

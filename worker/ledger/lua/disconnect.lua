@@ -1,4 +1,4 @@
--- Forget a store'entry key. A step of the store that still runs ends in a dead letter.
+-- Forget a store's key. A step of the store that still runs ends in a dead letter.
 -- args: store_id; outcome.
 -- Returns 1 | 0.
 local entry = key('store', args.store_id)

@@ -1,7 +1,6 @@
--- In front of every script of the ledger.
--- KEYS[1] is "{namespace}", ARGV[1] the script's arguments as a JSON object; scripts.py sets SOURCE
--- and NEXT (state -> transition that is due) above.
--- Time is the server's, so that a worker's wrong clock cannot move a lease or a due time.
+-- Shared functions, in front of each script of the ledger. KEYS[1] is "{namespace}", ARGV[1] the
+-- script's arguments as a JSON object; scripts.py sets SOURCE and NEXT (state -> next transition)
+-- above. Time is the server's: a worker's wrong clock cannot move a lease or a due time.
 
 local ns = KEYS[1]
 local args = cjson.decode(ARGV[1])
@@ -35,20 +34,20 @@ local function iso()
         math.floor(seconds / 3600), math.floor(seconds / 60) % 60, seconds % 60, ms % 1000)
 end
 
--- Write an outcome for upstream about a subject, under an id of its own.
+-- Append an outcome to the stream that upstream reads.
 local function emit(outcome, subject, event_id)
     redis.call('XADD', key('outcomes'), '*', 'event', '{"specversion":"1.0","type":"' .. outcome.type
         .. '","source":"' .. SOURCE .. '","id":"' .. event_id .. '","time":"' .. iso()
         .. '","subject":"' .. subject .. '","datacontenttype":"application/json","data":' .. outcome.data .. '}')
 end
 
--- Write args.outcome, if there is one. The id holds the refund's version, so that it is unique.
+-- Append args.outcome, if there is one. The refund's version makes its id unique.
 local function publish(id)
     if not args.outcome then return end
     emit(args.outcome, id, id .. '/' .. redis.call('HGET', key('refund', id), 'version') .. '/' .. args.outcome.step)
 end
 
--- Write an outcome about a store; its events are counted.
+-- Append an outcome about a store; the number of the store's events makes its id unique.
 local function publish_store(store, outcome)
     local number = redis.call('HINCRBY', key('store', store), 'events', 1)
     emit(outcome, store, store .. '/' .. number .. '/' .. outcome.step)
@@ -56,7 +55,7 @@ end
 
 local function is_suspended(store) return redis.call('EXISTS', key('suspended', store)) == 1 end
 
--- Put a wake-up call for the transition that is due, or for another actor, on the queue of steps.
+-- Enqueue a message for a refund's next transition, or for another actor.
 local function send(id, actor)
     local record = key('refund', id)
     local message_id = id .. '~' .. redis.call('HINCRBY', record, 'wakes', 1)
@@ -70,6 +69,7 @@ local function send(id, actor)
     redis.call('RPUSH', ns .. ':steps', message_id)
 end
 
+-- Set a refund's state and list it under that state.
 local function set_state(id, state)
     local record = key('refund', id)
     local old = redis.call('HGET', record, 'state')
@@ -78,21 +78,22 @@ local function set_state(id, state)
     redis.call('ZADD', key('state', state), redis.call('HGET', record, 'accepted_at_ms'), id)
 end
 
--- Acknowledge the message that brought us here (see queue.lua for the lists).
+-- Acknowledge the message that this script runs for, if this worker still has it in flight: a
+-- reclaimed message is in the queue again and keeps its body.
 local function ack()
     if not args.message_id then return end
-    -- Only what is still ours: a reclaimed message is in the queue again and keeps its body.
     if redis.call('LREM', key(args.queue, 'inflight', args.worker_id), 1, args.message_id) > 0 then
         redis.call('HDEL', key(args.queue .. '.msgs'), args.message_id)
     end
 end
 
+-- Whether a worker's heartbeat is fresh.
 local function is_alive(worker_id)
     local beat = redis.call('ZSCORE', key('workers'), worker_id)
     return beat and tonumber(beat) > now - args.dead_after_ms
 end
 
--- Whether a living worker holds this refund, and with it its order's lease.
+-- Whether a living worker holds this refund and its order's lease.
 local function is_held(record, store)
     local held_by = redis.call('HGET', record, 'held_by')
     local lease = key('lease', store, redis.call('HGET', record, 'order_id'))
@@ -110,4 +111,11 @@ local function step_messages()
         collect(key('steps', 'inflight', worker_id))
     end
     return found
+end
+
+-- Whether a refund that has a slot is lost: none of these messages is its own, and no living worker
+-- holds it.
+local function is_lost(record, store, messages)
+    local message_id = redis.call('HGET', record, 'message_id')
+    return not (message_id and messages[message_id]) and not is_held(record, store)
 end
