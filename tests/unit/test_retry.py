@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.steps.retry import FLOOR_MS, RetryPolicy
@@ -17,6 +17,7 @@ def test_the_bounds_double_up_to_the_cap() -> None:
     ]  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))
 def test_the_jitter_is_full_but_never_below_the_floor(attempt: int, drawn: float) -> None:
     """A wait lies between the floor and the bound, whatever number is drawn."""
@@ -24,6 +25,7 @@ def test_the_jitter_is_full_but_never_below_the_floor(attempt: int, drawn: float
     assert FLOOR_MS <= wait_ms <= POLICY.poll_ms(attempt)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 50), st.integers(0, 3_600_000))
 def test_a_wait_is_never_shorter_than_retry_after(attempt: int, asked_ms: int) -> None:
     """Wix knows best when it can answer again."""

@@ -212,7 +212,10 @@ EVENTS = st.sampled_from(["expires", "works again", "merchant refunds", "merchan
     part=st.integers(0, 40),
     rounds=st.lists(st.tuples(st.booleans(), st.integers(0, 3), EVENTS), min_size=1, max_size=4),
 )
-@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# Without a deadline: an example takes long when the machine is busy, which proves nothing.
+@settings(
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_the_buyer_never_gets_too_much_and_nothing_paid_is_reported_as_rejected(
     rig: Rig,
     payments: list[tuple[int, bool]],
