@@ -202,3 +202,24 @@ def test_stale_reads_without_a_token_are_waited_out(rig: Rig) -> None:
     assert rig.load(refund_id).state is State.CANCELLED
     assert order.cancellations == 1
     assert rig.simulator.books()["calls_per_order"][order.id]["delete_fulfillment"] == 2
+
+
+def test_a_replay_resets_the_counters(rig: Rig) -> None:
+    """The order looked fulfilled too often; after the replay the count starts at zero."""
+    rig.simulator.set_flags(cancel_fulfilled="428")
+    order = rig.order(BEFORE, marked_fulfilled=True)
+    refund = rig.run(order)
+    assert refund.reason["reason"] == "cannot_unfulfill"
+    order.marked_fulfilled = False
+    assert rig.replay(refund.refund_id, operator="ann")
+    rig.settle()
+    assert rig.load(refund.refund_id).state is State.CANCELLED
+    assert rig.load(refund.refund_id).facts.looks == 0
+
+
+def test_a_fulfillment_still_listed_after_a_404_is_deleted_again(rig: Rig) -> None:
+    """The 404 was wrong."""
+    order = rig.order(BEFORE, fulfillments=1)
+    rig.simulator.script(Fault("status", "delete_fulfillment", status=404))
+    assert rig.run(order).state is State.CANCELLED
+    assert order.fulfillments == []

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from statemachine.flows import State, Transition
-from tests.support.rig import AFTER, BEFORE, STORE_ID, Rig
+from tests.support.rig import AFTER, BEFORE, STORE_ID, Rig, settings_for
 from worker.errors import LeaseLost
 from worker.operations import dead_letters
-from worker.simulator import Fault
+from worker.simulator import Fault, Simulator
 from worker.simulator.rules import table as rules
 
 
@@ -221,3 +221,31 @@ def test_a_pending_refund_that_the_call_reveals_is_waited_for(rig: Rig) -> None:
     assert "PENDING_REFUND" in line["why"]
     assert rig.load(refund_id).attempt == 0
     assert len(order.refunds) == 1
+
+
+@pytest.mark.parametrize("endpoint", ["get_order", "get_order_refundability"])
+def test_a_404_that_wix_did_not_send_rejects_nothing(rig: Rig, endpoint: str) -> None:
+    """A gateway's error page says nothing about this order."""
+    rig.simulator.script(Fault("not_wix", endpoint, status=404))
+    assert rig.run(rig.order(AFTER)).state is State.REFUNDED
+
+
+def test_a_404_without_a_code_needs_a_person(rig: Rig) -> None:
+    """Only ORDER_NOT_FOUND says that the order does not exist."""
+    rig.simulator.script(Fault("status", "get_order", status=404))
+    refund = rig.run(rig.order(AFTER))
+    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "refused_by_wix")
+
+
+def test_waiting_after_an_unclear_call_counts_as_failing(redis_url: str) -> None:
+    """Otherwise a refund could fail for weeks before a person hears of it."""
+    rig = Rig(settings_for(redis_url, retry_for_s="3600"), Simulator())
+    rig.simulator.script(Fault("status", "submit_refund", status=503, times=10_000))
+    refund_id = rig.request(rig.order(AFTER))
+    rig.turn()
+    since_ms = rig.load(refund_id).failing_since_ms
+    rig.redis.zadd(rig.key("due"), {refund_id: 1})
+    rig.ledger.wake_due("rig", lead_ms=1)
+    rig.turn()
+    assert rig.ledger.history(refund_id)[-1]["event"] == "step.waiting"
+    assert rig.load(refund_id).failing_since_ms == since_ms > 0

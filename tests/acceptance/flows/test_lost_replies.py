@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from statemachine.flows import State
+from statemachine.flows import State, Transition
 from tests.support.rig import AFTER, Rig
 from worker.simulator import Fault
 from worker.simulator.world.orders import Order
@@ -224,3 +226,49 @@ def test_looks_at_a_provider_do_not_use_up_those_at_a_changed_order(rig: Rig) ->
     rig.settle()
     assert rig.load(refund_id).state is State.REFUNDED
     assert _moved(order) == ["30.00", "70.00"]
+
+
+def test_a_final_reason_after_an_unclear_call_is_not_a_rejection(rig: Rig) -> None:
+    """Our own call may be the cause, and a rejection could not be replayed."""
+    order = rig.order(AFTER)
+    rig.simulator.script(Fault("lost_reply", "submit_refund"))
+    refund_id = rig.request(order)
+    rig.turn()
+    order.payments[0].non_refundable = "FORBIDDEN"
+    order.refunds.clear()
+    rig.settle()
+    refund = rig.load(refund_id)
+    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "outcome_unknown")
+
+
+def test_a_refund_older_than_our_job_is_not_taken_for_ours(rig: Rig) -> None:
+    """The worker was killed before our first call, and the order has a refund without a reason."""
+    order = rig.order(AFTER, amounts=("100.00", "50.00"))
+    day_before = int(time.time() * 1000) - 86_400_000
+    rig.simulator.clock_ms = lambda: day_before
+    parts = [{"paymentId": order.payments[1].id}]
+    rig.simulator._rule("submit_refund", order, {"paymentRefunds": parts})
+    refund_id = rig.request(order)
+    rig._one("refunds")
+    rig._one("steps")
+    rig.ledger.claim(refund_id, Transition.SUBMIT_REFUND, rig.delivery("killed", "m-x"))
+    rig.settle()
+    assert rig.load(refund_id).state is State.REFUNDED
+    assert len(order.refunds) == 2
+
+
+def test_a_replay_confirms_that_earlier_refunds_are_not_ours(rig: Rig) -> None:
+    """A person has checked: the refund without a reason is the merchant's."""
+    rig.simulator.set_flags(fingerprint_kept=False)
+    order = rig.order(AFTER, amounts=("100.00", "50.00"))
+    rig.simulator.script(Fault("status", "submit_refund", status=503))
+    refund_id = rig.request(order)
+    rig.turn()
+    parts = [{"paymentId": order.payments[1].id}]
+    rig.simulator._rule("submit_refund", order, {"paymentRefunds": parts})
+    rig.settle()
+    assert rig.load(refund_id).reason["reason"] == "outcome_unknown"
+    assert rig.replay(refund_id, operator="ann")
+    rig.settle()
+    assert rig.load(refund_id).state is State.REFUNDED
+    assert len(order.refunds) == 2

@@ -266,3 +266,22 @@ def test_a_refund_call_on_a_cancelled_order_may_be_refused(rig: Rig) -> None:
     refund = rig.run(order)
     assert (refund.state, refund.reason["reason"]) == (State.DEAD, "refund_forbidden")
     assert order.refunds == []
+
+
+def test_one_empty_list_does_not_make_a_pending_refund_a_dead_letter(rig: Rig) -> None:
+    """Only consecutive looks that miss the refund count."""
+    rig.simulator.set_flags(provider_ms=10**12)
+    order = rig.order(AFTER)
+    refund_id = rig.request(order)
+    for _ in range(15):
+        rig.turn()
+        rig.later()
+    saved = list(order.refunds)
+    order.refunds.clear()
+    rig.turn()
+    assert rig.load(refund_id).state is State.REFUND_SUBMITTED
+    assert rig.load(refund_id).facts.misses == 1
+    order.refunds.extend(saved)
+    rig.later()
+    rig.turn()
+    assert rig.load(refund_id).facts.misses == 0

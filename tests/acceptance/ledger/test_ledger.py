@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from statemachine.flows import State, Transition
-from tests.support.rig import AFTER, STORE_ID, Rig
+from tests.support.rig import AFTER, BEFORE, STORE_ID, Rig
 from worker.ledger.claims import Claim, StepCommit
 from worker.queue.delivery import Delivery
 from worker.refund.request import parse_request
@@ -237,3 +237,21 @@ def test_all_keys_share_one_hash_tag(rig: Rig) -> None:
     mine = [key for key in rig.redis.scan_iter() if rig.settings.namespace in key]
     assert mine
     assert all(key.startswith(f"{tag}:") for key in mine)
+
+
+def test_a_duplicate_delivery_does_not_wake_a_finished_refund(rig: Rig) -> None:
+    """The message was reclaimed while its worker still ran, and then the refund finished."""
+    order = rig.order(BEFORE)
+    refund_id = rig.request(order)
+    rig._one("refunds")
+    rig._one("steps")
+    owner, other = rig.delivery(message_id=f"{refund_id}~2"), rig.delivery("w2", f"{refund_id}~2")
+    claim = rig.ledger.claim(refund_id, Transition.CANCEL_ORDER, owner)
+    assert rig.ledger.claim(refund_id, Transition.CANCEL_ORDER, other).status == "busy"
+    assert rig.redis.zscore(rig.key("due"), refund_id) is None
+    end = StepCommit(state=State.CANCELLED, next="end")
+    rig.redis.zadd(rig.key("due"), {refund_id: 1})
+    assert rig.ledger.commit(refund_id, claim, end, owner)
+    rig.settle()
+    assert rig.broker.quarantined() == {}
+    assert rig.redis.zcard(rig.key("busy", STORE_ID)) == 0

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import redis
 from dramatiq.errors import ConnectionClosed
@@ -222,3 +227,55 @@ def test_what_a_script_can_never_do_is_kept_for_a_person(rig: Rig) -> None:
 def test_only_a_servers_trouble_passes(error: Exception, may_pass: bool) -> None:
     """The message comes again, or a person is told."""
     assert _may_pass(error) is may_pass
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"\x80\x04\xff\xfe", b"[" * 100_000, json.dumps({
+        "queue_name": "refunds", "actor_name": ["x"], "args": [], "kwargs": {}, "options": {},
+        "message_id": "u", "message_timestamp": 1}).encode()],
+)  # fmt: skip
+def test_no_message_can_block_the_queue(rig: Rig, body: bytes) -> None:
+    """Bytes that are not text, text that is not a message: it is kept for a person."""
+    raw = redis.Redis.from_url(rig.settings.redis_url.get_secret_value())
+    raw.hset(rig.key("refunds.msgs"), "bad", body)
+    raw.rpush(rig.key("refunds"), "bad")
+    raw.close()
+    good = rig.request(rig.order(AFTER))
+    rig.settle()
+    assert rig.load(good).state is State.REFUNDED
+    assert list(rig.broker.quarantined()) == ["bad"]
+
+
+def test_a_message_whose_quarantine_failed_is_delivered_again(rig: Rig) -> None:
+    """It must not stay in flight until a restart."""
+    rig.send_raw("no message")
+    real: Callable[..., Any] = rig.broker.quarantine
+
+    def blip(*_: object) -> None:
+        raise ConnectionClosed("gone")  # type: ignore[no-untyped-call]  # dramatiq's
+
+    rig.broker.quarantine = blip  # type: ignore[assignment,method-assign]  # the seam is the command
+    with pytest.raises(ConnectionClosed):
+        next(rig.broker.consume("refunds", prefetch=2, timeout=1))
+    rig.broker.quarantine = real  # type: ignore[method-assign]  # as it was
+    rig.turn()
+    assert len(rig.broker.quarantined()) == 1
+
+
+def test_a_worker_that_fetches_after_it_was_reclaimed_is_reclaimed_again(
+    rig: Rig, redis_url: str
+) -> None:
+    """A job without a record is known only from the list of the worker that fetched it."""
+    refund_id = rig.request(rig.order(AFTER))
+    paused = Broker(redis_client(redis_url), namespace=rig.settings.namespace, middleware=[])
+    paused.beat()
+    rig.redis.zadd(rig.key("workers"), {paused.broker_id: 1})
+    rig.broker.reclaim(10_000)
+    paused.command("fetch", "refunds", wanted=8, known=[])
+    long_ago = int(time.time() * 1000) - 60_000
+    rig.redis.zadd(rig.key("workers"), {paused.broker_id: long_ago})
+    assert rig.broker.reclaim(10_000) == [paused.broker_id]
+    rig.settle()
+    assert rig.load(refund_id).state is State.REFUNDED
+    paused.client.close()

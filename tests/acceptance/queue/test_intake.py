@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Callable
+from typing import Any
 
 import dramatiq
 import pytest
 from dramatiq.brokers.redis import RedisBroker
+from dramatiq.errors import ConnectionClosed
 
 from statemachine.flows import State
 from tests.support.rig import AFTER, STORE_ID, Rig
@@ -247,3 +250,40 @@ def test_a_job_with_ten_thousand_wrong_fields_makes_a_short_letter(rig: Rig) -> 
     letter = dead_letters.find(rig.ledger, rig.broker, "m-1")
     assert letter is not None
     assert letter["problems"]["job"] == "has 10000 wrong fields"
+
+
+def test_a_conflict_survives_a_lost_connection(rig: Rig) -> None:
+    """Its message is acknowledged only together with its dead letter."""
+    order = rig.order(AFTER)
+    refund_id = rig.request(order)
+    rig.settle()
+    rig.request(order, refund_id, reason="other")
+    real: Callable[..., Any] = rig.broker.quarantine
+
+    def blip(*_: object) -> None:
+        raise ConnectionClosed("gone")  # type: ignore[no-untyped-call]  # dramatiq's
+
+    rig.broker.quarantine = blip  # type: ignore[assignment,method-assign]  # the seam is the command
+    rig._one("refunds")
+    rig.broker.quarantine = real  # type: ignore[method-assign]  # as it was
+    rig.turn()
+    assert [x["reason"] for x in rig.broker.quarantined().values()] == ["conflict"]
+
+
+def test_a_job_in_dramatiqs_delay_queue_is_accepted(rig: Rig) -> None:
+    """A plain dramatiq producer delayed it; our consumers do not read that queue."""
+    order = rig.order(AFTER)
+    plain = RedisBroker(client=rig.redis, namespace=rig.ledger.ns)  # type: ignore[no-untyped-call]  # dramatiq's
+    plain.declare_queue("refunds")
+    job = {"refund_id": "rf-1", "store_id": STORE_ID, "order_id": order.id}
+    plain.enqueue(
+        dramatiq.Message(
+            queue_name="refunds", actor_name="request_refund", args=(), kwargs=job, options={}
+        ),
+        delay=60_000,
+    )
+    rig.settle()
+    assert rig.ledger.load("rf-1") is None
+    rig.broker.reclaim(60_000)
+    rig.settle()
+    assert rig.load("rf-1").state is State.REFUNDED
