@@ -126,7 +126,7 @@ class Settings(BaseSettings):
     threads: int = Field(default=8, ge=1, le=256)
     """Steps that each of them does at once."""
     grace_s: int = Field(default=25, ge=1, le=600)
-    """Time that running steps get to settle after SIGTERM; longer than a whole call to Wix."""
+    """Time that running steps get to finish after SIGTERM; longer than a whole call to Wix."""
     lane_width: int = Field(default=4, ge=1, le=1000)
     """Refunds of one store that are in flight at once."""
     store_calls_per_min: int = Field(default=0, ge=0, le=60_000)

@@ -14,6 +14,8 @@ QUEUE = ROOT / "worker" / "queue" / "README.md"
 ELSEWHERE = re.compile(r"wix-api\.md|design\.md|layout\.md|style\.md|[Ff]ield notes?\b")
 #: A path of the repository, as comments and documents write it.
 PATH = re.compile(r"\b(?:worker|statemachine|config|tests)/[\w./-]*\w")
+#: A test.
+TEST = re.compile(r"^def (test_\w+)\(", re.MULTILINE)
 
 
 def _texts() -> Iterator[tuple[str, str]]:
@@ -51,6 +53,18 @@ def test_every_pitfall_that_is_cited_exists() -> None:
     known = set(re.findall(r"^\| (\d+) \|", QUEUE.read_text(encoding="utf-8"), re.MULTILINE))
     assert len(known) > 10
     assert _missing(re.compile(r"\b[Pp]itfalls? (\d+)"), known) == []
+
+
+def test_every_test_of_a_pitfall_exists() -> None:
+    """Each row of worker/queue/README.md names the tests that show what it says."""
+    rows = re.findall(r"^\| (\d+) \|(.*)\|$", QUEUE.read_text(encoding="utf-8"), re.MULTILINE)
+    named = {number: re.findall(r"`(test_\w+)`", row) for number, row in rows}
+    assert all(named.values())
+    tests = {name: set(TEST.findall(text)) for name, text in _texts()}
+    written = set().union(*tests.values())
+    assert [name for names in named.values() for name in names if name not in written] == []
+    shown = [test for name, found in tests.items() if "/pitfalls/" in name for test in found]
+    assert {test.split("_")[1] for test in shown} <= set(named)
 
 
 def test_no_document_outside_the_repository_is_cited() -> None:

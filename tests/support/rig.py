@@ -158,7 +158,7 @@ class Rig:
     def _waiting(self, queue: str) -> bool:
         """Whether a message is queued, or in flight here without anybody knowing it."""
         inflight = self.redis.lrange(self.key(queue, "inflight", self.broker.broker_id), 0, -1)
-        forgotten = set(inflight) - set(self.broker.hands[queue].ids())
+        forgotten = set(inflight) - set(self.broker.held[queue].ids())
         return bool(forgotten or self.redis.llen(self.key(queue)))
 
     def _one(self, queue: str) -> int:

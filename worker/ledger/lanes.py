@@ -1,6 +1,6 @@
 """Limits per store: refunds in flight, and calls to Wix per minute.
 
-The scripts move the lanes (`lua/lanes.lua`), in the same atomic write that claims or settles.
+The scripts move the lanes (`lua/lanes.lua`), in the same atomic write that claims or commits.
 """
 
 from __future__ import annotations

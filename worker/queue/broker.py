@@ -42,14 +42,14 @@ class Broker(RedisBroker):
         super().__init__(  # type: ignore[no-untyped-call]  # dramatiq's is not annotated
             client=client, namespace=f"{{{namespace}}}", middleware=middleware
         )
-        #: It outlives a consumer, which dramatiq recreates after each connection error: its
-        #: messages may still be running in a worker thread.
-        self.hands: dict[str, _Hand] = defaultdict(_Hand)
+        #: By queue. It outlives a consumer, which dramatiq recreates after each connection error:
+        #: the messages may still be running in a worker thread.
+        self.held: dict[str, _Held] = defaultdict(_Held)
         self._queue_script = client.register_script(_QUEUE_LUA)
 
     @property
     def consumer_class(self) -> type[Consumer]:
-        """Our consumer blocks instead of polling (pitfall 15) and strands nothing (2, 3, 4)."""
+        """Our consumer blocks instead of polling and strands nothing (pitfalls 2, 3, 4, 15)."""
         return Consumer
 
     def command(self, name: str, queue: str = "", **arguments: Any) -> Any:
@@ -128,12 +128,12 @@ class Consumer(dramatiq.Consumer):
         # dramatiq asks for two messages per thread; one is enough, since fetching blocks.
         self.prefetch = max(1, prefetch // 2)
         self.block_s = min(timeout / 1000, BLOCK_S)
-        self._hand = broker.hands[queue_name]
+        self._held = broker.held[queue_name]
         self._fetched: list[tuple[str, str]] = []
 
     def __next__(self) -> dramatiq.broker.MessageProxy | None:
         """Return the next message, None after a short wait without one."""
-        if not self._fetched and not self._hand.has_room(self.prefetch, self.block_s):
+        if not self._fetched and not self._held.has_room(self.prefetch, self.block_s):
             return None
         if not self._fetched:
             self._fetched = self._fetch()
@@ -148,11 +148,11 @@ class Consumer(dramatiq.Consumer):
         if not flat and self._wait():
             flat = self._take()
         pairs = list(zip(flat[::2], flat[1::2], strict=True))
-        self._hand.add(message_id for message_id, _ in pairs)
+        self._held.add(message_id for message_id, _ in pairs)
         return pairs
 
     def _take(self) -> list[str]:
-        known = self._hand.ids()
+        known = self._held.ids()
         wanted = self.prefetch - len(known)
         return list(self.broker.command("fetch", self.queue_name, wanted=wanted, known=known))
 
@@ -177,9 +177,9 @@ class Consumer(dramatiq.Consumer):
             message: dramatiq.Message[Any] = dramatiq.Message.decode(body.encode())
             options = {"redis_message_id": message_id}
             message = message.copy(queue_name=self.queue_name, options=options)
-            # A foreign delay would wait in memory (3); the ledger knows what must wait.
+            # A plain producer's delay would make it wait in memory (pitfall 3).
             message.options.pop("eta", None)
-            hash(message.actor_name)  # a list would break dramatiq's look-up of the actor
+            hash(message.actor_name)  # a list would break dramatiq's lookup of the actor
         except (DecodeError, TypeError, ValueError, AttributeError, RecursionError):
             self._quarantine(message_id, "undecodable", body)
             return None
@@ -197,7 +197,7 @@ class Consumer(dramatiq.Consumer):
             self.broker.quarantine(self.queue_name, message_id, letter)
         finally:
             # If that failed, the message is handed out and quarantined again.
-            self._hand.discard(message_id)
+            self._held.discard(message_id)
         log_event(
             "message.quarantined", reason=reason, queue=self.queue_name, message_id=message_id
         )
@@ -205,13 +205,13 @@ class Consumer(dramatiq.Consumer):
     def ack(self, message: dramatiq.broker.MessageProxy) -> None:
         """Acknowledge a message, unless the ledger's script has done so already.
 
-        A message whose step could not be committed ("unsettled") stays in flight and is handed out
-        again by the next fetch, because it is unknown from now on (pitfall 1).
+        A message whose step could not be committed stays in flight and is handed out again by the
+        next fetch, because it is unknown from now on (pitfall 1).
         """
         message_id = message.options["redis_message_id"]
-        if not message.options.get("settled") and not message.options.get("unsettled"):
+        if not message.options.get("acknowledged") and not message.options.get("uncommitted"):
             self.broker.command("ack", self.queue_name, message_id=message_id)
-        self._hand.discard(message_id)
+        self._held.discard(message_id)
 
     def nack(self, message: dramatiq.broker.MessageProxy) -> None:
         """Keep a message that no actor could take (pitfalls 12, 13) for a person."""
@@ -223,7 +223,7 @@ class Consumer(dramatiq.Consumer):
         ids = [message.options["redis_message_id"] for message in messages]
         ids += [message_id for message_id, _ in self._fetched]
         self._fetched = []
-        self._hand.discard(*ids)
+        self._held.discard(*ids)
         if ids:
             self.broker.command("requeue", self.queue_name, ids=ids)
 
@@ -232,7 +232,7 @@ class Consumer(dramatiq.Consumer):
         self.requeue([])
 
 
-class _Hand:
+class _Held:
     """The messages of one queue that this process holds, whichever consumer fetched them."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Delivery:
-    """A message in a worker's hands; the script that commits its step acknowledges it."""
+    """A message that a worker holds; the script that commits its step acknowledges it."""
 
     worker_id: str
     queue: str = ""

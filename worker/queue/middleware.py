@@ -63,9 +63,9 @@ class MessageContext(dramatiq.Middleware):
     ) -> None:
         """Decide whether the message is done, must come again, or needs a person."""
         if exception is None:
-            message.options["settled"] = True
+            message.options["acknowledged"] = True
         elif _may_pass(exception):
-            message.options["unsettled"] = True
+            message.options["uncommitted"] = True
             lost = isinstance(exception, LeaseLost)
             if lost:
                 log_event("step.lease_lost", transition=message.actor_name)

@@ -1,7 +1,7 @@
-"""What upstream hears: CloudEvents 1.0 in one Redis stream, written by the script that settles.
+"""The events that upstream reads: CloudEvents 1.0 in one Redis stream.
 
-`(source, id)` is the refund and its version, so a repeated event can be dropped. The stream is
-never cut by us: what upstream has read, upstream may trim (XTRIM).
+The script that commits a change appends its event. `(source, id)` is the refund and its version, so
+a repeated event can be dropped. We never trim the stream: upstream may, once it has read (XTRIM).
 """
 
 from __future__ import annotations

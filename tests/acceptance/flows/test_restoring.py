@@ -153,7 +153,7 @@ def test_what_a_killed_step_removed_is_restored_too(redis_url: str) -> None:
         rig._one("steps")
     assert order.fulfillments == []
     rig.at = {}
-    rig.broker.hands["steps"].discard(*rig.broker.hands["steps"].ids())
+    rig.broker.held["steps"].discard(*rig.broker.held["steps"].ids())
     rig._one("steps")  # the same message again: the order shows as fulfilled
     clock[0] += 1_000
     rig.later()

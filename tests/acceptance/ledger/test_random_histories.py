@@ -140,7 +140,7 @@ class StormyRig(Rig):
         except Killed:
             self.redis.zadd(self.key("workers"), {self.broker.broker_id: 1})
             self.broker.broker_id = str(uuid.uuid4())
-            self.broker.hands.clear()
+            self.broker.held.clear()
             self.broker.beat()
 
     def freeze(self) -> None:

@@ -1,6 +1,6 @@
-"""Pitfalls 1-7 of dramatiq on Redis: each shown on the plain broker, and not on ours.
+"""Pitfalls 1 to 7 of worker/queue/README.md: the plain broker has them, ours does not.
 
-The same scenario runs on both, on a real server. Pitfalls 8-14: test_pitfalls_more.py.
+The same scenario runs on both, on a real server.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from worker.simulator import Fault, Simulator
 def test_1_a_blip_at_retry_time_loses_the_job_with_the_plain_broker(redis_url: str) -> None:
     """The retry's enqueue fails, the error is swallowed, the message is acknowledged.
 
-    Ours: the next attempt is written by the script that settles; without it the message stays.
+    Ours: the script that commits the step writes the next attempt; otherwise the message stays.
     """
     ran: list[str] = []
     with stage("plain", redis_url) as plain:
@@ -58,18 +58,18 @@ def _stranded(who: Who, url: str) -> tuple[int, int]:
 def test_2_a_lost_reply_to_a_fetch_strands_the_prefetch_with_the_plain_broker(
     redis_url: str,
 ) -> None:
-    """The server handed five messages out, and nobody has them.
+    """The server has handed out five messages, and nobody has received them.
 
-    Ours: what is in flight here and unknown here is handed out again by the next fetch.
+    Ours: what is in flight for this worker but unknown to it is handed out by the next fetch.
     """
     assert _stranded("plain", redis_url) == (0, 5)
     assert _stranded("ours", redis_url) == (5, 0)
 
 
 def test_3_a_restart_of_redis_strands_waiting_retries_with_the_plain_broker() -> None:
-    """They wait in the worker's memory, which it throws away; a graceful stop returns none.
+    """They wait in the worker's memory, which is discarded; a graceful stop returns none of them.
 
-    Ours: nothing waits in memory. What waits is in the ledger, with its time.
+    Ours: nothing waits in memory. What waits is in the ledger, with its due time.
     """
     with tempfile.TemporaryDirectory() as place:
         server = Server(Path(place))
@@ -111,16 +111,16 @@ def _neighbours(who: Who, url: str) -> tuple[list[str], int]:
 def test_4_an_undecodable_message_strands_its_neighbours_with_the_plain_broker(
     redis_url: str,
 ) -> None:
-    """The consumer is thrown away with all that it had fetched.
+    """The consumer is discarded with everything that it had fetched.
 
-    Ours: the bad one goes to quarantine, its neighbours run.
+    Ours: the bad message goes into quarantine, and its neighbours run.
     """
     assert _neighbours("plain", redis_url) == ([], 4)
     assert _neighbours("ours", redis_url) == (["a", "b", "c"], 0)
 
 
 def _old_letters(who: Who, url: str) -> int:
-    """Letters left after a producer with dramatiq's defaults sent one message."""
+    """Return how many dead letters are left after a producer with dramatiq's defaults sends."""
     with stage(who, url) as it:
         it.send("doomed")
         consumer = it.broker.consume(QUEUE, prefetch=2, timeout=1)
@@ -131,7 +131,7 @@ def _old_letters(who: Who, url: str) -> int:
         eight_days_ago = int(time.time() * 1000) - 8 * 86_400_000
         for letter in it.redis.zrange(f"{it.ns}:{QUEUE}.XQ", 0, -1):
             it.redis.zadd(f"{it.ns}:{QUEUE}.XQ", {letter: eight_days_ago})
-        # Maintenance is a lottery of 1 in 1,000 commands: here it is drawn.
+        # Maintenance runs with 1 in 1,000 commands: here with every command.
         producer = RedisBroker(url=url, namespace=it.ns, maintenance_chance=1_000_000)  # type: ignore[no-untyped-call]  # dramatiq's
         producer.enqueue(Stage.message("other"))
         producer.client.close()
@@ -140,9 +140,9 @@ def _old_letters(who: Who, url: str) -> int:
 
 
 def test_5_dead_letters_of_the_plain_broker_are_deleted_by_any_producer(redis_url: str) -> None:
-    """After seven days, by whoever draws maintenance with a default of its own.
+    """After seven days, by whichever process runs the maintenance with the default setting.
 
-    Ours are records and a hash without any expiry, which dramatiq's scripts do not know.
+    Ours are records and a hash without expiry, which dramatiq's scripts do not touch.
     """
     assert _old_letters("plain", redis_url) == 0
     assert _old_letters("ours", redis_url) == 1
@@ -151,7 +151,7 @@ def test_5_dead_letters_of_the_plain_broker_are_deleted_by_any_producer(redis_ur
 def test_6_a_crash_is_noticed_by_lottery_with_the_plain_broker(redis_url: str) -> None:
     """A worker died a minute ago; two minutes of an idle worker's commands bring nothing back.
 
-    Ours: the leader's next look, every few seconds, does.
+    Ours: the leader reclaims its messages within seconds.
     """
     long_ago = int(time.time() * 1000) - 61_000
     with stage("plain", redis_url) as plain:
@@ -159,7 +159,7 @@ def test_6_a_crash_is_noticed_by_lottery_with_the_plain_broker(redis_url: str) -
         assert next(plain.broker.consume(QUEUE, prefetch=2, timeout=1)) is not None
         plain.redis.zadd(f"{plain.ns}:__heartbeats__", {plain.broker.broker_id: long_ago})
         other = RedisBroker(url=redis_url, namespace=plain.ns)  # type: ignore[no-untyped-call]  # dramatiq's
-        random.seed(4)  # a draw like most: no maintenance in 160 commands
+        random.seed(4)  # as most seeds: no maintenance in 160 commands
         consumers = [other.consume(QUEUE, prefetch=2, timeout=1) for _ in range(160)]
         assert [next(consumer) for consumer in consumers] == [None] * 160
         other.client.close()
@@ -174,10 +174,10 @@ def test_6_a_crash_is_noticed_by_lottery_with_the_plain_broker(redis_url: str) -
 
 
 def test_7_a_wrong_clock_runs_a_message_twice_with_the_plain_broker(redis_url: str) -> None:
-    """A client 61 s ahead takes a living worker for dead: its scripts believe the client's clock.
+    """A client whose clock is 61 s ahead takes a living worker for dead.
 
-    Ours read the server's clock; no argument of theirs is a time. (And a message that does come
-    twice is redundant: the ledger claims a step once.)
+    Ours: the scripts read the server's clock, and no argument is a time. (A message that does come
+    twice is redundant: the ledger grants a step to one claim only.)
     """
     with stage("plain", redis_url) as plain:
         plain.send("job")

@@ -1,4 +1,4 @@
-"""Pitfalls 8-14 of dramatiq on Redis: each shown on the plain broker, and not on ours."""
+"""Pitfalls 8 to 14 of worker/queue/README.md: the plain broker has them, ours does not."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def _queued_after_a_lost_reply(who: Who, url: str) -> int:
 def test_8_a_lost_reply_to_an_enqueue_queues_it_twice_with_the_plain_broker(
     redis_url: str,
 ) -> None:
-    """The Redis client repeats the script, and the script pushes again.
+    """The Redis client repeats the script, and the script pushes the id again.
 
-    Ours pushes an id only when it is new.
+    Ours: an id is pushed only if it is new.
     """
     assert _queued_after_a_lost_reply("plain", redis_url) == 2
     assert _queued_after_a_lost_reply("ours", redis_url) == 1
@@ -42,10 +42,10 @@ def test_8_a_lost_reply_to_an_enqueue_queues_it_twice_with_the_plain_broker(
 def test_9_a_stalled_acknowledgement_runs_a_job_again_with_the_plain_broker(
     redis_url: str,
 ) -> None:
-    """A timeout is no connection error there: the job is done and stays in flight.
+    """A timeout is not a connection error there: the job is done, but stays in flight.
 
-    Ours: the client repeats it, every failure of Redis is a connection error, and the settling
-    script acknowledges; a whole refund survives the same blow.
+    Ours: the client repeats the command, every failure of Redis is a connection error, and the
+    committing script acknowledges. A whole refund survives the same fault.
     """
     done: list[str] = []
     with stage("plain", redis_url) as plain:
@@ -67,9 +67,9 @@ def test_9_a_stalled_acknowledgement_runs_a_job_again_with_the_plain_broker(
 
 
 def test_10_far_delays_block_a_near_one_with_the_plain_broker(rig: Rig, redis_url: str) -> None:
-    """Its delay queue is first in, first out, and a worker holds a thousand of it in memory.
+    """Its delay queue is first in, first out, and a worker holds a thousand of its messages.
 
-    Ours is a set by due time (more: test_due_times.py).
+    Ours is sorted by due time; see also tests/acceptance/queue/test_due_times.py.
     """
     ran: list[str] = []
     with stage("plain", redis_url) as plain:
@@ -97,16 +97,16 @@ def test_10_far_delays_block_a_near_one_with_the_plain_broker(rig: Rig, redis_ur
 
 
 def test_11_a_crash_leaks_a_slot_of_dramatiqs_rate_limiter(rig: Rig, redis_url: str) -> None:
-    """Whoever died in it holds it as long as others come and go: each renews its time.
+    """A dead worker keeps its slot while others use the limiter: each use renews the expiry.
 
-    Ours uses none of dramatiq's limiters. A slot of a store's lane is freed by reconcile, and
-    waiting for one spends no attempt.
+    Ours uses none of dramatiq's limiters. The scheduler requeues the refund that has a slot of a
+    store's lane, and waiting for a slot is not an attempt.
     """
     client: redis.Redis = redis.Redis.from_url(redis_url)
     slots = ConcurrentRateLimiter(
         RedisBackend(client=client), rig.key("slots"), limit=2, ttl=60_000
     )  # type: ignore[no-untyped-call]  # dramatiq's
-    assert slots._acquire()  # type: ignore[no-untyped-call]  # as one that is killed in it
+    assert slots._acquire()  # type: ignore[no-untyped-call]  # never released, as after a kill
     client.pexpire(rig.key("slots"), 5_000)
     with slots.acquire():
         pass
@@ -127,7 +127,7 @@ def test_11_a_crash_leaks_a_slot_of_dramatiqs_rate_limiter(rig: Rig, redis_url: 
 
 
 def _unknown_actor(who: Who, url: str) -> Stage:
-    """What a worker of the version before makes of a new actor's message."""
+    """Let a worker of the previous version receive a message for a new actor."""
     with stage(who, url) as it:
         it.broker.enqueue(Stage.message("job", actor="of_the_next_version"))
         with it.worker():
@@ -136,9 +136,9 @@ def _unknown_actor(who: Who, url: str) -> Stage:
 
 
 def test_12_an_unknown_actor_ends_a_job_with_the_plain_broker(redis_url: str, rig: Rig) -> None:
-    """A deploy in the wrong order moves live jobs to where they are deleted after seven days.
+    """A deployment in the wrong order turns live jobs into dead letters, deleted after seven days.
 
-    Ours keeps the message, whole and without any expiry, and restores it on demand.
+    Ours keeps the whole message without expiry and restores it on demand.
     """
     plain = _unknown_actor("plain", redis_url)
     letters = plain.redis.zcard(f"{plain.ns}:{QUEUE}.XQ")
@@ -155,11 +155,11 @@ def test_12_an_unknown_actor_ends_a_job_with_the_plain_broker(redis_url: str, ri
 
 
 def test_13_some_deaths_tell_nobody_with_the_plain_broker(redis_url: str, rig: Rig) -> None:
-    """`throws` goes to the dead letters without `on_retry_exhausted`.
+    """An exception in `throws` makes a dead letter without calling `on_retry_exhausted`.
 
-    Ours has one way to die in the queue: the consumer's nack, which writes a letter.
+    Ours: a failed message always ends in the consumer's `nack`, which keeps it as a dead letter.
     """
-    told: list[object] = []
+    called: list[object] = []
     with stage("plain", redis_url) as plain:
 
         @dramatiq.actor(
@@ -170,12 +170,12 @@ def test_13_some_deaths_tell_nobody_with_the_plain_broker(redis_url: str, rig: R
 
         @dramatiq.actor(broker=plain.broker, queue_name=QUEUE)
         def tell(*what: object) -> None:
-            told.append(what)
+            called.append(what)
 
         plain.send("job")
         with plain.worker():
             until(lambda: plain.redis.zcard(f"{plain.ns}:{QUEUE}.XQ") == 1)
-        assert (told, plain.redis.llen(f"{plain.ns}:{QUEUE}")) == ([], 0)
+        assert (called, plain.redis.llen(f"{plain.ns}:{QUEUE}")) == ([], 0)
         assert (work.actor_name, tell.actor_name) == ("work", "tell")
 
     def bug(**_: object) -> None:
@@ -190,10 +190,10 @@ def test_13_some_deaths_tell_nobody_with_the_plain_broker(redis_url: str, rig: R
 def test_14_a_time_limit_strikes_between_wixs_answer_and_the_record_with_the_plain_broker(
     redis_url: str, rig: Rig
 ) -> None:
-    """It is thrown into the thread at any instruction: the refund is made, and not written down.
+    """The exception is raised in the thread at any instruction: the refund is made, not recorded.
 
-    It cannot happen with ours: none of its middleware throws into a running step. Calls to Wix
-    have a total timeout, and what does not end at shutdown is left to others.
+    Ours: no middleware raises anything in a running step. Calls to Wix have a total timeout, and a
+    step that does not finish at shutdown is left to other workers.
     """
     refunded, written = threading.Event(), threading.Event()
     with stage("plain", redis_url) as plain:
