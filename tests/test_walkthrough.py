@@ -15,11 +15,11 @@ def test_the_story_of_a_standard_refund(rig: Rig) -> None:
     refund_id = rig.request(order, refund_id="rf-2024-000123", reason="damaged")
     # And the worker has taken it in, and the reply to its refund call is lost
     rig.simulator.script(Fault("lost_reply", "submit_refund"))
-    rig.turn()
+    rig.run_queued()
     assert rig.load(refund_id).state is State.REFUNDABLE
     assert rig.load(refund_id).intent_at_ms > 0
     # Then it does not call again: it looks, and finds its own mark at Wix
-    rig.settle()
+    rig.run_until_idle()
     history = rig.ledger.history(refund_id)
     assert [line["event"] for line in history] == [
         "refund.accepted",
@@ -43,7 +43,7 @@ def test_the_story_of_a_cancellation(rig: Rig) -> None:
     rig.simulator.add_store(STORE_ID, "IST.another")
     # When the job is worked on
     refund_id = rig.request(order)
-    rig.settle()
+    rig.run_until_idle()
     # Then the store is suspended, its refund waits in its lane, and nothing happened to the order
     store = rig.stores.find(STORE_ID).public()
     assert (store["state"], store["waiting"], store["in_flight"]) == ("suspended", 1, 0)
@@ -53,7 +53,7 @@ def test_the_story_of_a_cancellation(rig: Rig) -> None:
     # When the key works again and a person lets the store go on
     rig.simulator.add_store(STORE_ID, rig.settings.stores[STORE_ID].api_key.get_secret_value())
     assert rig.stores.resume(STORE_ID, by="ann")
-    rig.settle()
+    rig.run_until_idle()
     # Then both fulfillments are gone, and the order is cancelled, once
     assert rig.load(refund_id).state is State.CANCELLED
     assert order.fulfillments == []

@@ -1,7 +1,7 @@
 """A worker without threads and without waiting: the tests turn the crank.
 
 Real Redis, real scripts, real consumer and middleware; Wix is the simulator behind
-`httpx.WSGITransport`. `settle()` runs everything that is queued or due, whenever it is due.
+`httpx.WSGITransport`. `run_until_idle()` runs everything that is queued or due, whenever it is due.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class Rig:
         """Put any text on a queue, as a stranger might."""
         self.broker.command("enqueue", queue, message_id=message_id, message=body)
 
-    def turn(self) -> int:
+    def run_queued(self) -> int:
         """Handle every message that is queued now; returns how many there were."""
         done = 0
         for queue in QUEUES:
@@ -147,7 +147,7 @@ class Rig:
                 assert done < 1_000, "it goes in a circle"
         return done
 
-    def turn_once(self) -> None:
+    def run_one_step(self) -> None:
         """Take in all jobs, then handle one step."""
         for queue in QUEUES:
             while self._waiting(queue):
@@ -185,7 +185,7 @@ class Rig:
         else:
             self.broker.emit_after("process_message", message, result=None)
 
-    def later(self) -> int:
+    def let_an_hour_pass(self) -> int:
         """Let an hour pass for all that waits: it becomes due, and uncertainty old."""
         due = self.redis.zrange(self.key("due"), 0, -1)
         for refund_id in due:
@@ -205,10 +205,10 @@ class Rig:
             facts["waiting_since_ms"] -= days * 86_400_000
             self.redis.hset(refund_hash, "facts", json.dumps(facts))
 
-    def settle(self, *, rounds: int = 60) -> None:
+    def run_until_idle(self, *, rounds: int = 60) -> None:
         """Turn the crank until nothing is queued and nothing waits."""
         for _ in range(rounds):
-            if not self.turn() and not self.later():
+            if not self.run_queued() and not self.let_an_hour_pass():
                 return
         raise AssertionError("it does not come to rest")
 
@@ -230,7 +230,7 @@ class Rig:
     def run(self, order: Order, **more: Any) -> Refund:
         """One refund from its job to its end."""
         refund_id = self.request(order, **more)
-        self.settle()
+        self.run_until_idle()
         refund = self.load(refund_id)
         assert refund.state not in ACTIVE
         return refund

@@ -61,12 +61,12 @@ class StoresRig(Rig):
             force=force,
         )
 
-    def turn_intake(self) -> None:
+    def run_intake(self) -> None:
         """Take in all jobs, and do no step."""
         while self._waiting(INTAKE):
             self._one(INTAKE)
 
-    def told(self, *kinds: str) -> list[dict[str, Any]]:
+    def outcomes(self, *kinds: str) -> list[dict[str, Any]]:
         """What upstream heard of these kinds."""
         events = [event for _, event in read(self.redis, self.settings.namespace)]
         return [event for event in events if event["type"] in kinds]
@@ -83,7 +83,7 @@ class StoresRig(Rig):
         self.prober().turn(lambda: False)
 
 
-class SettlingTwice:
+class CommittingTwice:
     """A ledger that settles everything twice, as if the first reply had been lost."""
 
     def __init__(self, ledger: Any) -> None:

@@ -73,7 +73,7 @@ def test_every_field_of_a_job_can_be_given_as_an_option(rig: Rig) -> None:
     ]
     ids = ("--store", STORE_ID, "--order", ORDER_ID, "--refund-id", "rf-1")
     assert refunds(rig, "request", *ids, *options).returncode == 0
-    rig.turn()
+    rig.run_queued()
     asked = rig.load("rf-1").request
     assert [(line.line_item_id, line.quantity) for line in asked.lines] == [("l1", 2)]
     fees = [(fee.additional_fee_id, fee.amount) for fee in asked.additional_fees]
@@ -89,7 +89,7 @@ def test_request_then_show_and_list(rig: Rig) -> None:
     order = rig.order(AFTER)
     done = refunds(rig, "request", "--store", STORE_ID, "--order", order.id, "--refund-id", "rf-1")
     assert (done.returncode, done.stdout) == (0, "rf-1\n")
-    rig.settle()
+    rig.run_until_idle()
     shown = _json(rig, "show", "rf-1")
     assert (shown["state"], shown["flow"]) == ("refunded", "standard")
     assert shown["history"][0]["event"] == "refund.accepted"
@@ -149,7 +149,7 @@ def test_dead_letters_are_listed_shown_and_replayed(rig: Rig) -> None:
     """Listed with reason and remedy, shown with their history, and resumed."""
     rig.simulator.script(Fault("status", "get_order", status=501))
     refund_id = rig.request(rig.order(AFTER))
-    rig.settle()
+    rig.run_until_idle()
     letters = _json(rig, "dead", "list")["dead"]
     assert [(x["id"], x["reason"]) for x in letters] == [(refund_id, "refused_by_wix")]
     letter = _json(rig, "dead", "show", refund_id)
@@ -160,7 +160,7 @@ def test_dead_letters_are_listed_shown_and_replayed(rig: Rig) -> None:
     assert done.returncode == 1
     assert f"{refund_id}: replayed" in done.stdout
     assert "nobody: there is no such dead letter" in done.stdout
-    rig.settle()
+    rig.run_until_idle()
     assert _json(rig, "show", refund_id)["state"] == "refunded"
     assert _json(rig, "dead", "list") == {"dead": []}
     state = f"{refund_id}: is not a dead letter: its state is refunded; see"
@@ -391,7 +391,7 @@ def test_the_refunds_of_the_demo_match_wixs_records() -> None:
 def test_outcomes_are_printed_one_per_line(rig: Rig) -> None:
     """Readable for people, and as CloudEvents for programs."""
     refund_id = rig.request(rig.order(AFTER))
-    rig.settle()
+    rig.run_until_idle()
     lines = [json.loads(x) for x in refunds(rig, "outcomes", "--json").stdout.splitlines()]
     assert [line["type"] for line in lines] == ["refund.accepted", "refund.finished"]
     assert f"refund.finished  {refund_id}  101.40 USD" in refunds(rig, "outcomes").stdout
@@ -400,7 +400,7 @@ def test_outcomes_are_printed_one_per_line(rig: Rig) -> None:
 def test_audit_and_doctor_answer_with_their_exit_code(rig: Rig) -> None:
     """0 if all is well, 1 if not."""
     refund_id = rig.request(rig.order(AFTER))
-    rig.settle()
+    rig.run_until_idle()
     assert _json(rig, "audit") == {"ok": True, "refunds": 1, "repaired": False, "problems": []}
     rig.redis.zadd(rig.key("due"), {refund_id: 1})
     done = refunds(rig, "audit")

@@ -50,15 +50,15 @@ def test_a_cancel_that_may_still_take_effect_is_waited_for(rig: Rig) -> None:
     order = rig.order(BEFORE)
     rig.simulator.script(Fault("status", "cancel_order", status=503))
     refund_id = rig.request(order)
-    rig.turn()
+    rig.run_queued()
     rig.redis.zadd(rig.key("due"), {refund_id: 1})
     rig.ledger.wake_due("rig", lead_ms=1)
-    rig.turn()
+    rig.run_queued()
     line = rig.ledger.history(refund_id)[-1]
     assert line["event"] == "step.waiting"
     assert 0 < line["in_ms"] <= rig.settings.settle_delay_ms
     assert rig.simulator.books()["calls_per_order"][order.id]["cancel_order"] == 1
-    rig.settle()
+    rig.run_until_idle()
     assert order.cancellations == 1
 
 
@@ -77,9 +77,9 @@ def test_an_order_fulfilled_again_between_our_steps_is_unfulfilled_again(rig: Ri
     order = rig.order(BEFORE)
     refund_id = rig.request(order)
     rig.simulator.script(Fault("status", "cancel_order", status=503))
-    rig.turn()
+    rig.run_queued()
     rig.simulator.merchant_fulfills(order.id)
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).state is State.CANCELLED
     assert order.fulfillments == []
     assert order.cancellations == 1
@@ -105,7 +105,7 @@ def test_an_order_fulfilled_without_fulfillments_that_wix_refuses_to_cancel_need
     assert order.cancellations == 0
     order.marked_fulfilled = False
     assert rig.replay(refund.refund_id, operator="ann")
-    rig.settle()
+    rig.run_until_idle()
     assert order.cancellations == 1
 
 
@@ -146,10 +146,10 @@ def test_a_lagging_fulfillment_status_is_waited_for(rig: Rig) -> None:
     rig.simulator.set_flags(unfulfill_lag_ms=1_000)
     order = rig.order(BEFORE, fulfillments=1)
     refund_id = rig.request(order)
-    rig.turn()
+    rig.run_queued()
     assert rig.load(refund_id).state is State.FULFILLED
     clock[0] += 2_000
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).state is State.CANCELLED
     assert order.cancellations == 1
 
@@ -195,10 +195,10 @@ def test_stale_reads_without_a_token_are_waited_out(rig: Rig) -> None:
     order = rig.order(BEFORE, fulfillments=2)
     refund_id = rig.request(order)
     for _ in range(4):
-        rig.turn()
-        rig.later()
+        rig.run_queued()
+        rig.let_an_hour_pass()
     clock[0] += 5_000
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).state is State.CANCELLED
     assert order.cancellations == 1
     assert rig.simulator.books()["calls_per_order"][order.id]["delete_fulfillment"] == 2
@@ -212,7 +212,7 @@ def test_a_replay_resets_the_counters(rig: Rig) -> None:
     assert refund.reason["reason"] == "cannot_unfulfill"
     order.marked_fulfilled = False
     assert rig.replay(refund.refund_id, operator="ann")
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund.refund_id).state is State.CANCELLED
     assert rig.load(refund.refund_id).facts.looks == 0
 

@@ -21,7 +21,7 @@ def test_a_failure_is_retried_until_the_attempts_are_used_up(rig: Rig) -> None:
     assert (refund.attempt, refund.died_in) == (4, "refundable")
     rig.simulator.clear_faults()
     dead_letters.replay(rig.ledger, rig.broker, refund.refund_id, operator="ann")
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund.refund_id).state is State.REFUNDED
     assert len(order.refunds) == 1
     events = [line["event"] for line in rig.ledger.history(refund.refund_id)]
@@ -39,7 +39,7 @@ def test_retry_after_is_obeyed(rig: Rig) -> None:
     """`Retry-After` counts when it is longer than our own wait."""
     rig.simulator.script(Fault("status", "get_order", status=429, retry_after_s=120))
     refund_id = rig.request(rig.order(AFTER))
-    rig.turn()
+    rig.run_queued()
     assert rig.ledger.history(refund_id)[-1]["in_ms"] == 120_000
 
 
@@ -109,7 +109,7 @@ def test_a_bug_in_a_step_is_retried_and_ends_as_a_dead_letter(rig: Rig) -> None:
     refund_id = rig.request(order)
     with pytest.raises(TypeError):
         rig.simulator.answer("get_order", order.id, {}, "", consistent=True)
-    rig.settle()
+    rig.run_until_idle()
     refund = rig.load(refund_id)
     assert (refund.state, refund.reason["reason"]) == (State.DEAD, "worker_error")
     assert "secret" not in str(refund.public())
@@ -124,7 +124,7 @@ def test_a_message_that_fails_outside_of_a_step_goes_to_quarantine(rig: Rig) -> 
     rig._run(rig.broker.get_actor("request_refund"), message)
     consumer.ack(message)
     rig.redis.hset(rig.key("refund", refund_id), "request", "broken")
-    rig.turn()
+    rig.run_queued()
     letters = rig.broker.quarantined()
     assert [letter["reason"] for letter in letters.values()] == ["worker_error"]
 
@@ -136,12 +136,12 @@ def test_a_cancel_whose_answer_shows_no_cancelled_order_is_unclear(rig: Rig) -> 
     real = dict(rules.RULES)
     rules.RULES["cancel_order"] = real["get_order"]  # type: ignore[index]  # a table of the simulator
     try:
-        rig.turn()
+        rig.run_queued()
     finally:
         rules.RULES.update(real)  # type: ignore[attr-defined]  # a table of the simulator
     line = rig.ledger.history(refund_id)[-1]
     assert (line["event"], line.get("outcome_unknown")) == ("step.retry", True)
-    rig.settle()
+    rig.run_until_idle()
     assert order.cancellations == 1
 
 
@@ -187,7 +187,7 @@ def test_an_order_that_is_fulfilled_again_and_again_needs_a_person(rig: Rig) -> 
         if state is State.UNFULFILLED:
             rig.simulator.merchant_fulfills(order.id)
         rig.steps.run(turn[state], refund_id, rig.delivery(message_id=f"m{number}"))
-        rig.later()
+        rig.let_an_hour_pass()
     refund = rig.load(refund_id)
     assert (refund.state, refund.reason["reason"]) == (State.DEAD, "order_keeps_changing")
     assert order.cancellations == 0
@@ -215,7 +215,7 @@ def test_a_pending_refund_that_the_call_reveals_is_waited_for(rig: Rig) -> None:
     rig.simulator.set_flags(provider_ms=10**9)
     rig.simulator.merchant_refunds(order.id, reason="dashboard")
     refund_id = rig.request(order)
-    rig.turn()
+    rig.run_queued()
     line = rig.ledger.history(refund_id)[-1]
     assert line["event"] == "step.waiting"
     assert "PENDING_REFUND" in line["why"]
@@ -242,10 +242,10 @@ def test_waiting_after_an_unclear_call_counts_as_failing(redis_url: str) -> None
     rig = Rig(settings_for(redis_url, retry_for_s="3600"), Simulator())
     rig.simulator.script(Fault("status", "submit_refund", status=503, times=10_000))
     refund_id = rig.request(rig.order(AFTER))
-    rig.turn()
+    rig.run_queued()
     since_ms = rig.load(refund_id).failing_since_ms
     rig.redis.zadd(rig.key("due"), {refund_id: 1})
     rig.ledger.wake_due("rig", lead_ms=1)
-    rig.turn()
+    rig.run_queued()
     assert rig.ledger.history(refund_id)[-1]["event"] == "step.waiting"
     assert rig.load(refund_id).failing_since_ms == since_ms > 0

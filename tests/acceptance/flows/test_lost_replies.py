@@ -21,7 +21,7 @@ def _unclear(rig: Rig, order: Order, **asked: str) -> str:
     """Send a refund that Wix carries out, and lose the reply."""
     rig.simulator.script(Fault("drop_after", "submit_refund"))
     refund_id = rig.request(order, **asked)
-    rig.turn()
+    rig.run_queued()
     return refund_id
 
 
@@ -40,7 +40,7 @@ def test_no_other_payment_is_refunded_while_the_list_lags(rig: Rig) -> None:
     rig.simulator.set_flags(refund_list_lag_ms=10**12)
     order = rig.order(AFTER, payments=[{"amount": "10.00"}, {"amount": "50.00"}])
     refund_id = _unclear(rig, order, amount="10.00", currency="USD")
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).reason["reason"] == "outcome_unknown"
     assert _moved(order) == ["10.00"]
 
@@ -51,11 +51,11 @@ def test_a_lagging_list_is_waited_for(rig: Rig) -> None:
     order = rig.order(AFTER, payments=[{"amount": "10.00"}, {"amount": "50.00"}])
     refund_id = _unclear(rig, order, amount="10.00", currency="USD")
     for _ in range(3):
-        rig.later()
-        rig.turn()
+        rig.let_an_hour_pass()
+        rig.run_queued()
     assert rig.load(refund_id).state is State.REFUNDABLE
     rig.simulator.set_flags(refund_list_lag_ms=0)
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).state is State.REFUNDED
     assert _moved(order) == ["10.00"]
 
@@ -67,12 +67,12 @@ def test_after_an_unclear_call_nobody_is_asked_to_pay_manually(rig: Rig) -> None
     refund_id = _unclear(rig, order, amount="10.00", currency="USD")
     order.refunds.clear()
     order.payments[0].non_refundable = "ALREADY_REFUNDED"
-    rig.settle()
+    rig.run_until_idle()
     reason = rig.load(refund_id).reason
     assert (reason["reason"], "USD" in reason["detail"]) == ("outcome_unknown", False)
     # A person checked and confirms that it had no effect: now the amount to pay is known.
     assert rig.replay(refund_id, operator="ann")
-    rig.settle()
+    rig.run_until_idle()
     assert "pay 10.00 USD" in rig.load(refund_id).reason["detail"]
 
 
@@ -83,7 +83,7 @@ def test_a_refund_is_recognised_even_if_wix_truncates_its_reason(rig: Rig, chars
     order = rig.order(AFTER, payments=[{"amount": "100.00"}])
     reason = "the parcel arrived damaged 📦 " * 8
     refund_id = _unclear(rig, order, amount="10.00", currency="USD", reason=reason)
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).state is State.REFUNDED
     assert _moved(order) == ["10.00"]
 
@@ -128,7 +128,7 @@ def _dies_as_unknown(rig: Rig, order: Order, **asked: str) -> str:
     """Bring about a dead letter that asks about a call that never arrived."""
     rig.simulator.script(Fault("drop", "submit_refund", times=4))
     refund_id = rig.request(order, **asked)
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).reason["reason"] == "outcome_unknown"
     return refund_id
 
@@ -142,13 +142,13 @@ def test_what_a_person_ruled_out_does_not_cover_a_newer_call(rig: Rig, buried: b
     assert rig.replay(refund_id, operator="ann")
     rig.simulator.set_flags(refund_list_lag_ms=10**12)
     rig.simulator.script(Fault("drop_after", "submit_refund"))
-    rig.turn()
+    rig.run_queued()
     assert _moved(order) == ["10.00"]
     if buried:
         reason, line = {"reason": "store_disconnected"}, {"event": "step.dead"}
         assert rig.stores.bury(rig.load(refund_id), reason=reason, line=line)
         assert rig.replay(refund_id, operator="bob")
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).reason["reason"] == "outcome_unknown"
     assert _moved(order) == ["10.00"]
 
@@ -162,19 +162,19 @@ def test_what_a_person_ruled_out_survives_another_dead_letter(rig: Rig) -> None:
     order.payments[1].offline = False
     rig.simulator.script(Fault("drop", "submit_refund"))
     refund_id = rig.request(order, amount="50.00", currency="USD")
-    rig.turn()
+    rig.run_queued()
     order.payments[1].offline = True
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).reason["reason"] == "outcome_unknown"
     assert rig.replay(refund_id, operator="ann")
-    rig.settle()
+    rig.run_until_idle()
     assert "pay 25.00 USD" in rig.load(refund_id).reason["detail"]
     assert rig.replay(refund_id, operator="ann", manual_done=True)
-    rig.turn()
+    rig.run_queued()
     # At once, although the list still lags.
     assert _moved(order) == ["5.00", "25.00", "25.00"]
     rig.simulator.set_flags(refund_list_lag_ms=0)
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).state is State.REFUNDED
 
 
@@ -184,7 +184,7 @@ def test_a_call_that_was_ruled_out_is_not_asked_about_again(rig: Rig) -> None:
     refund_id = _dies_as_unknown(rig, order)
     rig.simulator.merchant_refunds(order.id, "dashboard")
     assert rig.replay(refund_id, operator="ann")
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).reason["reason"] == "already_refunded"
 
 
@@ -195,7 +195,7 @@ def test_after_a_call_was_ruled_out_a_person_may_be_asked_to_pay(rig: Rig) -> No
     data, code = {"paymentId": order.payments[0].id}, "EXTERNAL_REFUND_EXPECTED"
     rig.simulator.script(Fault("status", "submit_refund", status=428, code=code, data=data))
     assert rig.replay(refund_id, operator="ann")
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).reason["reason"] == "manual_payment"
 
 
@@ -209,7 +209,7 @@ def test_a_refunded_gift_card_does_not_hide_our_refund(rig: Rig, monetary: bool)
     order.refunds[0]["_created_ms"] = 0
     rig.simulator.set_flags(refund_list_lag_ms=10**11)
     refund_id = _unclear(rig, order, amount="10.00", currency="USD")
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).reason["reason"] == "outcome_unknown"
     assert _moved(order) == ["20.00", "10.00"]
 
@@ -219,11 +219,11 @@ def test_looks_at_a_provider_do_not_use_up_those_at_a_changed_order(rig: Rig) ->
     order = rig.order(AFTER, payments=[{"amount": "100.00", "non_refundable": "PROVIDER_IS_DOWN"}])
     refund_id = rig.request(order)
     for _ in range(4):
-        rig.turn()
-        rig.later()
+        rig.run_queued()
+        rig.let_an_hour_pass()
     order.payments[0].non_refundable = ""
     _merchant_is_first(rig, order)
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).state is State.REFUNDED
     assert _moved(order) == ["30.00", "70.00"]
 
@@ -233,10 +233,10 @@ def test_a_final_reason_after_an_unclear_call_is_not_a_rejection(rig: Rig) -> No
     order = rig.order(AFTER)
     rig.simulator.script(Fault("lost_reply", "submit_refund"))
     refund_id = rig.request(order)
-    rig.turn()
+    rig.run_queued()
     order.payments[0].non_refundable = "FORBIDDEN"
     order.refunds.clear()
-    rig.settle()
+    rig.run_until_idle()
     refund = rig.load(refund_id)
     assert (refund.state, refund.reason["reason"]) == (State.DEAD, "outcome_unknown")
 
@@ -252,7 +252,7 @@ def test_a_refund_older_than_our_job_is_not_taken_for_ours(rig: Rig) -> None:
     rig._one("refunds")
     rig._one("steps")
     rig.ledger.claim(refund_id, Transition.SUBMIT_REFUND, rig.delivery("killed", "m-x"))
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).state is State.REFUNDED
     assert len(order.refunds) == 2
 
@@ -263,12 +263,12 @@ def test_a_replay_confirms_that_earlier_refunds_are_not_ours(rig: Rig) -> None:
     order = rig.order(AFTER, amounts=("100.00", "50.00"))
     rig.simulator.script(Fault("status", "submit_refund", status=503))
     refund_id = rig.request(order)
-    rig.turn()
+    rig.run_queued()
     parts = [{"paymentId": order.payments[1].id}]
     rig.simulator._rule("submit_refund", order, {"paymentRefunds": parts})
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).reason["reason"] == "outcome_unknown"
     assert rig.replay(refund_id, operator="ann")
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).state is State.REFUNDED
     assert len(order.refunds) == 2

@@ -30,7 +30,7 @@ def _asked(refund: Refund) -> str:
 def _paid(rig: Rig, refund: Refund) -> Refund:
     """Confirm that what was asked is paid."""
     dead_letters.replay(rig.ledger, rig.broker, refund.refund_id, operator="ann", manual_done=True)
-    rig.settle()
+    rig.run_until_idle()
     return rig.load(refund.refund_id)
 
 
@@ -77,7 +77,7 @@ def test_a_replay_without_manual_done_asks_again(rig: Rig) -> None:
     order.payments[0].manual = "EXPIRED"
     again = _paid(rig, refund)
     assert rig.replay(again.refund_id, operator="ann")
-    rig.settle()
+    rig.run_until_idle()
     assert _asked(rig.load(again.refund_id)) == _asked(again)
     assert order.refunds == []
 
@@ -239,7 +239,7 @@ def test_the_buyer_never_gets_too_much_and_nothing_paid_is_reported_as_rejected(
         dead_letters.replay(
             rig.ledger, rig.broker, refund.refund_id, operator="ann", manual_done=pays
         )
-        rig.settle()
+        rig.run_until_idle()
         refund = rig.load(refund.refund_id)
     ours = [r for r in order.refunds if refund.fingerprint in r["details"]["reason"]]
     shares = [

@@ -97,7 +97,7 @@ def test_later_refunds_of_an_order_see_what_the_first_left(rig: Rig) -> None:
     first = rig.request(order, amount="15.00", currency="USD")
     second = rig.request(order, amount="15.00", currency="USD")
     third = rig.request(order)
-    rig.settle()
+    rig.run_until_idle()
     ended = [rig.load(refund_id) for refund_id in (first, second, third)]
     paid = [r.facts.refund_amount for r in ended if r.state is State.REFUNDED]
     refused = {r.reason["reason"] for r in ended if r.state is State.REJECTED}
@@ -163,7 +163,7 @@ def test_a_manual_payment_waits_for_a_person_and_is_recorded_then(rig: Rig) -> N
     for part in ("7.00 USD", link, "EXPIRED", f"dead replay {refund.refund_id} --manual-done"):
         assert part in refund.reason["detail"]
     dead_letters.replay(rig.ledger, rig.broker, refund.refund_id, operator="ann", manual_done=True)
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund.refund_id).state is State.REFUNDED
     assert _moved(order) == [("20.00", False), ("7.00", True)]
 

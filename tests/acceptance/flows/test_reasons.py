@@ -40,9 +40,9 @@ def _waits_forever(flag: Mapping[str, Any], arrange: Callable[[Rig], Any]) -> Ca
         rig.simulator.set_flags(**flag)
         refund_id = arrange(rig)
         for _ in range(4):
-            rig.turn()
+            rig.run_queued()
             rig.age(refund_id, days=30)
-            rig.later()
+            rig.let_an_hour_pass()
         return rig.load(refund_id).reason
 
     return case
@@ -65,7 +65,7 @@ def _suspended(arrange: Callable[[Rig], object]) -> Case:
     def case(rig: Rig) -> Mapping[str, Any]:
         arrange(rig)
         refund_id = rig.request(rig.order(AFTER))
-        rig.settle()
+        rig.run_until_idle()
         return rig.load(refund_id).reason
 
     return case
@@ -76,7 +76,7 @@ def _recorded_by_the_merchant(rig: Rig) -> Mapping[str, Any]:
     refund = rig.run(order)
     rig.simulator.merchant_refunds(order.id, "in the shop")
     assert rig.replay(refund.refund_id, operator="ann", manual_done=True)
-    rig.settle()
+    rig.run_until_idle()
     return rig.load(refund.refund_id).reason
 
 
@@ -110,9 +110,9 @@ def _keeps_changing(rig: Rig) -> Mapping[str, Any]:
     refund_id = rig.request(order)
     for _ in range(30):
         rig.simulator.script(Fault("status", "cancel_order", status=503))
-        rig.turn()
+        rig.run_queued()
         rig.simulator.merchant_fulfills(order.id)
-        rig.later()
+        rig.let_an_hour_pass()
     return rig.load(refund_id).reason
 
 
@@ -131,9 +131,9 @@ def _vanished(rig: Rig) -> Mapping[str, Any]:
     order = rig.order(AFTER)
     rig.simulator.set_flags(provider_ms=10**9)
     refund_id = rig.request(order)
-    rig.turn()
+    rig.run_queued()
     order.refunds.clear()
-    rig.settle()
+    rig.run_until_idle()
     return rig.load(refund_id).reason
 
 
@@ -170,7 +170,7 @@ def _bug(rig: Rig) -> Mapping[str, Any]:
     actor = rig.broker.actors["assess_order"]
     actor.fn, real = broken, actor.fn
     rig.request(rig.order(AFTER))
-    rig.turn()
+    rig.run_queued()
     actor.fn = real
     return next(iter(rig.broker.quarantined().values()))
 
@@ -178,7 +178,7 @@ def _bug(rig: Rig) -> Mapping[str, Any]:
 def _letter(body: str) -> Case:
     def case(rig: Rig) -> Mapping[str, Any]:
         rig.send_raw(body)
-        rig.turn()
+        rig.run_queued()
         return rig.broker.quarantined()["m-1"]
 
     return case
@@ -195,7 +195,7 @@ def _conflict(rig: Rig) -> Mapping[str, Any]:
     order = rig.order(AFTER)
     rig.request(order, "rf-1")
     rig.request(order, "rf-1", reason="other")
-    rig.turn()
+    rig.run_queued()
     return next(iter(rig.broker.quarantined().values()))
 
 

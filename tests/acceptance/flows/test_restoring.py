@@ -64,7 +64,7 @@ def test_a_replay_after_restoring_unfulfills_and_cancels(rig: Rig) -> None:
     refund = rig.run(order)
     rig.simulator.clear_faults()
     assert rig.replay(refund.refund_id, operator="ann")
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund.refund_id).state is State.CANCELLED
     assert order.fulfillments == []
     assert order.cancellations == 1
@@ -77,12 +77,12 @@ def test_what_the_merchant_removed_is_not_restored(rig: Rig) -> None:
     rig.simulator.script(Fault("status", "get_order", status=503))
     rig._one("refunds")
     rig._one("steps")
-    rig.later()
+    rig.let_an_hour_pass()
     rig._one("steps")
     assert rig.load(refund_id).state is State.FULFILLED
     rig.simulator.merchant_unfulfills(order.id)
     _refuse_cancel(rig)
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).state is State.DEAD
     assert order.fulfillments == []
     assert order.effects == []
@@ -156,8 +156,8 @@ def test_what_a_killed_step_removed_is_restored_too(redis_url: str) -> None:
     rig.broker.held["steps"].discard(*rig.broker.held["steps"].ids())
     rig._one("steps")  # the same message again: the order shows as fulfilled
     clock[0] += 1_000
-    rig.later()
-    rig.settle()
+    rig.let_an_hour_pass()
+    rig.run_until_idle()
     assert rig.load(refund_id).state is State.DEAD
     assert len(order.fulfillments) == 1
     rig.close()
@@ -176,7 +176,7 @@ def test_an_empty_list_of_fulfillments_is_not_believed_at_once(rig: Rig) -> None
     order = rig.order(BEFORE, fulfillments=1)
     rig.simulator.script(Fault("drop", "delete_fulfillment"))
     refund_id = rig.request(order)
-    rig.turn()
+    rig.run_queued()
     assert rig.load(refund_id).facts.unclear_sends == 1
     parcels = list(order.fulfillments)
 
@@ -187,11 +187,11 @@ def test_an_empty_list_of_fulfillments_is_not_believed_at_once(rig: Rig) -> None
         order.fulfillments, order.marked_fulfilled = parcels, False
 
     rig.at = {"after_intent": hide, "after_call": show}
-    rig.later()
-    rig.turn_once()
+    rig.let_an_hour_pass()
+    rig.run_one_step()
     assert rig.load(refund_id).facts.vanished == (parcels[0]["id"],)
     rig.at = {}
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).state is State.CANCELLED
     assert order.fulfillments == []
 

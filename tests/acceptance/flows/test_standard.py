@@ -66,13 +66,13 @@ def test_a_stale_read_does_not_double_a_refund(rig: Rig) -> None:
     order = rig.order(AFTER)
     rig.simulator.script(Fault("lost_reply", "submit_refund"))
     refund_id = rig.request(order)
-    rig.turn()
+    rig.run_queued()
     rig.redis.zadd(rig.key("due"), {refund_id: 1})
     rig.ledger.wake_due("rig", lead_ms=1)
-    rig.turn()
+    rig.run_queued()
     assert rig.ledger.history(refund_id)[-1]["event"] == "step.waiting"
     clock[0] += rig.settings.settle_delay_ms
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).state is State.REFUNDED
     assert len(order.refunds) == 1
 
@@ -108,9 +108,9 @@ def test_a_refund_by_the_merchant_after_an_unclear_call_goes_to_a_person(rig: Ri
     order = rig.order(AFTER)
     rig.simulator.script(Fault("status", "submit_refund", status=503))
     refund_id = rig.request(order)
-    rig.turn()
+    rig.run_queued()
     rig.simulator.merchant_refunds(order.id, reason="dashboard")
-    rig.settle()
+    rig.run_until_idle()
     refund = rig.load(refund_id)
     assert (refund.state, refund.reason["reason"]) == (State.DEAD, "outcome_unknown")
     assert len(order.refunds) == 1
@@ -134,9 +134,9 @@ def test_a_provider_that_is_down_is_tried_again(rig: Rig) -> None:
     order = rig.order(AFTER)
     order.payments[0].non_refundable = "PROVIDER_IS_DOWN"
     refund_id = rig.request(order)
-    rig.turn()
+    rig.run_queued()
     order.payments[0].non_refundable = ""
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).state is State.REFUNDED
 
 
@@ -207,14 +207,14 @@ def test_waiting_for_the_provider_uses_up_no_attempts(rig: Rig) -> None:
     rig.simulator.clock_ms = lambda: clock[0]
     rig.simulator.set_flags(provider_ms=60_000)
     refund_id = rig.request(rig.order(AFTER))
-    rig.turn()
+    rig.run_queued()
     for _ in range(7):
-        assert rig.later() == 1
-        rig.turn()
+        assert rig.let_an_hour_pass() == 1
+        rig.run_queued()
     assert rig.load(refund_id).state is State.REFUND_SUBMITTED
     assert rig.load(refund_id).attempts == 2
     clock[0] += 60_000
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).state is State.REFUNDED
 
 
@@ -223,13 +223,13 @@ def test_a_provider_that_never_settles_needs_a_person(rig: Rig) -> None:
     rig.simulator.clock_ms = lambda: 1_000_000
     rig.simulator.set_flags(provider_ms=60_000)
     refund_id = rig.request(rig.order(AFTER))
-    rig.turn()
+    rig.run_queued()
     key = rig.key("refund", refund_id)
     facts = rig.redis.hget(key, "facts").replace(
         '"waiting_since_ms": ', '"waiting_since_ms": 1, "x": '
     )
     rig.redis.hset(key, "facts", facts)
-    rig.settle()
+    rig.run_until_idle()
     refund = rig.load(refund_id)
     assert (refund.state, refund.reason["reason"]) == (State.DEAD, "refund_not_settled")
 
@@ -239,9 +239,9 @@ def test_a_refund_that_disappears_needs_a_person(rig: Rig) -> None:
     order = rig.order(AFTER)
     rig.simulator.set_flags(provider_ms=1_000_000_000)
     refund_id = rig.request(order)
-    rig.turn()
+    rig.run_queued()
     order.refunds.clear()
-    rig.settle()
+    rig.run_until_idle()
     refund = rig.load(refund_id)
     assert (refund.state, refund.reason["reason"]) == (State.DEAD, "refund_vanished")
 
@@ -274,14 +274,14 @@ def test_one_empty_list_does_not_make_a_pending_refund_a_dead_letter(rig: Rig) -
     order = rig.order(AFTER)
     refund_id = rig.request(order)
     for _ in range(15):
-        rig.turn()
-        rig.later()
+        rig.run_queued()
+        rig.let_an_hour_pass()
     saved = list(order.refunds)
     order.refunds.clear()
-    rig.turn()
+    rig.run_queued()
     assert rig.load(refund_id).state is State.REFUND_SUBMITTED
     assert rig.load(refund_id).facts.misses == 1
     order.refunds.extend(saved)
-    rig.later()
-    rig.turn()
+    rig.let_an_hour_pass()
+    rig.run_queued()
     assert rig.load(refund_id).facts.misses == 0

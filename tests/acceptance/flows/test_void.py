@@ -55,11 +55,11 @@ def test_a_void_is_waited_for(rig: Rig) -> None:
     rig.simulator.set_flags(authorization_ms=60_000)
     order = _authorized(rig, BEFORE)
     refund_id = rig.request(order)
-    rig.turn()
+    rig.run_queued()
     assert rig.load(refund_id).state is State.VOID_SUBMITTED
     assert _mutations(rig, order) == ["void_payments"]
     clock[0] += 60_000
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).state is State.CANCELLED
 
 
@@ -76,9 +76,9 @@ def test_a_payment_captured_in_the_meantime_is_refunded_or_cancelled(
         rig.simulator.script(Fault("status", "void_payments", status=428, code=code))
     else:
         rig.simulator.script(Fault("status", "void_payments", status=503))
-    rig.turn()
+    rig.run_queued()
     rig.simulator.merchant_captures(order.id)
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).state is state
     assert not order.payments[0].voided
 
@@ -109,7 +109,7 @@ def test_a_void_by_the_merchant_is_found(rig: Rig) -> None:
     order = _authorized(rig, AFTER)
     refund_id = rig.request(order)
     rig.simulator.script(Fault("status", "void_payments", status=503))
-    rig.turn()
+    rig.run_queued()
     rig.simulator.merchant_voids(order.id)
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).state is State.VOIDED

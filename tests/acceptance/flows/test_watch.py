@@ -20,7 +20,7 @@ def _check(rig: Rig) -> None:
     for refund_id in rig.redis.zrange(rig.key("watch"), 0, -1):
         rig.redis.zadd(rig.key("watch"), {refund_id: 1})
     rig.ledger.wake_due("rig", lead_ms=1)
-    rig.turn()
+    rig.run_queued()
 
 
 def test_a_reversal_and_its_end_are_each_reported_once(rig: Rig) -> None:

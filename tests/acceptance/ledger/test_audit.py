@@ -40,7 +40,7 @@ def test_a_healthy_ledger_has_no_problem(rig: Rig) -> None:
     rig.run(rig.order(BEFORE, status="PENDING"))
     rig.simulator.set_flags(provider_ms=10**9)
     rig.request(rig.order(AFTER))
-    rig.turn()
+    rig.run_queued()
     for n in range(rig.settings.lane_width + 2):
         _taken_in(rig, f"rf-{n}")
     assert _audit(rig) == {}
@@ -80,7 +80,7 @@ def test_every_damage_is_named_repaired_and_the_refund_ends(
     assert _audit(rig) == {refund_id: problem}
     assert _audit(rig, repair=True) == {refund_id: problem}
     assert _audit(rig) == {}
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).state is State.REFUNDED
     assert _audit(rig) == {}
 

@@ -183,7 +183,7 @@ def test_a_refund_whose_message_was_lost_is_roused(rig: Rig) -> None:
     rig.redis.delete(rig.key("steps"), rig.key("steps.msgs"))
     assert reconcile(rig.ledger) == 1
     assert reconcile(rig.ledger) == 0
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).state is State.REFUNDED
     assert len(order.refunds) == 1
 
@@ -252,6 +252,6 @@ def test_a_duplicate_delivery_does_not_wake_a_finished_refund(rig: Rig) -> None:
     end = StepCommit(state=State.CANCELLED, next="end")
     rig.redis.zadd(rig.key("due"), {refund_id: 1})
     assert rig.ledger.commit(refund_id, claim, end, owner)
-    rig.settle()
+    rig.run_until_idle()
     assert rig.broker.quarantined() == {}
     assert rig.redis.zcard(rig.key("busy", STORE_ID)) == 0

@@ -43,7 +43,7 @@ def _ready_to_submit(rig: Rig) -> tuple[str, Order]:
     """A refund whose next step moves money, and its order."""
     order = rig.order(AFTER)
     refund_id = rig.request(order)
-    rig.turn_once()
+    rig.run_one_step()
     assert rig.load(refund_id).state is State.REFUNDABLE
     return refund_id, order
 
@@ -60,7 +60,7 @@ def test_a_step_that_comes_again_into_a_held_lane_frees_its_order(rig: Rig, verd
     assert rig.ledger.claim(refund_id, SUBMIT, again).status == verdict
     rig.redis.delete(rig.key("steps"), rig.key("steps.msgs"))
     _go_on(rig, verdict)
-    rig.settle()
+    rig.run_until_idle()
     assert reconcile(rig.ledger) == 0
     assert rig.load(refund_id).state is State.REFUNDED
     assert rig.run(order).state is State.REJECTED
@@ -140,10 +140,10 @@ class SlowToReplay:
         rig = self._rig
         assert rig.replay(refund.refund_id, operator="ann")
         rig.simulator.script(Fault("drop", "submit_refund"))
-        rig.turn()
-        rig.later()
+        rig.run_queued()
+        rig.let_an_hour_pass()
         rig.simulator.script(Fault("status", "submit_refund", status=400, code="X"))
-        rig.settle()
+        rig.run_until_idle()
         return rig.ledger.replay(refund, *arguments, **more)
 
     def __getattr__(self, name: str) -> Any:
@@ -160,7 +160,7 @@ def test_a_replay_writes_nothing_onto_what_was_replayed_meanwhile(rig: Rig) -> N
     assert died_again.state is State.DEAD
     assert died_again.facts.unclear_sends == 1
     dead_letters.replay(rig.ledger, rig.broker, refund.refund_id, operator="bob")
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund.refund_id).state is State.REFUNDED
 
 
@@ -173,7 +173,7 @@ def test_a_replay_compares_what_it_has_read(rig: Rig) -> None:
         rig.ledger._scripts["replay"] = script
         rig.simulator.script(Fault("status", "submit_refund", status=400, code="X"))
         assert rig.replay(refund.refund_id, operator="ann")
-        rig.settle()
+        rig.run_until_idle()
         return script(**arguments)
 
     rig.ledger._scripts["replay"] = later  # type: ignore[assignment]  # the seam is the script
@@ -188,5 +188,5 @@ def test_a_replay_whose_reply_was_lost_is_told_as_done(rig: Rig) -> None:
     dead_letters.replay(rig.ledger, rig.broker, refund.refund_id, operator="ann")
     events = [line["event"] for line in rig.ledger.history(refund.refund_id)]
     assert events.count("refund.replayed") == 1
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund.refund_id).state is State.REFUNDED

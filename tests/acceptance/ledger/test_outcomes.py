@@ -60,7 +60,7 @@ def test_rejection_death_and_replay_are_told_with_their_reason(rig: Rig) -> None
     rig.simulator.script(Fault("status", "get_order", status=501))
     dead = rig.run(rig.order(AFTER))
     dead_letters.replay(rig.ledger, rig.broker, dead.refund_id, operator="ann")
-    rig.settle()
+    rig.run_until_idle()
     events = [e for e in _told(rig) if e["type"] != "refund.accepted"]
     assert [event["type"] for event in events] == [
         "refund.rejected", "refund.dead_lettered", "refund.replayed", "refund.finished",
@@ -81,9 +81,9 @@ def test_waits_and_retries_are_not_told(rig: Rig) -> None:
 def test_a_reader_goes_on_where_it_stopped(rig: Rig) -> None:
     """By the stream id; and follows what comes later."""
     refund_id = rig.request(rig.order(AFTER))
-    rig.turn()
+    rig.run_queued()
     first, _ = next(read(rig.broker.client, rig.settings.namespace))
-    rig.settle()
+    rig.run_until_idle()
     rest = read(rig.broker.client, rig.settings.namespace, after=first, follow=True)
     assert [event["subject"] for _, event in itertools.islice(rest, 1)] == [refund_id]
 

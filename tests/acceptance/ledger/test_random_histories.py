@@ -127,11 +127,11 @@ class StormyRig(Rig):
         elif visits:
             harm()
 
-    def later(self) -> int:
+    def let_an_hour_pass(self) -> int:
         """The hour passes at Wix, too; no call is on its way for so long."""
         self.network.arrive()
         self.passed_ms += HOUR_MS
-        return super().later()
+        return super().let_an_hour_pass()
 
     def one(self, queue: str) -> None:
         """Handle one message; when the worker is killed on it, a fresh one takes its place."""
@@ -150,9 +150,9 @@ class StormyRig(Rig):
         try:
             other.broker.reclaim(self.settings.worker_dead_after_ms)
             reconcile(other.ledger)
-            other.turn()
-            self.later()
-            other.turn()
+            other.run_queued()
+            self.let_an_hour_pass()
+            other.run_queued()
         finally:
             other.redis.close()
             other.broker.client.close()
@@ -297,7 +297,7 @@ class Weather(RuleBasedStateMachine):
     @event()
     def time_passes(self) -> None:
         """An hour: what waits becomes due."""
-        self.rig.later()
+        self.rig.let_an_hour_pass()
 
     @event()
     def a_moment_passes(self) -> None:
@@ -364,7 +364,7 @@ class Weather(RuleBasedStateMachine):
             rig.simulator.clear_faults()
             for _ in range(4):
                 rig.requeue_lost()
-                rig.settle()
+                rig.run_until_idle()
                 # A refused key suspended the store: Wix is asked again, and answers.
                 rig.redis.zadd(rig.key("probes"), {STORE_ID: 1}, xx=True)
                 rig.prober().turn(lambda: False)

@@ -58,7 +58,7 @@ def test_a_dead_workers_messages_come_back_in_order(rig: Rig, redis_url: str) ->
     rig.redis.zadd(rig.key("workers"), {dead.broker_id: 1})
     assert rig.broker.reclaim(60_000) == [dead.broker_id]
     assert rig.redis.llen(rig.key("refunds")) == 3
-    rig.settle()
+    rig.run_until_idle()
     assert {rig.load(refund_id).state for refund_id in ids} == {State.REFUNDED}
     dead.client.close()
 
@@ -123,7 +123,7 @@ def test_a_body_that_is_gone_does_not_block_the_queue(rig: Rig) -> None:
     """An id without a message is dropped."""
     rig.redis.rpush(rig.key("refunds"), "ghost")
     refund_id = rig.request(rig.order(AFTER))
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).state is State.REFUNDED
 
 
@@ -169,7 +169,7 @@ def test_an_unsettled_step_comes_again_and_looks_first(rig: Rig) -> None:
         steps.run(Transition.SUBMIT_REFUND, refund_id, current_delivery())
 
     rig.broker.actors["submit_refund"].fn = submit_refund
-    rig.settle()
+    rig.run_until_idle()
     assert rig.pauses == [0.5, 1.0, 2.0, 4.0, 8.0]
     assert rig.load(refund_id).state is State.REFUNDED
     assert len(order.refunds) == 1
@@ -182,18 +182,18 @@ def test_what_a_script_can_never_do_is_kept_for_a_person(rig: Rig) -> None:
     rig._one("refunds")
     rig._one("refunds")
     rig.redis.hset(rig.key("refund", broken), "attempt", "broken")
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(good).state is State.REFUNDED
     for _ in range(5):
         list(rig.ledger.requeue_lost())
-        rig.turn()
+        rig.run_queued()
     letters = rig.broker.quarantined()
     # One, however often it was set going again; repaired, it goes on.
     assert [(i, letter["reason"]) for i, letter in letters.items()] == [(broken, "worker_error")]
     rig.redis.hset(rig.key("refund", broken), "attempt", "0")
     dead_letters.replay(rig.ledger, rig.broker, broken, operator="ann")
     list(rig.ledger.requeue_lost())
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(broken).state is State.REFUNDED
     assert rig.broker.quarantined() == {}
 
@@ -242,7 +242,7 @@ def test_no_message_can_block_the_queue(rig: Rig, body: bytes) -> None:
     raw.rpush(rig.key("refunds"), "bad")
     raw.close()
     good = rig.request(rig.order(AFTER))
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(good).state is State.REFUNDED
     assert list(rig.broker.quarantined()) == ["bad"]
 
@@ -259,7 +259,7 @@ def test_a_message_whose_quarantine_failed_is_delivered_again(rig: Rig) -> None:
     with pytest.raises(ConnectionClosed):
         next(rig.broker.consume("refunds", prefetch=2, timeout=1))
     rig.broker.quarantine = real  # type: ignore[method-assign]  # as it was
-    rig.turn()
+    rig.run_queued()
     assert len(rig.broker.quarantined()) == 1
 
 
@@ -276,6 +276,6 @@ def test_a_worker_that_fetches_after_it_was_reclaimed_is_reclaimed_again(
     long_ago = int(time.time() * 1000) - 60_000
     rig.redis.zadd(rig.key("workers"), {paused.broker_id: long_ago})
     assert rig.broker.reclaim(10_000) == [paused.broker_id]
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).state is State.REFUNDED
     paused.client.close()

@@ -19,11 +19,11 @@ def test_what_is_due_now_is_woken_in_the_next_tick_however_many_wait(rig: Rig) -
     fill_due(rig.redis, rig.ledger.ns, 10_000)
     rig.simulator.script(Fault("status", "get_order", status=503))
     refund_id = rig.request(rig.order(AFTER))
-    rig.turn()
+    rig.run_queued()
     assert rig.redis.zscore(rig.key("due"), refund_id) is not None
     rig.redis.zadd(rig.key("due"), {refund_id: 1})
     assert rig.ledger.wake_due("rig", lead_ms=1) == (True, 1)
-    rig.turn()
+    rig.run_queued()
     assert rig.ledger.history(refund_id)[-1]["event"] != "step.retry"
     assert rig.redis.zcard(rig.key("due")) >= 10_000
 
@@ -45,7 +45,7 @@ def test_an_emptied_queue_is_rebuilt_from_the_ledger(rig: Rig) -> None:
     for key in list(rig.redis.scan_iter(rig.key("steps*"))):
         rig.redis.delete(key)
     assert reconcile(rig.ledger) == rig.settings.lane_width
-    rig.settle()
+    rig.run_until_idle()
     assert {rig.load(refund_id).state for refund_id in ids} == {State.REFUNDED}
 
 

@@ -30,7 +30,7 @@ def test_a_job_with_a_bad_field_becomes_a_dead_letter_that_names_it(rig: Rig) ->
     """Nothing is lost, and the worker goes on."""
     rig.send_raw(_message(refund_id="rf-1", store_id=STORE_ID, order_id="7", amount="1e3"))
     good = rig.request(rig.order(AFTER))
-    rig.settle()
+    rig.run_until_idle()
     letters = dead_letters.letters(rig.ledger, rig.broker, limit=10)
     assert [letter["reason"] for letter in letters] == ["invalid_job"]
     assert set(letters[0]["problems"]) == {"order_id", "amount"}
@@ -41,7 +41,7 @@ def test_a_job_with_a_bad_field_becomes_a_dead_letter_that_names_it(rig: Rig) ->
 def test_a_bad_job_cannot_be_replayed_as_it_is(rig: Rig) -> None:
     """It would fail again; the letter says what to do instead."""
     rig.send_raw(_message(refund_id="rf-1"), message_id="bad")
-    rig.turn()
+    rig.run_queued()
     with pytest.raises(dead_letters.CannotReplay, match="Send it again"):
         dead_letters.replay(rig.ledger, rig.broker, "bad", operator="ann")
     found = dead_letters.find(rig.ledger, rig.broker, "bad")
@@ -53,10 +53,10 @@ def test_the_same_job_twice_is_one_refund(rig: Rig) -> None:
     """Same refund_id, same content: nothing changes."""
     order = rig.order(AFTER)
     refund_id = rig.request(order)
-    rig.settle()
+    rig.run_until_idle()
     version = rig.load(refund_id).version
     rig.request(order, refund_id)
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).version == version
     assert len(order.refunds) == 1
     assert dead_letters.letters(rig.ledger, rig.broker, limit=10) == []
@@ -67,7 +67,7 @@ def test_the_same_id_with_other_content_is_refused(rig: Rig) -> None:
     order, other = rig.order(AFTER), rig.order(AFTER)
     refund_id = rig.request(order)
     rig.request(other, refund_id)
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).request.order_id == order.id
     assert other.refunds == []
     letters = dead_letters.letters(rig.ledger, rig.broker, limit=10)
@@ -79,7 +79,7 @@ def test_a_message_that_cannot_be_read_strands_no_neighbour(rig: Rig, body: str)
     """It is kept for a person; the next one runs."""
     rig.send_raw(body)
     good = rig.request(rig.order(AFTER))
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(good).state is State.REFUNDED
     letters = dead_letters.letters(rig.ledger, rig.broker, limit=10)
     assert len(letters) == 1
@@ -94,7 +94,7 @@ def test_a_message_for_an_unknown_actor_can_be_replayed_after_a_deploy(rig: Rig)
     message_id = rig.redis.lindex(rig.key("refunds"), 0)
     body = rig.redis.hget(rig.key("refunds.msgs"), message_id)
     rig.redis.hset(rig.key("refunds.msgs"), message_id, body.replace("request_refund", "new_actor"))
-    rig.turn()
+    rig.run_queued()
     letters = dead_letters.letters(rig.ledger, rig.broker, limit=10)
     assert [x["reason"] for x in letters] == ["unknown_actor"]
     dead_letters.replay(rig.ledger, rig.broker, message_id, operator="ann")
@@ -116,7 +116,7 @@ def test_a_plain_dramatiq_producer_may_enqueue(rig: Rig) -> None:
             options={},
         )
     )
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load("rf-1").state is State.REFUNDED
 
 
@@ -128,7 +128,7 @@ def test_the_client_checks_a_job_before_it_sends_it(rig: Rig) -> None:
         client.request(refund_id="rf-1", store_id=STORE_ID)
     order = rig.order(AFTER)
     client.request(refund_id="rf-1", store_id=STORE_ID, order_id=order.id)
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load("rf-1").state is State.REFUNDED
 
 
@@ -136,14 +136,14 @@ def test_a_message_out_of_order_is_redundant_or_illegal_and_harmless(rig: Rig) -
     """The queue may repeat and reorder anything."""
     order = rig.order(AFTER)
     refund_id = rig.request(order)
-    rig.settle()
+    rig.run_until_idle()
     for name in ("assess_order", "submit_refund", "confirm_refund", "cancel_order"):
         body: dict[str, object] = {
             "queue_name": "steps", "actor_name": name, "args": [refund_id], "kwargs": {},
             "options": {}, "message_id": uuid.uuid4().hex, "message_timestamp": 1,
         }  # fmt: skip
         rig.send_raw(json.dumps(body), message_id=str(body["message_id"]), queue="steps")
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).state is State.REFUNDED
     assert len(order.refunds) == 1
     assert rig.redis.hlen(rig.key("steps.msgs")) == 0
@@ -172,7 +172,7 @@ def test_odd_text_is_told_to_a_person(rig: Rig, job: dict[str, object]) -> None:
     ids = {"refund_id": "rf-1", "store_id": STORE_ID, "order_id": order.id}
     rig.send_raw(_message(**ids, **job))
     good = rig.request(rig.order(AFTER))
-    rig.settle()
+    rig.run_until_idle()
     letters = dead_letters.letters(rig.ledger, rig.broker, limit=10)
     assert [letter["reason"] for letter in letters] == ["invalid_job"]
     assert rig.load(good).state is State.REFUNDED
@@ -183,7 +183,7 @@ def test_of_a_very_long_job_the_letter_keeps_the_beginning(rig: Rig) -> None:
     """Its ids, and enough to know it by."""
     ids = {"refund_id": "rf-1", "store_id": STORE_ID, "order_id": STORE_ID}
     rig.send_raw(_message(**ids, unheard_of="x y " * 100_000))
-    rig.settle()
+    rig.run_until_idle()
     letter = dead_letters.find(rig.ledger, rig.broker, "m-1")
     assert letter is not None
     assert (letter["refund_id"], letter["store_id"]) == ("rf-1", STORE_ID)
@@ -193,7 +193,7 @@ def test_of_a_very_long_job_the_letter_keeps_the_beginning(rig: Rig) -> None:
 def test_a_letter_with_an_unknown_reason_does_not_hide_the_others(rig: Rig) -> None:
     """A later version wrote it, or a stranger."""
     rig.send_raw(_message(refund_id="rf-1"), message_id="bad")
-    rig.settle()
+    rig.run_until_idle()
     rig.broker.quarantine("refunds", "odd", {"reason": "of_tomorrow", "queue": "refunds"})
     listed = dead_letters.letters(rig.ledger, rig.broker, limit=10)
     assert {(row["id"], row["reason"]) for row in listed} == {
@@ -223,7 +223,7 @@ def test_a_text_that_grows_by_its_masks_is_cut(
         enqueue(rig.broker, parse_request(ids | job))
     else:
         rig.send_raw(_message(**ids, **job))
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load("rf-1").state is State.REFUNDED
     assert "a@b.co" not in str(rig.load("rf-1").request)
 
@@ -231,12 +231,12 @@ def test_a_text_that_grows_by_its_masks_is_cut(
 def test_what_an_older_version_accepted_stays_readable(rig: Rig) -> None:
     """Limits are for what enters."""
     refund_id = rig.request(rig.order(AFTER))
-    rig.turn_once()
+    rig.run_one_step()
     record = rig.key("refund", refund_id)
     request = json.loads(rig.redis.hget(record, "request"))
     request |= {"metadata": {"note": "x" * 5_000, "": "y"}, "reason": "z" * 900}
     rig.redis.hset(record, "request", json.dumps(request))
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).state is State.REFUNDED
     assert len(list(rig.ledger.newest(limit=10))) == 1
 
@@ -245,7 +245,7 @@ def test_a_job_with_ten_thousand_wrong_fields_makes_a_short_letter(rig: Rig) -> 
     """The first are named, the others counted."""
     ids = {"refund_id": "rf-1", "store_id": STORE_ID, "order_id": STORE_ID}
     rig.send_raw(_message(**ids, **{f"f{n}" * 20: 1 for n in range(10_000)}))
-    rig.settle()
+    rig.run_until_idle()
     assert len(rig.redis.hget(rig.key("quarantine"), "m-1")) < 60_000
     letter = dead_letters.find(rig.ledger, rig.broker, "m-1")
     assert letter is not None
@@ -256,7 +256,7 @@ def test_a_conflict_survives_a_lost_connection(rig: Rig) -> None:
     """Its message is acknowledged only together with its dead letter."""
     order = rig.order(AFTER)
     refund_id = rig.request(order)
-    rig.settle()
+    rig.run_until_idle()
     rig.request(order, refund_id, reason="other")
     real: Callable[..., Any] = rig.broker.quarantine
 
@@ -266,7 +266,7 @@ def test_a_conflict_survives_a_lost_connection(rig: Rig) -> None:
     rig.broker.quarantine = blip  # type: ignore[assignment,method-assign]  # the seam is the command
     rig._one("refunds")
     rig.broker.quarantine = real  # type: ignore[method-assign]  # as it was
-    rig.turn()
+    rig.run_queued()
     assert [x["reason"] for x in rig.broker.quarantined().values()] == ["conflict"]
 
 
@@ -282,8 +282,8 @@ def test_a_job_in_dramatiqs_delay_queue_is_accepted(rig: Rig) -> None:
         ),
         delay=60_000,
     )
-    rig.settle()
+    rig.run_until_idle()
     assert rig.ledger.load("rf-1") is None
     rig.broker.reclaim(60_000)
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load("rf-1").state is State.REFUNDED

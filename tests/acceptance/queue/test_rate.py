@@ -34,14 +34,14 @@ def _let_time_pass(rig: Rig) -> None:
 def test_over_the_rate_refunds_wait_in_their_lane_in_order(slow: Rig) -> None:
     """The first step makes a call; then nobody goes until it is paid off, and none is forgotten."""
     ids = [slow.request(slow.order(AFTER), f"rf-{n}") for n in range(6)]
-    slow.turn()
+    slow.run_queued()
     calls = len(slow.simulator.calls)
     assert 0 < calls <= slow.settings.lane_width
     lane = slow.redis.zrange(slow.key("lane", STORE_ID), 0, -1)
     assert lane == ids
     assert slow.redis.zcard(slow.key("busy", STORE_ID)) == 0
     assert list(audit(slow.ledger, repair=False, progress=lambda _: None)) == []
-    assert slow.turn() == 0
+    assert slow.run_queued() == 0
     attempts = sum(slow.load(refund_id).attempts for refund_id in ids)
     assert attempts == calls  # an attempt for each step that was made, none for waiting
 
@@ -50,8 +50,8 @@ def test_the_lane_goes_on_when_the_calls_are_paid_off(slow: Rig) -> None:
     """The scheduler lets it go; every refund ends."""
     ids = [slow.request(slow.order(AFTER)) for _ in range(3)]
     for _ in range(40):
-        slow.turn()
-        slow.later()
+        slow.run_queued()
+        slow.let_an_hour_pass()
         _let_time_pass(slow)
     assert {slow.load(refund_id).state for refund_id in ids} == {State.REFUNDED}
     assert slow.simulator.books()["refunds_per_order"] != {}
@@ -60,7 +60,7 @@ def test_the_lane_goes_on_when_the_calls_are_paid_off(slow: Rig) -> None:
 def test_when_the_lane_goes_on_is_known_to_the_millisecond(slow: Rig) -> None:
     """A call costs a minute, and five seconds may be borrowed."""
     slow.request(slow.order(AFTER))
-    slow.turn()
+    slow.run_queued()
     [(store, goes_on_ms)] = slow.redis.zrange(slow.key("paced"), 0, -1, withscores=True)
     paid_ms = int(slow.redis.get(slow.key("rate", STORE_ID)))
     assert (store, int(goes_on_ms)) == (STORE_ID, paid_ms - BURST_MS)

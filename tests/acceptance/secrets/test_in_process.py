@@ -52,9 +52,9 @@ def test_no_secret_reaches_logs_ledger_letters_or_errors(rig: Rig) -> None:
                 reason=f"mail {EMAIL}",
                 metadata={"note": f"key {KEY}", "password": "hunter22"},
             )
-            rig.settle()
+            rig.run_until_idle()
             dead_letters.replay(rig.ledger, rig.broker, refund_id, operator=EMAIL)
-            rig.settle()
+            rig.run_until_idle()
             shown = json.dumps([rig.load(refund_id).public(), rig.ledger.history(refund_id)])
             assert not [canary for canary in CANARIES if canary in shown]
         rig.send_raw(f"unreadable {KEY} {EMAIL}", message_id="m-1")
@@ -64,7 +64,7 @@ def test_no_secret_reaches_logs_ledger_letters_or_errors(rig: Rig) -> None:
             "options": {}, "message_id": "m-2", "message_timestamp": 1,
         }  # fmt: skip
         rig.send_raw(json.dumps(body), message_id="m-2")
-        rig.settle()
+        rig.run_until_idle()
     finally:
         root.handlers, root.level = handlers, level
         structlog.reset_defaults()

@@ -292,12 +292,12 @@ def test_a_running_step_finishes_with_the_old_key_and_the_next_uses_the_new(rig:
     _connect(rig)
     order = rig.simulator.add_order(SITE, created_date=AFTER)
     rig.request(order, "rf-1", store_id=SITE)
-    rig.turn_once()
+    rig.run_one_step()
     newer = "IST.newer.key.signature"
     rig.simulator.add_key(newer, ACCOUNT)
     _connect(rig, key=newer)
     rig.simulator.revoke_key(KEY)
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load("rf-1").state.value == "refunded"
 
 

@@ -27,7 +27,7 @@ def vaulted(redis_url: str) -> Iterator[StoresRig]:
 def test_disconnect_refuses_while_refunds_are_unfinished(vaulted: StoresRig) -> None:
     """The error says how many; the store stays connected."""
     vaulted.request(vaulted.order(AFTER))
-    vaulted.turn_intake()
+    vaulted.run_intake()
     with pytest.raises(connecting.CannotDo, match=r"1 refunds .* not finished"):
         vaulted.disconnect(force=False)
     assert vaulted.stores.find(STORE_ID).state == "connected"
@@ -38,18 +38,18 @@ def test_a_forced_disconnect_makes_all_unfinished_refunds_dead_letters(vaulted: 
     done = vaulted.run(vaulted.order(AFTER))
     vaulted.simulator.script(Fault("status", "get_order", status=503))
     ids = [vaulted.request(vaulted.order(AFTER))]
-    vaulted.turn()
+    vaulted.run_queued()
     ids += [vaulted.request(vaulted.order(AFTER)) for _ in range(7)]
-    vaulted.turn_intake()
+    vaulted.run_intake()
     assert vaulted.disconnect(force=True) == (8, 0)
     assert {vaulted.load(i).state for i in ids} == {State.DEAD}
     assert {vaulted.load(i).reason["reason"] for i in ids} == {"store_disconnected"}
     assert vaulted.load(done.refund_id).state is State.REFUNDED
-    assert len(vaulted.told("refund.dead_lettered")) == 8
+    assert len(vaulted.outcomes("refund.dead_lettered")) == 8
     store = vaulted.stores.find(STORE_ID)
     assert (store.state, store.sealed, store.waiting, store.in_flight) == ("disconnected", "", 0, 0)
     assert not list(audit(vaulted.ledger, repair=False, progress=lambda _: None))
-    vaulted.settle()
+    vaulted.run_until_idle()
     assert len(vaulted.simulator.orders) == 9
     assert sum(len(order.refunds) for order in vaulted.simulator.orders.values()) == 1
 
@@ -58,14 +58,14 @@ def test_a_suspended_store_can_be_disconnected_and_connected_again(vaulted: Stor
     """Its dead letters can then be replayed."""
     vaulted.simulator.revoke_key(KEY)
     refund_id = vaulted.request(vaulted.order(AFTER))
-    vaulted.settle()
+    vaulted.run_until_idle()
     assert vaulted.disconnect(force=True) == (1, 0)
     late = vaulted.run(vaulted.order(AFTER))
     assert (late.state, late.reason["reason"]) == (State.DEAD, "store_disconnected")
     vaulted.simulator.keys[KEY].revoked = False
     vaulted.connect()
     assert vaulted.replay(refund_id, operator="ann")
-    vaulted.settle()
+    vaulted.run_until_idle()
     assert vaulted.load(refund_id).state is State.REFUNDED
 
 
@@ -75,7 +75,7 @@ def test_a_running_step_is_not_interrupted(vaulted: StoresRig) -> None:
     refund_id = vaulted.request(order)
     left: list[tuple[int, int]] = []
     vaulted.at = {"before_call": lambda: left.append(vaulted.disconnect(force=True))}
-    vaulted.settle()
+    vaulted.run_until_idle()
     assert left == [(0, 1)]
     refund = vaulted.load(refund_id)
     assert (refund.state, refund.died_in) == (State.DEAD, "refund_submitted")
@@ -88,7 +88,7 @@ def test_a_call_of_a_dead_worker_may_have_been_sent_just_before_the_disconnect(
 ) -> None:
     """However old its intent is, the replayed step waits the settle delay."""
     refund_id = vaulted.request(vaulted.order(AFTER))
-    vaulted.turn_once()
+    vaulted.run_one_step()
     vaulted.redis.zadd(vaulted.key("workers"), {"silent": int(vaulted.redis.time()[0]) * 1000})
     submit = Transition.SUBMIT_REFUND
     held = vaulted.ledger.claim(refund_id, submit, vaulted.delivery("silent"))
@@ -108,13 +108,13 @@ def test_a_call_of_a_dead_worker_may_have_been_sent_just_before_the_disconnect(
 def test_dead_letters_are_counted_even_if_replies_of_redis_are_lost(vaulted: StoresRig) -> None:
     """The scripts run again; to report these refunds as running would be wrong."""
     ids = [vaulted.request(vaulted.order(AFTER)) for _ in range(2)]
-    vaulted.turn_intake()
+    vaulted.run_intake()
     lose_reply(vaulted.stores._scripts, "bury")
     lose_reply(vaulted.stores._scripts, "disconnect")
     assert vaulted.disconnect(force=True) == (2, 0)
     assert {vaulted.load(refund_id).state for refund_id in ids} == {State.DEAD}
-    assert len(vaulted.told("refund.dead_lettered")) == 2
-    assert len(vaulted.told("store.disconnected")) == 1
+    assert len(vaulted.outcomes("refund.dead_lettered")) == 2
+    assert len(vaulted.outcomes("store.disconnected")) == 1
 
 
 def test_an_old_message_takes_a_replayed_refund_out_of_the_lane(vaulted: StoresRig) -> None:
@@ -122,13 +122,13 @@ def test_an_old_message_takes_a_replayed_refund_out_of_the_lane(vaulted: StoresR
     vaulted.simulator.set_flags(provider_ms=10**9)
     count = vaulted.settings.lane_width + 1
     ids = [vaulted.request(vaulted.order(AFTER)) for _ in range(count)]
-    vaulted.turn_intake()
+    vaulted.run_intake()
     assert vaulted.disconnect(force=True) == (count, 0)
     vaulted.connect()
     for refund_id in reversed(ids):
         assert vaulted.replay(refund_id, operator="ann")
     assert vaulted.redis.zrange(vaulted.key("lane", STORE_ID), 0, -1) == ids[:1]
-    vaulted.turn()
+    vaulted.run_queued()
     assert not list(audit(vaulted.ledger, repair=False, progress=lambda _: None))
     assert {vaulted.load(i).state for i in ids} == {State.REFUND_SUBMITTED}
     assert vaulted.redis.zcard(vaulted.key("busy", STORE_ID)) == 0
@@ -145,12 +145,12 @@ def test_connecting_a_new_key_resumes_the_store(vaulted: StoresRig) -> None:
     """In the same script that replaces the key; upstream is informed of both."""
     vaulted.simulator.revoke_key(KEY)
     refund_id = vaulted.request(vaulted.order(AFTER))
-    vaulted.settle()
+    vaulted.run_until_idle()
     vaulted.simulator.add_key("IST.newer", vaulted.simulator.stores[STORE_ID].account_id)
     vaulted.connect("IST.newer")
-    vaulted.settle()
+    vaulted.run_until_idle()
     assert vaulted.load(refund_id).state is State.REFUNDED
-    told = [event["type"] for event in vaulted.told("store.connected", "store.resumed")]
+    told = [event["type"] for event in vaulted.outcomes("store.connected", "store.resumed")]
     assert told == ["store.connected", "store.connected", "store.resumed"]
 
 
@@ -160,12 +160,12 @@ def test_a_sealed_key_that_does_not_open_suspends_instead_of_losing_refunds(
     """A worker with wrong vault keys makes no dead letters; with the right ones it resumes."""
     vaulted.redis.hset(vaulted.key("store", STORE_ID), "sealed", "of another vault")
     refund_id = vaulted.request(vaulted.order(AFTER))
-    vaulted.settle()
+    vaulted.run_until_idle()
     store = vaulted.stores.find(STORE_ID).public()
     assert store["suspended_because"]["reason"] == "key_sealed_shut"
     vaulted.redis.zadd(vaulted.key("probes"), {STORE_ID: 1})
     vaulted.prober().turn(lambda: False)
     assert vaulted.stores.find(STORE_ID).state == "suspended"
     vaulted.connect()
-    vaulted.settle()
+    vaulted.run_until_idle()
     assert vaulted.load(refund_id).state is State.REFUNDED

@@ -27,14 +27,14 @@ def test_a_probe_resumes_a_store_whose_key_works_again(rig: StoresRig, log: io.S
     """With one log line and one outcome."""
     rig.simulator.revoke_key(KEY)
     refund_id = rig.request(rig.order(AFTER))
-    rig.settle()
+    rig.run_until_idle()
     rig.prober().turn(lambda: False)
     assert rig.stores.find(STORE_ID).state == "suspended"
     rig.simulator.keys[KEY].revoked = False
     rig.probe()
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).state is State.REFUNDED
-    assert rig.told("store.resumed")[0]["data"]["by"] == "probe"
+    assert rig.outcomes("store.resumed")[0]["data"]["by"] == "probe"
     assert [line["event"] for line in lines(log)].count("store.resumed") == 1
 
 
@@ -46,7 +46,7 @@ def test_probes_come_at_growing_intervals_up_to_the_cap(rig: StoresRig) -> None:
     """One minute, two, four, ... one hour."""
     rig.simulator.revoke_key(KEY)
     rig.request(rig.order(AFTER))
-    rig.settle()
+    rig.run_until_idle()
     assert _about(rig.wait_for_probe_ms(), 60_000)
     for minutes in (2, 4, 8, 16, 32, 60, 60):
         rig.probe()
@@ -57,7 +57,7 @@ def test_a_failure_of_wix_says_nothing_about_the_key(rig: StoresRig) -> None:
     """The store is not resumed, and the interval does not grow."""
     rig.simulator.revoke_key(KEY)
     rig.request(rig.order(AFTER))
-    rig.settle()
+    rig.run_until_idle()
     rig.simulator.keys[KEY].revoked = False
     rig.simulator.script(Fault("status", "*", status=503, times=2))
     for _ in range(2):
@@ -71,12 +71,12 @@ def test_a_probe_needs_the_box_that_was_refused(rig: StoresRig) -> None:
     rig.run(rig.order(AFTER))
     rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {BILLING})
     refund_id = rig.request(rig.order(AFTER))
-    rig.settle()
+    rig.run_until_idle()
     rig.probe()
     assert rig.stores.find(STORE_ID).state == "suspended"
     rig.simulator.change_key(KEY, scopes=ALL_SCOPES)
     rig.probe()
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).state is State.REFUNDED
 
 
@@ -84,7 +84,7 @@ def test_a_stopping_worker_sends_no_more_probes(rig: StoresRig) -> None:
     """The next leader sends them."""
     rig.simulator.revoke_key(KEY)
     rig.request(rig.order(AFTER))
-    rig.settle()
+    rig.run_until_idle()
     rig.redis.zadd(rig.key("probes"), {STORE_ID: 1})
     calls = len(rig.simulator.calls)
     rig.prober().turn(lambda: True)

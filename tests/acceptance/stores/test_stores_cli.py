@@ -215,7 +215,7 @@ def test_list_shows_state_lane_last_success_and_last_error(shop: Shop) -> None:
     assert before["last_error"] is None
     shop.rig.simulator.revoke_key(KEY)
     shop.rig.request(shop.rig.order(AFTER))
-    shop.rig.settle()
+    shop.rig.run_until_idle()
     [store] = shop.json("list")["stores"]
     assert (store["state"], store["waiting"]) == ("suspended", 1)
     assert store["suspended_because"]["http_status"] == 401
@@ -254,13 +254,13 @@ def test_check_does_not_resume_but_says_how(shop: Shop) -> None:
     shop.connect()
     shop.rig.simulator.revoke_key(KEY)
     refund_id = shop.rig.request(shop.rig.order(AFTER))
-    shop.rig.settle()
+    shop.rig.run_until_idle()
     shop.rig.simulator.keys[KEY].revoked = False
     done = shop.run("check", STORE_ID)
     assert f"refunds stores resume {STORE_ID}" in done.stderr
     assert shop.rig.stores.find(STORE_ID).state == "suspended"
     assert shop.json("resume", STORE_ID)["ok"] is True
-    shop.rig.settle()
+    shop.rig.run_until_idle()
     assert shop.rig.load(refund_id).state is State.REFUNDED
 
 
@@ -278,7 +278,7 @@ def test_disconnect_refuses_unless_it_is_forced(shop: Shop) -> None:
     """Exit code 1 while refunds are unfinished; --force turns them into dead letters."""
     shop.connect()
     refund_id = shop.rig.request(shop.rig.order(AFTER))
-    shop.rig.turn_intake()
+    shop.rig.run_intake()
     assert shop.run("disconnect", STORE_ID).exit_code == 1
     assert "not finished" in shop.json("disconnect", STORE_ID)["sentence"]
     told = shop.json("disconnect", STORE_ID, "--force")

@@ -9,7 +9,7 @@ import pytest
 
 from statemachine.flows import State, Transition
 from tests.support.rig import AFTER, BEFORE, KEY, STORE_ID, lose_reply, settings_for
-from tests.support.stores_rig import SettlingTwice, StoresRig, lines
+from tests.support.stores_rig import CommittingTwice, StoresRig, lines
 from worker.operations.audit import audit
 from worker.simulator import Fault, Simulator
 from worker.simulator.contract.routes import ALL_SCOPES, BILLING, BUSINESS_INFO, STORES
@@ -60,10 +60,10 @@ def test_200_refunds_wait_for_a_revoked_key_while_the_other_store_continues(
     orders = [rig.order(AFTER if n % 2 else BEFORE) for n in range(200)]
     mine = [rig.request(order, f"rf-{n:03}") for n, order in enumerate(orders)]
     for _ in range(60):
-        rig.turn_once()
+        rig.run_one_step()
     rig.simulator.revoke_key(KEY)
     theirs = [_others_order(rig) for _ in range(20)]
-    rig.settle()
+    rig.run_until_idle()
     assert _states(rig, theirs) == {State.REFUNDED}
     store = rig.stores.find(STORE_ID).public()
     assert (store["state"], store["in_flight"]) == ("suspended", 0)
@@ -71,17 +71,17 @@ def test_200_refunds_wait_for_a_revoked_key_while_the_other_store_continues(
     assert store["suspended_because"]["http_status"] == 401
     assert not list(rig.ledger.newest(state=State.DEAD, limit=10))
     assert _is_clean(rig)
-    [told] = rig.told("store.suspended")
+    [told] = rig.outcomes("store.suspended")
     assert (told["subject"], told["data"]["reason"]["reason"]) == (STORE_ID, "key_refused")
     assert [e["event"] for e in lines(log)].count("store.suspended") == 1
     assert all(rig.load(refund_id).attempt == 0 for refund_id in mine)
     rig.simulator.replace_key(KEY, "IST.newer")
     rig.give(STORE_ID, "IST.newer")
     assert rig.stores.resume(STORE_ID, by="ann")
-    rig.settle()
+    rig.run_until_idle()
     assert _states(rig, mine) == {State.REFUNDED, State.CANCELLED}
     assert [len(o.refunds) + o.cancellations for o in orders] == [1] * 200
-    assert len(rig.told("store.suspended", "store.resumed")) == 2
+    assert len(rig.outcomes("store.suspended", "store.resumed")) == 2
     assert _is_clean(rig)
 
 
@@ -97,7 +97,7 @@ def test_a_key_that_is_refused_everywhere_suspends_the_store(
         rig.run(rig.order(AFTER))
     _refuse_all(rig, status, code)
     refund_id = rig.request(rig.order(AFTER))
-    rig.settle()
+    rig.run_until_idle()
     assert rig.stores.find(STORE_ID).state == "suspended"
     assert rig.load(refund_id).state is State.ACCEPTED
 
@@ -108,7 +108,7 @@ def test_a_key_revoked_between_two_calls_of_one_step_suspends(rig: StoresRig) ->
     order = rig.order(AFTER)
     refund_id = rig.request(order)
     rig.at = {"before_call": lambda: rig.simulator.revoke_key(KEY)}
-    rig.settle()
+    rig.run_until_idle()
     assert rig.stores.find(STORE_ID).state == "suspended"
     refund = rig.load(refund_id)
     assert (refund.state, order.refunds) == (State.REFUNDABLE, [])
@@ -136,7 +136,7 @@ def test_a_key_that_can_read_neither_orders_nor_business_info_is_dead(rig: Store
     """No known call works, so the store is suspended."""
     rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {STORES, BUSINESS_INFO})
     rig.request(rig.order(AFTER))
-    rig.settle()
+    rig.run_until_idle()
     assert rig.stores.find(STORE_ID).state == "suspended"
 
 
@@ -144,9 +144,9 @@ def test_a_refusal_that_cannot_be_explained_is_retried(rig: StoresRig) -> None:
     """Wix fails when it is asked whether another call works, which says nothing about the key."""
     rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {BILLING})
     refund_id = rig.request(rig.order(AFTER))
-    rig.turn_once()
+    rig.run_one_step()
     rig.simulator.script(Fault("status", "get_order", status=503))
-    rig.turn_once()
+    rig.run_one_step()
     assert rig.ledger.history(refund_id)[-1]["event"] == "step.retry"
     assert rig.stores.find(STORE_ID).state == "given"
 
@@ -156,7 +156,7 @@ def test_403_on_a_call_that_worked_before_suspends_the_store(rig: StoresRig) -> 
     rig.run(rig.order(AFTER))
     rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {BILLING})
     rig.request(rig.order(AFTER))
-    rig.settle()
+    rig.run_until_idle()
     store = rig.stores.find(STORE_ID)
     assert store.state == "suspended"
     assert store.suspension["endpoint"] in BILLING_CALLS
@@ -167,9 +167,9 @@ def test_a_second_refusal_of_the_same_kind_after_a_resume_is_a_dead_letter(rig: 
     rig.run(rig.order(AFTER))
     rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {BILLING})
     refund_id = rig.request(rig.order(AFTER))
-    rig.settle()
+    rig.run_until_idle()
     rig.stores.resume(STORE_ID, by="ann")
-    rig.settle()
+    rig.run_until_idle()
     refund = rig.load(refund_id)
     assert (refund.state, refund.reason["reason"]) == (State.DEAD, "scope_missing")
 
@@ -190,9 +190,9 @@ def test_a_late_refusal_of_the_old_key_does_not_suspend_the_store_again(rig: Sto
         assert rig.stores.resume(STORE_ID, by="ann")
 
     rig.at = {"before_commit": meanwhile}
-    rig.settle()
+    rig.run_until_idle()
     assert rig.stores.find(STORE_ID).state == "given"
-    assert len(rig.told("store.suspended")) == 1
+    assert len(rig.outcomes("store.suspended")) == 1
     assert _states(rig, ["rf-1", "rf-2"]) == {State.REFUNDED}
 
 
@@ -200,9 +200,9 @@ def test_the_lane_continues_in_order_of_arrival(rig: StoresRig) -> None:
     """Refunds that were in flight, that waited, and that arrived during the suspension."""
     rig.simulator.revoke_key(KEY)
     ids = [rig.request(rig.order(AFTER), f"rf-{n:02}") for n in range(8)]
-    rig.settle()
+    rig.run_until_idle()
     ids += [rig.request(rig.order(AFTER), f"rf-{n:02}") for n in range(8, 12)]
-    rig.settle()
+    rig.run_until_idle()
     assert rig.redis.zrange(rig.key("lane", STORE_ID), 0, -1) == ids
     rig.stores.resume(STORE_ID, by="ann")
     busy = rig.redis.zrange(rig.key("busy", STORE_ID), 0, -1)
@@ -213,12 +213,12 @@ def test_refunds_that_become_due_during_a_suspension_wait_in_the_lane(rig: Store
     """A retry or a check with the provider returns to the lane and uses up no attempt."""
     rig.simulator.script(Fault("status", "get_order", status=503))
     waiting = rig.request(rig.order(AFTER))
-    rig.turn()
+    rig.run_queued()
     rig.simulator.revoke_key(KEY)
     rig.request(rig.order(AFTER))
-    rig.turn()
-    assert rig.later() == 1
-    rig.turn()
+    rig.run_queued()
+    assert rig.let_an_hour_pass() == 1
+    rig.run_queued()
     refund = rig.load(waiting)
     assert (refund.state, refund.attempts) == (State.ACCEPTED, 1)
     assert rig.stores.find(STORE_ID).waiting == 2
@@ -229,14 +229,14 @@ def test_an_open_intent_stays_open_through_a_suspension(rig: StoresRig) -> None:
     order = rig.order(AFTER)
     rig.simulator.script(Fault("lost_reply", "submit_refund"))
     refund_id = rig.request(order)
-    rig.turn()
+    rig.run_queued()
     assert len(order.refunds) == 1
     rig.simulator.revoke_key(KEY)
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).intent_at_ms > 0
     rig.simulator.keys[KEY].revoked = False
     rig.stores.resume(STORE_ID, by="ann")
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).state is State.REFUNDED
     assert len(order.refunds) == 1
 
@@ -244,10 +244,10 @@ def test_an_open_intent_stays_open_through_a_suspension(rig: StoresRig) -> None:
 def test_a_message_of_a_suspended_store_goes_back_without_an_attempt(rig: StoresRig) -> None:
     """It makes no call to Wix."""
     refund_id = rig.request(rig.order(AFTER))
-    rig.turn_intake()
+    rig.run_intake()
     _suspend(rig)
     calls = len(rig.simulator.calls)
-    rig.turn()
+    rig.run_queued()
     assert len(rig.simulator.calls) == calls
     refund = rig.load(refund_id)
     assert (refund.attempts, refund.state) == (0, State.ACCEPTED)
@@ -259,7 +259,7 @@ def _suspend(rig: StoresRig) -> None:
     order = rig.order(AFTER)
     rig.simulator.script(Fault("status", "get_order", status=401, order_id=order.id))
     refund_id = rig.request(order)
-    rig.turn_intake()
+    rig.run_intake()
     rig.steps.run(Transition.ASSESS_ORDER, refund_id, rig.delivery(message_id="x"))
     assert rig.stores.find(STORE_ID).state == "suspended"
 
@@ -268,7 +268,7 @@ def test_a_step_still_makes_one_claim_and_one_commit(rig: StoresRig) -> None:
     """Keys, suspensions and accepted endpoints need no round trips of their own."""
     rig.run(rig.order(AFTER))  # loads the scripts
     refund_id = rig.request(rig.order(AFTER))
-    rig.turn_intake()
+    rig.run_intake()
     before = rig.redis.info("commandstats")["cmdstat_evalsha"]["calls"]
     rig.steps.run(Transition.ASSESS_ORDER, refund_id, rig.delivery())
     assert rig.redis.info("commandstats")["cmdstat_evalsha"]["calls"] - before == 2
@@ -280,9 +280,9 @@ def test_a_dead_letter_that_is_replayed_waits_in_a_suspended_stores_lane(rig: St
     dead = rig.run(rig.order(AFTER))
     rig.simulator.revoke_key(KEY)
     rig.request(rig.order(AFTER))
-    rig.settle()
+    rig.run_until_idle()
     assert rig.replay(dead.refund_id, operator="ann")
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(dead.refund_id).state is State.ACCEPTED
     assert rig.stores.find(STORE_ID).waiting == 2
 
@@ -291,21 +291,21 @@ def test_a_commit_whose_reply_was_lost_suspends_once(rig: StoresRig) -> None:
     """The script runs again with the same answer, and writes no second outcome."""
     rig.simulator.revoke_key(KEY)
     refund_id = rig.request(rig.order(AFTER))
-    rig.turn_intake()
-    twice = SettlingTwice(rig.ledger)
+    rig.run_intake()
+    twice = CommittingTwice(rig.ledger)
     rig.steps_with(twice).run(  # type: ignore[arg-type]  # a ledger with one twist
         Transition.ASSESS_ORDER, refund_id, rig.delivery()
     )
     assert twice.verdicts == ["suspended", "suspended"]
-    assert len(rig.told("store.suspended")) == 1
+    assert len(rig.outcomes("store.suspended")) == 1
 
 
 def test_a_resume_whose_reply_was_lost_is_reported_as_done(rig: StoresRig) -> None:
     """The script runs again; "is not suspended" would be the wrong answer."""
     rig.simulator.revoke_key(KEY)
     rig.request(rig.order(AFTER))
-    rig.settle()
+    rig.run_until_idle()
     lose_reply(rig.stores._scripts, "resume")
     assert rig.stores.resume(STORE_ID, by="ann")
     assert not rig.stores.resume(STORE_ID, by="ann")
-    assert len(rig.told("store.resumed")) == 1
+    assert len(rig.outcomes("store.resumed")) == 1

@@ -80,7 +80,7 @@ def test_3_a_restart_of_redis_strands_waiting_retries_with_the_plain_broker() ->
                 rig = Rig(settings_for(server.url), Simulator())
                 rig.simulator.script(Fault("status", "get_order", status=503))
                 refund_id = rig.request(rig.order(AFTER))
-                rig.turn()
+                rig.run_queued()
                 delayed = f"{plain.ns}:{QUEUE}.DQ"
                 with plain.worker() as worker:
                     consumer = worker.consumers[f"{QUEUE}.DQ"]
@@ -92,7 +92,7 @@ def test_3_a_restart_of_redis_strands_waiting_retries_with_the_plain_broker() ->
                     until(lambda: f"fetch {QUEUE}.DQ" in plain.proxy.seen[seen:])
                 assert (plain.redis.llen(delayed), plain.in_flight()) == (0, 1)
             assert rig.redis.zscore(rig.key("due"), refund_id)
-            rig.settle()
+            rig.run_until_idle()
             assert rig.load(refund_id).state is State.REFUNDED
             rig.redis.close()
             rig.broker.client.close()

@@ -91,7 +91,7 @@ def test_10_far_delays_block_a_near_one_with_the_plain_broker(rig: Rig, redis_ur
     fill_due(rig.redis, rig.ledger.ns, 1_000)
     rig.simulator.script(Fault("status", "get_order", status=503))
     refund_id = rig.request(rig.order(AFTER))
-    rig.turn()
+    rig.run_queued()
     rig.redis.zadd(rig.key("due"), {refund_id: 1})
     assert rig.ledger.wake_due("rig", lead_ms=1) == (True, 1)
 
@@ -121,7 +121,7 @@ def test_11_a_crash_leaks_a_slot_of_dramatiqs_rate_limiter(rig: Rig, redis_url: 
     assert reconcile(rig.ledger) == 0
     rig.redis.zadd(rig.key("workers"), {"killed": 1})
     assert reconcile(rig.ledger) == 1
-    rig.settle()
+    rig.run_until_idle()
     assert rig.load(refund_id).state is State.REFUNDED
     assert rig.redis.zcard(rig.key("busy", STORE_ID)) == 0
 
@@ -145,7 +145,7 @@ def test_12_an_unknown_actor_ends_a_job_with_the_plain_broker(redis_url: str, ri
     assert (letters, plain.redis.llen(f"{plain.ns}:{QUEUE}")) == (1, 0)
     body = Stage.message("job", actor="of_the_next_version").encode().decode()
     rig.send_raw(body)
-    rig.turn()
+    rig.run_queued()
     assert rig.redis.zcard(rig.key("refunds.XQ")) == 0
     (message_id, letter), *_ = rig.broker.quarantined().items()
     assert (letter["reason"], letter["intact"]) == ("unknown_actor", True)
@@ -183,7 +183,7 @@ def test_13_some_deaths_tell_nobody_with_the_plain_broker(redis_url: str, rig: R
 
     rig.broker.actors["request_refund"].fn = bug
     rig.request(rig.order(AFTER))
-    rig.turn()
+    rig.run_queued()
     assert [letter["reason"] for letter in rig.broker.quarantined().values()] == ["worker_error"]
 
 
