@@ -1,1 +1,1 @@
-"""Every knob of the worker, read once from the environment."""
+"""All settings of the worker, read once from the environment."""

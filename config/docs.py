@@ -1,4 +1,4 @@
-"""What people read about the settings, made from the class."""
+"""Documentation of the settings, generated from the `Settings` class."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _default(info: FieldInfo) -> str:
 
 
 def settings_table() -> str:
-    """The settings as a Markdown table, for the README."""
+    """Return the settings as a Markdown table, for config/README.md."""
     rows = ["| variable | default | meaning |", "|---|---|---|"]
     rows += [
         f"| `{variable(name)}` | {_default(info)} | {_text(info)} |"
@@ -27,8 +27,8 @@ def settings_table() -> str:
 
 
 def env_example() -> str:
-    """The text of `.env.example`, for a shell: those with a default are commented out."""
-    parts = ["# Made by `make docs` from config/settings.py. Copy to .env and fill in."]
+    """Return the text of `.env.example`; optional settings are commented out."""
+    parts = ["# Generated from config/settings.py by `make docs`. Copy it to .env and fill it in."]
     for name, info in Settings.model_fields.items():
         mark = "" if info.is_required() else "#"
         value = shlex.quote(example(info)) if example(info) else ""

@@ -1,28 +1,43 @@
-"""Read the settings; say what is wrong by the variable's name."""
+"""Load the settings; report errors by the name of the variable."""
 
 from __future__ import annotations
 
 import difflib
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_settings import EnvSettingsSource
 
 from config.settings import PREFIX, Settings
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 
 class SettingsError(ValueError):
-    """The environment does not make a valid configuration; each line names a variable."""
+    """The environment is not a valid configuration; each line of the text names a variable."""
+
+
+class _Environment(EnvSettingsSource):
+    """pydantic's source for environment variables, on a mapping instead of `os.environ`."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        super().__init__(Settings)
+        self.env_vars = {
+            name.lower(): value for name, value in environ.items() if value and name.isupper()
+        }
 
 
 def variable(field: str) -> str:
-    """Name the environment variable of a field."""
+    """Return the name of a field's environment variable."""
     return PREFIX + field.upper()
 
 
 def example(info: FieldInfo) -> str:
-    """Give one right value of a field, as it would be written in the environment."""
+    """Return one valid value of a field, as it is written in the environment."""
     return str(info.examples[0] if info.examples else info.default)
 
 
@@ -30,36 +45,33 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     """Build the settings from *environ* alone.
 
     Raises:
-        SettingsError: a variable is missing or malformed; its value is never repeated.
+        SettingsError: a variable is missing or invalid; the text never repeats its value.
     """
-    known = {variable(name): name for name in Settings.model_fields}
-    given = {name: environ[var] for var, name in known.items() if environ.get(var, "") != ""}
     try:
-        return Settings.model_validate(given)
+        return Settings.model_validate(_Environment(environ)())
     except ValidationError as error:
-        raise SettingsError("\n".join(_lines(error))) from None
+        problems = error.errors(include_url=False, include_input=False, include_context=False)
+        raise SettingsError("\n".join(map(_line, problems))) from None
 
 
-def _lines(error: ValidationError) -> list[str]:
-    lines = []
-    for problem in error.errors(include_url=False, include_input=False, include_context=False):
-        if not problem["loc"]:  # of several settings together; the text names them
-            lines.append(problem["msg"].removeprefix("Value error, "))
-            continue
-        field = str(problem["loc"][0])
-        info = Settings.model_fields[field]
-        # Only what looks like a field or an id: a key pasted in the wrong place is not repeated.
-        parts = [str(part) for part in problem["loc"][1:]]
-        where = ".".join(part for part in parts if re.fullmatch(r"[\w-]{1,40}", part))
-        why = problem["msg"].removeprefix("Value error, ")
-        said = "is not set" if problem["type"] == "missing" else f"is not right: {why}"
-        right = f"; a right value would be: {example(info)}" if example(info) else ""
-        lines.append(f"{variable(field)} {said}{f' (at {where})' if where else ''}{right}")
-    return lines
+def _line(problem: ErrorDetails) -> str:
+    why = problem["msg"].removeprefix("Value error, ")
+    if not problem["loc"]:  # concerns several settings; the message names them
+        return why
+    field, *inner = [str(part) for part in problem["loc"]]
+    # Name only what looks like a field or an id: it may be an API key in the wrong place.
+    where = ".".join(part for part in inner if re.fullmatch(r"[\w-]{1,40}", part))
+    what = "is not set" if problem["type"] == "missing" else f"is invalid: {why}"
+    valid = example(Settings.model_fields[field])
+    return (
+        f"{variable(field)} {what}"
+        + (f" (at {where})" if where else "")
+        + (f"; example: {valid}" if valid else "")
+    )
 
 
 def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """Find variables with our prefix that no setting reads: name to the nearest known one or ""."""
+    """Map variables with our prefix that are not settings to the most similar setting, or ""."""
     known = [variable(name) for name in Settings.model_fields]
     return {
         name: (difflib.get_close_matches(name, known, n=1, cutoff=0.8) or [""])[0]

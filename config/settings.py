@@ -1,4 +1,4 @@
-"""The settings: one frozen class. The README's table and `.env.example` are made from it."""
+"""The settings: one frozen class. `config/docs.py` generates documentation from it."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def _vault_keys(given: SecretStr) -> SecretStr:
     keys = [key.strip() for key in given.get_secret_value().split(",")]
     if not all(_VAULT_KEY.fullmatch(key) for key in keys):
         raise ValueError(
-            "it takes one key or several with commas, each 44 characters long and whole;"
-            " `refunds stores keygen` makes one"
+            "expected one or more comma-separated keys of exactly 44 characters;"
+            " `refunds stores keygen` generates one"
         )
     return SecretStr(",".join(keys))
 
@@ -51,7 +51,7 @@ def _no_trailing_slash(url: str) -> str:
 
 
 class StoreEntry(BaseModel):
-    """What is needed to call Wix for one store."""
+    """What the worker needs to call Wix for one store."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -63,7 +63,7 @@ Milliseconds = Annotated[int, Field(ge=0, le=86_400_000)]
 
 
 class Settings(BaseSettings):
-    """Read from variables named REFUNDS_ and the field's name in capitals."""
+    """Each field is the environment variable `REFUNDS_` plus the field's name in capitals."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -82,17 +82,17 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take what `load_settings` read from a mapping: the demo must not see our environment."""
+        """Use only what `load_settings` passes: the demo must not read the real environment."""
         return (init_settings,)
 
     redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] = Field(
         examples=["redis://localhost:6379/0"]
     )
-    """Where the ledger and the queues live."""
+    """Address of the Redis server that holds the ledger and the queues."""
     wix_base_url: Annotated[
         str, Field(pattern=r"^https?://[^\s]+$"), AfterValidator(_no_trailing_slash)
     ] = "https://www.wixapis.com"
-    """Wix, or the simulator."""
+    """Base URL of the Wix API, or of the simulator."""
     stores: Json[dict[str, StoreEntry]] = Field(
         default="{}",
         validate_default=True,
@@ -103,101 +103,104 @@ class Settings(BaseSettings):
             )
         ],
     )
-    """Keys of stores that are not in the vault, as JSON: site id to account id and API key."""
-    # No example: a key that stands in a file of this project would seal nothing.
+    """API keys of stores that are not in the vault, as JSON: site id to account id and API key."""
+    # No example: a key that is published in this repository would protect nothing.
     vault_keys: Annotated[SecretStr, AfterValidator(_vault_keys)] | None = Field(
         default=None, examples=[""]
     )
-    """What `refunds stores keygen` prints: it seals the stores' API keys. Several with commas,
-    newest first; the first seals, all open."""
+    """Keys that encrypt the stores' API keys, from `refunds stores keygen`; comma-separated,
+    newest first. The first one encrypts; all of them decrypt."""
     cutoff: Annotated[AwareDatetime, AfterValidator(_utc)] = Field(
         default=datetime(2024, 4, 22, tzinfo=UTC), examples=["2024-04-22T00:00:00Z"]
     )
-    """Orders placed before it are cancelled, the others refunded; ISO 8601 with a zone."""
+    """Orders placed before this time are cancelled, others refunded; ISO 8601 with a time zone."""
     log_format: Literal["json", "console"] | None = Field(default=None, examples=["json"])
-    """`json` or `console`; when not set: console on a terminal, JSON elsewhere."""
+    """`json` or `console`; if not set, `console` on a terminal and `json` elsewhere."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least level that is written."""
+    """Minimum log level."""
     namespace: str = Field(default="refunds", pattern=r"^[a-z][a-z0-9_-]{0,40}$")
     """Prefix of all keys in Redis."""
 
     processes: int = Field(default=1, ge=1, le=64)
-    """Worker processes that `python -m worker` runs."""
+    """Number of worker processes that `python -m worker` starts."""
     threads: int = Field(default=8, ge=1, le=256)
-    """Steps that each of them does at once."""
+    """Number of threads per process; each runs one step at a time."""
     grace_s: int = Field(default=25, ge=1, le=600)
-    """Time that running steps get to finish after SIGTERM; longer than a whole call to Wix."""
+    """Time that running steps have to finish after SIGTERM; longer than any call to Wix takes."""
     lane_width: int = Field(default=4, ge=1, le=1000)
-    """Refunds of one store that are in flight at once."""
+    """Maximum number of refunds of one store in flight at once."""
     store_calls_per_min: int = Field(default=0, ge=0, le=60_000)
-    """Calls to Wix for one store, on average; 0 for as many as come (a 429 is waited out)."""
+    """Maximum average number of calls to Wix per store and minute; 0 for no limit."""
     worker_beat_ms: int = Field(default=2_000, ge=20, le=60_000)
-    """How often a worker says that it lives; at most a third of the time below."""
+    """Interval of the heartbeat; at most a third of `REFUNDS_WORKER_DEAD_AFTER_MS`."""
     worker_dead_after_ms: int = Field(default=10_000, ge=100, le=600_000)
-    """Silence after which a worker counts as dead and its work is given to others."""
+    """Time without a heartbeat after which other workers take over a worker's messages."""
 
     wix_connect_timeout_ms: int = Field(default=5_000, ge=1, le=60_000)
-    """Longest wait for a connection to Wix."""
+    """Timeout for connecting to Wix."""
     wix_read_timeout_ms: int = Field(default=10_000, ge=1, le=60_000)
-    """Longest silence of Wix inside an answer."""
+    """Timeout for each read of a response from Wix."""
     wix_total_timeout_ms: int = Field(default=14_000, ge=1, le=60_000)
-    """Longest duration of one call to Wix, as a whole."""
+    """Timeout for one call to Wix as a whole."""
     settle_delay_ms: Milliseconds = 15_000
-    """After an unclear call "not done" is believed only after this; at least the total timeout."""
+    """How long after a call with an unknown effect Wix's "not done" is trusted; at least the total
+    timeout."""
 
     retry_first_ms: int = Field(default=1_000, ge=1, le=3_600_000)
-    """Upper bound of the first wait after a failure; it doubles from there."""
+    """Maximum delay before the first retry; it doubles with each retry."""
     retry_cap_ms: int = Field(default=900_000, ge=1, le=86_400_000)
-    """Upper bound of every wait after a failure."""
+    """Maximum delay before any retry."""
     retry_for_s: int = Field(default=86_400, ge=0, le=2_592_000)
-    """A failure becomes a dead letter only after this time ..."""
+    """Minimum time to keep retrying before a failing refund becomes a dead letter."""
     retry_attempts: int = Field(default=12, ge=1, le=10_000)
-    """... and this number of attempts."""
+    """Minimum number of attempts before a failing refund becomes a dead letter."""
     confirm_first_ms: int = Field(default=1_000, ge=1, le=3_600_000)
-    """First wait for the payment provider; it doubles from there."""
+    """Delay before the first check of the provider's progress; it doubles with each check."""
     confirm_cap_ms: int = Field(default=900_000, ge=1, le=86_400_000)
-    """Longest wait between two looks at the provider's progress."""
+    """Maximum delay between two checks of the provider's progress."""
     confirm_for_s: int = Field(default=1_209_600, ge=0, le=7_776_000)
-    """Time after which an unsettled refund is shown to a person."""
+    """Time after which a refund that has not settled becomes a dead letter."""
     watch_for_s: int = Field(default=259_200, ge=0, le=7_776_000)
-    """Time after a refund in which a reversal by the provider is looked for; 0 for never."""
+    """How long to check a finished refund for a reversal by the provider; 0 to disable."""
     watch_first_ms: int = Field(default=60_000, ge=1, le=86_400_000)
-    """First wait of that watch; it doubles, to a day at most."""
+    """Delay before the first check for a reversal; it doubles up to one day."""
     approval_for_s: int = Field(default=86_400, ge=0, le=7_776_000)
-    """Time that an order may stay unapproved before its refund is rejected."""
+    """Time to wait for an unapproved order before its refund is rejected."""
     unfulfill_looks: int = Field(default=7, ge=1, le=1000)
-    """Looks at an order that stays fulfilled after its fulfillments were removed."""
+    """Maximum number of checks whether Wix shows an order as unfulfilled after its fulfillments
+    were deleted, or a payment as voided."""
     without_fulfillments: Literal["try_cancel", "escalate"] = "try_cancel"
-    """Fulfilled, but without a fulfillment to remove: cancel it all the same, or ask a person."""
+    """What to do with a fulfilled order that has no fulfillment to delete: try to cancel it, or
+    leave it to a person."""
     restore_fulfillments: bool = True
-    """Whether removed fulfillments are created again when Wix refuses the cancel for good."""
+    """Whether to recreate the deleted fulfillments when Wix refuses to cancel the order."""
     order_rounds: int = Field(default=3, ge=1, le=100)
-    """How often an order may be fulfilled again between our steps, before a person is asked."""
+    """How many times an order may change between our steps before it is left to a person."""
 
     probe_first_ms: int = Field(default=60_000, ge=1, le=3_600_000)
-    """First wait before Wix is asked again about a suspended store; it doubles from there."""
+    """Delay before the first probe of a suspended store's key; it doubles with each probe."""
     probe_cap_ms: int = Field(default=3_600_000, ge=1, le=86_400_000)
-    """Longest wait between two such questions."""
+    """Maximum delay between two probes."""
     schedule_tick_ms: int = Field(default=200, ge=5, le=60_000)
-    """How often the scheduler looks for what is due."""
+    """Interval at which the scheduler checks for due refunds."""
     reconcile_every_ms: int = Field(default=5_000, ge=10, le=600_000)
-    """How often forgotten refunds are looked for."""
+    """Interval at which the scheduler checks for lost refunds and requeues them."""
 
     @model_validator(mode="after")
     def _times_fit_together(self) -> Settings:
-        """Two pairs of times that are right alone and wrong together."""
+        """Check pairs of times that are valid by themselves but not together."""
         problems = []
         if self.settle_delay_ms < self.wix_total_timeout_ms:
             problems.append(
                 f"{PREFIX}SETTLE_DELAY_MS is {self.settle_delay_ms}, but must be at least"
-                f" {PREFIX}WIX_TOTAL_TIMEOUT_MS, {self.wix_total_timeout_ms}: else a call that is"
-                " still under way is taken for not done, and made again"
+                f" {PREFIX}WIX_TOTAL_TIMEOUT_MS, {self.wix_total_timeout_ms}: otherwise a call"
+                " that is still running could be made a second time"
             )
         if 3 * self.worker_beat_ms > self.worker_dead_after_ms:
             problems.append(
                 f"{PREFIX}WORKER_BEAT_MS is {self.worker_beat_ms}, but must be at most a third of"
-                f" {PREFIX}WORKER_DEAD_AFTER_MS, {self.worker_dead_after_ms}: else a worker that"
-                " lives is taken for dead"
+                f" {PREFIX}WORKER_DEAD_AFTER_MS, {self.worker_dead_after_ms}: otherwise a"
+                " live worker could be taken for dead"
             )
         if problems:
             raise ValueError("\n".join(problems))

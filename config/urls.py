@@ -1,4 +1,4 @@
-"""Whether the address of Redis can be one, before a library stumbles over it."""
+"""Validate the Redis URL before the client library fails on it."""
 
 from __future__ import annotations
 
@@ -6,46 +6,46 @@ from urllib.parse import SplitResult, urlsplit
 
 import redis
 
-_KINDS = (
-    "it takes redis://HOST:PORT/DATABASE, rediss:// for TLS, or unix:///PATH?db=DATABASE;"
-    " special characters of a password are written as %XX"
+_FORMATS = (
+    "expected redis://HOST:PORT/DATABASE, rediss:// for TLS, or unix:///PATH?db=DATABASE;"
+    " write special characters in a password as %XX"
 )
 
 
 def check_redis_url(url: str) -> str:
-    """Give the address back; nothing of it is repeated, for it may hold a password.
+    """Return *url* without surrounding spaces.
 
     Raises:
-        ValueError: with what it takes.
+        ValueError: it is not a Redis URL. The message does not repeat it: it may hold a password.
     """
     try:
         parts = urlsplit(url.strip())
         port = parts.port
     except ValueError:
-        raise ValueError(f"the port must be a number from 1 to 65535; {_KINDS}") from None
+        raise ValueError(f"the port must be a number from 1 to 65535; {_FORMATS}") from None
     if parts.scheme not in {"redis", "rediss", "unix"} or not url.startswith(f"{parts.scheme}://"):
-        raise ValueError(_KINDS)
+        raise ValueError(_FORMATS)
     if parts.fragment or port == 0:
-        raise ValueError(_KINDS)
+        raise ValueError(_FORMATS)
     _check_path(parts)
     _check_options(url.strip())
     return url.strip()
 
 
 def _check_options(url: str) -> None:
-    """What stands behind the question mark is the library's; it says so only when it connects."""
+    """Let the client library check the options; by itself it does so only when it connects."""
     try:
         redis.ConnectionPool.from_url(url).make_connection()
     except (ValueError, TypeError, redis.RedisError):
-        raise ValueError(f"what stands behind ? is not known or not right; {_KINDS}") from None
+        raise ValueError(f"an option after the ? is unknown or invalid; {_FORMATS}") from None
 
 
 def _check_path(parts: SplitResult) -> None:
     if parts.scheme == "unix":
         if not parts.path.strip("/"):
-            raise ValueError(f"the path of the socket is missing; {_KINDS}")
+            raise ValueError(f"the path of the socket is missing; {_FORMATS}")
         return
     number = parts.path.removeprefix("/").removesuffix("/")
-    # The library takes what is no number for database 0, silently: another one than is meant.
+    # The library silently uses database 0 for anything that is not a number.
     if number and not (number.isascii() and number.isdigit()):
-        raise ValueError(f"the database must be a number; {_KINDS}")
+        raise ValueError(f"the database must be a number; {_FORMATS}")

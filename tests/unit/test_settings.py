@@ -1,4 +1,4 @@
-"""Every knob, and what is said when one is wrong."""
+"""Every setting, and the errors of invalid ones."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from config.docs import env_example, settings_table
 from config.loading import SettingsError, example, load_settings, unknown_variables, variable
 from config.settings import Settings
 
-RIGHT = {"REFUNDS_REDIS_URL": "redis://:hunter22@localhost/0"}
+VALID = {"REFUNDS_REDIS_URL": "redis://:hunter22@localhost/0"}
 
 
 def test_a_missing_variable_stops_the_start_with_its_name_and_an_example() -> None:
-    """The person who starts it must not guess."""
+    """Whoever starts the worker does not have to guess."""
     with pytest.raises(SettingsError) as caught:
         load_settings({})
-    told = "REFUNDS_REDIS_URL is not set; a right value would be: redis://localhost:6379/0"
-    assert str(caught.value) == told
+    expected = "REFUNDS_REDIS_URL is not set; example: redis://localhost:6379/0"
+    assert str(caught.value) == expected
 
 
 @pytest.mark.parametrize(
@@ -56,9 +56,9 @@ def test_a_missing_variable_stops_the_start_with_its_name_and_an_example() -> No
     ],
 )
 def test_a_malformed_variable_is_named_without_its_value(name: str, value: str) -> None:
-    """The name and a right value; never what was given, which may be a secret."""
+    """The error has its name and a valid value, and never the given value: it may be a secret."""
     with pytest.raises(SettingsError) as caught:
-        load_settings(RIGHT | {name: value})
+        load_settings(VALID | {name: value})
     text = str(caught.value)
     assert text.startswith(name)
     assert example(Settings.model_fields[name.removeprefix("REFUNDS_").lower()]) in text
@@ -77,23 +77,23 @@ def test_a_malformed_variable_is_named_without_its_value(name: str, value: str) 
         "rediss://localhost:6379/0?ssl_cert_reqs=none&health_check_interval=10",
     ],
 )
-def test_every_address_that_the_client_takes_is_taken(url: str) -> None:
-    """Plain, TLS, socket; with and without port and database."""
+def test_every_url_that_the_client_library_accepts_is_accepted(url: str) -> None:
+    """TCP, TLS and Unix socket, with and without port and database."""
     assert load_settings({"REFUNDS_REDIS_URL": url}).redis_url.get_secret_value() == url
 
 
-def test_the_words_about_a_wrong_vault_key_are_our_own() -> None:
-    """What it takes and what makes one; no library's prefix."""
+def test_an_invalid_vault_key_is_explained_in_our_words() -> None:
+    """The error says what is expected and which command generates a key."""
     with pytest.raises(SettingsError) as caught:
-        load_settings(RIGHT | {"REFUNDS_VAULT_KEYS": "x"})
+        load_settings(VALID | {"REFUNDS_VAULT_KEYS": "x"})
     assert str(caught.value) == (
-        "REFUNDS_VAULT_KEYS is not right: it takes one key or several with commas, each 44"
-        " characters long and whole; `refunds stores keygen` makes one"
+        "REFUNDS_VAULT_KEYS is invalid: expected one or more comma-separated keys of exactly 44"
+        " characters; `refunds stores keygen` generates one"
     )
 
 
-def test_the_example_can_be_sourced_by_a_shell_as_it_stands(tmp_path: Path) -> None:
-    """Every line uncommented: quotes, spaces and signs reach the worker as they are meant."""
+def test_a_shell_can_source_the_example_file(tmp_path: Path) -> None:
+    """With every line uncommented, quotes, spaces and special characters arrive unchanged."""
     lines = re.sub(r"^#(?=REFUNDS_)", "", env_example(), flags=re.MULTILINE)
     (tmp_path / "env").write_text(lines)
     code = "import json, os; print(json.dumps(dict(os.environ)))"
@@ -122,31 +122,42 @@ def test_the_example_can_be_sourced_by_a_shell_as_it_stands(tmp_path: Path) -> N
     )
 
 
-def test_all_wrong_variables_are_told_at_once() -> None:
-    """One round of fixing, not three."""
+def test_all_invalid_variables_are_reported_at_once() -> None:
+    """Nobody has to start the worker three times to find three mistakes."""
     with pytest.raises(SettingsError) as caught:
         load_settings({"REFUNDS_THREADS": "x", "REFUNDS_GRACE_S": "y"})
     names = [line.split(" ")[0] for line in str(caught.value).splitlines()]
     assert names == ["REFUNDS_REDIS_URL", "REFUNDS_THREADS", "REFUNDS_GRACE_S"]
 
 
-def test_an_unknown_variable_is_reported_with_the_nearest() -> None:
-    """A misspelt knob would be silently without effect."""
+def test_an_unknown_variable_is_reported_with_the_most_similar_setting() -> None:
+    """A misspelt setting must not be ignored silently."""
     given = {"REFUNDS_THREAD": "4", "REFUNDS_COLOUR": "red", "REFUNDS_THREADS": "4", "PATH": "/"}
     assert unknown_variables(given) == {"REFUNDS_COLOUR": "", "REFUNDS_THREAD": "REFUNDS_THREADS"}
 
 
-def test_the_cutoff_is_an_instant() -> None:
-    """Given in any zone, kept in UTC."""
-    settings = load_settings(RIGHT | {"REFUNDS_CUTOFF": "2024-04-22T02:00:00+02:00"})
+def test_only_the_given_environment_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo must not use the real Redis because the caller's environment names it."""
+    monkeypatch.setenv("REFUNDS_THREADS", "3")
+    assert load_settings(VALID).threads == 8
+
+
+def test_names_of_variables_are_in_capitals() -> None:
+    """`refunds_threads` is another program's variable."""
+    assert load_settings(VALID | {"refunds_threads": "3"}).threads == 8
+
+
+def test_the_cutoff_may_be_in_any_time_zone() -> None:
+    """It is converted to UTC."""
+    settings = load_settings(VALID | {"REFUNDS_CUTOFF": "2024-04-22T02:00:00+02:00"})
     assert settings.cutoff == datetime(2024, 4, 22, tzinfo=UTC)
     assert settings.cutoff.tzinfo is UTC
 
 
 def test_settings_are_frozen_and_show_no_secret() -> None:
-    """A repr may end in a log."""
+    """A repr may end up in a log."""
     stores = '{"s": {"account_id": "a", "key": "IST.canary"}}'
-    settings = load_settings(RIGHT | {"REFUNDS_STORES": stores})
+    settings = load_settings(VALID | {"REFUNDS_STORES": stores})
     assert settings.stores["s"].api_key.get_secret_value() == "IST.canary"
     assert "canary" not in repr(settings)
     assert "hunter22" not in repr(settings)
@@ -154,14 +165,14 @@ def test_settings_are_frozen_and_show_no_secret() -> None:
         settings.threads = 5  # type: ignore[misc]  # that it is read-only is the point
 
 
-def test_an_empty_variable_is_as_good_as_none() -> None:
-    """Compose files and CI set variables to nothing."""
-    assert load_settings(RIGHT | {"REFUNDS_THREADS": ""}).threads == 8
+def test_an_empty_variable_counts_as_not_set() -> None:
+    """Compose files and CI systems often set variables to an empty string."""
+    assert load_settings(VALID | {"REFUNDS_THREADS": ""}).threads == 8
 
 
-def test_the_settle_delay_outlives_a_call() -> None:
-    """While a call may still run, "not done" must not be believed."""
-    settings = load_settings(RIGHT)
+def test_the_settle_delay_is_longer_than_a_call() -> None:
+    """While a call may still be running, "not done" cannot be trusted."""
+    settings = load_settings(VALID)
     assert settings.settle_delay_ms > settings.wix_total_timeout_ms
     assert settings.grace_s * 1000 > settings.wix_total_timeout_ms
 
@@ -179,26 +190,26 @@ def test_the_settle_delay_outlives_a_call() -> None:
 def test_times_that_do_not_fit_together_are_refused(
     given: dict[str, str], names: tuple[str, str]
 ) -> None:
-    """Whichever of the two was set; the one that is not has its default."""
+    """No matter which of the two was set; the other one has its default."""
     with pytest.raises(SettingsError) as caught:
-        load_settings(RIGHT | {f"REFUNDS_{name}": value for name, value in given.items()})
+        load_settings(VALID | {f"REFUNDS_{name}": value for name, value in given.items()})
     [line] = str(caught.value).splitlines()
     assert line.startswith(f"REFUNDS_{names[0]} is ")
     assert f"REFUNDS_{names[1]}" in line
 
 
-def test_times_that_just_fit_together_are_taken() -> None:
-    """The bounds themselves; and two misfits are told at once."""
-    just = {"SETTLE_DELAY_MS": "14000", "WORKER_BEAT_MS": "3333", "WORKER_DEAD_AFTER_MS": "9999"}
-    settings = load_settings(RIGHT | {f"REFUNDS_{name}": value for name, value in just.items()})
+def test_times_that_barely_fit_together_are_accepted() -> None:
+    """The bounds are inclusive, and two misfits are reported at once."""
+    bounds = {"SETTLE_DELAY_MS": "14000", "WORKER_BEAT_MS": "3333", "WORKER_DEAD_AFTER_MS": "9999"}
+    settings = load_settings(VALID | {f"REFUNDS_{name}": value for name, value in bounds.items()})
     assert settings.settle_delay_ms == settings.wix_total_timeout_ms
     with pytest.raises(SettingsError) as caught:
-        load_settings(RIGHT | {"REFUNDS_SETTLE_DELAY_MS": "0", "REFUNDS_WORKER_BEAT_MS": "9000"})
+        load_settings(VALID | {"REFUNDS_SETTLE_DELAY_MS": "0", "REFUNDS_WORKER_BEAT_MS": "9000"})
     assert len(str(caught.value).splitlines()) == 2
 
 
 def test_every_setting_is_documented() -> None:
-    """The table and the example file know every variable, with a meaning."""
+    """The table and the example file describe every variable."""
     for name, info in Settings.model_fields.items():
         assert f"| `{variable(name)}` |" in settings_table()
         assert f"{variable(name)}=" in env_example()

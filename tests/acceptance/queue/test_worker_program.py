@@ -153,7 +153,7 @@ def test_a_start_without_settings_is_refused_with_the_variables_name() -> None:
     )
     assert done.returncode == 2
     assert "REFUNDS_REDIS_URL is not set" in done.stderr
-    assert "REFUNDS_THREADS is not right" in done.stderr
+    assert "REFUNDS_THREADS is invalid" in done.stderr
 
 
 def test_a_server_that_only_listens_is_told_of_soon(rig: Rig) -> None:
