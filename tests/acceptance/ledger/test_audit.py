@@ -1,4 +1,4 @@
-"""Every refund is in exactly one place; what is not is found, and set going."""
+"""Every refund is in exactly one place; what is not is found and repaired."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _audit(rig: Rig, *, repair: bool = False) -> dict[str, str]:
 
 
 def _taken_in(rig: Rig, refund_id: str = "rf-1") -> str:
-    """A refund whose first step is queued."""
+    """Accept a job; return the refund, whose first step is queued."""
     rig.request(rig.order(AFTER), refund_id)
     consumer = rig.broker.consume("refunds", prefetch=2, timeout=1)
     message = next(consumer)
@@ -33,7 +33,7 @@ def _taken_in(rig: Rig, refund_id: str = "rf-1") -> str:
 
 
 def test_a_healthy_ledger_has_no_problem(rig: Rig) -> None:
-    """Queued, waiting, dead, rejected, finished: all in their one place."""
+    """Queued, waiting, dead, rejected and finished refunds are each in their one place."""
     rig.simulator.script(Fault("status", "get_order", status=501))
     rig.run(rig.order(AFTER))
     rig.run(rig.order(BEFORE))
@@ -74,7 +74,7 @@ def _lose_the_index(rig: Rig) -> None:
 def test_every_damage_is_named_repaired_and_the_refund_ends(
     rig: Rig, damage: Callable[[Rig], None], problem: str
 ) -> None:
-    """Found once, mended, and not found again."""
+    """The audit finds it once, repairs it, and does not find it again."""
     refund_id = _taken_in(rig)
     damage(rig)
     assert _audit(rig) == {refund_id: problem}
@@ -85,8 +85,8 @@ def test_every_damage_is_named_repaired_and_the_refund_ends(
     assert _audit(rig) == {}
 
 
-def test_an_ended_refund_in_a_line_and_a_line_without_a_refund_are_cleaned(rig: Rig) -> None:
-    """Nothing points to nothing."""
+def test_stale_entries_of_an_index_are_removed(rig: Rig) -> None:
+    """Neither a finished refund nor an unknown id may be due."""
     refund = rig.run(rig.order(AFTER))
     rig.redis.zadd(rig.key("due"), {refund.refund_id: 1, "ghost": 1})
     found = {refund.refund_id: "ended, but still in a line", "ghost": "no record"}
@@ -118,7 +118,7 @@ def _compare(rig: Rig) -> list[Problem]:
 
 
 def test_finished_refunds_are_compared_with_wix(rig: Rig) -> None:
-    """What we say happened is what Wix shows."""
+    """What our records say is what Wix's records show."""
     standard, cancelled = rig.order(AFTER), rig.order(BEFORE)
     refund, cancel = rig.run(standard), rig.run(cancelled)
     assert _compare(rig) == []
@@ -145,8 +145,8 @@ def test_finished_refunds_are_compared_with_wix(rig: Rig) -> None:
     assert all("cannot be compared" in problem.problem for problem in _compare(rig))
 
 
-def test_voids_and_refunds_made_by_hand_are_compared_too(rig: Rig) -> None:
-    """Nothing was paid, or it was only recorded: Wix's books say so as well."""
+def test_voids_and_manual_refunds_are_compared_too(rig: Rig) -> None:
+    """Nothing was paid, or the refund was only recorded: Wix's records show that as well."""
     rig.simulator.set_flags(authorization_ms=0)
     voided = rig.order(AFTER, payments=[{"amount": "20.00", "authorized": True}])
     by_hand = rig.order(AFTER, payments=[{"amount": "5.00", "offline": True}])
@@ -159,7 +159,7 @@ def test_voids_and_refunds_made_by_hand_are_compared_too(rig: Rig) -> None:
 
 
 def test_a_right_server_is_fit(rig: Rig) -> None:
-    """The embedded one is."""
+    """The suite's own server passes every check."""
     findings = examine(rig.broker.client)
     assert [f.check for f in findings] == [
         "reachable", "version", "memory", "persistence", "clock", "scripts", "latency",
@@ -168,20 +168,20 @@ def test_a_right_server_is_fit(rig: Rig) -> None:
 
 
 def test_a_wrong_clock_is_refused(rig: Rig) -> None:
-    """More than five seconds."""
+    """More than five seconds of difference are too much."""
     clock = {f.check: f for f in examine(rig.broker.client, now=lambda: 0.0)}["clock"]
     assert clock.level == "refused"
     assert "run NTP" in clock.text
 
 
 class _Server:
-    """A server that tells something else of itself."""
+    """A server with other properties than the real one."""
 
     def __init__(self, rig: Rig, **info: object) -> None:
         self._rig, self._info = rig, info
 
     def info(self) -> dict[str, object]:
-        """With our changes."""
+        """Return the server's properties with our changes."""
         return {**self._rig.redis.info(), **self._info}
 
     def __getattr__(self, name: str) -> object:
@@ -196,7 +196,9 @@ class _Server:
         ({"redis_version": "5.0.7"}, "version", "refused"),
     ],
 )
-def test_an_unfit_server_is_told(rig: Rig, info: dict[str, object], check: str, level: str) -> None:
-    """Each with what to do."""
+def test_an_unfit_server_is_found(
+    rig: Rig, info: dict[str, object], check: str, level: str
+) -> None:
+    """Each finding has its level."""
     findings = examine(_Server(rig, **info))  # type: ignore[arg-type]  # a client with one twist
     assert {f.check: f.level for f in findings}[check] == level

@@ -1,4 +1,4 @@
-"""Leases, fences, lanes and due times: the scripts on a real server."""
+"""Leases, fencing, lanes and due times: the scripts on a real server."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_two_workers_never_hold_one_order(rig: Rig) -> None:
 
 
 def test_a_lease_dies_with_its_workers_heartbeat(rig: Rig) -> None:
-    """And the one that lost it cannot write any more."""
+    """The worker that lost it cannot write any more."""
     _accept(rig, "rf-1")
     _alive(rig, "a")
     first = _claim(rig, "rf-1", rig.delivery("a"))
@@ -67,7 +67,7 @@ def test_a_lease_dies_with_its_workers_heartbeat(rig: Rig) -> None:
 
 
 def test_a_repeated_claim_of_the_same_run_changes_nothing(rig: Rig) -> None:
-    """The reply may be lost and the script repeated by the client."""
+    """The reply may be lost, and the client repeats the script."""
     _accept(rig, "rf-1")
     _to_refundable(rig, "rf-1")
     who = rig.delivery()
@@ -79,7 +79,7 @@ def test_a_repeated_claim_of_the_same_run_changes_nothing(rig: Rig) -> None:
 
 
 def test_another_run_of_the_same_message_finds_the_open_intent(rig: Rig) -> None:
-    """What the first run did before it broke off is unknown: the second must look."""
+    """What the first run did is unknown, so the second must look."""
     _accept(rig, "rf-1")
     _to_refundable(rig, "rf-1")
     first = _claim(rig, "rf-1", rig.delivery(execution="one"), Transition.SUBMIT_REFUND)
@@ -91,7 +91,7 @@ def test_another_run_of_the_same_message_finds_the_open_intent(rig: Rig) -> None
     assert again.refund.attempt == first.refund.attempt + 1
 
 
-def test_a_repeated_settle_writes_once(rig: Rig) -> None:
+def test_a_repeated_commit_writes_once(rig: Rig) -> None:
     """Its reply may be lost, too."""
     _accept(rig, "rf-1")
     who = rig.delivery()
@@ -108,10 +108,8 @@ def test_a_repeated_settle_writes_once(rig: Rig) -> None:
 @pytest.mark.parametrize(
     ("intent", "expected"), [("clear", "none"), ("open", "now"), ("keep", "none")]
 )
-def test_what_is_known_of_the_announced_call_is_written(
-    rig: Rig, intent: str, expected: str
-) -> None:
-    """Cleared when the outcome is known, dated when it is not, kept when nothing was sent."""
+def test_a_commit_clears_or_keeps_the_intent(rig: Rig, intent: str, expected: str) -> None:
+    """Cleared if the effect is known, renewed if it is not, kept if nothing was sent."""
     _accept(rig, "rf-1")
     _to_refundable(rig, "rf-1")
     who = rig.delivery()
@@ -124,7 +122,7 @@ def test_what_is_known_of_the_announced_call_is_written(
 
 
 def test_a_store_has_at_most_its_width_in_flight_and_keeps_the_order(rig: Rig) -> None:
-    """The others wait in order of arrival; settling one releases the next in the same step."""
+    """The others wait in order of arrival; a commit that ends one starts the next."""
     width = rig.settings.lane_width
     names = [f"rf-{n}" for n in range(width + 3)]
     for n, name in enumerate(names):
@@ -152,7 +150,7 @@ def test_a_waiting_refund_gives_up_its_slot(rig: Rig) -> None:
 
 
 def test_a_message_that_comes_before_its_time_is_dropped(rig: Rig) -> None:
-    """The due time is the ledger's; an old message does not shorten a wait."""
+    """The due time is in the ledger; an old message does not shorten a wait."""
     _accept(rig, "rf-1")
     who = rig.delivery()
     claim = _claim(rig, "rf-1", who)
@@ -170,8 +168,8 @@ def test_one_scheduler_leads(rig: Rig) -> None:
     assert rig.ledger.wake_due("b", lead_ms=60_000) == (True, 0)
 
 
-def test_a_refund_whose_message_was_lost_is_roused(rig: Rig) -> None:
-    """Even when the queue is emptied: the ledger alone is enough."""
+def test_a_refund_whose_message_was_lost_is_requeued(rig: Rig) -> None:
+    """Even if the whole queue is deleted: the ledger alone is enough."""
     order = rig.order(AFTER)
     refund_id = rig.request(order)
     consumer = rig.broker.consume("refunds", prefetch=2, timeout=1)
@@ -189,7 +187,7 @@ def test_a_refund_whose_message_was_lost_is_roused(rig: Rig) -> None:
 
 
 def test_a_refund_that_a_living_worker_holds_is_left_alone(rig: Rig) -> None:
-    """Reconcile does not disturb work."""
+    """It is not lost, although it has no message."""
     _accept(rig, "rf-1")
     rig.redis.delete(rig.key("steps"), rig.key("steps.msgs"))
     _alive(rig, "a")
@@ -200,7 +198,7 @@ def test_a_refund_that_a_living_worker_holds_is_left_alone(rig: Rig) -> None:
 
 
 def test_a_slot_of_an_ended_refund_is_freed(rig: Rig) -> None:
-    """A lane that lost its release is healed."""
+    """A lane whose slot was not released continues."""
     _accept(rig, "rf-1")
     who = rig.delivery()
     claim = _claim(rig, "rf-1", who)
@@ -213,8 +211,8 @@ def test_a_slot_of_an_ended_refund_is_freed(rig: Rig) -> None:
     assert rig.redis.scard(rig.key("busy_stores")) == 0
 
 
-def test_a_claim_of_an_unknown_refund_is_told(rig: Rig) -> None:
-    """And acknowledged: there is nothing to come back for."""
+def test_a_claim_of_an_unknown_refund_is_refused(rig: Rig) -> None:
+    """Its message is acknowledged: there is nothing to do."""
     claim = _claim(rig, "nobody", rig.delivery())
     assert (claim.status, claim.refund) == ("unknown", None)
 
@@ -231,7 +229,7 @@ def test_listing_filters_and_pages(rig: Rig) -> None:
 
 
 def test_all_keys_share_one_hash_tag(rig: Rig) -> None:
-    """So that one Redis Cluster slot holds them all."""
+    """One slot of a Redis Cluster holds them all (pitfall 18)."""
     rig.run(rig.order(AFTER))
     tag = f"{{{rig.settings.namespace}}}"
     mine = [key for key in rig.redis.scan_iter() if rig.settings.namespace in key]

@@ -1,4 +1,4 @@
-"""Two runs of one message, and what happens between them: the scripts on a real server."""
+"""Two runs of one message, and what may happen between them: the scripts on a real server."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from worker.simulator.world.orders import Order
 SUBMIT = Transition.SUBMIT_REFUND
 
 
-def _hold_back(rig: Rig, verdict: str) -> None:
-    """As another refund's step would: it suspends the store, or uses its rate up."""
-    if verdict == "suspended":
+def _hold_back(rig: Rig, held_because: str) -> None:
+    """Do what another refund's step would: suspend the store, or use up its rate."""
+    if held_because == "suspended":
         why = {"epoch": "0", "reason": "{}", "endpoint": "", "since_ms": 1, "probes": 0}
         rig.redis.hset(rig.key("suspended", STORE_ID), mapping=why)
     else:
@@ -29,9 +29,9 @@ def _hold_back(rig: Rig, verdict: str) -> None:
         rig.redis.set(rig.key("rate", STORE_ID), now_ms + 60_000)
 
 
-def _go_on(rig: Rig, verdict: str) -> None:
-    """The key works again, or the calls are paid off."""
-    if verdict == "suspended":
+def _go_on(rig: Rig, held_because: str) -> None:
+    """Resume the store, or let its calls be paid off."""
+    if held_because == "suspended":
         assert rig.stores.resume(STORE_ID, by="ann")
     else:
         rig.redis.delete(rig.key("rate", STORE_ID))
@@ -40,7 +40,7 @@ def _go_on(rig: Rig, verdict: str) -> None:
 
 
 def _ready_to_submit(rig: Rig) -> tuple[str, Order]:
-    """A refund whose next step moves money, and its order."""
+    """Return a refund whose next step moves money, and its order."""
     order = rig.order(AFTER)
     refund_id = rig.request(order)
     rig.run_one_step()
@@ -48,18 +48,20 @@ def _ready_to_submit(rig: Rig) -> tuple[str, Order]:
     return refund_id, order
 
 
-@pytest.mark.parametrize("verdict", ["suspended", "paced"])
-def test_a_step_that_comes_again_into_a_held_lane_frees_its_order(rig: Rig, verdict: str) -> None:
-    """Its first run could not be settled; the order must not stand still until the lease's end."""
+@pytest.mark.parametrize("held_because", ["suspended", "paced"])
+def test_a_step_that_comes_again_into_a_held_lane_frees_its_order(
+    rig: Rig, held_because: str
+) -> None:
+    """Its first run was not committed; the order must not wait until the lease expires."""
     refund_id, order = _ready_to_submit(rig)
     [message_id] = rig.redis.lrange(rig.key("steps"), 0, -1)
     first = rig.delivery(message_id=message_id, execution="one")
     again = rig.delivery(message_id=message_id, execution="two")
     assert rig.ledger.claim(refund_id, SUBMIT, first).status == "claimed"
-    _hold_back(rig, verdict)
-    assert rig.ledger.claim(refund_id, SUBMIT, again).status == verdict
+    _hold_back(rig, held_because)
+    assert rig.ledger.claim(refund_id, SUBMIT, again).status == held_because
     rig.redis.delete(rig.key("steps"), rig.key("steps.msgs"))
-    _go_on(rig, verdict)
+    _go_on(rig, held_because)
     rig.run_until_idle()
     assert reconcile(rig.ledger) == 0
     assert rig.load(refund_id).state is State.REFUNDED
@@ -67,48 +69,48 @@ def test_a_step_that_comes_again_into_a_held_lane_frees_its_order(rig: Rig, verd
     assert len(order.refunds) == 1
 
 
-@pytest.mark.parametrize("verdict", ["suspended", "paced"])
-def test_letting_the_order_go_permits_no_second_refund(rig: Rig, verdict: str) -> None:
-    """Should the first run live after all: it may neither call nor write.
+@pytest.mark.parametrize("held_because", ["suspended", "paced"])
+def test_letting_the_order_go_permits_no_second_refund(rig: Rig, held_because: str) -> None:
+    """If the first run is still alive, it can neither call Wix nor commit.
 
-    What it may have sent a moment ago is looked for, for the whole settle delay.
+    What it may have sent a moment ago is looked for during the whole settle delay.
     """
     refund_id, _ = _ready_to_submit(rig)
     first = rig.delivery(execution="one")
     held = rig.ledger.claim(refund_id, SUBMIT, first)
     assert held.refund is not None
-    _hold_back(rig, verdict)
+    _hold_back(rig, held_because)
     again = rig.ledger.claim(refund_id, SUBMIT, rig.delivery(execution="two"))
-    assert again.status == verdict
+    assert again.status == held_because
     assert not rig.ledger.still_holds(held.refund, first)
     done = StepCommit(state=State.REFUND_SUBMITTED, next="now")
     assert rig.ledger.commit(refund_id, held, done, first) == ""
     assert rig.load(refund_id).intent_at_ms == held.now_ms
     rig.redis.hincrby(rig.key("refund", refund_id), "intent_at_ms", -3_600_000)
-    _go_on(rig, verdict)
+    _go_on(rig, held_because)
     later = rig.ledger.claim(refund_id, SUBMIT, rig.delivery(message_id="later"))
     assert later.status == "claimed"
     assert later.refund is not None
     assert later.refund.intent_at_ms == later.now_ms
 
 
-@pytest.mark.parametrize("verdict", ["suspended", "paced"])
-def test_a_lease_of_another_refund_of_the_order_is_not_let_go(rig: Rig, verdict: str) -> None:
-    """It is not this refund's to give up."""
+@pytest.mark.parametrize("held_because", ["suspended", "paced"])
+def test_a_lease_of_another_refund_of_the_order_is_not_let_go(rig: Rig, held_because: str) -> None:
+    """A refund may only release its own lease."""
     refund_id, order = _ready_to_submit(rig)
     other = rig.request(order)
     rig._one("refunds")
     holds = rig.delivery(message_id="same", execution="one")
     held = rig.ledger.claim(refund_id, SUBMIT, holds)
     assert held.refund is not None
-    _hold_back(rig, verdict)
+    _hold_back(rig, held_because)
     mine = rig.delivery(message_id="same", execution="two")
-    assert rig.ledger.claim(other, Transition.ASSESS_ORDER, mine).status == verdict
+    assert rig.ledger.claim(other, Transition.ASSESS_ORDER, mine).status == held_because
     assert rig.ledger.still_holds(held.refund, holds)
 
 
 def test_an_old_message_of_a_busy_order_leaves_its_refund_in_one_place(rig: Rig) -> None:
-    """It stood in the lane, after a replay; it comes back when the order may be free."""
+    """After a replay the refund was in the lane; now it is due when the order may be free."""
     refund_id, order = _ready_to_submit(rig)
     rig.redis.zrem(rig.key("busy", STORE_ID), refund_id)
     rig.redis.zadd(rig.key("lane", STORE_ID), {refund_id: 1})
@@ -130,13 +132,13 @@ def _dies(rig: Rig, order: Order) -> Refund:
 
 
 class SlowToReplay:
-    """A ledger with which somebody else is at the same letter, and quicker."""
+    """A ledger on which another operator replays the same dead letter first."""
 
     def __init__(self, rig: Rig) -> None:
         self._rig = rig
 
     def replay(self, refund: Refund, *arguments: Any, **more: Any) -> bool:
-        """First the other's replay: its call is lost on the way, and the refund dies again."""
+        """Replay as the other operator: that call is lost on the way, and the refund dies again."""
         rig = self._rig
         assert rig.replay(refund.refund_id, operator="ann")
         rig.simulator.script(Fault("drop", "submit_refund"))
@@ -151,7 +153,7 @@ class SlowToReplay:
 
 
 def test_a_replay_writes_nothing_onto_what_was_replayed_meanwhile(rig: Rig) -> None:
-    """The call that was sent since then would be forgotten, and sent again without a look."""
+    """Otherwise a call sent since then would be forgotten, and sent again without a look."""
     refund = _dies(rig, rig.order(AFTER))
     slow: Any = SlowToReplay(rig)
     with pytest.raises(dead_letters.CannotReplay, match="changed in the meantime"):
@@ -165,7 +167,7 @@ def test_a_replay_writes_nothing_onto_what_was_replayed_meanwhile(rig: Rig) -> N
 
 
 def test_a_replay_compares_what_it_has_read(rig: Rig) -> None:
-    """Between its reading and its writing somebody else may replay, too."""
+    """Somebody else may replay between its read and its write."""
     refund = _dies(rig, rig.order(AFTER))
     script = rig.ledger._scripts["replay"]
 
@@ -181,8 +183,8 @@ def test_a_replay_compares_what_it_has_read(rig: Rig) -> None:
     assert rig.load(refund.refund_id).state is State.DEAD
 
 
-def test_a_replay_whose_reply_was_lost_is_told_as_done(rig: Rig) -> None:
-    """The script runs again; "there is no dead letter" would send a person looking for it."""
+def test_a_replay_whose_reply_was_lost_succeeds(rig: Rig) -> None:
+    """The script runs again; an error would send the operator looking for the dead letter."""
     refund = _dies(rig, rig.order(AFTER))
     lose_reply(rig.ledger._scripts, "replay")
     dead_letters.replay(rig.ledger, rig.broker, refund.refund_id, operator="ann")

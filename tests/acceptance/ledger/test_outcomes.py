@@ -1,4 +1,4 @@
-"""What upstream hears, exactly once for everything that happens."""
+"""Upstream gets one event for each outcome."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from worker.refund.outcomes import read
 from worker.simulator import Fault
 
 
-def _told(rig: Rig) -> list[dict[str, Any]]:
+def _events(rig: Rig) -> list[dict[str, Any]]:
     return [event for _, event in read(rig.broker.client, rig.settings.namespace)]
 
 
-def test_a_refund_is_told_from_its_acceptance_to_its_effect(rig: Rig) -> None:
-    """With amount and currency, and what upstream needs to find it again."""
+def test_a_refund_has_events_from_its_acceptance_to_its_effect(rig: Rig) -> None:
+    """They have amount, currency, and what upstream needs to find the refund again."""
     refund = rig.run(rig.order(AFTER), metadata={"ticket": "T-1"}, requested_by="returns")
-    events = _told(rig)
+    events = _events(rig)
     assert [event["type"] for event in events] == ["refund.accepted", "refund.finished"]
     finished = events[-1]
     assert finished["data"] == {
@@ -44,24 +44,24 @@ def test_a_refund_is_told_from_its_acceptance_to_its_effect(rig: Rig) -> None:
     assert finished["id"] == f"{refund.refund_id}/{refund.version}/confirm_refund"
 
 
-def test_a_cancel_is_told_as_what_it_is(rig: Rig) -> None:
-    """It moved no money at Wix; the merchant's own is marked."""
+def test_the_event_of_a_cancellation_names_its_effect(rig: Rig) -> None:
+    """It moved no money at Wix, and says whether the merchant had cancelled the order."""
     order = rig.order(BEFORE)
     rig.simulator.merchant_cancels(order.id)
     rig.run(order)
-    data = _told(rig)[-1]["data"]
+    data = _events(rig)[-1]["data"]
     assert (data["effect"], data["amount"]) == ("already_cancelled", None)
     assert data["by_merchant"] is True
 
 
-def test_rejection_death_and_replay_are_told_with_their_reason(rig: Rig) -> None:
-    """Upstream knows what a person knows."""
+def test_rejection_dead_letter_and_replay_have_events_with_their_reason(rig: Rig) -> None:
+    """Upstream gets the same reason as the operator."""
     rig.run(rig.order(BEFORE, status="REJECTED"))
     rig.simulator.script(Fault("status", "get_order", status=501))
     dead = rig.run(rig.order(AFTER))
     dead_letters.replay(rig.ledger, rig.broker, dead.refund_id, operator="ann")
     rig.run_until_idle()
-    events = [e for e in _told(rig) if e["type"] != "refund.accepted"]
+    events = [e for e in _events(rig) if e["type"] != "refund.accepted"]
     assert [event["type"] for event in events] == [
         "refund.rejected", "refund.dead_lettered", "refund.replayed", "refund.finished",
     ]  # fmt: skip
@@ -71,15 +71,15 @@ def test_rejection_death_and_replay_are_told_with_their_reason(rig: Rig) -> None
     assert len({event["id"] for event in events}) == 4
 
 
-def test_waits_and_retries_are_not_told(rig: Rig) -> None:
-    """Upstream hears outcomes, not weather."""
+def test_waits_and_retries_have_no_event(rig: Rig) -> None:
+    """Upstream only gets outcomes."""
     rig.simulator.script(Fault("status", "get_order", status=503, times=2))
     rig.run(rig.order(AFTER))
-    assert [event["type"] for event in _told(rig)] == ["refund.accepted", "refund.finished"]
+    assert [event["type"] for event in _events(rig)] == ["refund.accepted", "refund.finished"]
 
 
-def test_a_reader_goes_on_where_it_stopped(rig: Rig) -> None:
-    """By the stream id; and follows what comes later."""
+def test_a_reader_continues_where_it_stopped(rig: Rig) -> None:
+    """It continues after a stream id, and follows what comes later."""
     refund_id = rig.request(rig.order(AFTER))
     rig.run_queued()
     first, _ = next(read(rig.broker.client, rig.settings.namespace))
@@ -107,7 +107,7 @@ def test_the_scripts_calendar_is_right(rig: Rig, unix_ms: int, text: str) -> Non
 
 
 def test_the_state_of_a_refund_and_its_last_outcome_agree(rig: Rig) -> None:
-    """They are written by one script."""
+    """One script writes both."""
     refund = rig.run(rig.order(AFTER))
     assert refund.state is State.REFUNDED
-    assert _told(rig)[-1]["data"]["state"] == refund.state
+    assert _events(rig)[-1]["data"]["state"] == refund.state

@@ -1,7 +1,8 @@
 """Random histories (hypothesis): jobs, faults, merchants, kills, lost and repeated messages.
 
-Whatever happens in whatever order: at most one effect per request, no more money out than was paid,
-history only grows, the end is the end; and in calm weather everything ends and the audit is clean.
+Whatever happens in whatever order: a request has at most one effect, no more money is refunded than
+was paid, history only grows, and a final state is final. When the faults stop, every refund reaches
+its end and the audit finds nothing.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ faults = st.builds(
 def event(
     **draws: st.SearchStrategy[Any],
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A rule, after which the worker handles a few messages: without work nothing can go wrong."""
+    """Make a rule after which the worker handles a few messages."""
 
     def decorate(body: Callable[..., None]) -> Callable[..., None]:
         def happens(self: Weather, work: int, **drawn: Any) -> None:
@@ -71,11 +72,11 @@ def event(
 
 
 class Killed(BaseException):
-    """SIGKILL: nothing of the program runs any more."""
+    """SIGKILL: the program stops at once."""
 
 
 class LateTransport(SimulatorTransport):
-    """A network that may hold a call back: the worker gives it up, and it arrives later."""
+    """A network that may delay a call: the worker gives it up, and it arrives later."""
 
     def __init__(self, simulator: Simulator) -> None:
         super().__init__(wsgi(simulator))
@@ -98,7 +99,7 @@ class LateTransport(SimulatorTransport):
         return answer
 
     def arrive(self) -> None:
-        """What was held back arrives; nobody listens for the answer."""
+        """Deliver the delayed calls; nobody waits for the answers."""
         held, self.held = self.held, []
         for request in held:
             with contextlib.suppress(httpx.HTTPError):
@@ -106,7 +107,7 @@ class LateTransport(SimulatorTransport):
 
 
 class StormyRig(Rig):
-    """A worker to which something happens at a named place of a step."""
+    """A worker that is disturbed at named points of a step."""
 
     def __init__(self, url: str, flags: Flags) -> None:
         self.passed_ms = 0
@@ -117,7 +118,7 @@ class StormyRig(Rig):
         super().__init__(settings_for(url), simulator)
 
     def seams(self) -> Seams:
-        """A network that may be disturbed."""
+        """Return the seams of the rig, with a network that can be disturbed."""
         return replace(super().seams(), transport=lambda: self.network)
 
     def _checkpoint(self, place: str) -> None:
@@ -134,7 +135,7 @@ class StormyRig(Rig):
         return super().let_an_hour_pass()
 
     def one(self, queue: str) -> None:
-        """Handle one message; when the worker is killed on it, a fresh one takes its place."""
+        """Handle one message; if that kills the worker, start a fresh one."""
         try:
             self._one(queue)
         except Killed:
@@ -144,7 +145,7 @@ class StormyRig(Rig):
             self.broker.beat()
 
     def freeze(self) -> None:
-        """This worker sleeps in the middle of a step; another one does all there is to do."""
+        """Freeze this worker in the middle of a step, and let another one do all the work."""
         self.redis.zadd(self.key("workers"), {self.broker.broker_id: 1})
         other = Rig(self.settings, self.simulator)
         try:
@@ -158,7 +159,7 @@ class StormyRig(Rig):
             other.broker.client.close()
 
     def requeue_lost(self) -> None:
-        """What the leader does every few seconds, after its beat."""
+        """Do what the leader does every few seconds."""
         self.broker.beat()
         self.broker.reclaim(self.settings.worker_dead_after_ms)
         reconcile(self.ledger)
@@ -194,7 +195,7 @@ class Weather(RuleBasedStateMachine):
         consistent_token=st.booleans(),
     )
     def begin(self, **flags: Any) -> None:
-        """Wix is what it is; an order of each kind is to be refunded."""
+        """Start with some behaviour of Wix and a refund of each kind of order."""
         self.rig = StormyRig(self.url, Flags(**flags))
         for created in (BEFORE, AFTER) * 2:
             self.job(created=created, n=0, amounts=("101.40",), pays_twice=True, work=1)
@@ -206,7 +207,7 @@ class Weather(RuleBasedStateMachine):
         pays_twice=st.booleans(),
     )
     def job(self, created: str, n: int, amounts: tuple[str, ...], *, pays_twice: bool) -> None:
-        """A new order, and the job to refund it."""
+        """Place an order, and send the job to refund it."""
         order = self.rig.order(created, fulfillments=n, amounts=amounts)
         if pays_twice:
             order = bottomless(self.rig.simulator, order)
@@ -216,7 +217,7 @@ class Weather(RuleBasedStateMachine):
     @precondition(lambda self: self.asked)
     @event(draw=st.data(), reason=st.sampled_from(["", "another"]))
     def job_again(self, draw: st.DataObject, reason: str) -> None:
-        """The same refund_id: a repetition, or a conflict."""
+        """Send a known refund_id again: a duplicate, or a conflict."""
         refund_id = draw.draw(st.sampled_from(sorted(self.asked)))
         order, _ = self.asked[refund_id]
         self.rig.request(order, refund_id, reason=reason)
@@ -224,7 +225,7 @@ class Weather(RuleBasedStateMachine):
     @precondition(lambda self: self.orders)
     @event(draw=st.data())
     def another_refund_of_an_order(self, draw: st.DataObject) -> None:
-        """Another refund_id for the same order."""
+        """Send another refund_id for the same order."""
         self._ask(draw.draw(st.sampled_from(self.orders)), {"reason": "again"})
 
     def _ask(self, order: Order, more: dict[str, Any]) -> None:
@@ -234,13 +235,13 @@ class Weather(RuleBasedStateMachine):
 
     @event(fault=faults)
     def wix_fails(self, fault: Fault) -> None:
-        """One endpoint goes wrong."""
+        """Let one endpoint fail."""
         self.rig.simulator.script(replace(fault))
 
     @precondition(lambda self: self.orders)
     @event(draw=st.data(), what=st.sampled_from(["fulfills", "cancels", "refunds"]))
     def merchant(self, draw: st.DataObject, what: str) -> None:
-        """The merchant clicks in the dashboard."""
+        """Let the merchant act in the dashboard."""
         order = draw.draw(st.sampled_from(self.orders))
         if what == "refunds" and (order.refunds or order.status != "APPROVED"):
             return
@@ -253,19 +254,19 @@ class Weather(RuleBasedStateMachine):
         harm=st.sampled_from(["kill", "freeze", "unlease"]),
     )
     def a_step_is_disturbed(self, created: str, place: str, nth: int, harm: str) -> None:
-        """When one next comes to this place, or next but one; there is one that will.
+        """Disturb the first or second step that reaches a point, and start one that will.
 
-        Frozen in its very call it acts late: see README.
+        A worker frozen during its call is not covered: see worker/README.md.
         """
         harms = {"kill": _kill, "freeze": self._freeze, "unlease": self._drop_leases}
         self.rig.harms[place] = (nth, harms["kill" if place == "before_call" else harm])
         self.job(created=created, n=0, amounts=("101.40",), pays_twice=True, work=1)
 
     def _freeze(self) -> None:
-        """While it sleeps, others may end what it is at: it must leave that as it is."""
+        """Freeze the worker; it must not change what others finish in the meantime."""
         self.rig.freeze()
         self.nothing_is_done_twice()
-        self.history_only_grows_and_the_end_is_the_end()
+        self.history_only_grows_and_a_final_state_is_final()
 
     def _drop_leases(self) -> None:
         for lease in list(self.rig.redis.scan_iter(self.rig.key("lease", "*"))):
@@ -273,52 +274,52 @@ class Weather(RuleBasedStateMachine):
 
     @event()
     def a_call_is_held_back(self) -> None:
-        """The next call that changes something: it times out, and arrives all the same."""
+        """Delay the next mutating call: it times out, but arrives later."""
         self.rig.network.holds_next = True
 
     @event()
     def what_was_held_back_arrives(self) -> None:
-        """In any case before the settle delay is over."""
+        """Deliver the delayed call, always before the settle delay is over."""
         self.rig.network.arrive()
 
     @event()
     def the_queue_is_emptied(self) -> None:
-        """Every wake-up call is lost."""
+        """Lose every message of the queue of steps."""
         self.rig.redis.delete(self.rig.key("steps"), self.rig.key("steps.msgs"))
 
     @precondition(lambda self: self.asked)
     @event(draw=st.data(), actor=st.sampled_from(["assess_order", "cancel_order", "submit_refund"]))
     def a_message_comes_again(self, draw: st.DataObject, actor: str) -> None:
-        """A repeated, late or early wake-up call."""
+        """Send a repeated, late or early message."""
         refund_id = draw.draw(st.sampled_from(sorted(self.asked)))
         message = self.rig.broker.get_actor(actor).message(refund_id)
         self.rig.broker.enqueue(message)
 
     @event()
     def time_passes(self) -> None:
-        """An hour: what waits becomes due."""
+        """Let an hour pass: what waits becomes due."""
         self.rig.let_an_hour_pass()
 
     @event()
     def a_moment_passes(self) -> None:
-        """What waits is woken, and everything that is uncertain still is."""
+        """Wake what waits, while unknown effects are still unknown."""
         for refund_id in self.rig.redis.zrange(self.rig.key("due"), 0, -1):
             self.rig.redis.zadd(self.rig.key("due"), {refund_id: 1})
         self.rig.ledger.wake_due("rig", lead_ms=1)
 
     @event()
-    def the_leader_heals(self) -> None:
-        """Reclaim and reconcile."""
+    def the_leader_requeues(self) -> None:
+        """Reclaim messages and requeue lost refunds."""
         self.rig.requeue_lost()
 
     @precondition(lambda self: self.asked)
     @event(draw=st.data())
     def replay(self, draw: st.DataObject) -> None:
-        """An operator lets a dead letter go on, or tries to with another refund."""
+        """Replay a refund, whether it is a dead letter or not."""
         self.rig.replay(draw.draw(st.sampled_from(sorted(self.asked))), operator="ann")
 
     def work(self, times: int) -> None:
-        """Some messages are handled, in whatever queue they are."""
+        """Handle some messages of each queue."""
         for _ in range(times):
             waiting = [queue for queue in QUEUES if self.rig._waiting(queue)]
             for queue in waiting:
@@ -326,7 +327,7 @@ class Weather(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_done_twice(self) -> None:
-        """By Wix's books: one effect per request at most, and never more than was paid."""
+        """By Wix's records: at most one effect per request, and never more than was paid."""
         for order in self.orders:
             mine = [i for i, (asked, _) in self.asked.items() if asked is order]
             assert order.cancellations <= len(mine)
@@ -339,8 +340,8 @@ class Weather(RuleBasedStateMachine):
                 assert Decimal(0) <= out <= payment.amount
 
     @invariant()
-    def history_only_grows_and_the_end_is_the_end(self) -> None:
-        """No line changes, and what has ended takes no further step (a dead letter may)."""
+    def history_only_grows_and_a_final_state_is_final(self) -> None:
+        """No line changes, and a finished refund takes no further step (a dead letter may)."""
         for refund_id in self.asked:
             lines = self.rig.ledger.history(refund_id)
             before = self.seen.get(refund_id, [])
@@ -354,7 +355,7 @@ class Weather(RuleBasedStateMachine):
                 self.ended[refund_id] = (refund.state, steps)
 
     def teardown(self) -> None:
-        """Calm weather: all ends, exactly once, and everything is in its place."""
+        """When the faults stop, every refund ends, exactly once, and is in its place."""
         if not hasattr(self, "rig"):
             return
         rig = self.rig
@@ -369,7 +370,7 @@ class Weather(RuleBasedStateMachine):
                 rig.redis.zadd(rig.key("probes"), {STORE_ID: 1}, xx=True)
                 rig.prober().turn(lambda: False)
             self.nothing_is_done_twice()
-            self.history_only_grows_and_the_end_is_the_end()
+            self.history_only_grows_and_a_final_state_is_final()
             assert list(audit(rig.ledger, repair=False, progress=lambda _: None)) == []
             for refund_id, (order, _) in self.asked.items():
                 refund = rig.load(refund_id)
@@ -387,7 +388,7 @@ def test_no_history_of_events_loses_or_doubles_a_refund(redis_url: str) -> None:
     """Forty random histories, the same ones every time."""
 
     class Here(Weather):
-        """On the suite's server."""
+        """Runs on the suite's server."""
 
         url = redis_url
 

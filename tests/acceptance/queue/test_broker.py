@@ -1,4 +1,4 @@
-"""The hardened broker: each test names the pitfall that it answers."""
+"""The hardened broker; worker/queue/README.md lists the pitfalls that the tests cite."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_enqueuing_the_same_message_twice_queues_it_once(rig: Rig) -> None:
 
 
 def test_messages_lost_on_the_way_to_the_worker_are_handed_out_again(rig: Rig) -> None:
-    """Notes 2 and 3: in flight here, but nobody here knows it."""
+    """Pitfalls 2 and 3: the server counts them as in flight, but no process knows them."""
     order = rig.order(AFTER)
     refund_id = rig.request(order)
     rig.broker.command("fetch", "refunds", wanted=10, known=[])
@@ -39,7 +39,7 @@ def test_messages_lost_on_the_way_to_the_worker_are_handed_out_again(rig: Rig) -
 
 
 def test_a_new_consumer_does_not_hand_out_what_still_runs(rig: Rig) -> None:
-    """Dramatiq makes a new consumer after every connection error; its threads go on."""
+    """After a connection error dramatiq makes a new consumer; its worker threads still run."""
     rig.request(rig.order(AFTER))
     first = rig.broker.consume("refunds", prefetch=4, timeout=1)
     assert next(first) is not None
@@ -49,7 +49,7 @@ def test_a_new_consumer_does_not_hand_out_what_still_runs(rig: Rig) -> None:
 
 
 def test_a_dead_workers_messages_come_back_in_order(rig: Rig, redis_url: str) -> None:
-    """Pitfall 6: no lottery; the heartbeat decides."""
+    """Pitfall 6: the heartbeat decides, not chance."""
     ids = [rig.request(rig.order(AFTER), f"rf-{n}") for n in range(3)]
     dead = Broker(redis_client(redis_url), namespace=rig.settings.namespace, middleware=[])
     dead.beat()
@@ -66,7 +66,7 @@ def test_a_dead_workers_messages_come_back_in_order(rig: Rig, redis_url: str) ->
 def test_an_acknowledgement_by_a_worker_that_lost_the_message_does_nothing(
     rig: Rig, redis_url: str
 ) -> None:
-    """It is in the queue again and keeps its body."""
+    """The message is in the queue again and keeps its body."""
     rig.send_raw("x", message_id="m-1")
     other = Broker(redis_client(redis_url), namespace=rig.settings.namespace, middleware=[])
     other.command("fetch", "refunds", wanted=1, known=[])
@@ -78,7 +78,7 @@ def test_an_acknowledgement_by_a_worker_that_lost_the_message_does_nothing(
 
 
 def test_fetched_messages_go_back_at_shutdown(rig: Rig) -> None:
-    """Pitfall 2: a graceful stop keeps nothing."""
+    """Pitfall 2: after a graceful stop no message is in flight."""
     for n in range(3):
         rig.request(rig.order(AFTER), f"rf-{n}")
     consumer = rig.broker.consume("refunds", prefetch=20, timeout=1)
@@ -90,8 +90,8 @@ def test_fetched_messages_go_back_at_shutdown(rig: Rig) -> None:
     assert rig.redis.llen(rig.key("refunds")) == 3
 
 
-def test_a_full_hand_fetches_no_more(rig: Rig) -> None:
-    """Pitfall 15: no hoarding."""
+def test_a_worker_fetches_no_more_than_its_threads_can_run(rig: Rig) -> None:
+    """Pitfall 15: the other messages stay in the queue for other workers."""
     for n in range(3):
         rig.request(rig.order(AFTER), f"rf-{n}")
     consumer = rig.broker.consume("refunds", prefetch=2, timeout=1)
@@ -100,8 +100,8 @@ def test_a_full_hand_fetches_no_more(rig: Rig) -> None:
     assert rig.redis.llen(rig.key("refunds")) == 2
 
 
-def test_a_blocked_fetch_wakes_at_once_and_keeps_the_message(rig: Rig) -> None:
-    """Pitfall 15: idle workers block; the moved message is in flight before it is decoded."""
+def test_a_blocked_fetch_returns_at_once_and_keeps_the_message(rig: Rig) -> None:
+    """Pitfall 15: idle workers block. A message is in flight before it is decoded."""
     consumer = rig.broker.consume("refunds", prefetch=2, timeout=1)
     assert next(consumer) is None
     rig.request(rig.order(AFTER))
@@ -110,8 +110,8 @@ def test_a_blocked_fetch_wakes_at_once_and_keeps_the_message(rig: Rig) -> None:
     assert rig.redis.llen(inflight) == 1
 
 
-def test_delays_are_refused_because_waiting_is_the_ledgers(rig: Rig) -> None:
-    """Notes 3 and 10: nothing waits in a worker's memory."""
+def test_delayed_messages_are_refused(rig: Rig) -> None:
+    """Pitfalls 3 and 10: the ledger has the due times, so nothing waits in memory."""
     rig.request(rig.order(AFTER))
     message = next(rig.broker.consume("refunds", prefetch=2, timeout=1))
     assert message is not None
@@ -131,7 +131,7 @@ def test_a_body_that_is_gone_does_not_block_the_queue(rig: Rig) -> None:
 def test_every_way_in_which_redis_fails_is_a_connection_error(
     redis_url: str, error: type[Exception]
 ) -> None:
-    """Pitfall 9: dramatiq restarts a consumer only for these."""
+    """Pitfall 9: dramatiq only restarts a consumer after a connection error."""
     rig = Rig(settings_for(redis_url), Simulator())
 
     def fail(*_: object, **__: object) -> None:
@@ -142,19 +142,19 @@ def test_every_way_in_which_redis_fails_is_a_connection_error(
         rig.broker.beat()
 
 
-def test_an_unsettled_step_comes_again_and_looks_first(rig: Rig) -> None:
-    """Pitfall 1: a Redis blip while settling loses nothing and doubles nothing."""
+def test_an_uncommitted_step_runs_again_and_looks_first(rig: Rig) -> None:
+    """Pitfall 1: if Redis fails during a commit, nothing is lost and nothing is done twice."""
     order = rig.order(AFTER)
     refund_id = rig.request(order)
 
     class Blip:
-        """The ledger, whose settle fails once after Wix did it."""
+        """The ledger, whose commit fails repeatedly after Wix made the refund."""
 
         def __init__(self) -> None:
             self.failing = 0
 
         def commit(self, *arguments: object) -> str:
-            """Fail while Wix has just refunded."""
+            """Fail six times once Wix has made the refund."""
             if len(order.refunds) == 1 and self.failing < 6:
                 self.failing += 1
                 raise redis.ConnectionError("gone")
@@ -176,8 +176,8 @@ def test_an_unsettled_step_comes_again_and_looks_first(rig: Rig) -> None:
     assert any(line.get("found") for line in rig.ledger.history(refund_id))
 
 
-def test_what_a_script_can_never_do_is_kept_for_a_person(rig: Rig) -> None:
-    """A record that somebody broke: its message does not go round for ever, the others run."""
+def test_a_message_whose_script_always_fails_becomes_one_dead_letter(rig: Rig) -> None:
+    """A damaged record does not keep its message circulating, and other refunds continue."""
     broken, good = rig.request(rig.order(AFTER)), rig.request(rig.order(AFTER))
     rig._one("refunds")
     rig._one("refunds")
@@ -188,7 +188,7 @@ def test_what_a_script_can_never_do_is_kept_for_a_person(rig: Rig) -> None:
         list(rig.ledger.requeue_lost())
         rig.run_queued()
     letters = rig.broker.quarantined()
-    # One, however often it was set going again; repaired, it goes on.
+    # One letter, however often the refund was requeued; after a repair it can be replayed.
     assert [(i, letter["reason"]) for i, letter in letters.items()] == [(broken, "worker_error")]
     rig.redis.hset(rig.key("refund", broken), "attempt", "0")
     dead_letters.replay(rig.ledger, rig.broker, broken, operator="ann")
@@ -224,8 +224,8 @@ def test_what_a_script_can_never_do_is_kept_for_a_person(rig: Rig) -> None:
         (ValueError("x"), False),
     ],
 )
-def test_only_a_servers_trouble_passes(error: Exception, may_pass: bool) -> None:
-    """The message comes again, or a person is told."""
+def test_only_problems_of_the_server_are_retried(error: Exception, may_pass: bool) -> None:
+    """Any other error is permanent, and the message becomes a dead letter."""
     assert _may_pass(error) is may_pass
 
 

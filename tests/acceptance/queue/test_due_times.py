@@ -1,4 +1,4 @@
-"""Long lines: what waits delays neither what is due nor another store. Figures: `make scale`."""
+"""Neither waiting refunds nor a long lane delay what is due. Figures: `make scale`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from worker.simulator import Fault, Simulator
 
 
 def test_what_is_due_now_is_woken_in_the_next_tick_however_many_wait(rig: Rig) -> None:
-    """Pitfall 10: dramatiq's delay queue is first in, first out; ours is a set by due time."""
+    """Pitfall 10: dramatiq's delay queue is first in, first out; ours is sorted by due time."""
     fill_due(rig.redis, rig.ledger.ns, 10_000)
     rig.simulator.script(Fault("status", "get_order", status=503))
     refund_id = rig.request(rig.order(AFTER))
@@ -28,8 +28,8 @@ def test_what_is_due_now_is_woken_in_the_next_tick_however_many_wait(rig: Rig) -
     assert rig.redis.zcard(rig.key("due")) >= 10_000
 
 
-def test_more_than_one_tick_can_wake_are_woken_in_order_of_their_time(rig: Rig) -> None:
-    """A tick wakes 200 at most, the longest waiting first: none is overtaken for ever."""
+def test_refunds_are_woken_in_order_of_their_due_times(rig: Rig) -> None:
+    """One tick wakes at most 200 refunds, the longest overdue first."""
     fill_due(rig.redis, rig.ledger.ns, 300, in_ms=-60_000)
     rig.redis.zadd(rig.key("due"), {"w-7": 1})
     assert rig.ledger.wake_due("rig", lead_ms=1) == (True, 200)
@@ -38,7 +38,7 @@ def test_more_than_one_tick_can_wake_are_woken_in_order_of_their_time(rig: Rig) 
 
 
 def test_an_emptied_queue_is_rebuilt_from_the_ledger(rig: Rig) -> None:
-    """Every key of the queue of steps is gone: each refund that was on its way goes on."""
+    """All keys of the queue of steps are deleted; every refund still reaches its end."""
     ids = [rig.request(rig.order(AFTER)) for _ in range(rig.settings.lane_width + 3)]
     for _ in ids:
         rig._one("refunds")
@@ -51,7 +51,7 @@ def test_an_emptied_queue_is_rebuilt_from_the_ledger(rig: Rig) -> None:
 
 @pytest.fixture
 def two_stores(redis_url: str) -> Iterator[Rig]:
-    """A rig of two stores."""
+    """Return a rig with two stores."""
     stores = {store: {"account_id": "a", "api_key": KEY} for store in (STORE_ID, OTHER_STORE)}
     rig = Rig(settings_for(redis_url, stores=json.dumps(stores)), Simulator())
     rig.simulator.add_store(OTHER_STORE, KEY)
@@ -63,9 +63,9 @@ def two_stores(redis_url: str) -> Iterator[Rig]:
 def test_a_long_lane_delays_another_store_by_no_more_than_what_is_in_flight(
     two_stores: Rig,
 ) -> None:
-    """2,000 refunds of one store wait; of each lane's width of them, the other store has its turn.
+    """Stores take turns: 2,000 waiting refunds of one store count as one full lane.
 
-    Counted over all three steps of the other store's refund, each in its own wake-up call.
+    Counted over all three steps of the other store's refund; each has its own message.
     """
     rig, width = two_stores, two_stores.settings.lane_width
     fill_lane(rig.ledger, STORE_ID, 2_000)

@@ -1,4 +1,4 @@
-"""Jobs as they arrive: right, wrong, twice, unreadable."""
+"""How jobs are accepted: valid, invalid, repeated and unreadable ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _message(**job: object) -> str:
 
 
 def test_a_job_with_a_bad_field_becomes_a_dead_letter_that_names_it(rig: Rig) -> None:
-    """Nothing is lost, and the worker goes on."""
+    """The job is not lost, and the worker continues with the next one."""
     rig.send_raw(_message(refund_id="rf-1", store_id=STORE_ID, order_id="7", amount="1e3"))
     good = rig.request(rig.order(AFTER))
     rig.run_until_idle()
@@ -39,7 +39,7 @@ def test_a_job_with_a_bad_field_becomes_a_dead_letter_that_names_it(rig: Rig) ->
 
 
 def test_a_bad_job_cannot_be_replayed_as_it_is(rig: Rig) -> None:
-    """It would fail again; the letter says what to do instead."""
+    """It would fail again, so the dead letter says what to do instead."""
     rig.send_raw(_message(refund_id="rf-1"), message_id="bad")
     rig.run_queued()
     with pytest.raises(dead_letters.CannotReplay, match="Send it again"):
@@ -50,7 +50,7 @@ def test_a_bad_job_cannot_be_replayed_as_it_is(rig: Rig) -> None:
 
 
 def test_the_same_job_twice_is_one_refund(rig: Rig) -> None:
-    """Same refund_id, same content: nothing changes."""
+    """The same refund_id with the same content changes nothing."""
     order = rig.order(AFTER)
     refund_id = rig.request(order)
     rig.run_until_idle()
@@ -63,7 +63,7 @@ def test_the_same_job_twice_is_one_refund(rig: Rig) -> None:
 
 
 def test_the_same_id_with_other_content_is_refused(rig: Rig) -> None:
-    """The first stays untouched, and a person can see the second."""
+    """The first refund is not changed, and the second job becomes a dead letter."""
     order, other = rig.order(AFTER), rig.order(AFTER)
     refund_id = rig.request(order)
     rig.request(other, refund_id)
@@ -76,7 +76,7 @@ def test_the_same_id_with_other_content_is_refused(rig: Rig) -> None:
 
 @pytest.mark.parametrize("body", ["not json", "[]", "{}", '{"queue_name": 1}', "\u0000"])
 def test_a_message_that_cannot_be_read_strands_no_neighbour(rig: Rig, body: str) -> None:
-    """It is kept for a person; the next one runs."""
+    """It becomes a dead letter, and the next message runs."""
     rig.send_raw(body)
     good = rig.request(rig.order(AFTER))
     rig.run_until_idle()
@@ -103,7 +103,7 @@ def test_a_message_for_an_unknown_actor_can_be_replayed_after_a_deploy(rig: Rig)
 
 
 def test_a_plain_dramatiq_producer_may_enqueue(rig: Rig) -> None:
-    """Upstream needs nothing of ours: queue, actor and keyword arguments are the interface."""
+    """Upstream needs none of our code: queue, actor and keyword arguments are the interface."""
     order = rig.order(AFTER)
     plain = RedisBroker(client=rig.redis, namespace=rig.ledger.ns)  # type: ignore[no-untyped-call]  # dramatiq's
     plain.declare_queue("refunds")
@@ -121,7 +121,7 @@ def test_a_plain_dramatiq_producer_may_enqueue(rig: Rig) -> None:
 
 
 def test_the_client_checks_a_job_before_it_sends_it(rig: Rig) -> None:
-    """A wrong field is told to the caller, who still has the context."""
+    """The caller, who still has the context, gets the error."""
     namespace = rig.settings.namespace
     client = RefundClient(rig.settings.redis_url.get_secret_value(), namespace=namespace)
     with pytest.raises(InvalidJob, match="order_id"):
@@ -133,7 +133,7 @@ def test_the_client_checks_a_job_before_it_sends_it(rig: Rig) -> None:
 
 
 def test_a_message_out_of_order_is_redundant_or_illegal_and_harmless(rig: Rig) -> None:
-    """The queue may repeat and reorder anything."""
+    """The queue may repeat and reorder messages."""
     order = rig.order(AFTER)
     refund_id = rig.request(order)
     rig.run_until_idle()
@@ -166,8 +166,8 @@ def test_a_message_out_of_order_is_redundant_or_illegal_and_harmless(rig: Rig) -
         {"amount": "\u0661\u0662.00", "currency": "USD"},
     ],
 )
-def test_odd_text_is_told_to_a_person(rig: Rig, job: dict[str, object]) -> None:
-    """Half an emoji, digits of other scripts: one letter, and the queue goes on."""
+def test_invalid_text_becomes_a_dead_letter(rig: Rig, job: dict[str, object]) -> None:
+    """Half an emoji or digits of other scripts make the job invalid, and the queue continues."""
     order = rig.order(AFTER)
     ids = {"refund_id": "rf-1", "store_id": STORE_ID, "order_id": order.id}
     rig.send_raw(_message(**ids, **job))
@@ -180,7 +180,7 @@ def test_odd_text_is_told_to_a_person(rig: Rig, job: dict[str, object]) -> None:
 
 
 def test_of_a_very_long_job_the_letter_keeps_the_beginning(rig: Rig) -> None:
-    """Its ids, and enough to know it by."""
+    """The dead letter has the ids and enough text to recognise the job."""
     ids = {"refund_id": "rf-1", "store_id": STORE_ID, "order_id": STORE_ID}
     rig.send_raw(_message(**ids, unheard_of="x y " * 100_000))
     rig.run_until_idle()
@@ -191,7 +191,7 @@ def test_of_a_very_long_job_the_letter_keeps_the_beginning(rig: Rig) -> None:
 
 
 def test_a_letter_with_an_unknown_reason_does_not_hide_the_others(rig: Rig) -> None:
-    """A later version wrote it, or a stranger."""
+    """A newer version may have written it."""
     rig.send_raw(_message(refund_id="rf-1"), message_id="bad")
     rig.run_until_idle()
     rig.broker.quarantine("refunds", "odd", {"reason": "of_tomorrow", "queue": "refunds"})
@@ -216,7 +216,7 @@ def test_a_letter_with_an_unknown_reason_does_not_hide_the_others(rig: Rig) -> N
 def test_a_text_that_grows_by_its_masks_is_cut(
     rig: Rig, job: dict[str, object], by_our_client: bool
 ) -> None:
-    """Short enough as it came: kept, without its secrets."""
+    """A text that was short enough is accepted, even if masking secrets makes it too long."""
     order = rig.order(AFTER)
     ids = {"refund_id": "rf-1", "store_id": STORE_ID, "order_id": order.id}
     if by_our_client:
@@ -229,7 +229,7 @@ def test_a_text_that_grows_by_its_masks_is_cut(
 
 
 def test_what_an_older_version_accepted_stays_readable(rig: Rig) -> None:
-    """Limits are for what enters."""
+    """Limits apply to new jobs, not to records."""
     refund_id = rig.request(rig.order(AFTER))
     rig.run_one_step()
     record = rig.key("refund", refund_id)
@@ -242,7 +242,7 @@ def test_what_an_older_version_accepted_stays_readable(rig: Rig) -> None:
 
 
 def test_a_job_with_ten_thousand_wrong_fields_makes_a_short_letter(rig: Rig) -> None:
-    """The first are named, the others counted."""
+    """The letter names the first fields and counts the rest."""
     ids = {"refund_id": "rf-1", "store_id": STORE_ID, "order_id": STORE_ID}
     rig.send_raw(_message(**ids, **{f"f{n}" * 20: 1 for n in range(10_000)}))
     rig.run_until_idle()

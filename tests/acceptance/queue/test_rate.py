@@ -1,4 +1,4 @@
-"""A store's calls to Wix are spread over time, if the operator says so; no attempt is spent."""
+"""The operator can limit the rate of a store's calls to Wix; waiting is not an attempt."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ SLOW = "1"
 
 @pytest.fixture
 def slow(redis_url: str) -> Iterator[Rig]:
-    """A worker that calls Wix once a minute for one store, on average."""
+    """Return a worker that makes one call per minute for one store, on average."""
     rig = Rig(settings_for(redis_url, store_calls_per_min=SLOW), Simulator())
     yield rig
     rig.close()
 
 
 def _let_time_pass(rig: Rig) -> None:
-    """As if the calls made so far were paid off by now."""
+    """Pretend that the calls made so far are paid off."""
     rig.redis.delete(rig.key("rate", STORE_ID))
     rig.redis.zadd(rig.key("paced"), {STORE_ID: 1}, xx=True)
     rig.ledger.wake_due("rig", lead_ms=1)
 
 
 def test_over_the_rate_refunds_wait_in_their_lane_in_order(slow: Rig) -> None:
-    """The first step makes a call; then nobody goes until it is paid off, and none is forgotten."""
+    """After the first step's calls, no refund of the store starts until they are paid off."""
     ids = [slow.request(slow.order(AFTER), f"rf-{n}") for n in range(6)]
     slow.run_queued()
     calls = len(slow.simulator.calls)
@@ -43,11 +43,11 @@ def test_over_the_rate_refunds_wait_in_their_lane_in_order(slow: Rig) -> None:
     assert list(audit(slow.ledger, repair=False, progress=lambda _: None)) == []
     assert slow.run_queued() == 0
     attempts = sum(slow.load(refund_id).attempts for refund_id in ids)
-    assert attempts == calls  # an attempt for each step that was made, none for waiting
+    assert attempts == calls  # one attempt for each step that ran, none for waiting
 
 
-def test_the_lane_goes_on_when_the_calls_are_paid_off(slow: Rig) -> None:
-    """The scheduler lets it go; every refund ends."""
+def test_the_lane_continues_when_the_calls_are_paid_off(slow: Rig) -> None:
+    """The scheduler starts it, and every refund reaches its end."""
     ids = [slow.request(slow.order(AFTER)) for _ in range(3)]
     for _ in range(40):
         slow.run_queued()
@@ -57,8 +57,8 @@ def test_the_lane_goes_on_when_the_calls_are_paid_off(slow: Rig) -> None:
     assert slow.simulator.books()["refunds_per_order"] != {}
 
 
-def test_when_the_lane_goes_on_is_known_to_the_millisecond(slow: Rig) -> None:
-    """A call costs a minute, and five seconds may be borrowed."""
+def test_the_time_at_which_the_lane_continues_is_exact(slow: Rig) -> None:
+    """A call costs a minute, and calls may run ahead of the rate by five seconds."""
     slow.request(slow.order(AFTER))
     slow.run_queued()
     [(store, goes_on_ms)] = slow.redis.zrange(slow.key("paced"), 0, -1, withscores=True)
@@ -67,6 +67,6 @@ def test_when_the_lane_goes_on_is_known_to_the_millisecond(slow: Rig) -> None:
 
 
 def test_without_a_rate_nothing_is_counted(rig: Rig) -> None:
-    """The default: a 429 is waited out, nobody is held back before."""
+    """By default a 429 is retried, and no call is held back."""
     rig.run(rig.order(AFTER))
     assert not rig.redis.exists(rig.key("rate", STORE_ID), rig.key("paced"))

@@ -1,4 +1,4 @@
-"""Workers that are killed or frozen in the middle of a step. Times: `make recovery`."""
+"""Workers that are killed or frozen in the middle of a step. Figures: `make recovery`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ END = {AFTER: State.REFUNDED, BEFORE: State.CANCELLED}
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Wait for a condition, looking often."""
+    """Poll until the condition is true."""
     pause = threading.Event()
     for _ in range(PATIENCE_S * 50):
         if condition():
@@ -39,7 +39,7 @@ def until(condition: Callable[[], object]) -> None:
     raise AssertionError("it did not happen")
 
 
-#: Its call is not simply given up when it wakes: it acts, if nothing else forbids it.
+#: Timeouts so long that a worker which wakes does not simply give its call up.
 PATIENT = {
     "REFUNDS_WIX_READ_TIMEOUT_MS": "60000",
     "REFUNDS_WIX_TOTAL_TIMEOUT_MS": "60000",
@@ -48,7 +48,7 @@ PATIENT = {
 
 
 class Two:
-    """Two worker programs on one rig's server and namespace."""
+    """Worker programs on one rig's server and namespace."""
 
     def __init__(self, rig: Rig, wix_url: str) -> None:
         self.rig = rig
@@ -68,24 +68,24 @@ class Two:
         *,
         patient: bool = False,
     ) -> BaseProcess:
-        """Start one; it kills or stops itself there."""
+        """Start a worker that sends itself the signal *by* at the point *at*."""
         environ = self.environ | (PATIENT if patient else {})
         self.started.append(child.start(environ, at, crash_by=by, log=log))
         return self.started[-1]
 
     def ends(self, refund_id: str, state: State) -> None:
-        """Wait until the refund has ended so."""
+        """Wait until the refund has ended in this state."""
         until(lambda: (r := self.rig.ledger.load(refund_id)) and r.state is state)
 
     def calls(self, endpoint: str, order: Order) -> int:
-        """How often Wix was asked."""
+        """Count the calls to this endpoint about this order."""
         asked = [(call["endpoint"], call["order_id"]) for call in self.rig.simulator.calls]
         return asked.count((endpoint, order.id))
 
 
 @contextmanager
 def two(rig: Rig) -> Iterator[Two]:
-    """Two workers, ended in any case."""
+    """Give the programs, and end them afterwards in any case."""
     with serve(rig.simulator) as url:
         workers = Two(rig, url)
         try:
@@ -101,7 +101,10 @@ def _effects(order: Order) -> int:
 
 @pytest.mark.parametrize("created", [BEFORE, AFTER])
 def test_a_fresh_worker_carries_on_where_the_only_one_was_killed(rig: Rig, created: str) -> None:
-    """Just after Wix did it; by Wix's books it stays at once. All places: the fault matrix."""
+    """The worker is killed just after Wix acted; the effect happens once by Wix's records.
+
+    The fault matrix kills it at every other point.
+    """
     order = bottomless(rig.simulator, rig.order(created))
     with two(rig) as workers:
         killed = workers.start(("after_call", 2))
@@ -118,7 +121,7 @@ def test_a_fresh_worker_carries_on_where_the_only_one_was_killed(rig: Rig, creat
 def test_a_worker_that_was_frozen_after_its_claim_does_not_act_when_it_wakes(
     rig: Rig, created: str, endpoint: str
 ) -> None:
-    """SIGSTOP in the middle of a step; another worker ends the refund; SIGCONT."""
+    """SIGSTOP in the middle of a step, another worker finishes the refund, SIGCONT."""
     order = bottomless(rig.simulator, rig.order(created))
     with two(rig) as workers:
         frozen = workers.start(("after_intent", 2), signal.SIGSTOP)
@@ -136,7 +139,7 @@ def test_a_worker_that_was_frozen_after_its_claim_does_not_act_when_it_wakes(
 
 
 def test_a_worker_that_was_frozen_just_before_its_call_does_not_send_it(rig: Rig) -> None:
-    """It wakes with an old answer of Wix in its hand, which says that all can be refunded."""
+    """It still has Wix's old answer, according to which everything can be refunded."""
     order = bottomless(rig.simulator, rig.order(AFTER))
     rig.simulator.script(Fault("slow", "get_order_refundability", slow_ms=300))
     with two(rig) as workers:
@@ -160,7 +163,7 @@ def test_a_worker_that_was_frozen_just_before_its_call_does_not_send_it(rig: Rig
 def test_a_worker_that_was_frozen_after_its_call_writes_nothing_when_it_wakes(
     rig: Rig, created: str, place: str, tmp_path: Path
 ) -> None:
-    """Wix did it; the heartbeat lapses; another worker ends the refund; SIGCONT: too late."""
+    """After its call the heartbeat lapses and another worker finishes the refund."""
     order = bottomless(rig.simulator, rig.order(created))
     with two(rig) as workers:
         frozen = workers.start((place, 2), signal.SIGSTOP, log=tmp_path / "frozen.log")
@@ -169,12 +172,12 @@ def test_a_worker_that_was_frozen_after_its_call_writes_nothing_when_it_wakes(
         until(lambda: _is_stopped(frozen))
         workers.start()
         workers.ends(refund_id, END[created])
-        written, told = rig.ledger.history(refund_id), _outcomes(rig)
+        written, events = rig.ledger.history(refund_id), _outcomes(rig)
         _wake(frozen)
         _let_it_run(rig, frozen, workers)
         assert rig.ledger.history(refund_id) == written
-        assert told == [e for e in _outcomes(rig) if e["subject"] == refund_id]
-    assert [e["type"] for e in told] == ["refund.accepted", "refund.finished"]
+        assert events == [e for e in _outcomes(rig) if e["subject"] == refund_id]
+    assert [e["type"] for e in events] == ["refund.accepted", "refund.finished"]
     assert _lease_lost_in(tmp_path / "frozen.log") == [refund_id]
     assert _effects(order) == 1
     assert list(audit(rig.ledger, repair=False, progress=lambda _: None)) == []
@@ -184,7 +187,7 @@ def test_a_worker_that_was_frozen_after_its_call_writes_nothing_when_it_wakes(
 def test_a_woken_worker_does_not_write_over_one_that_is_at_the_same_step(
     rig: Rig, created: str, tmp_path: Path
 ) -> None:
-    """The other one stands in its own step, which it took over, when the first one settles."""
+    """The other worker has taken over the step and is in the middle of it."""
     order = bottomless(rig.simulator, rig.order(created))
     with two(rig) as workers:
         frozen = workers.start(("after_call", 2), signal.SIGSTOP, log=tmp_path / "frozen.log")
@@ -209,7 +212,7 @@ def _wake(stopped: BaseProcess) -> None:
 
 
 def _is_stopped(one: BaseProcess) -> bool:
-    """Whether the program stands still, by the system's own word."""
+    """Whether the process is stopped, according to the system."""
     asked = ["ps", "-o", "stat=", "-p", str(one.pid)]
     return subprocess.run(asked, capture_output=True, text=True, check=False).stdout[:1] == "T"
 
@@ -219,13 +222,13 @@ def _outcomes(rig: Rig) -> list[dict[str, Any]]:
 
 
 def _lease_lost_in(log: Path) -> list[str]:
-    """The refunds whose steps were fenced there."""
-    told = [json.loads(line) for line in log.read_text().splitlines()]
-    return [line["refund_id"] for line in told if line["event"] == "step.lease_lost"]
+    """Return the refunds whose steps lost their lease, according to this log."""
+    logged = [json.loads(line) for line in log.read_text().splitlines()]
+    return [line["refund_id"] for line in logged if line["event"] == "step.lease_lost"]
 
 
 def _let_it_run(rig: Rig, woken: BaseProcess, workers: Two) -> None:
-    """Until the woken worker has done another refund, and so is past what it was frozen in."""
+    """Wait until the woken worker has finished another refund, so the frozen step is over."""
     other = workers.started[-1]
     child.end(other)
     assert woken.is_alive()

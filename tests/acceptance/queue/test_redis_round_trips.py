@@ -1,4 +1,4 @@
-"""How often a step asks Redis."""
+"""How many round trips to Redis a step makes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOT_THE_WORKERS = {"CONFIG", "HELLO", "CLIENT"}
 
 
 def _asked(rig: Rig, queue: str) -> tuple[int, Counter[str]]:
-    """Handle one message; (scripts by `INFO commandstats`, what came over the wire by MONITOR)."""
+    """Handle one message; return the number of scripts and the commands that came over the wire."""
     with rig.redis.monitor() as monitor:
         rig.redis.config_resetstat()
         rig._one(queue)
@@ -29,7 +29,7 @@ def _asked(rig: Rig, queue: str) -> tuple[int, Counter[str]]:
 
 
 def test_a_step_costs_a_fetch_a_claim_and_a_commit(rig: Rig) -> None:
-    """Three round trips, and one more for each mutating call, whatever the step writes."""
+    """Three round trips, and one more before each mutating call, whatever the step writes."""
     rig.run(rig.order(AFTER))  # the server knows the scripts from now on
     # In each flow the second step makes one mutating call, and asks for its lease before it.
     for created, steps, end in (
@@ -47,8 +47,8 @@ def test_a_step_costs_a_fetch_a_claim_and_a_commit(rig: Rig) -> None:
         assert rig.load(refund_id).state is end
 
 
-def test_a_full_hand_shares_its_fetch(rig: Rig) -> None:
-    """Under load the fetch is one for many, so that a step comes near to two round trips."""
+def test_under_load_messages_share_a_fetch(rig: Rig) -> None:
+    """A fetch brings several messages, so a step costs little more than two round trips."""
     rig.run(rig.order(AFTER))
     for _ in range(rig.settings.lane_width):
         rig.request(rig.order(AFTER))

@@ -1,38 +1,21 @@
-"""The threads beside the steps: they heal, and they survive an outage of Redis."""
+"""The background threads: they requeue what was lost, and they survive an outage of Redis."""
 
 from __future__ import annotations
 
 import io
 import json
-import logging
 import threading
-from collections.abc import Iterator
 
-import pytest
-import structlog
 from dramatiq.errors import ConnectionClosed
 
 from tests.support.rig import AFTER, Rig
 from worker.ledger.connection import redis_client
-from worker.observability.logs import configure_logs
 from worker.queue.broker import Broker
 from worker.scheduler.scheduler import Scheduler
 
 
-@pytest.fixture
-def told() -> Iterator[io.StringIO]:
-    """What is logged."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    out = io.StringIO()
-    configure_logs("json", "info", out)
-    yield out
-    root.handlers, root.level = handlers, level
-    structlog.reset_defaults()
-
-
-def _events(told: io.StringIO) -> list[str]:
-    return [json.loads(line)["event"] for line in told.getvalue().splitlines()]
+def _events(log: io.StringIO) -> list[str]:
+    return [json.loads(line)["event"] for line in log.getvalue().splitlines()]
 
 
 def _scheduler(rig: Rig) -> Scheduler:
@@ -40,9 +23,9 @@ def _scheduler(rig: Rig) -> Scheduler:
 
 
 def test_the_leader_gives_back_what_a_dead_worker_held(
-    rig: Rig, redis_url: str, told: io.StringIO
+    rig: Rig, redis_url: str, log: io.StringIO
 ) -> None:
-    """A crash costs seconds, not a maintenance lottery (pitfall 6)."""
+    """Pitfall 6: a crash delays a dead worker's messages by seconds."""
     rig.request(rig.order(AFTER))
     dead = Broker(redis_client(redis_url), namespace=rig.settings.namespace, middleware=[])
     dead.command("fetch", "refunds", wanted=5, known=[])
@@ -53,12 +36,12 @@ def test_the_leader_gives_back_what_a_dead_worker_held(
     scheduler.wake()
     scheduler.requeue_lost()
     assert rig.redis.llen(rig.key("refunds")) == 1
-    assert "worker.reclaimed" in _events(told)
+    assert "worker.reclaimed" in _events(log)
     dead.client.close()
 
 
-def test_what_was_forgotten_is_roused_and_told(rig: Rig, told: io.StringIO) -> None:
-    """The queue is gone; the ledger is not."""
+def test_a_lost_refund_is_requeued_and_logged(rig: Rig, log: io.StringIO) -> None:
+    """The queue is deleted; the ledger still knows the refund."""
     rig.request(rig.order(AFTER))
     consumer = rig.broker.consume("refunds", prefetch=2, timeout=1)
     message = next(consumer)
@@ -69,12 +52,12 @@ def test_what_was_forgotten_is_roused_and_told(rig: Rig, told: io.StringIO) -> N
     scheduler = _scheduler(rig)
     scheduler.wake()
     scheduler.requeue_lost()
-    assert "refund.roused" in _events(told)
+    assert "refund.roused" in _events(log)
     assert rig.redis.llen(rig.key("steps")) == 1
 
 
-def test_an_outage_is_told_once_and_survived(rig: Rig, told: io.StringIO) -> None:
-    """A thread that died of a blip would stop the whole worker quietly."""
+def test_an_outage_is_logged_once_and_survived(rig: Rig, log: io.StringIO) -> None:
+    """A thread that ended with an error would stop the whole worker without a sign."""
     scheduler = _scheduler(rig)
     turns: list[int] = []
     over = threading.Event()
@@ -90,11 +73,11 @@ def test_an_outage_is_told_once_and_survived(rig: Rig, told: io.StringIO) -> Non
     assert over.wait(20)
     scheduler._stop.set()
     thread.join(20)
-    assert _events(told).count("worker.redis_lost") == 1
+    assert _events(log).count("worker.redis_lost") == 1
 
 
 def test_the_threads_start_and_stop(rig: Rig) -> None:
-    """And leave nothing behind."""
+    """No thread is left afterwards."""
     scheduler = _scheduler(rig)
     before = threading.active_count()
     scheduler.beat()

@@ -1,4 +1,4 @@
-"""`python -m worker`: starts, works, stops cleanly, and says what is wrong."""
+"""`python -m worker`: it starts, works, stops cleanly, and says what is wrong."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PATIENCE_S = 30
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Wait for a condition, looking often."""
+    """Poll until the condition is true."""
     pause = threading.Event()
     for _ in range(PATIENCE_S * 50):
         if condition():
@@ -36,7 +36,7 @@ def until(condition: Callable[[], object]) -> None:
 
 @contextmanager
 def worker(rig: Rig, wix_url: str, **more: str) -> Iterator[subprocess.Popen[str]]:
-    """A worker program in its own process group; killed if the test leaves it."""
+    """Run a worker program in its own process group; it is killed if the test leaves it running."""
     environment = environment_without_settings() | {
         "REFUNDS_REDIS_URL": rig.settings.redis_url.get_secret_value(),
         "REFUNDS_NAMESPACE": rig.settings.namespace,
@@ -72,10 +72,10 @@ def _state(rig: Rig, refund_id: str) -> State | None:
 
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize(("group", "times"), [(False, 1), (True, 1), (True, 2)])
-def test_sigterm_lets_running_steps_settle(
+def test_sigterm_lets_running_steps_finish(
     rig: Rig, processes: int, group: bool, times: int
 ) -> None:
-    """To the program or to its group, once or twice: the step in Wix settles, and it exits 0."""
+    """Sent once or twice, to the program or its group: the step commits, and the exit code is 0."""
     order = rig.order(AFTER)
     rig.simulator.script(Fault("slow", "submit_refund", slow_ms=700))
     with serve(rig.simulator) as url, worker(rig, url, REFUNDS_PROCESSES=str(processes)) as program:
@@ -84,18 +84,18 @@ def test_sigterm_lets_running_steps_settle(
         until(lambda: not rig.simulator.faults[0].times)
         for _ in range(times):
             (os.killpg if group else os.kill)(program.pid, signal.SIGTERM)
-        _, told = program.communicate(timeout=PATIENCE_S)
+        _, log = program.communicate(timeout=PATIENCE_S)
     assert program.returncode == 0
-    events = [json.loads(line)["event"] for line in told.splitlines()]
+    events = [json.loads(line)["event"] for line in log.splitlines()]
     assert "worker.stopping" in events
     assert events.count("worker.stopped") == processes
     assert _state(rig, refund_id) in {State.REFUND_SUBMITTED, State.REFUNDED}
     assert len(order.refunds) == 1
-    assert KEY not in told
+    assert KEY not in log
 
 
 def test_a_killed_worker_loses_and_doubles_nothing(rig: Rig) -> None:
-    """SIGKILL in the middle of the refund call; a fresh worker finds what was done."""
+    """SIGKILL during the refund call; a fresh worker finds out what happened."""
     orders = [rig.order(AFTER), rig.order(BEFORE)]
     rig.simulator.script(
         Fault("slow", "submit_refund", slow_ms=500), Fault("slow", "cancel_order", slow_ms=500)
@@ -118,7 +118,7 @@ def test_a_killed_worker_loses_and_doubles_nothing(rig: Rig) -> None:
 
 
 def test_a_child_that_dies_is_started_again(rig: Rig) -> None:
-    """And the loss is told."""
+    """The log reports it."""
     with serve(rig.simulator) as url, worker(rig, url, REFUNDS_PROCESSES="2") as program:
         until(_is_up(rig, 2))
         listed = subprocess.run(
@@ -128,22 +128,22 @@ def test_a_child_that_dies_is_started_again(rig: Rig) -> None:
         os.kill(int(listed.stdout.split()[0]), signal.SIGKILL)
         until(lambda: rig.redis.zcard(rig.key("workers")) > before)
         os.kill(program.pid, signal.SIGTERM)
-        _, told = program.communicate(timeout=PATIENCE_S)
-    assert "worker.child_ended" in told
+        _, log = program.communicate(timeout=PATIENCE_S)
+    assert "worker.child_ended" in log
     assert program.returncode == 0
 
 
 def test_children_end_when_their_parent_was_killed(rig: Rig) -> None:
-    """No orphan goes on moving money."""
+    """No orphaned process continues to move money."""
     with serve(rig.simulator) as url, worker(rig, url, REFUNDS_PROCESSES="2") as program:
         until(_is_up(rig, 2))
         os.kill(program.pid, signal.SIGKILL)
-        _, told = program.communicate(timeout=PATIENCE_S)
-    assert [json.loads(x)["event"] for x in told.splitlines()].count("worker.stopped") == 2
+        _, log = program.communicate(timeout=PATIENCE_S)
+    assert [json.loads(x)["event"] for x in log.splitlines()].count("worker.stopped") == 2
 
 
 def test_a_start_without_settings_is_refused_with_the_variables_name() -> None:
-    """Exit 2 and one clear line."""
+    """The exit code is 2, and each problem is one line."""
     done = subprocess.run(
         [sys.executable, "-m", "worker"],
         env=environment_without_settings() | {"REFUNDS_THREADS": "x"},
@@ -156,8 +156,8 @@ def test_a_start_without_settings_is_refused_with_the_variables_name() -> None:
     assert "REFUNDS_THREADS is invalid" in done.stderr
 
 
-def test_a_server_that_only_listens_is_told_of_soon(rig: Rig) -> None:
-    """The first line comes before the patience of the worker's own client is over."""
+def test_a_server_that_never_answers_is_reported_soon(rig: Rig) -> None:
+    """The first line is logged before the retries of the worker's own client are used up."""
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen()
@@ -175,7 +175,7 @@ def test_a_server_that_only_listens_is_told_of_soon(rig: Rig) -> None:
 
 
 def test_a_worker_waits_for_redis_and_can_be_stopped_meanwhile(rig: Rig) -> None:
-    """It says what is missing instead of dying; an unknown variable is reported."""
+    """It logs what is missing instead of exiting; an unknown variable is reported."""
     unreachable = {"REFUNDS_REDIS_URL": "redis://127.0.0.1:1/0", "REFUNDS_THREAD": "3"}
     with worker(rig, "http://127.0.0.1:1", **unreachable) as program:
         assert program.stderr is not None
