@@ -42,7 +42,7 @@ def enqueue(broker: Broker, request: RefundRequest) -> None:
             queue_name=INTAKE,
             actor_name="request_refund",
             args=(),
-            kwargs=request.model_dump(mode="json"),
+            kwargs=request.model_dump(mode="json", exclude_defaults=True),
             options={},
             message_id=str(uuid.uuid4()),
         )

@@ -5,47 +5,51 @@ from __future__ import annotations
 import getpass
 import sys
 import uuid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
+import redis
 import typer
+from dramatiq.errors import ConnectionClosed
 
 from worker.cli import job_input
 from worker.cli.common import AsJson, connect, explain_errors, fail
-from worker.cli.output import print_json
+from worker.cli.output import print_json, say
 from worker.client import enqueue
+from worker.ledger.connection import in_words
 
 EXAMPLE = (
     "Example: refunds request --store 4b296c48-0000-4000-8000-000000000001"
     " --order 67668940-527d-4465-94c6-5475d8c7a412 --reason damaged"
 )
 
-Store = Annotated[str, typer.Option(help="Wix site ID.")]
-Order = Annotated[str, typer.Option(help="Wix order ID.")]
+Store = Annotated[str | None, typer.Option(help="Wix site ID.")]
+Order = Annotated[str | None, typer.Option(help="Wix order ID.")]
 RefundId = Annotated[
-    str, typer.Option(help="Your idempotency key; generated if you do not give one.")
+    str | None, typer.Option(help="Your idempotency key; generated if you do not give one.")
 ]
 Amount = Annotated[
-    str, typer.Option(help="Amount to refund instead of the whole order, a plain decimal.")
+    str | None, typer.Option(help="Amount to refund instead of the whole order, a plain decimal.")
 ]
-Currency = Annotated[str, typer.Option(help="ISO 4217 code; required with any amount.")]
+Currency = Annotated[str | None, typer.Option(help="ISO 4217 code; required with any amount.")]
 Line = Annotated[
     list[str] | None,
     typer.Option(help="Line to refund, LINE_ITEM_ID:QUANTITY; repeatable."),
 ]
-Shipping = Annotated[str, typer.Option(help="Shipping to refund, a plain decimal.")]
+Shipping = Annotated[str | None, typer.Option(help="Shipping to refund, a plain decimal.")]
 Fee = Annotated[
     list[str] | None,
     typer.Option(help="Additional fee to refund, FEE_ID or FEE_ID:AMOUNT; repeatable."),
 ]
 ManualPayments = Annotated[
-    str,
+    str | None,
     typer.Option(
         help="What to do about payments that Wix cannot refund itself: escalate (the default),"
         " or record."
     ),
 ]
-Reason = Annotated[str, typer.Option(help="Why the order is refunded; people may read it.")]
+Reason = Annotated[str | None, typer.Option(help="Why the order is refunded; people may read it.")]
 Restock = Annotated[bool, typer.Option("--restock", help="Return the units to Wix's inventory.")]
 NotifyBuyer = Annotated[
     bool, typer.Option("--notify-buyer", help="Let Wix send an email to the buyer.")
@@ -60,18 +64,31 @@ File = Annotated[
 ]
 
 
+#: The options whose value is a text, by the field of the job.
+TEXT_OPTIONS = {
+    "store_id": "--store",
+    "order_id": "--order",
+    "refund_id": "--refund-id",
+    "amount": "--amount",
+    "currency": "--currency",
+    "shipping": "--shipping",
+    "manual_payments": "--manual-payments",
+    "reason": "--reason",
+}
+
+
 @explain_errors
 def request(
-    store: Store = "",
-    order: Order = "",
-    refund_id: RefundId = "",
-    amount: Amount = "",
-    currency: Currency = "",
+    store: Store = None,
+    order: Order = None,
+    refund_id: RefundId = None,
+    amount: Amount = None,
+    currency: Currency = None,
     line: Line = None,
-    shipping: Shipping = "",
+    shipping: Shipping = None,
     fee: Fee = None,
-    manual_payments: ManualPayments = "",
-    reason: Reason = "",
+    manual_payments: ManualPayments = None,
+    reason: Reason = None,
     restock: Restock = False,
     notify_buyer: NotifyBuyer = False,
     file: File = None,
@@ -81,40 +98,82 @@ def request(
 
     One job from the options, or all jobs of a file; a file with an error is refused as a whole.
     """
-    options = {
-        "store_id": store,
-        "order_id": order,
-        "refund_id": refund_id,
-        "amount": amount,
-        "currency": currency,
-        "lines": [job_input.parse_line(text) for text in line or []],
-        "shipping": shipping,
-        "additional_fees": [job_input.parse_fee(text) for text in fee or []],
-        "manual_payments": manual_payments,
-        "reason": reason,
-        "restock": restock,
-        "notify_buyer": notify_buyer,
-    }
-    given = {name: value for name, value in options.items() if value not in ("", [], False)}
-    _enqueue(given, file, as_json=as_json)
-
-
-def _enqueue(given: dict[str, object], file: Path | None, *, as_json: bool) -> None:
-    """Check the jobs, put them on the queue and print their ids."""
-    defaults = {
-        "refund_id": f"rf-{uuid.uuid4()}",
-        "requested_by": f"refunds request, {getpass.getuser()}",
-    }
-    try:
-        jobs = (
-            job_input.from_file(file, given) if file else job_input.from_options(defaults | given)
+    texts = dict(
+        zip(
+            TEXT_OPTIONS,
+            (store, order, refund_id, amount, currency, shipping, manual_payments, reason),
+            strict=True,
         )
+    )
+    _refuse_empty(texts, line, fee)
+    options: dict[str, object] = {
+        **texts,
+        "lines": [job_input.parse_line(text) for text in line or []] or None,
+        "additional_fees": [job_input.parse_fee(text) for text in fee or []] or None,
+        "restock": restock or None,
+        "notify_buyer": notify_buyer or None,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    if file:
+        _enqueue_file(file, given, as_json=as_json)
+    else:
+        _enqueue_one(given, as_json=as_json)
+
+
+def _refuse_empty(
+    texts: Mapping[str, str | None], lines: Sequence[str] | None, fees: Sequence[str] | None
+) -> None:
+    """Refuse an option that is given without a value, as with an unset variable of a shell.
+
+    It must not be taken as not given: without an amount, the whole order is refunded.
+    """
+    given = [(TEXT_OPTIONS[name], text) for name, text in texts.items()]
+    given += [("--line", text) for text in lines or ()] + [("--fee", text) for text in fees or ()]
+    for option, text in given:
+        if text is not None and not text.strip():
+            fail(f"{option} was given without a value; leave it out, or give it one", 2)
+    for text in fees or ():
+        if text.endswith(":"):
+            fail(f"--fee {text} has no amount; without the colon, the whole fee is refunded", 2)
+
+
+def _enqueue_file(file: Path, given: Mapping[str, object], *, as_json: bool) -> None:
+    try:
+        jobs = job_input.from_file(file, given)
     except job_input.WrongJobs as error:
         fail(str(error), 2)
     broker, _ = connect()
     for job in jobs:
         enqueue(broker, job)
-    ids = [job.refund_id for job in jobs]
+    _print_ids([job.refund_id for job in jobs], as_json=as_json)
+
+
+def _enqueue_one(given: Mapping[str, object], *, as_json: bool) -> None:
+    """Send the one job of the options; a generated id is told before anything is sent."""
+    generated = f"rf-{uuid.uuid4()}"
+    defaults = {
+        "refund_id": generated,
+        "requested_by": f"refunds request, {getpass.getuser()}",
+    }
+    try:
+        [job] = job_input.from_options({**defaults, **given})
+    except job_input.WrongJobs as error:
+        fail(str(error), 2)
+    broker, _ = connect()
+    if job.refund_id == generated and not as_json:
+        say(f"the refund ID is {generated}")
+    try:
+        enqueue(broker, job)
+    except (redis.RedisError, ConnectionClosed) as error:
+        repeat = (
+            f"{in_words(error)}; it is not known whether the job was sent: repeat the command"
+            f" with --refund-id {job.refund_id}"
+        )
+        fail(repeat, refund_id=job.refund_id)
+    _print_ids([job.refund_id], as_json=as_json)
+
+
+def _print_ids(ids: list[str], *, as_json: bool) -> None:
     if as_json:
         print_json({"enqueued": ids})
     else:

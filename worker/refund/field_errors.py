@@ -21,6 +21,8 @@ _TAKES: Mapping[str, str] = MappingProxyType(
         "amount": _AMOUNT,
         "shipping": _AMOUNT,
         "currency": "must be three capital letters, like EUR",
+        "line_item_id": "must be Wix's id of a line: 1 to 100 characters, not only blanks",
+        "additional_fee_id": "must be Wix's id of a fee: 1 to 100 characters, not only blanks",
         "quantity": "must be a whole number from 1 to 100000",
         "manual_payments": "must be escalate or record",
         "restock": "must be true or false",

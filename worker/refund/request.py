@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -46,7 +46,7 @@ class _Strict(BaseModel):
 class RefundLine(_Strict):
     """One line of the order and how many of it are refunded."""
 
-    line_item_id: str = Field(min_length=1, max_length=100)
+    line_item_id: str = Field(min_length=1, max_length=100, pattern=r"\S")
     """Wix's id of the line."""
     quantity: int = Field(ge=1, le=100_000)
     """How many units."""
@@ -55,7 +55,7 @@ class RefundLine(_Strict):
 class RefundFee(_Strict):
     """One additional fee of the order."""
 
-    additional_fee_id: str = Field(min_length=1, max_length=100)
+    additional_fee_id: str = Field(min_length=1, max_length=100, pattern=r"\S")
     """Wix's id of the fee."""
     amount: Amount | None = None
     """A part of it; all that is left of it when not given."""
@@ -136,12 +136,30 @@ class InvalidJob(ValueError):
         super().__init__("; ".join(f"{field}: {text}" for field, text in problems.items()))
 
 
+def _empty_lists(fields: Mapping[str, Any]) -> dict[str, str]:
+    """An empty list must not mean everything: only leaving the field out does.
+
+    The client of version 0.1 sent each field, with its default where nothing was given. Its jobs,
+    known by having them all, are still taken: they may be on the queue during an upgrade.
+    """
+    if set(fields) == set(RefundRequest.model_fields):
+        return {}
+    sentence = "must not be empty; leave it out to refund all of the order"
+    return {
+        name: sentence
+        for name in ("lines", "additional_fees")
+        if isinstance(fields.get(name), Sequence) and not fields[name]
+    }
+
+
 def parse_request(fields: Mapping[str, Any]) -> RefundRequest:
     """Check a job where it enters. Secrets and e-mails in free text are redacted before we keep it.
 
     Raises:
         InvalidJob: with every wrong field and what is wrong with it.
     """
+    if problems := _empty_lists(fields):
+        raise InvalidJob(problems)
     try:
         request = RefundRequest.model_validate(dict(fields))
     except ValidationError as error:

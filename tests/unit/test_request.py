@@ -1,0 +1,59 @@
+"""A job that is sent with an empty value is refused: empty must not mean everything."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from worker.refund.request import InvalidJob, RefundRequest, parse_request
+
+JOB: dict[str, Any] = {
+    "refund_id": "rf-1",
+    "store_id": "4b296c48-0000-4000-8000-000000000001",
+    "order_id": "67668940-527d-4465-94c6-5475d8c7a412",
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("lines", []),
+        ("lines", ()),
+        ("additional_fees", []),
+        ("shipping", ""),
+        ("amount", ""),
+        ("currency", ""),
+        ("refund_id", ""),
+        ("manual_payments", ""),
+        ("lines", [{"line_item_id": "", "quantity": 1}]),
+        ("lines", [{"line_item_id": " ", "quantity": 1}]),
+        ("additional_fees", [{"additional_fee_id": " "}]),
+        ("additional_fees", [{"additional_fee_id": "f", "amount": ""}]),
+    ],
+)
+def test_an_empty_value_is_refused_by_name(field: str, value: object) -> None:
+    """A caller whose variable was empty must not refund the whole order."""
+    with pytest.raises(InvalidJob) as caught:
+        parse_request(JOB | {field: value})
+    assert any(place.startswith(field) for place in caught.value.problems)
+
+
+def test_an_empty_list_is_explained() -> None:
+    """What to do instead."""
+    with pytest.raises(InvalidJob, match="lines: must not be empty; leave it out to refund all"):
+        parse_request(JOB | {"lines": []})
+
+
+def test_a_stored_record_without_lines_is_still_read() -> None:
+    """Records hold the defaults, too."""
+    stored = parse_request(JOB).canonical
+    assert RefundRequest.model_validate_json(stored) == parse_request(JOB)
+
+
+def test_a_job_of_the_client_before_is_still_taken() -> None:
+    """It sent every field; during an upgrade such jobs are on the queue."""
+    before = json.loads(parse_request(JOB).canonical)
+    assert before["lines"] == []
+    assert parse_request(before) == parse_request(JOB)
