@@ -142,9 +142,10 @@ class Settings(BaseSettings):
     """Timeout for each read of a response from Wix."""
     wix_total_timeout_ms: int = Field(default=14_000, ge=1, le=60_000)
     """Timeout for one call to Wix as a whole."""
-    settle_delay_ms: Milliseconds = 15_000
-    """How long after a call with an unknown effect Wix's "not done" is trusted; at least the total
-    timeout."""
+    settle_delay_ms: Milliseconds = 300_000
+    """After a call with an unknown effect, how long "Wix does not show it" does not yet mean "not
+    done"; at least the total timeout. It protects against calls that arrive late, and against Wix
+    carrying them out late. Such calls are rare, so a long delay costs little."""
 
     retry_first_ms: int = Field(default=1_000, ge=1, le=3_600_000)
     """Maximum delay before the first retry; it doubles with each retry."""

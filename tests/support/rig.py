@@ -235,10 +235,12 @@ class Rig:
         assert refund.state not in ACTIVE
         return refund
 
-    def replay(self, refund_id: str, *, operator: str, manual_done: bool = False) -> bool:
+    def replay(
+        self, refund_id: str, *, operator: str, manual_done: bool = False, not_done: bool = False
+    ) -> bool:
         """Replay a dead letter, whatever its reason; False when it is none."""
         refund = self.load(refund_id)
-        facts = facts_after_replay(refund, manual_done=manual_done)
+        facts = facts_after_replay(refund, manual_done=manual_done, not_done=not_done)
         return self.ledger.replay(refund, facts, operator=operator)
 
     def delivery(

@@ -181,7 +181,10 @@ def test_the_settle_delay_is_longer_than_a_call() -> None:
     ("given", "names"),
     [
         ({"SETTLE_DELAY_MS": "13999"}, ("SETTLE_DELAY_MS", "WIX_TOTAL_TIMEOUT_MS")),
-        ({"WIX_TOTAL_TIMEOUT_MS": "15001"}, ("SETTLE_DELAY_MS", "WIX_TOTAL_TIMEOUT_MS")),
+        (
+            {"WIX_TOTAL_TIMEOUT_MS": "15001", "SETTLE_DELAY_MS": "15000"},
+            ("SETTLE_DELAY_MS", "WIX_TOTAL_TIMEOUT_MS"),
+        ),
         ({"WORKER_BEAT_MS": "3334"}, ("WORKER_BEAT_MS", "WORKER_DEAD_AFTER_MS")),
         ({"WORKER_DEAD_AFTER_MS": "5999"}, ("WORKER_BEAT_MS", "WORKER_DEAD_AFTER_MS")),
     ],

@@ -52,31 +52,50 @@ def dead_show(letter_id: str, as_json: AsJson = False) -> None:
     print_table(history_rows(history), ("when", "event", "transition", "details"))
 
 
+By = Annotated[str, typer.Option(help="Your name, for the history; the login name by default.")]
+ManualDone = Annotated[
+    bool,
+    typer.Option(
+        "--manual-done",
+        help="You have paid the buyer outside of Wix what Wix cannot refund; Wix only records it."
+        " Applies to the reason manual_payment.",
+    ),
+]
+NotDone = Annotated[
+    bool,
+    typer.Option(
+        "--not-done",
+        help="You have looked at the order in the Wix dashboard: the refund was not made, and is to"
+        " be sent again. Applies to the reason outcome_unknown and to one ID; without it, such a"
+        " letter only looks at Wix again.",
+    ),
+]
+
+
 @dead.command("replay", epilog="Example: refunds dead replay rf-2024-000123")
 @explain_errors
 def dead_replay(
     letter_ids: Annotated[list[str], typer.Argument(metavar="ID...")],
-    by: Annotated[
-        str, typer.Option(help="Your name, for the history; the login name by default.")
-    ] = "",
-    manual_done: Annotated[
-        bool,
-        typer.Option(
-            "--manual-done",
-            help="You have paid the buyer outside of Wix what Wix cannot refund; Wix only records"
-            " it. Applies to the reason manual_payment.",
-        ),
-    ] = False,
+    by: By = "",
+    manual_done: ManualDone = False,
+    not_done: NotDone = False,
     as_json: AsJson = False,
 ) -> None:
     """Resume dead letters where they stopped. Each one checks Wix first."""
+    if not_done and len(letter_ids) > 1:
+        fail("--not-done takes one ID: look at each order before you say that nothing was done", 2)
     broker, ledger = connect()
     operator = by or getpass.getuser()
     results: dict[str, str] = {}
     for letter_id in letter_ids:
         try:
             dead_letters.replay(
-                ledger, broker, letter_id, operator=operator, manual_done=manual_done
+                ledger,
+                broker,
+                letter_id,
+                operator=operator,
+                manual_done=manual_done,
+                not_done=not_done,
             )
             results[letter_id] = "replayed"
         except dead_letters.CannotReplay as error:

@@ -130,9 +130,8 @@ def cancel_order(step: Step) -> Advance | Wait:
     looked = _look(step)
     if looked:
         return looked
-    if step.unsure_for_ms:
-        why = "an earlier cancel may still take effect"
-        return Wait(why=why, in_ms=step.unsure_for_ms, effect_known=False)
+    if unsure := step.unsure_wait("an earlier cancel may still take effect"):
+        return unsure
     request = step.refund.request
     try:
         order = step.wix.cancel_order(

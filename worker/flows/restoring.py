@@ -28,9 +28,10 @@ def restore_fulfillments(step: Step) -> Advance | Wait:
     """
     saved = [Fulfillment.model_validate(f) for f in step.refund.facts.fulfillments]
     missing = _missing(saved, step.wix.list_fulfillments(step.order_id).fulfillments)
-    if missing and step.unsure_for_ms:
-        why = "a fulfillment that we recreated earlier may still appear"
-        return Wait(why=why, in_ms=step.unsure_for_ms, effect_known=False)
+    if missing and (
+        unsure := step.unsure_wait("a fulfillment that we recreated earlier may still appear")
+    ):
+        return unsure
     refused = [error for fulfillment in missing if (error := _create(step, fulfillment))]
     restored = len(saved) - len(refused)
     detail = f"{restored} of {len(saved)} removed fulfillments are restored"

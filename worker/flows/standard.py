@@ -11,18 +11,22 @@ from types import MappingProxyType
 from statemachine.flows import State
 from worker.errors import Buried, Permanent, Rejected
 from worker.flows.manual_payments import paid_manually_text
+from worker.flows.own_refunds import (
+    facts_of,
+    find_ours,
+    may_be_ours,
+    overpayment,
+    overpayment_text,
+)
 from worker.flows.payments import WAITING, code_of, is_waiting, plan_refund, sort_payments
 from worker.flows.refund_body import refund_body, total_of
 from worker.flows.step import Advance, Step, Wait
-from worker.refund.facts import Facts, RefundedPayment
+from worker.refund.facts import NO_FACTS, Facts
 from worker.refund.reasons import end_with
-from worker.refund.record import Refund
 from worker.wix.billing import Refundability, Transactions, WixRefund
 
 #: How many looks in a row may miss a refund that Wix accepted.
 VANISHED_LOOKS = 10
-#: How far the clocks of Wix and of our Redis server may be apart.
-CLOCKS_MS = 300_000
 
 #: Our reason for each documented refusal of the call; all others need a person. W65.
 REFUSALS: Mapping[str, str] = MappingProxyType(
@@ -50,9 +54,10 @@ def submit_refund(step: Step) -> Advance | Wait:
     found = _look(step, transactions)
     if found:
         return found
-    if step.unsure_for_ms:
-        why = "an earlier refund call may still take effect"
-        return Wait(why=why, in_ms=step.unsure_for_ms, effect_known=False)
+    if unsure := step.unsure_wait("an earlier refund call may still take effect"):
+        return unsure
+    if step.refund.facts.look_only:
+        raise Buried("outcome_unknown", detail="Wix still does not show it")
     try:
         return _submit(step, transactions)
     except (Rejected, Buried) as end:
@@ -171,56 +176,19 @@ def _look(step: Step, transactions: Transactions) -> Advance | None:
     if not step.may_have_happened:
         before = tuple(refund.id for refund in transactions.refunds)
         step.learn(Facts(refunds_before=before))
-    elif any(_may_be_ours(step, refund) for refund in transactions.refunds):
-        # It may be ours without the fingerprint, or the merchant's: only a person can find out.
-        raise Buried("outcome_unknown", detail="the order has a new refund without a reason")
+    elif step.effect_in_doubt and any(may_be_ours(step, one) for one in transactions.refunds):
+        # It may be ours, its mark changed by Wix, or the merchant's: only a person can find out.
+        raise Buried("outcome_unknown", detail="the order has a new refund that may be ours")
     return None
-
-
-def _may_be_ours(step: Step, refund: WixRefund) -> bool:
-    """Whether a refund without our fingerprint may be the effect of an earlier call of ours."""
-    if refund.reason or refund.id in step.refund.facts.refunds_before:
-        return False
-    # Not if it is older than our job, or than a person's confirmation that it is not ours.
-    since_ms = max(step.refund.accepted_at_ms - CLOCKS_MS, step.refund.replayed_at_ms)
-    created = refund.created_date
-    return created is None or created.timestamp() * 1000 >= since_ms
-
-
-def find_ours(refund: Refund, transactions: Transactions) -> WixRefund | None:
-    """Return the first refund that we made, None if there is none."""
-    return next(iter(all_ours(refund, transactions)), None)
-
-
-def all_ours(refund: Refund, transactions: Transactions) -> list[WixRefund]:
-    """Return the refunds that we made: those with the id from Wix's answer or our fingerprint."""
-    known_id, fingerprint = refund.facts.wix_refund_id, refund.fingerprint
-    return [one for one in transactions.refunds if one.id == known_id or fingerprint in one.reason]
-
-
-def facts_of(refund: WixRefund) -> Facts:
-    """Return what the record keeps: Wix's id, the sum, and the status of each payment's part."""
-    parts = tuple(
-        RefundedPayment(
-            payment_id=part.payment_id,
-            amount=f"{part.amount.amount:f}" if part.amount else None,
-            status=part.refund_status,
-            external=part.external_refund,
-        )
-        for part in refund.transactions
-    )
-    recorded = all(part.external for part in parts)
-    return Facts(
-        wix_refund_id=refund.id,
-        refund_amount=f"{refund.total:f}",
-        payments=parts,
-        effect="refund_recorded" if recorded else "payments_refunded",
-    )
 
 
 def confirm_refund(step: Step) -> Advance | Wait:
     """Check whether the provider settled it; a 200 does not mean that money moved (W53)."""
-    refund = find_ours(step.refund, step.wix.list_transactions(step.order_id))
+    transactions = step.wix.list_transactions(step.order_id)
+    refund = find_ours(step.refund, transactions)
+    if too_much := overpayment(step.refund, transactions):
+        step.learn((facts_of(refund) if refund else NO_FACTS) | Facts(overpaid=too_much))
+        raise end_with("paid_twice", detail=overpayment_text(step.refund, too_much))
     misses = 0 if refund else step.refund.facts.misses + 1
     if misses > VANISHED_LOOKS:
         raise end_with("refund_vanished", detail=f"missing from Wix's list in {misses} looks")

@@ -10,6 +10,9 @@ from worker.refund.facts import NO_FACTS, Facts
 from worker.refund.record import Refund
 from worker.wix.client import WixStore
 
+#: Looks after the settle delay that must show nothing before a call is made again.
+QUIET_LOOKS = 2
+
 
 @dataclass(frozen=True, kw_only=True)
 class Advance:
@@ -81,6 +84,20 @@ class Step:
         if not self.refund.intent_at_ms:
             return 0
         return max(0, self.refund.intent_at_ms + self.settings.settle_delay_ms - self.now_ms)
+
+    def unsure_wait(self, why: str) -> Wait | None:
+        """Return a wait while "Wix does not show it" does not yet mean that it was not done.
+
+        That is the settle delay after an unclear call; and after it, a second look some time later,
+        since a list of Wix's may lag as well.
+        """
+        if self.unsure_for_ms:
+            return Wait(why=why, in_ms=self.unsure_for_ms, effect_known=False)
+        looks = self.refund.facts.quiet_looks + 1
+        if self.effect_in_doubt and looks < QUIET_LOOKS:
+            in_ms = max(1, self.settings.settle_delay_ms // 2)
+            return Wait(why=why, in_ms=in_ms, effect_known=False, facts=Facts(quiet_looks=looks))
+        return None
 
     @property
     def looks(self) -> int:

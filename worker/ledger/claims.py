@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from statemachine.flows import State
+from worker.refund.facts import Facts
 from worker.refund.record import Refund
 
 
@@ -42,9 +43,24 @@ class StepCommit:
     """A wait: this attempt does not count."""
     outcome: Mapping[str, str] | None = None
     """The event for upstream."""
+    also: Mapping[str, str] | None = None
+    """Another event for upstream."""
     watch_in_ms: int = 0
     """When to look again at a finished refund; 0 for never."""
     accepted_endpoints: tuple[str, ...] = ()
     """The endpoints of Wix that accepted the store's key in this step."""
     suspension: Mapping[str, Any] | None = None
     """With next "lane": why the store is suspended (worker.ledger.stores)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What a look at a finished refund found to be different."""
+
+    line: Mapping[str, Any]
+    """The history line."""
+    facts: Facts
+    outcome: Mapping[str, str]
+    """The event for upstream."""
+    reason: Mapping[str, Any] | None = None
+    """Why it becomes a dead letter, None when it stays finished."""

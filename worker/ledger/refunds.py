@@ -14,7 +14,7 @@ import redis
 
 from statemachine.flows import State, Transition
 from statemachine.machine import sources
-from worker.ledger.claims import Claim, StepCommit
+from worker.ledger.claims import Change, Claim, StepCommit
 from worker.ledger.lanes import LaneRules
 from worker.ledger.scripts import load_scripts
 from worker.observability.redaction import redact
@@ -129,6 +129,7 @@ class Ledger:
             epoch=str(claim.epoch),
             **({"suspension": dict(commit.suspension)} if commit.suspension else {}),
             **({"outcome": dict(commit.outcome)} if commit.outcome else {}),
+            **({"also": dict(commit.also)} if commit.also else {}),
         )
         return "" if status == "stale" else status
 
@@ -145,16 +146,21 @@ class Ledger:
         first_ms: int,
         for_ms: int,
         version: int = 0,
-        change: Mapping[str, Any] | None = None,
-        facts: Facts | None = None,
-        outcome: Mapping[str, str] | None = None,
+        change: Change | None = None,
     ) -> None:
         """Record a look at a finished refund, what has changed since, and when to look next.
 
         A *change* is only written onto the *version* that was looked at.
         """
-        changed = {"facts": facts.to_json(), "history": _line(change)} if facts and change else {}
-        event = {"outcome": dict(outcome)} if outcome else {}
+        changed: dict[str, Any] = {}
+        if change:
+            changed = {
+                "facts": change.facts.to_json(),
+                "history": _line(change.line),
+                "outcome": dict(change.outcome),
+            }
+        if change and change.reason:
+            changed["reason"] = json.dumps(redact(change.reason), ensure_ascii=False)
         self._run(
             "watched",
             **delivery.fields(),
@@ -163,7 +169,6 @@ class Ledger:
             for_ms=for_ms,
             version=str(version),
             **changed,
-            **event,
         )
 
     def replay(self, refund: Refund, facts: Facts, *, operator: str) -> bool:

@@ -120,6 +120,11 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             "The payment provider took back a refund that it had paid; upstream is informed.",
             ("from", "to"),
         ),
+        "refund.overpaid": Event(
+            "error",
+            "Wix shows more than one refund of ours; a person must recover the amount.",
+            ("wix_refund_ids", "amount", "currency"),
+        ),
         "refund.settled_again": Event(
             "warning",
             "A refund that the payment provider had taken back is paid after all.",

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from statemachine.flows import State
 from worker.errors import CallFailed
-from worker.flows.standard import all_ours
+from worker.flows.own_refunds import all_ours
 from worker.ledger.refunds import Ledger
 from worker.ledger.stores import Stores
 from worker.refund.record import Refund

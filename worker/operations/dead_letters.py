@@ -35,20 +35,27 @@ def find(ledger: Ledger, broker: Broker, letter_id: str) -> dict[str, Any] | Non
 
 
 def replay(
-    ledger: Ledger, broker: Broker, letter_id: str, *, operator: str, manual_done: bool = False
+    ledger: Ledger,
+    broker: Broker,
+    letter_id: str,
+    *,
+    operator: str,
+    manual_done: bool = False,
+    not_done: bool = False,
 ) -> None:
     """Resume a dead letter where it stopped; its step checks Wix before it changes anything.
 
     *manual_done* says that a person has paid the buyer what Wix cannot refund itself: Wix then only
-    records it.
+    records it. *not_done* says that a person has made sure that a call whose effect is unknown did
+    nothing: it is made again. Without it, the replay of such a letter only looks at Wix again.
 
     Raises:
         CannotReplay: there is no such dead letter, or another attempt would fail like the first.
     """
     refund = ledger.load(letter_id)
     if refund and refund.state is State.DEAD:
-        _check_replay(refund, manual_done=manual_done)
-        facts = facts_after_replay(refund, manual_done=manual_done)
+        _check_replay(refund, manual_done=manual_done, not_done=not_done)
+        facts = facts_after_replay(refund, manual_done=manual_done, not_done=not_done)
         if ledger.replay(refund, facts, operator=operator):
             return
         raise CannotReplay("changed in the meantime: look at it again")
@@ -61,14 +68,18 @@ def replay(
     broker.restore(letter["queue"], letter_id, letter["message"])
 
 
-def facts_after_replay(refund: Refund, *, manual_done: bool) -> Facts:
+def facts_after_replay(
+    refund: Refund, *, manual_done: bool = False, not_done: bool = False
+) -> Facts:
     """Reset the counters that led to the dead letter, and add what the replay says.
 
-    A person who replays a letter that asked about a call with an unknown effect confirms that it
-    had none. That holds until the next such call.
+    That a call with an unknown effect had none is only taken from a person who says so, and holds
+    until the next such call.
     """
-    asked = refund.reason.get("reason") == "outcome_unknown" or refund.effect_ruled_out
-    facts = refund.facts.forget(Lifetime.REPLAY) | Facts(asked_a_person=asked)
+    facts = refund.facts.forget(Lifetime.REPLAY)
+    facts |= Facts(asked_a_person=not_done or refund.effect_ruled_out)
+    if refund.reason.get("reason") == "outcome_unknown" and not not_done:
+        facts |= Facts(look_only=True)
     return facts | Facts(manual_done=True) if manual_done else facts
 
 
@@ -80,8 +91,12 @@ def why_not(ledger: Ledger, letter_id: str) -> str:
     return f"is not a dead letter: its state is {refund.state}; see `refunds show {letter_id}`"
 
 
-def _check_replay(refund: Refund, *, manual_done: bool) -> None:
+def _check_replay(refund: Refund, *, manual_done: bool, not_done: bool) -> None:
     code = str(refund.reason.get("reason", ""))
+    if not_done and code != "outcome_unknown":
+        raise CannotReplay(
+            f"`--not-done` only applies to `outcome_unknown`; the reason here is {code}"
+        )
     if manual_done and code != "manual_payment":
         raise CannotReplay(
             f"`--manual-done` only applies to `manual_payment`; the reason here is {code}"

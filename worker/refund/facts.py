@@ -73,6 +73,15 @@ class CancelRefusal(_Stored):
     """Wix's id of the request."""
 
 
+class Overpayment(_Stored):
+    """More than one refund of ours at Wix: what a person must recover."""
+
+    wix_refund_ids: tuple[str, ...]
+    """Wix's ids of the refunds."""
+    amount: str
+    """What was refunded too much, a decimal in the order's currency."""
+
+
 class Facts(_Stored):
     """All facts. Each docstring ends with the fact's lifetime."""
 
@@ -120,6 +129,15 @@ class Facts(_Stored):
     """Why Wix refused the cancel, while we restore the fulfillments. Lifetime: forever."""
     void_ids: tuple[str, ...] = ()
     """Ids of the payments that we asked Wix to void. Lifetime: forever."""
+
+    overpaid: Overpayment | None = None
+    """What was refunded too much, if it was. Lifetime: forever."""
+    quiet_looks: Annotated[int, _UntilDoneOrReplay] = 0
+    """Looks after the settle delay that showed nothing of an unclear call.
+    Lifetime: one transition, or until a replay."""
+    look_only: Annotated[bool, _UntilDoneOrReplay] = False
+    """Whether a person replayed without saying that the unclear call was not done.
+    Lifetime: one transition, or until a replay."""
 
     rounds: Annotated[int, _UntilReplay] = 0
     """How many times the order changed between our steps. Lifetime: until a replay."""

@@ -20,7 +20,14 @@ from worker.refund.record import Refund
 from worker.refund.request import RefundRequest
 
 Kind = Literal[
-    "accepted", "finished", "rejected", "dead_lettered", "replayed", "reversed", "settled_again"
+    "accepted",
+    "finished",
+    "rejected",
+    "dead_lettered",
+    "replayed",
+    "reversed",
+    "settled_again",
+    "overpaid",
 ]
 
 #: The states that upstream hears about, and the kind of event.
@@ -45,6 +52,7 @@ TYPES: Mapping[Kind, str] = MappingProxyType(
         "replayed": "refund.replayed",
         "reversed": "refund.reversed",
         "settled_again": "refund.settled_again",
+        "overpaid": "refund.overpaid",
     }
 )
 #: ... and about a store.
@@ -107,6 +115,18 @@ def outcome_of_end(
         content["amount"] = {"amount": facts.refund_amount, "currency": currency}
         content["payments"] = facts.known().get("payments", [])
     return outcome(KIND_OF[to], step, **content)
+
+
+def overpaid(request: RefundRequest, facts: Facts) -> dict[str, str]:
+    """Return the event of a refund that Wix shows more than once, with what to recover."""
+    found = facts.overpaid
+    if found is None:
+        raise AssertionError("nothing was paid twice")
+    amount = {"amount": found.amount, "currency": facts.currency or None}
+    ids = list(found.wix_refund_ids)
+    return outcome(
+        "overpaid", "paid_twice", **about(request), to_recover=amount, wix_refund_ids=ids
+    )
 
 
 def read(

@@ -148,7 +148,12 @@ REASONS: Mapping[str, Reason] = MappingProxyType({
     # Everything.
     "outcome_unknown": _dead(
         "A call may have moved money and Wix does not show whether it did.",
-        "Look at the order in the Wix dashboard; replay only if it was not refunded."),
+        "Look at the order in the Wix dashboard. If it was not refunded, `refunds dead replay ID"
+        " --not-done`; without that option, a replay only looks again."),
+    "paid_twice": _dead(
+        "Wix shows more than one refund of ours: the buyer got more than was asked for.",
+        "Recover the amount from the buyer or at the payment provider; the letter names Wix's"
+        " refunds.", replayable=False),
     "refused_by_wix": _dead(
         "Wix refused the call for a cause we have no rule for.",
         "See Wix's code and request id; replay once the cause is gone."),

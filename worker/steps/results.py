@@ -143,6 +143,7 @@ class Results:
             fields=self._fields(facts) | fields,
             intent="open" if unclear else "keep",
             outcome=outcomes.outcome_of_end(self.refund, to, self.transition, facts, reason=reason),
+            also=outcomes.overpaid(self.refund.request, facts) if facts.overpaid else None,
         )
         return StepResult(commit, dict(event))
 
@@ -196,7 +197,9 @@ class Results:
             return self.refund.facts
         if not unclear:
             return self.step.facts
-        return self.step.facts | Facts(unclear_sends=self.refund.facts.unclear_sends + 1)
+        return self.step.facts | Facts(
+            unclear_sends=self.refund.facts.unclear_sends + 1, quiet_looks=0
+        )
 
     def _fields(self, facts: Facts) -> dict[str, str | int]:
         """Add Wix's consistency token, so that the next step reads what this one wrote."""

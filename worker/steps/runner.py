@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import redis
 import structlog
@@ -116,6 +117,8 @@ class Steps:
         status = self._commit(refund_id, claim, result.commit, delivery)
         self.checkpoint("after_commit")
         log_event(event.pop("event"), **event)
+        if result.commit.also:
+            log_event("refund.overpaid", **_overpaid(result.commit.also))
         if status == "suspended" and result.commit.suspension:
             log_event("store.suspended", **json.loads(result.commit.suspension["reason"]))
 
@@ -219,6 +222,11 @@ class Steps:
                 log_event("worker.redis_lost", error=type(error).__name__)
                 self.pause(pause_s)
         raise AssertionError("unreachable: the last round returns or raises")
+
+
+def _overpaid(event: Mapping[str, str]) -> dict[str, Any]:
+    told = json.loads(event["data"])
+    return {"wix_refund_ids": told["wix_refund_ids"], **told["to_recover"]}
 
 
 def _end_of(error: Exception, refund: Refund) -> Rejected | Buried | None:

@@ -71,7 +71,7 @@ def test_after_an_unclear_call_nobody_is_asked_to_pay_manually(rig: Rig) -> None
     reason = rig.load(refund_id).reason
     assert (reason["reason"], "USD" in reason["detail"]) == ("outcome_unknown", False)
     # A person checked and confirms that it had no effect: now the amount to pay is known.
-    assert rig.replay(refund_id, operator="ann")
+    assert rig.replay(refund_id, operator="ann", not_done=True)
     rig.run_until_idle()
     assert "pay 10.00 USD" in rig.load(refund_id).reason["detail"]
 
@@ -139,7 +139,7 @@ def test_what_a_person_ruled_out_does_not_cover_a_newer_call(rig: Rig, buried: b
     order = rig.order(AFTER, payments=[{"amount": "10.00"}, {"amount": "50.00"}])
     refund_id = _dies_as_unknown(rig, order, amount="10.00", currency="USD")
     rig.redis.hincrby(rig.key("refund", refund_id), "intent_at_ms", -3_600_000)
-    assert rig.replay(refund_id, operator="ann")
+    assert rig.replay(refund_id, operator="ann", not_done=True)
     rig.simulator.set_flags(refund_list_lag_ms=10**12)
     rig.simulator.script(Fault("drop_after", "submit_refund"))
     rig.run_queued()
@@ -166,7 +166,7 @@ def test_what_a_person_ruled_out_survives_another_dead_letter(rig: Rig) -> None:
     order.payments[1].offline = True
     rig.run_until_idle()
     assert rig.load(refund_id).reason["reason"] == "outcome_unknown"
-    assert rig.replay(refund_id, operator="ann")
+    assert rig.replay(refund_id, operator="ann", not_done=True)
     rig.run_until_idle()
     assert "pay 25.00 USD" in rig.load(refund_id).reason["detail"]
     assert rig.replay(refund_id, operator="ann", manual_done=True)
@@ -183,7 +183,7 @@ def test_a_call_that_was_ruled_out_is_not_asked_about_again(rig: Rig) -> None:
     order = rig.order(AFTER, payments=[{"amount": "10.00"}])
     refund_id = _dies_as_unknown(rig, order)
     rig.simulator.merchant_refunds(order.id, "dashboard")
-    assert rig.replay(refund_id, operator="ann")
+    assert rig.replay(refund_id, operator="ann", not_done=True)
     rig.run_until_idle()
     assert rig.load(refund_id).reason["reason"] == "already_refunded"
 
@@ -194,7 +194,7 @@ def test_after_a_call_was_ruled_out_a_person_may_be_asked_to_pay(rig: Rig) -> No
     refund_id = _dies_as_unknown(rig, order)
     data, code = {"paymentId": order.payments[0].id}, "EXTERNAL_REFUND_EXPECTED"
     rig.simulator.script(Fault("status", "submit_refund", status=428, code=code, data=data))
-    assert rig.replay(refund_id, operator="ann")
+    assert rig.replay(refund_id, operator="ann", not_done=True)
     rig.run_until_idle()
     assert rig.load(refund_id).reason["reason"] == "manual_payment"
 
@@ -268,7 +268,7 @@ def test_a_replay_confirms_that_earlier_refunds_are_not_ours(rig: Rig) -> None:
     rig.simulator._rule("submit_refund", order, {"paymentRefunds": parts})
     rig.run_until_idle()
     assert rig.load(refund_id).reason["reason"] == "outcome_unknown"
-    assert rig.replay(refund_id, operator="ann")
+    assert rig.replay(refund_id, operator="ann", not_done=True)
     rig.run_until_idle()
     assert rig.load(refund_id).state is State.REFUNDED
     assert len(order.refunds) == 2

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import uuid
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -142,6 +144,17 @@ def _mixed(rig: Rig) -> Mapping[str, Any]:
     return rig.run(rig.order(AFTER, payments=payments)).reason
 
 
+def _paid_twice(rig: Rig) -> Mapping[str, Any]:
+    """Wix carries out our call twice."""
+    rig.simulator.set_flags(provider_ms=10**12)
+    order = rig.order(AFTER, payments=[_payment(amount="100.00")])
+    refund_id = rig.request(order, amount="10.00", currency="USD")
+    rig.run_queued()
+    order.refunds.append(copy.deepcopy(order.refunds[0]) | {"id": str(uuid.uuid4())})
+    rig.run_until_idle()
+    return rig.load(refund_id).reason
+
+
 def _many_payments(rig: Rig) -> Mapping[str, Any]:
     return rig.run(rig.order(AFTER, payments=[_payment() for _ in range(51)])).reason
 
@@ -257,6 +270,7 @@ CASES: Mapping[str, Case] = {
     "refund_failed": _run(AFTER, payments=[_payment(outcome="FAILED")]),
     "after_manual_payment": _recorded_by_the_merchant,
     "refund_mixed": _mixed,
+    "paid_twice": _paid_twice,
     "refund_vanished": _vanished,
     "refund_not_settled": _waits_forever(
         {"provider_ms": 10**12}, lambda rig: rig.request(rig.order(AFTER))

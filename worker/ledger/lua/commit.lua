@@ -2,7 +2,7 @@
 -- lease and the acknowledgement.
 -- args: refund_id, token, fence; state; next "now" | "later" | "lane" | "end"; due_in_ms;
 --       fields {name: text}; history (JSON lines); wix_calls; intent "clear" | "keep" | "open";
---       uncounted; watch_in_ms; worked (endpoints); epoch; suspension and outcome, if any;
+--       uncounted; watch_in_ms; worked (endpoints); epoch; suspension, outcome and also (a second outcome), if any;
 --       worker_id, queue, message_id of the delivery.
 -- Returns committed | suspended (the store, by this step) | stale (the lease was lost).
 local record = key('refund', args.refund_id)

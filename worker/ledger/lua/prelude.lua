@@ -41,10 +41,14 @@ local function emit(outcome, subject, event_id)
         .. '","subject":"' .. subject .. '","datacontenttype":"application/json","data":' .. outcome.data .. '}')
 end
 
--- Append args.outcome, if there is one. The refund's version makes its id unique.
+-- Write args.outcome, and args.also, if there are any. The id holds the refund's version and the
+-- step that caused the event, so that it is unique.
 local function publish(id)
-    if not args.outcome then return end
-    emit(args.outcome, id, id .. '/' .. redis.call('HGET', key('refund', id), 'version') .. '/' .. args.outcome.step)
+    local version = redis.call('HGET', key('refund', id), 'version')
+    for _, name in ipairs({'outcome', 'also'}) do
+        local outcome = args[name]
+        if outcome then emit(outcome, id, id .. '/' .. version .. '/' .. outcome.step) end
+    end
 end
 
 -- Append an outcome about a store; the number of the store's events makes its id unique.

@@ -34,7 +34,7 @@ def submit_refund(call: Call) -> Json:
     details = _items(call, transactions)
     restock = _restock(call)
     if call.flags.fingerprint_kept and call.body.get("customerReason") is not None:
-        details["reason"] = call.body["customerReason"][: call.flags.reason_chars]
+        details["reason"] = _reason(call)
     refund = {
         "id": new_id(),
         "createdDate": iso(call.now_ms),
@@ -73,6 +73,15 @@ def _transaction(call: Call, part: Json, at: str) -> Json:
     if not external:
         made |= {"gatewayRefundId": new_id(), "providerRefundId": f"re_{len(order.refunds) + 1}"}
     return made
+
+
+def _reason(call: Call) -> str:
+    text = str(call.body["customerReason"])[: call.flags.reason_chars]
+    if call.flags.reason_text == "masked":
+        return "***"
+    if call.flags.reason_text == "spaced":
+        return f"{text[:12]} {text[12:]}"
+    return text.upper() if call.flags.reason_text == "upper" else text
 
 
 def _amount(call: Call, part: Json, payment: Payment, most: Decimal, at: str) -> Decimal:

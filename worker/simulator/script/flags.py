@@ -40,6 +40,8 @@ class Flags:
     """Whether refundItems must add up to the payments' amounts."""
     fingerprint_kept: bool = True
     """Whether `customerReason` comes back as `details.reason`."""
+    reason_text: Literal["kept", "upper", "spaced", "masked"] = "kept"
+    """What becomes of the text of `customerReason`."""
     reason_chars: int = 200
     """So many characters of `customerReason` come back."""
     refund_list_lag_ms: int = 0
