@@ -107,7 +107,6 @@ CLIENT: Mapping[str, Read] = {
         lambda found: (
             [
                 (
-                    one.refundable,
                     one.manually_refundable and one.manually_refundable.reason,
                     one.non_refundable and one.non_refundable.reason,
                 )
@@ -117,7 +116,7 @@ CLIENT: Mapping[str, Read] = {
             [(line.line_item_id, line.available_refund_quantity) for line in found.line_items],
         ),
         (
-            [(True, None, None), (False, "OFFLINE", None), (False, None, "ALREADY_REFUNDED")],
+            [(None, None), ("OFFLINE", None), (None, "ALREADY_REFUNDED")],
             Decimal("101.40"),
             [(LINE, 2)],
         ),

@@ -1,4 +1,4 @@
-"""What is wrong with a field of a job, in words for whoever sent it; never the value itself."""
+"""Explain invalid fields of a job to its sender, without repeating their values."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import Any
 
 _ID = "must be a Wix id, like 4b296c48-0000-4000-8000-000000000001"
 _AMOUNT = (
-    "must be a plain decimal in quotes with at most 15 digits before and 4 after the point,"
-    ' like "12.50"'
+    'must be a decimal in quotes with at most 15 digits before and 4 after the point, like "12.50"'
 )
-#: What each field takes, where the library's words would be a pattern or a parser's complaint.
+#: What each field accepts, where pydantic's message would be a pattern or a parser error.
 _TAKES: Mapping[str, str] = MappingProxyType(
     {
-        "refund_id": "must be 1 to 100 letters, digits and . _ : - beginning with a letter or"
+        "refund_id": "must be 1 to 100 letters, digits and . _ : - and start with a letter or"
         " digit, like rf-2024-000123",
         "store_id": _ID,
         "order_id": _ID,
@@ -33,12 +32,12 @@ _OWN = "Value error, "
 
 
 def in_words(problem: Mapping[str, Any]) -> str:
-    """One problem as pydantic tells it, as a sentence."""
+    """Return one of pydantic's errors as the rest of a sentence that begins with the field."""
     kind, place = str(problem["type"]), problem["loc"]
-    # A key of `metadata` is the caller's own, whatever it is called.
+    # The keys of `metadata` are the caller's, even if they are called like one of our fields.
     field = str(place[-1]) if place and place[0] != "metadata" else ""
     if kind == "missing":
-        return "is needed"
+        return "is required"
     if kind == "extra_forbidden":
         return "there is no such field"
     text = str(problem["msg"])

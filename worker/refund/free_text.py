@@ -1,6 +1,6 @@
-"""The free texts of a job: how long they may be, and what is kept of them.
+"""The free text of a job: length limits, and redaction before it is stored.
 
-Checked only where a job enters: what is stored must stay readable whatever the limits become.
+Checked only when a job arrives: a stored job must stay readable even if a limit changes.
 """
 
 from __future__ import annotations
@@ -11,33 +11,34 @@ from typing import Any
 
 from worker.observability.redaction import redact, redact_text
 
-#: Characters of each text; of a note in `metadata`, its value's.
+#: Maximum number of characters; for `metadata`, of each value.
 LONGEST: Mapping[str, int] = MappingProxyType(
     {"reason": 500, "requested_by": 100, "metadata": 1_000}
 )
+#: Maximum number of characters of a key in `metadata`.
 LONGEST_NAME = 100
 
 
 def wrong_texts(texts: Mapping[str, str], metadata: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """(field, what is wrong with it) of every text that is too long or broken."""
+    """Yield (field, problem) for each text that is too long or cannot be encoded."""
     notes = {f"metadata.{name[:LONGEST_NAME]}": text for name, text in metadata.items()}
     for place, text in {**texts, **notes}.items():
         longest = LONGEST[place.partition(".")[0]]
         if len(text) > longest:
             yield place, f"must have at most {longest} characters"
         if _is_broken(text):
-            yield place, "holds half a character (a lone surrogate)"
+            yield place, "contains half a character (a lone surrogate)"
     if any(len(name) > LONGEST_NAME or _is_broken(name) for name in metadata):
-        yield "metadata", f"names must be whole text of at most {LONGEST_NAME} characters"
+        yield "metadata", f"keys must be valid text of at most {LONGEST_NAME} characters"
 
 
 def _is_broken(text: str) -> bool:
-    """Whether no UTF-8 can hold it."""
+    """Whether the text contains lone surrogates, which UTF-8 cannot encode."""
     return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def clean_texts(texts: Mapping[str, str], metadata: Mapping[str, str]) -> dict[str, Any]:
-    """The texts without secrets. A mask may be longer than what it hides: cut once more."""
+    """Return the texts with secrets masked; a mask may be longer than the secret, so cut again."""
     clean = {name: redact_text(text)[: LONGEST[name]] for name, text in texts.items()}
     notes = {
         name[:LONGEST_NAME]: str(text)[: LONGEST["metadata"]]

@@ -30,7 +30,7 @@ Kind = Literal[
     "overpaid",
 ]
 
-#: The states that upstream hears about, and the kind of event.
+#: The states that are reported to upstream, and the kind of event.
 KIND_OF: Mapping[State, Kind] = MappingProxyType(
     {
         State.CANCELLED: "finished",
@@ -91,7 +91,7 @@ def of_store(
 
 
 def about(request: RefundRequest) -> dict[str, Any]:
-    """Return what each event says about its refund: enough for upstream to find it again."""
+    """Return what each event says about its refund, so that upstream can find it again."""
     return {
         "refund_id": request.refund_id,
         "store_id": request.store_id,
@@ -104,7 +104,7 @@ def about(request: RefundRequest) -> dict[str, Any]:
 def outcome_of_end(
     refund: Refund, to: State, step: str, facts: Facts, **more: Any
 ) -> dict[str, str] | None:
-    """Return the event of a refund that ends in *to*, None when upstream does not hear of it."""
+    """Return the event of a refund that ends in *to*; None if that state is not reported."""
     if to not in KIND_OF:
         return None
     content = about(refund.request) | {"state": to.value, "flow": refund.flow or None} | more

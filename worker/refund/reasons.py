@@ -1,4 +1,4 @@
-"""Every reason for which a refund does not simply end well: a table for code and people."""
+"""Reason codes: why a refund was rejected, became a dead letter, or has to wait."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ class Reason(NamedTuple):
     """What a reason code means, how it ends, and what a person can do about it."""
 
     ends: Literal["rejected", "dead", "suspended"]
-    """An answer for upstream; a dead letter; not at all: the store's refunds wait in their lane."""
+    """A final answer for upstream, a dead letter, or no end: the store's refunds wait."""
     replayable: bool
-    """Whether the same refund may still end well once the remedy is done."""
+    """Whether a replay can succeed once the remedy has been applied."""
     meaning: str
-    """A sentence that upstream may show to its own support."""
+    """One sentence that upstream may show to its own support staff."""
     remedy: str
+    """What a person can do about it."""
 
 
 def _rejected(meaning: str, remedy: str) -> Reason:
@@ -39,178 +40,181 @@ _NOTHING = "Nothing to do."
 REASONS: Mapping[str, Reason] = MappingProxyType({
     # The order.
     "order_not_found": _rejected(
-        "Wix knows no such order in this store.",
-        "Check order and store; send a new refund with the right ids."),
+        "Wix has no such order in this store.",
+        "Check the order id and the store id, then send a new refund with the correct ones."),
     "order_pending": _rejected(
-        "The order still waits for its payment; there is nothing to refund.",
+        "The order is still waiting for its payment; there is nothing to refund.",
         "Wait until the order is approved, then send a new refund."),
     "order_not_approved": _rejected(
-        "The order was not approved in the time we wait; nothing was paid.",
+        "The order was not approved within the waiting time; nothing was paid.",
         "Wait until the order is approved, then send a new refund."),
     "order_rejected": _rejected("The order's payment failed at Wix; nothing was paid.", _NOTHING),
     "order_status_unknown": _dead(
-        "Wix shows the order in a status that this version does not know.",
-        "Look at the order in the Wix dashboard, tell the maintainers, then replay."),
+        "The order has a status at Wix that this version does not know.",
+        "Check the order in the Wix dashboard, report it to the maintainers, then replay."),
     "currency_mismatch": _rejected(
-        "The job names another currency than the order's.",
-        "Send a new refund with the order's currency, or none."),
+        "The currency in the job differs from the order's currency.",
+        "Send a new refund with the order's currency, or without a currency."),
     "amount_precision": _rejected(
-        "The amount has more decimals than its currency.",
-        "Send a new refund with an amount that can be paid."),
+        "The amount has more decimal places than its currency allows.",
+        "Send a new refund with an amount that the currency allows."),
     # Cancelling.
     "partial_needs_standard_refund": _rejected(
-        "The order was placed before the cutoff: it can only be cancelled as a whole.",
-        "Send a full refund, or pay the part outside of Wix."),
+        "The order was placed before the cutoff and can only be cancelled as a whole.",
+        "Send a full refund, or pay the partial amount outside Wix."),
     "cannot_unfulfill": _dead(
-        "The order stays fulfilled although no fulfillment is left, and Wix did not cancel it so.",
-        "In the Wix dashboard open the order, choose More Actions, Mark as Unfulfilled;"
+        "The order is still fulfilled although it has no fulfillments left, and Wix refuses to"
+        " cancel it like this.",
+        "Open the order in the Wix dashboard, choose More Actions > Mark as Unfulfilled,"
         " then replay."),
     "order_keeps_changing": _dead(
-        "The order changed again between our steps, several times.",
-        "Agree with the merchant, then replay."),
+        "The order kept changing while it was being cancelled.",
+        "Ask the merchant to leave the order unchanged, then replay."),
     "order_authorized": _dead(
-        "Wix does not cancel the order because of an authorized payment that it does not show.",
+        "Wix refuses to cancel the order because of an authorized payment that it does not list.",
         "Void or capture the payment in the Wix dashboard, then replay."),
     "void_failed": _dead(
         "Wix could not void the authorized payment.",
         "Void or capture the payment in the Wix dashboard, then replay."),
     "void_not_settled": _dead(
-        "The void of the authorized payment did not show in the time we wait.",
-        "Look at the payment in the Wix dashboard, then replay."),
+        "Wix did not show the authorized payment as voided within the waiting time.",
+        "Check the payment in the Wix dashboard, then replay."),
     # Refunding.
     "already_refunded": _rejected(
-        "The order's payments are refunded already, not by us.", _NOTHING),
-    "zero_price": _rejected("There is nothing to pay back: the price was zero.", _NOTHING),
+        "The order's payments have already been refunded, but not by this worker.", _NOTHING),
+    "zero_price": _rejected("There is nothing to refund: the price was zero.", _NOTHING),
     "not_paid": _rejected("The order was not paid; there is nothing to refund.", _NOTHING),
     "not_refundable": _rejected(
-        "Wix says that the payment cannot be refunded.", "See Wix's code for the cause."),
+        "Wix says that the payment cannot be refunded.", "See Wix's error code for the cause."),
     "refund_disabled": _rejected(
         "The payment provider does not allow refunds of this payment.",
-        "Pay the buyer outside of Wix."),
+        "Pay the buyer outside Wix."),
     "offset_by_chargeback": _rejected(
-        "A chargeback of the buyer's bank took the money back already.",
-        "Answer the chargeback at the payment provider."),
+        "The buyer's bank has already taken the money back with a chargeback.",
+        "Respond to the chargeback at the payment provider."),
     "refund_forbidden": _dead(
-        "Wix forbids the refund of this payment.",
-        "Ask the merchant to try it in the Wix dashboard, which tells more; then replay."),
+        "Wix does not allow this payment to be refunded.",
+        "Ask the merchant to try it in the Wix dashboard, which shows the cause, then replay."),
     "payment_not_found": _dead(
-        "Wix does not find the payment's transaction at the provider.",
-        "Look for the payment at its provider; record the refund in the Wix dashboard.",
+        "Wix cannot find the payment's transaction at the payment provider.",
+        "Refund the payment at its provider, then record the refund in the Wix dashboard.",
         replayable=False),
     "refusal_unknown": _dead(
-        "Wix calls the payment not refundable for a cause that it does not name.",
-        "Look at the order in the Wix dashboard, then replay."),
+        "Wix says that the payment cannot be refunded, but does not say why.",
+        "Check the order in the Wix dashboard, then replay."),
     "amount_exceeds_refundable": _rejected(
-        "More was asked than can still be refunded.",
-        "Send a new refund with at most what is left."),
+        "The requested amount is more than can still be refunded.",
+        "Send a new refund with at most the remaining amount."),
     "amount_mismatch": _rejected(
-        "The lines, shipping and fees do not come to the amount that the job names.",
-        "Send a new refund with Wix's amount, or without one."),
+        "The lines, shipping and fees do not add up to the amount in the job.",
+        "Send a new refund with the amount that Wix calculates, or without an amount."),
     "only_in_full": _rejected(
-        "A gift card or membership can only be refunded in full, and this is a part of it.",
-        "Send a refund that covers it in full, or leaves it out."),
+        "A gift card or membership can only be refunded in full, and this is only part of it.",
+        "Send a new refund that covers all of it or none of it."),
     "authorized_only_in_full": _rejected(
-        "The payment is authorized, not captured: it can only be voided as a whole.",
+        "The payment is authorized but not captured, so it can only be voided as a whole.",
         "Send a full refund, or wait until the payment is captured."),
     "lines_not_refundable": _rejected(
-        "Wix cannot refund these lines, fees or this shipping (any more).",
-        "Compare with the order; send a new refund with what is left."),
+        "Wix cannot refund these lines, fees or this shipping, or can no longer refund them.",
+        "Compare the job with the order, then send a new refund for what is left."),
     "restock_refused": _rejected(
-        "Wix refuses to restock these units, and refunded nothing.",
-        "Send a new refund without restock; correct the stock by hand."),
+        "Wix refused to restock these units and refunded nothing.",
+        "Send a new refund without `restock`, and correct the stock manually."),
     "too_many_payments": _dead(
-        "The refund needs more payments than Wix takes in one call.",
+        "The refund involves more payments than Wix accepts in one call.",
         "Refund the order in the Wix dashboard.", replayable=False),
     "manual_payment": _dead(
-        "Wix cannot move this money itself (paid outside of Wix, or too long ago).",
-        "Pay the buyer by the provider's own means, then `refunds dead replay ID --manual-done`."),
+        "Wix cannot refund this payment itself: it was paid outside Wix, or too long ago.",
+        "Pay the buyer through the payment provider, then run"
+        " `refunds dead replay ID --manual-done`."),
     "after_manual_payment": _dead(
-        "Money was paid by hand, and Wix does not take the rest of the refund as it was asked for.",
-        "See what was paid; settle the rest in the Wix dashboard, and tell upstream."),
+        "Part of the refund was paid manually, and Wix refuses the rest.",
+        "Check what was paid, refund the rest in the Wix dashboard, and inform upstream."),
     "refund_failed": _rejected(
         "The payment provider refused the refund; no money moved.",
-        "See the provider's code; send a new refund once its cause is gone."),
+        "See the provider's code, fix the cause, then send a new refund."),
     "refund_mixed": _dead(
-        "The provider paid a part of the refund and refused the rest.",
-        "Compare both amounts in the Wix dashboard and pay the rest by hand.", replayable=False),
+        "The payment provider paid part of the refund and refused the rest.",
+        "Compare both amounts in the Wix dashboard and pay the rest manually.", replayable=False),
     "refund_vanished": _dead(
-        "Wix took our refund but does not show it any more.",
-        "Look for it in the Wix dashboard before anything else."),
+        "Wix accepted our refund but no longer lists it.",
+        "Look for it in the Wix dashboard before doing anything else."),
     "refund_not_settled": _dead(
-        "The provider did not settle the refund in the time we wait.",
+        "The payment provider did not settle the refund within the waiting time.",
         "Ask the payment provider, then replay."),
     "provider_down": _dead(
-        "The payment provider was down for all the time we wait.",
-        "Replay once the provider works again."),
+        "The payment provider was down for the whole waiting time.",
+        "Replay once the payment provider is available again."),
     "refund_pending": _dead(
-        "Another refund of the payment was on its way for all the time we wait.",
+        "Another refund of the same payment was pending for the whole waiting time.",
         "Ask the payment provider about it, then replay."),
-    # Everything.
+    # Any transition.
     "outcome_unknown": _dead(
-        "A call may have moved money and Wix does not show whether it did.",
-        "Look at the order in the Wix dashboard. If it was not refunded, `refunds dead replay ID"
-        " --not-done`; without that option, a replay only looks again."),
+        "A call may have moved money, and Wix does not show whether it did.",
+        "Check the order in the Wix dashboard. If it was not refunded, run `refunds dead replay ID"
+        " --not-done`; without that option, a replay only checks Wix again."),
     "paid_twice": _dead(
-        "Wix shows more than one refund of ours: the buyer got more than was asked for.",
-        "Recover the amount from the buyer or at the payment provider; the letter names Wix's"
+        "Wix shows more than one refund of ours: the buyer got more than requested.",
+        "Recover the amount from the buyer or at the payment provider; the dead letter names Wix's"
         " refunds.", replayable=False),
     "refused_by_wix": _dead(
-        "Wix refused the call for a cause we have no rule for.",
-        "See Wix's code and request id; replay once the cause is gone."),
+        "Wix refused the call for a reason that this version has no rule for.",
+        "See Wix's error code and request id, fix the cause, then replay."),
     "answer_unreadable": _dead(
-        "Wix answers, but not as it documents.",
-        "Tell the maintainers which field; replay with a version that reads it."),
+        "Wix answered, but the answer does not match its documentation.",
+        "Report the field to the maintainers; replay with a version that can read the answer."),
     "attempts_used_up": _dead(
-        "It failed again and again until the time for retries was over.",
-        "See the last failure; replay once its cause is gone."),
+        "All attempts failed until the time for retries was over.",
+        "See the last failure, fix its cause, then replay."),
     "store_unknown": _dead(
-        "No credentials are known for this store.",
-        "Connect it (`refunds stores connect`) or add it to REFUNDS_STORES, then replay."),
+        "No API key is known for this store.",
+        "Connect the store (`refunds stores connect`) or add it to REFUNDS_STORES, then replay."),
     "store_disconnected": _dead(
-        "The store was disconnected while the refund was not finished.",
-        "Connect it again (`refunds stores connect`), then replay."),
+        "The store was disconnected before the refund had finished.",
+        "Connect the store again (`refunds stores connect`), then replay."),
     "scope_missing": _dead(
-        "The store's API key may not do this: a box is not ticked in the Wix dashboard.",
-        "Tick the box for this key under Account Settings → API Keys, then replay."),
+        "The store's API key lacks a permission: a box is not ticked in the Wix dashboard.",
+        "Tick the box for this key under Account Settings > API Keys, then replay."),
     "key_refused": _suspended(
-        "Wix does not accept the store's API key any more; its refunds wait, nothing is lost.",
+        "Wix no longer accepts the store's API key. The store's refunds wait; none is lost.",
         "Ask the merchant for a new key and connect it (`refunds stores connect`),"
-        " or wait: Wix is asked again."),
+        " or wait: the worker keeps checking."),
     "key_sealed_shut": _suspended(
-        "The store's sealed key does not open with this worker's REFUNDS_VAULT_KEYS.",
-        "Give the worker the vault key that sealed it, or connect the store again."),
+        "The store's API key cannot be decrypted with this worker's REFUNDS_VAULT_KEYS.",
+        "Add the vault key that encrypted it to REFUNDS_VAULT_KEYS, or connect the store again."),
     "worker_error": _dead(
-        "The worker itself failed; this is a bug.", "Tell the maintainers, then replay."),
+        "The worker itself failed; this is a bug.", "Report it to the maintainers, then replay."),
     # Messages that never became a refund.
     "invalid_job": _dead(
-        "The job has a wrong field, so it never became a refund.",
-        "Send it again with the named field corrected.", replayable=False),
+        "The job has an invalid field, so it did not become a refund.",
+        "Correct the named field, then send the job again.", replayable=False),
     "conflict": _dead(
-        "Another job with the same refund_id and other content was accepted before.",
-        "Send it again with a refund_id of its own if both are meant.", replayable=False),
-    "undecodable": _dead("The message could not be read.", "Find out who writes to this queue."),
-    "unknown_actor": _dead("No actor of this name exists in this version.",
-                           "Deploy it, then replay."),
+        "A job with the same `refund_id` but different content has already been accepted.",
+        "If both refunds are intended, send the job again with a new `refund_id`.",
+        replayable=False),
+    "undecodable": _dead("The message could not be read.", "Find out what wrote it to this queue."),
+    "unknown_actor": _dead("This version has no actor with this name.",
+                           "Deploy a version that has it, then replay."),
 })  # fmt: skip
 
 
 def end_with(reason: str, cause: CallFailed | None = None, detail: str = "") -> Rejected | Buried:
-    """The error that ends a refund for this reason, as the table says; to be raised."""
+    """Return the error to raise for this reason: `Rejected` or `Buried`, as in the table."""
     kind = Rejected if REASONS[reason].ends == "rejected" else Buried
     return kind(reason, cause, detail)
 
 
-_SHOWN = {"rejected": "rejected", "dead": "dead letter", "suspended": "the store waits"}
+_SHOWN = {"rejected": "rejected", "dead": "dead letter", "suspended": "suspended store"}
 
 
 def reasons_table() -> str:
-    """The table as Markdown, for the README."""
+    """Return the table as Markdown, for worker/refund/README.md."""
     rows = [
-        "| reason | ends | retryable? | meaning | what a person can do |",
+        "| reason | ends as | can be replayed | meaning | remedy |",
         "|---|---|---|---|---|",
     ]
     rows += [
-        f"| `{code}` | {_SHOWN[r.ends]} | {'replay' if r.replayable else 'no'} |"
+        f"| `{code}` | {_SHOWN[r.ends]} | {'yes' if r.replayable else 'no'} |"
         f" {r.meaning} | {r.remedy} |"
         for code, r in REASONS.items()
     ]
@@ -218,7 +222,7 @@ def reasons_table() -> str:
 
 
 def what_wix_said(error: CallFailed) -> dict[str, Any]:
-    """Wix's status, code and request id, as far as the answer had them."""
+    """Return the HTTP status, Wix's error code and its request id, as far as they are known."""
     said = {
         "http_status": error.status,
         "wix_code": error.code,
@@ -228,7 +232,7 @@ def what_wix_said(error: CallFailed) -> dict[str, Any]:
 
 
 def reason_of(ending: Rejected | Buried) -> dict[str, Any]:
-    """What the record and upstream say of an ending: code, sentence, remedy, what Wix said."""
+    """Return what the record and upstream say about an end, with Wix's answer if it caused it."""
     known = REASONS[ending.reason]
     detail = ending.detail or (str(ending.cause) if ending.cause else "")
     return {

@@ -13,40 +13,40 @@ from statemachine.flows import State
 from worker.refund.facts import Facts, facts_from
 from worker.refund.request import RefundRequest
 
-#: Characters of `customerReason`. W63; whether they are UTF-16 units is unknown.
+#: Maximum length of `customerReason`, W63. Whether Wix counts UTF-16 units is unknown; we do.
 LONGEST_REASON = 200
 
 
 @dataclass(frozen=True, kw_only=True)
 class Refund:
-    """Our record of one request, as read from the ledger at one moment."""
+    """Our record of one refund, as read from the ledger at one moment."""
 
     request: RefundRequest
     state: State
     flow: str
     version: int
-    """Counts the writes; every write compares it first."""
+    """Incremented by every write; a write fails if the version has changed."""
     attempt: int
-    """1-based count of the attempts at the present transition; 0 before the first."""
+    """1-based number of the attempt at the current transition; 0 before the first."""
     attempts: int
-    """All attempts at all transitions so far."""
+    """Number of attempts at all transitions so far."""
     wix_calls: int
     failing_since_ms: int
-    """When the present transition first failed, unix ms; 0 when it did not."""
+    """When the current transition first failed, unix ms; 0 if it has not failed."""
     intent_at_ms: int
-    """When a step announced its call to Wix without telling the outcome, unix ms; 0 when none."""
+    """When a step announced a call to Wix whose effect is not recorded, unix ms; 0 if none."""
     accepted_at_ms: int
     updated_at_ms: int
     due_at_ms: int
-    """When a retry or a wait is due, unix ms; 0 when none is."""
+    """When a retry or a wait is due, unix ms; 0 if none is."""
     replayed_at_ms: int
-    """When a person last let it go on, unix ms; 0 when nobody did."""
+    """When a person last replayed it, unix ms; 0 if nobody has."""
     died_in: str
     """The state in which it became a dead letter."""
     facts: Facts
-    """What we learned about the order and did to it."""
+    """What we know about the order and did to it."""
     reason: Mapping[str, Any]
-    """Why it was rejected, died or last failed: code, sentence, what to do, Wix's code and id."""
+    """Why it was rejected, became a dead letter or last failed; see `worker.refund.reasons`."""
 
     @property
     def refund_id(self) -> str:
@@ -55,15 +55,15 @@ class Refund:
 
     @property
     def fingerprint(self) -> str:
-        """Our mark inside Wix's `customerReason`: the same for every try of this refund."""
+        """Our mark in Wix's `customerReason`, the same for every attempt of this refund. W64."""
         seed = f"{self.request.store_id}/{self.request.order_id}/{self.refund_id}"
         return hashlib.sha256(seed.encode()).hexdigest()[:20]
 
     @property
     def customer_reason(self) -> str:
-        """What Wix stores: our fingerprint and the reason, at most 200 characters of UTF-16.
+        """The text for `customerReason`: our fingerprint and the reason, at most 200 UTF-16 units.
 
-        The fingerprint comes first: should Wix cut the text, the mark is still there.
+        The fingerprint comes first, so that it survives if Wix truncates the text.
         """
         whole = f"(ref {self.fingerprint}) {self.request.reason}".strip()
         return whole.encode("utf-16-le")[: 2 * LONGEST_REASON].decode("utf-16-le", "ignore")
@@ -77,7 +77,7 @@ class Refund:
         return self.facts.asked_a_person and self.replayed_at_ms > self.intent_at_ms
 
     def public(self) -> dict[str, Any]:
-        """The record as operators see it, JSON-able."""
+        """Return the record as operators see it, ready for JSON."""
         return {
             "refund_id": self.refund_id,
             "store_id": self.request.store_id,

@@ -1,4 +1,4 @@
-"""The job that upstream sends, checked where it enters."""
+"""The job that upstream sends, and its validation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from worker.refund.free_text import LONGEST_NAME, clean_texts, wrong_texts
 
 
 def _as_uuid(text: str) -> str:
-    """Wix's ids are GUIDs; written in one way, so that the same order is one order."""
+    """Normalize a GUID, so that one order always has the same id."""
     return str(UUID(text))
 
 
@@ -29,13 +29,12 @@ def _more_than_nothing(text: str) -> str:
     return text
 
 
-#: Plain decimals only: "1E+2" and "NaN" are not amounts.
+#: Decimals only: "1E+2" and "NaN" are not amounts.
 Amount = Annotated[
     str, Field(pattern=r"^[0-9]{1,15}(\.[0-9]{1,4})?$"), AfterValidator(_more_than_nothing)
 ]
 
-
-#: So many wrong fields are named.
+#: Maximum number of invalid fields that an error names.
 MOST_PROBLEMS = 50
 
 
@@ -44,12 +43,12 @@ class _Strict(BaseModel):
 
 
 class RefundLine(_Strict):
-    """One line of the order and how many of it are refunded."""
+    """A line of the order, and how many of its units to refund."""
 
     line_item_id: str = Field(min_length=1, max_length=100, pattern=r"\S")
     """Wix's id of the line."""
     quantity: int = Field(ge=1, le=100_000)
-    """How many units."""
+    """Number of units."""
 
 
 class RefundFee(_Strict):
@@ -58,11 +57,11 @@ class RefundFee(_Strict):
     additional_fee_id: str = Field(min_length=1, max_length=100, pattern=r"\S")
     """Wix's id of the fee."""
     amount: Amount | None = None
-    """A part of it; all that is left of it when not given."""
+    """Amount in `currency`; the whole remaining fee if omitted."""
 
 
 class RefundRequest(_Strict):
-    """The job: queue `refunds`, actor `request_refund`, these as keyword arguments."""
+    """The job: the keyword arguments of the actor `request_refund` on the queue `refunds`."""
 
     refund_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$")
     """The caller's idempotency key."""
@@ -71,65 +70,65 @@ class RefundRequest(_Strict):
     order_id: Guid
     """The Wix order id."""
     lines: tuple[RefundLine, ...] = Field(default=(), max_length=300)
-    """Lines to refund; none means all of the order."""
+    """Lines to refund."""
     shipping: Amount | None = None
-    """Shipping to refund, a plain decimal in `currency`."""
+    """Shipping to refund, a decimal in `currency`."""
     additional_fees: tuple[RefundFee, ...] = Field(default=(), max_length=100)
     """Additional fees to refund."""
     amount: Amount | None = None
-    """A plain amount in `currency`; with lines, shipping or fees: what they must come to."""
+    """Total in `currency`; with lines, shipping or fees it must equal Wix's calculation."""
     currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
-    """ISO 4217 code; asked for whenever an amount is given, and checked against the order."""
+    """ISO 4217 code. Required with any amount; must match the order's currency."""
     reason: str = ""
-    """Why, in the caller's words; a person may read it."""
+    """Reason in the caller's words. Sent to Wix, where the customer may see it."""
     restock: bool = False
-    """Put the units back into Wix's inventory."""
+    """Return the units to the inventory at Wix."""
     notify_buyer: bool = False
     """Let Wix e-mail the buyer."""
     manual_payments: Literal["escalate", "record"] = "escalate"
-    """What to do about payments that Wix cannot refund itself."""
+    """For payments that Wix cannot refund itself: ask a person, or only record them at Wix."""
     requested_by: str = ""
-    """Which service asked."""
+    """The service that sent the job."""
     metadata: dict[str, str] = Field(default_factory=dict, max_length=20)
-    """Anything the caller wants to find again in the outcome."""
+    """Caller's own data, repeated in every outcome."""
 
     @model_validator(mode="after")
     def _amounts_have_a_currency(self) -> RefundRequest:
         if self.amounts and not self.currency:
-            raise ValueError("currency is needed with an amount, of shipping and of fees, too")
+            raise ValueError("currency is required with any amount, including shipping and fees")
         if self.restock and self.is_partial and not self.lines:
-            raise ValueError("restock needs lines, or a full refund")
+            raise ValueError("restock requires lines or a full refund")
         return self
 
     @property
     def amounts(self) -> tuple[str, ...]:
-        """Every amount that the job names, in `currency`."""
+        """All amounts in the job, in `currency`."""
         named = (self.amount, self.shipping, *(fee.amount for fee in self.additional_fees))
         return tuple(amount for amount in named if amount)
 
     @property
     def has_items(self) -> bool:
-        """Whether parts of the order are named: Wix then says what they come to."""
+        """Whether the job names parts of the order; Wix then calculates their total."""
         return bool(self.lines or self.shipping or self.additional_fees)
 
     @property
     def is_partial(self) -> bool:
-        """Whether less than the whole order is asked for."""
+        """Whether the job asks for less than the whole order."""
         return self.has_items or bool(self.amount)
 
     @property
     def canonical(self) -> str:
-        """The job as one JSON text: the same content is the same text."""
+        """The job as JSON; equal jobs give equal text."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
 
     @property
     def digest(self) -> str:
-        """Tells whether a second job of the same refund_id has the same content."""
+        """Hash of the job, to tell a repeated job from one with different content."""
         return hashlib.sha256(self.canonical.encode()).hexdigest()
 
 
 class InvalidJob(ValueError):
-    """A job that cannot become a refund; the sentences name the fields, never their values."""
+    """A job that cannot become a refund. The message names the fields, never their values."""
 
     def __init__(self, problems: Mapping[str, str]) -> None:
         self.problems = dict(problems)
@@ -153,10 +152,10 @@ def _empty_lists(fields: Mapping[str, Any]) -> dict[str, str]:
 
 
 def parse_request(fields: Mapping[str, Any]) -> RefundRequest:
-    """Check a job where it enters. Secrets and e-mails in free text are redacted before we keep it.
+    """Validate a job. Secrets and e-mail addresses in its free text are masked.
 
     Raises:
-        InvalidJob: with every wrong field and what is wrong with it.
+        InvalidJob: names each invalid field and its problem.
     """
     if problems := _empty_lists(fields):
         raise InvalidJob(problems)
@@ -171,7 +170,7 @@ def parse_request(fields: Mapping[str, Any]) -> RefundRequest:
             for problem in found[:MOST_PROBLEMS]
         }
         if len(found) > MOST_PROBLEMS:
-            problems["job"] = f"has {len(found)} wrong fields"
+            problems["job"] = f"has {len(found)} invalid fields"
         raise InvalidJob(problems) from None
     texts = {"reason": request.reason, "requested_by": request.requested_by}
     if problems := dict(wrong_texts(texts, request.metadata)):

@@ -39,7 +39,6 @@ class PaymentRefundability(Answer):
     """One payment and what Wix can do about it."""
 
     payment: RefundablePayment
-    refundable: bool = False
     manually_refundable: Why | None = None
     non_refundable: Why | None = None
     provider_link: str | None = None

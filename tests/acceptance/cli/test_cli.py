@@ -116,7 +116,7 @@ def test_a_wrong_option_names_the_field_and_enqueues_nothing(rig: Rig) -> None:
     assert "job: order_id:" in done.stderr
     assert "job: lines.0.quantity: must be a whole number" in done.stderr
     done = refunds(rig, "request", "--store", STORE_ID, "--order", ORDER_ID, "--line", "a")
-    assert (done.returncode, "job: lines.0.quantity: is needed" in done.stderr) == (2, True)
+    assert (done.returncode, "job: lines.0.quantity: is required" in done.stderr) == (2, True)
     assert rig.redis.llen(rig.key("refunds")) == 0
 
 
@@ -153,7 +153,7 @@ def test_dead_letters_are_listed_shown_and_replayed(rig: Rig) -> None:
     letters = _json(rig, "dead", "list")["dead"]
     assert [(x["id"], x["reason"]) for x in letters] == [(refund_id, "refused_by_wix")]
     letter = _json(rig, "dead", "show", refund_id)
-    assert letter["remedy"].startswith("See Wix's code")
+    assert letter["remedy"].startswith("See Wix's error code")
     assert "refused_by_wix" in refunds(rig, "dead", "list").stdout
     assert "step.dead" in refunds(rig, "dead", "show", refund_id).stdout
     done = refunds(rig, "dead", "replay", refund_id, "nobody", "--by", "ann")

@@ -66,7 +66,7 @@ def test_rejection_dead_letter_and_replay_have_events_with_their_reason(rig: Rig
         "refund.rejected", "refund.dead_lettered", "refund.replayed", "refund.finished",
     ]  # fmt: skip
     assert events[0]["data"]["reason"]["reason"] == "order_rejected"
-    assert events[1]["data"]["reason"]["remedy"].startswith("See Wix's code")
+    assert events[1]["data"]["reason"]["remedy"].startswith("See Wix's error code")
     assert events[2]["data"]["operator"] == "ann"
     assert len({event["id"] for event in events}) == 4
 

@@ -42,7 +42,7 @@ def test_a_bad_job_cannot_be_replayed_as_it_is(rig: Rig) -> None:
     """It would fail again, so the dead letter says what to do instead."""
     rig.send_raw(_message(refund_id="rf-1"), message_id="bad")
     rig.run_queued()
-    with pytest.raises(dead_letters.CannotReplay, match="Send it again"):
+    with pytest.raises(dead_letters.CannotReplay, match="send the job again"):
         dead_letters.replay(rig.ledger, rig.broker, "bad", operator="ann")
     found = dead_letters.find(rig.ledger, rig.broker, "bad")
     assert found is not None
@@ -200,7 +200,7 @@ def test_a_letter_with_an_unknown_reason_does_not_hide_the_others(rig: Rig) -> N
         ("bad", "invalid_job"),
         ("odd", "of_tomorrow"),
     }
-    with pytest.raises(dead_letters.CannotReplay, match="cannot be replayed: Tell"):
+    with pytest.raises(dead_letters.CannotReplay, match="cannot be replayed: Report"):
         dead_letters.replay(rig.ledger, rig.broker, "odd", operator="ann")
 
 
@@ -249,7 +249,7 @@ def test_a_job_with_ten_thousand_wrong_fields_makes_a_short_letter(rig: Rig) -> 
     assert len(rig.redis.hget(rig.key("quarantine"), "m-1")) < 60_000
     letter = dead_letters.find(rig.ledger, rig.broker, "m-1")
     assert letter is not None
-    assert letter["problems"]["job"] == "has 10000 wrong fields"
+    assert letter["problems"]["job"] == "has 10000 invalid fields"
 
 
 def test_a_conflict_survives_a_lost_connection(rig: Rig) -> None:
