@@ -1,4 +1,4 @@
-"""What goes over the wire, and what comes of what comes back."""
+"""Requests that the client sends, and what it makes of the answers."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def _store(
     return factory.store("site-1", "IST.key", before_mutation=guard)
 
 
-def test_headers_are_raw_key_and_site() -> None:
-    """No Bearer; the site id; never both id headers (documented)."""
+def test_a_call_carries_the_key_and_the_site_id() -> None:
+    """The API key without a scheme, and only one of the two id headers. W1."""
     seen: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -45,8 +45,8 @@ def test_headers_are_raw_key_and_site() -> None:
     assert str(seen[0].url) == "http://wix.test/ecom/v1/orders/o%2F1"
 
 
-def test_the_consistency_token_is_echoed() -> None:
-    """We read what we wrote [D by SDK code]."""
+def test_the_consistency_token_is_sent_back() -> None:
+    """The token of an answer is sent with the next call, so that we read our own writes. W2."""
     tokens: list[str | None] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -61,8 +61,8 @@ def test_the_consistency_token_is_echoed() -> None:
 
 
 @pytest.mark.parametrize("error", [httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout])
-def test_a_call_that_never_left_is_retryable(error: type[httpx.HTTPError]) -> None:
-    """Even a mutating one: nothing was sent."""
+def test_a_call_that_was_not_sent_is_retryable(error: type[httpx.HTTPError]) -> None:
+    """Without a connection even a mutating call had no effect."""
 
     def answer(request: httpx.Request) -> httpx.Response:
         raise error("no", request=request)  # type: ignore[call-arg]  # a RequestError
@@ -76,8 +76,8 @@ def test_a_call_that_never_left_is_retryable(error: type[httpx.HTTPError]) -> No
 @pytest.mark.parametrize(
     "error", [httpx.ReadTimeout, httpx.WriteError, httpx.RemoteProtocolError, httpx.ReadError]
 )
-def test_a_call_that_broke_off_is_unclear(error: type[httpx.HTTPError]) -> None:
-    """A mutation may have happened; a read is simply repeated."""
+def test_a_call_that_broke_off_has_an_unknown_effect(error: type[httpx.HTTPError]) -> None:
+    """A mutating call may have had an effect; a reading call can be repeated."""
 
     def answer(request: httpx.Request) -> httpx.Response:
         raise error("no", request=request)  # type: ignore[call-arg]  # a RequestError
@@ -95,17 +95,17 @@ def test_a_call_that_broke_off_is_unclear(error: type[httpx.HTTPError]) -> None:
     [b"", b"<html>", b"{}", b'{"order": null}', b'{"order": {"id": "o", "createdDate": "x"}}',
      b'{"order": {"id": "o", "createdDate": "2024-01-01T00:00:00", "status": "APPROVED"}}'],
 )  # fmt: skip
-def test_an_odd_answer_is_no_answer(body: bytes) -> None:
-    """200 without what we need: unclear for a mutation; a date without zone decides nothing."""
+def test_an_answer_without_the_documented_fields_is_an_error(body: bytes) -> None:
+    """After a mutating call the effect is unknown. A date without a time zone is not accepted."""
     store = _store(lambda _: httpx.Response(200, content=body))
-    with pytest.raises(Retryable, match="not as documented"):
+    with pytest.raises(Retryable, match="does not match the documentation"):
         store.get_order("o")
-    with pytest.raises(EffectUnknown, match="not as documented"):
+    with pytest.raises(EffectUnknown, match="does not match the documentation"):
         store.cancel_order("o", restock=True, notify_buyer=False)
 
 
-def test_a_trickling_server_is_cut_off() -> None:
-    """Every byte in time, the whole too late."""
+def test_a_slow_answer_is_cut_off() -> None:
+    """Each byte arrives in time, but the answer as a whole takes too long."""
 
     def trickle() -> Iterator[bytes]:
         while True:
@@ -116,8 +116,8 @@ def test_a_trickling_server_is_cut_off() -> None:
         store.get_order("o")
 
 
-def test_the_guard_stands_before_every_mutation_and_no_read() -> None:
-    """A worker without its lease changes nothing."""
+def test_the_guard_is_called_before_each_mutating_call_and_no_other() -> None:
+    """A worker that has lost its lease changes nothing."""
 
     def forbid() -> None:
         raise LeaseLost("rf-1")
@@ -149,8 +149,8 @@ def test_the_guard_stands_before_every_mutation_and_no_read() -> None:
     assert store.calls == 4
 
 
-def test_missing_fields_are_read_permissively() -> None:
-    """Wix says that fields may be absent; null lists are empty."""
+def test_missing_fields_are_accepted() -> None:
+    """Fields may be absent, and a list may be null. W20."""
     body = {"orderTransactions": {"refunds": [{"id": "r", "transactions": None, "details": None}]}}
     store = _store(lambda _: httpx.Response(200, json=body))
     refund = store.list_transactions("o").refunds[0]

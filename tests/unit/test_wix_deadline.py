@@ -1,4 +1,4 @@
-"""The total timeout holds for every part of a call, on a network that the test makes up."""
+"""The total timeout applies to each part of a call. The network is simulated."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(ORDER), ORDER)
 
 
 class Slow(httpcore.NetworkStream, httpcore.NetworkBackend):
-    """A network on which everything takes its time, by a clock of its own."""
+    """A slow network with its own clock."""
 
     def __init__(self, answer: Iterator[bytes], *, connect_s: float = 0.0) -> None:
         self.now_s = 0.0
@@ -28,21 +28,21 @@ class Slow(httpcore.NetworkStream, httpcore.NetworkBackend):
         self._connect_s = connect_s
 
     def connect_tcp(self, *_: Any, **__: Any) -> httpcore.NetworkStream:
-        """Connect, slowly."""
+        """Connect after `connect_s`."""
         self.now_s += self._connect_s
         return self
 
     def start_tls(self, *_: Any, **__: Any) -> httpcore.NetworkStream:
-        """As good as encrypted."""
+        """Skip the encryption."""
         return self
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Sent at once."""
+        """Record what is sent."""
         assert timeout is not None
         self.asked.append(buffer)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Another piece, after four of the five seconds that one read may take."""
+        """Return the next piece after 4 s; one read may take 5 s."""
         assert max_bytes
         assert timeout is not None
         self.now_s += min(timeout, 4.0)
@@ -79,24 +79,24 @@ def _trickle(start: bytes) -> Iterator[bytes]:
 @pytest.mark.parametrize(
     "start", [HEADERS, HEADERS + b"a\r\nContent-Length: 1000\r\n\r\n"], ids=["headers", "body"]
 )
-def test_a_server_that_trickles_is_cut_off_in_time(start: bytes, scheme: str) -> None:
-    """Every piece comes in time, the whole does not: the step must not outlive its lease."""
+def test_a_slow_answer_is_cut_off_at_the_total_timeout(start: bytes, scheme: str) -> None:
+    """Even if each piece arrives in time: a step must not outlive its lease."""
     network = Slow(_trickle(start))
     with pytest.raises(EffectUnknown, match="ReadTimeout"):
         _store(network, scheme).cancel_order("o", restock=False, notify_buyer=False)
     assert network.now_s == 14.0
 
 
-def test_nothing_is_sent_after_the_total_time() -> None:
-    """Connecting took longer, to one address after the other: the call may not leave any more."""
+def test_nothing_is_sent_after_the_total_timeout() -> None:
+    """If connecting took too long, the request is not sent."""
     network = Slow(iter(()), connect_s=15.0)
     with pytest.raises(EffectUnknown, match="WriteTimeout"):
         _store(network).cancel_order("o", restock=False, notify_buyer=False)
     assert network.asked == []
 
 
-def test_every_call_has_the_whole_time() -> None:
-    """On one connection, one after the other."""
+def test_each_call_has_the_full_timeout() -> None:
+    """Also when calls share a connection."""
     network = Slow(iter([GOOD] * 9))
     store = _store(network)
     for _ in range(9):
@@ -104,7 +104,7 @@ def test_every_call_has_the_whole_time() -> None:
     assert network.now_s == 36.0
 
 
-def test_a_lost_connection_is_still_told() -> None:
-    """As without a deadline."""
+def test_a_lost_connection_is_reported_as_such() -> None:
+    """The deadline does not hide other errors."""
     with pytest.raises(Retryable, match="RemoteProtocolError"):
         _store(Slow(repeat(b""))).get_order("o")

@@ -1,4 +1,4 @@
-"""One table from (status, code) to what it means."""
+"""Which error each status and code of Wix becomes."""
 
 from __future__ import annotations
 
@@ -38,23 +38,23 @@ def _error(status: int, *, mutates: bool, **more: object) -> CallFailed:
         (302, Retryable, EffectUnknown),
     ],
 )
-def test_a_status_means_what_the_table_says(
+def test_each_status_becomes_the_right_error(
     status: int, read: type[CallFailed], mutation: type[CallFailed]
 ) -> None:
-    """The same status is harmless on a read and unclear on a mutation."""
+    """A failed reading call can be repeated; the effect of a mutating call may be unknown."""
     assert type(_error(status, mutates=False)) is read
     assert type(_error(status, mutates=True)) is mutation
 
 
-def test_a_missing_site_is_a_key_problem_although_it_is_428() -> None:
-    """Wix answers so instead of 401 (observed)."""
+def test_a_missing_site_id_counts_as_a_refused_key() -> None:
+    """Wix answers 428 `MISSING_METASITE_ID` instead of 401. W6."""
     body = {"details": {"applicationError": {"code": "MISSING_METASITE_ID"}}}
     assert type(_error(428, mutates=True, json=body)) is Unauthorized
     assert kind_of(428, None) == "permanent"
 
 
 def test_code_request_id_and_facts_are_kept() -> None:
-    """What support will ask for, and nothing else of the body."""
+    """They are what Wix's support asks for; nothing else of the body is kept."""
     found = {"paymentId": "p", "nonRefundableReason": "PENDING_REFUND", "email": "a@b.co"}
     body = {"details": {"applicationError": {"code": "PAYMENT_NOT_REFUNDABLE", "data": found}}}
     error = _error(428, mutates=True, json=body)
@@ -64,7 +64,7 @@ def test_code_request_id_and_facts_are_kept() -> None:
 
 
 def test_a_validation_error_names_the_field() -> None:
-    """Field and rule; the value stays with Wix."""
+    """Field and rule are kept, the value is not."""
     violation = {"field": "customerReason", "violatedRule": "MAX_LENGTH", "description": "a@b.co"}
     body = {"details": {"validationError": {"fieldViolations": [violation, "odd"]}}}
     assert _error(400, mutates=True, json=body).detail == "customerReason breaks MAX_LENGTH"
@@ -75,8 +75,8 @@ def test_a_validation_error_names_the_field() -> None:
     [b"", b"<html>Forbidden</html>", b"[1]", b"{", b"\xff\xfe", b'{"details": []}',
      b'{"details": {"applicationError": "x", "validationError": 3}}', b"[" * 100_000],
 )  # fmt: skip
-def test_any_body_survives(body: bytes) -> None:
-    """Wix sends HTML, nothing, or something of another shape (observed)."""
+def test_any_error_body_is_accepted(body: bytes) -> None:
+    """Wix or a gateway may send HTML, nothing, or JSON of another shape. W3."""
     error = _error(403, mutates=False, content=body)
     assert (type(error), error.code, error.detail) == (Unauthorized, None, "")
     assert parse_body(httpx.Response(200, content=body)) in (
@@ -102,14 +102,14 @@ def test_any_body_survives(body: bytes) -> None:
     ],
 )
 def test_retry_after_is_seconds_or_a_date(header: str, expected: int | None) -> None:
-    """Both forms of the standard; nonsense is no answer; never more than an hour."""
+    """Both forms of the standard, at most an hour; anything else is ignored."""
     headers = httpx.Headers([(b"retry-after", header.encode())])
     assert retry_after_ms(headers, NOW) == expected
 
 
 @pytest.mark.parametrize("status", [400, 404, 428, 501])
 @pytest.mark.parametrize("body", [b"<html>", b"", b"{}"])
-def test_a_refusal_that_wix_did_not_write_is_unclear(status: int, body: bytes) -> None:
-    """A gateway's page or a wrong address is no answer about an order."""
+def test_a_refusal_that_is_not_from_wix_is_not_final(status: int, body: bytes) -> None:
+    """The page of a gateway or of a wrong address says nothing about an order. W3."""
     assert type(_error(status, mutates=False, content=body)) is Retryable
     assert type(_error(status, mutates=True, content=body)) is EffectUnknown

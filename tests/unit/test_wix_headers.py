@@ -1,4 +1,4 @@
-"""Which headers are sent to Wix; nothing from one store's answers is sent for another store."""
+"""Headers of the calls to Wix. Nothing from one store's answers is sent for another store."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ANSWER = {
     "order": {"id": "o", "createdDate": "2024-01-01T00:00:00Z", "status": "APPROVED"},
     "orderTransactions": {"orderId": "o", "payments": [], "refunds": []},
 }
-#: What every call sends.
+#: The headers of every call; None for any value.
 ALWAYS = {
     "accept": "application/json",
     "accept-encoding": None,
@@ -26,7 +26,7 @@ ALWAYS = {
 
 
 class Wix:
-    """Records the requests; every answer tries to leave something behind."""
+    """Records the requests; its answers set cookies and tokens."""
 
     def __init__(self) -> None:
         self.asked: list[httpx.Request] = []
@@ -49,13 +49,13 @@ class Wix:
 
 @pytest.fixture
 def wix() -> Wix:
-    """Nothing was asked yet."""
+    """Return a Wix without requests."""
     return Wix()
 
 
 @pytest.fixture
 def store(wix: Wix) -> Callable[[str], WixStore]:
-    """The clients of several stores on one thread, over https so that no cookie is held back."""
+    """Return a function that creates clients on one thread; https, for cookies marked as secure."""
     factory = ClientFactory(
         "https://wix.test",
         connect_timeout_ms=1_000,
@@ -73,7 +73,7 @@ def store(wix: Wix) -> Callable[[str], WixStore]:
 def test_nothing_of_one_store_is_sent_for_another(
     wix: Wix, store: Callable[[str], WixStore]
 ) -> None:
-    """No cookie, no token, no key; on the same thread, so on the same connections."""
+    """No cookie, token or key, although the stores share a thread and its connections."""
     store("a").get_order("o")
     store("b").get_order("o")
     first, second = wix.asked
@@ -84,7 +84,7 @@ def test_nothing_of_one_store_is_sent_for_another(
 
 
 def test_a_store_gets_no_cookie_back_either(wix: Wix, store: Callable[[str], WixStore]) -> None:
-    """A session of its own could still route a later call by what an earlier one was."""
+    """A session could route a call depending on earlier ones."""
     one = store("a")
     one.get_order("o")
     one.get_order("o")
@@ -94,7 +94,7 @@ def test_a_store_gets_no_cookie_back_either(wix: Wix, store: Callable[[str], Wix
 def test_a_reading_call_sends_exactly_these_headers(
     wix: Wix, store: Callable[[str], WixStore]
 ) -> None:
-    """The key without a scheme, one id header, and no token before Wix gave one."""
+    """The key without a scheme, one id header, and no token before Wix has sent one."""
     store("a").get_order("o")
     headers = wix.asked[0].headers
     assert set(headers) == set(ALWAYS)
@@ -106,7 +106,7 @@ def test_a_reading_call_sends_exactly_these_headers(
 def test_a_call_with_a_body_adds_its_type_and_length(
     wix: Wix, store: Callable[[str], WixStore]
 ) -> None:
-    """And the consistency token of the same store's answer before it."""
+    """It also sends the consistency token of the same store's previous answer."""
     one = store("a")
     one.get_order("o")
     one.cancel_order("o", restock=False, notify_buyer=False)

@@ -16,25 +16,25 @@ from worker.wix.names import resolve
 
 @pytest.fixture
 def silent() -> Iterator[threading.Event]:
-    """A name server that answers only when the test ends."""
+    """A name server that does not answer until the test ends."""
     over = threading.Event()
     yield over
     over.set()
 
 
 def test_a_name_server_that_does_not_answer_ends_in_a_timeout(silent: threading.Event) -> None:
-    """The C library would block for ten seconds and more."""
+    """The C library alone would block for ten seconds or more."""
 
     def look_up(host: str, port: int) -> list[str]:
         silent.wait()
         return [f"{host}:{port}"]
 
-    with pytest.raises(httpcore.ConnectTimeout, match=r"name server about www\.wixapis\.com"):
+    with pytest.raises(httpcore.ConnectTimeout, match=r"did not answer for www\.wixapis\.com"):
         resolve("www.wixapis.com", 443, 0.01, look_up=look_up)
 
 
 def test_a_name_that_does_not_exist_is_a_connection_error() -> None:
-    """Nothing was sent, so the call is simply tried again."""
+    """Nothing was sent, so the call can be repeated."""
 
     def look_up(host: str, port: int) -> list[str]:
         raise OSError(f"no such name: {host} {port}")
@@ -43,13 +43,13 @@ def test_a_name_that_does_not_exist_is_a_connection_error() -> None:
         resolve("nowhere.invalid", 443, 5.0, look_up=look_up)
 
 
-def test_addresses_are_found_by_the_system() -> None:
-    """The real resolver, without a network."""
+def test_the_system_resolves_names() -> None:
+    """The real resolver, with an address that needs no network."""
     assert resolve("127.0.0.1", 443, 5.0) == ["127.0.0.1"]
 
 
 class Network(httpcore.NetworkBackend):
-    """Records which addresses are tried; nobody answers at any of them."""
+    """Records the addresses that are tried; none of them answers."""
 
     def __init__(self) -> None:
         self.tried: list[tuple[str, float | None]] = []
@@ -57,13 +57,13 @@ class Network(httpcore.NetworkBackend):
     def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, *_: object
     ) -> httpcore.NetworkStream:
-        """Refuse."""
+        """Record the address and refuse."""
         self.tried.append((host, timeout))
-        raise httpcore.ConnectError(f"nobody at {host}:{port}")
+        raise httpcore.ConnectError(f"connection to {host}:{port} refused")
 
 
 def test_every_address_is_tried_and_resolution_counts_towards_the_total() -> None:
-    """Two addresses; the name server took three of the five seconds."""
+    """Two addresses have the two seconds that the name server left of five."""
     network, now = Network(), [0.0]
 
     def slow(host: str, port: int, limit_s: float) -> list[str]:

@@ -1,1 +1,1 @@
-"""The only rooms that know Wix's spelling or import httpx."""
+"""The only package that knows Wix's spelling or imports httpx."""

@@ -1,4 +1,4 @@
-"""The read-only calls by which a store's key is checked. Nothing here changes anything at Wix."""
+"""The calls that check a store's API key. None of them changes anything at Wix."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from worker.wix.sites import CatalogVersion, CurrenciesAnswer, OrdersFound, Site
 
 
 class WixSite(WixStore):
-    """A site while its key is checked."""
+    """A site whose API key is being checked."""
 
     def search_orders(self) -> list[str]:
-        """Read the id of one order, if there is any. W22."""
+        """Return the id of one order, if there is any. W22."""
         body = {"search": {"cursorPaging": {"limit": 1}}}
         found = self._call("search_orders", "POST", "/ecom/v1/orders/search", OrdersFound, body)
         return [order.id for order in found.orders or []]
 
     def get_catalog_version(self) -> str:
-        """Ask whether Wix Stores is installed. W83."""
+        """Return the catalog version, which says whether Wix Stores is installed. W83."""
         path = "/stores/v3/provision/version"
         return self._call("get_catalog_version", "GET", path, CatalogVersion).catalog_version
 
     def list_currencies(self) -> None:
-        """Read the currencies, to see whether the key may. W82."""
+        """Read the currencies, to see whether the key is allowed to. W82."""
         self._call("list_currencies", "GET", "/currency_converter/v1/currencies", CurrenciesAnswer)
 
 
 class WixAccount(Calls):
-    """The account that the key belongs to."""
+    """The account that the API key belongs to."""
 
     def query_sites(self, site_id: str) -> list[Site]:
-        """Read one site of the account, none if it is not the account's. W80."""
+        """Return the site if it belongs to the account, else an empty list. W80."""
         wanted = {"id": {"$in": [site_id]}, "namespace": {"$in": ["WIX", "HEADLESS"]}}
         body = {"query": {"filter": wanted, "cursorPaging": {"limit": 10}}}
         answer = self._call("query_sites", "POST", "/site-list/v2/sites/query", SitesAnswer, body)
@@ -38,12 +38,12 @@ class WixAccount(Calls):
 
 
 def site_of(factory: ClientFactory, site_id: str, api_key: str) -> WixSite:
-    """The site, under this key."""
+    """Return a client of the site that uses this API key."""
     return WixSite(*factory.connection(), api_key, {"wix-site-id": site_id}, forbid_mutation)
 
 
 def account_of(factory: ClientFactory, account_id: str, api_key: str) -> WixAccount:
-    """The account, under this key."""
+    """Return a client of the account that uses this API key."""
     return WixAccount(
         *factory.connection(), api_key, {"wix-account-id": account_id}, forbid_mutation
     )

@@ -1,6 +1,6 @@
-"""What we read of Wix's answers about money: refundability, refunds, payments.
+"""The parts of Wix's answers about money that we read: refundability, refunds, payments.
 
-The shapes: W50 to W75.
+Their fields are described in W50 to W75.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from worker.wix.models import Answer, Price, as_list
 
 
 class Why(Answer):
-    """Why a payment cannot be refunded by Wix, or at all."""
+    """Why a payment cannot be refunded, or not by Wix itself. W61."""
 
     reason: str = "UNKNOWN_REASON"
 
 
 class Monetary(Answer):
-    """What was paid and what can still go back."""
+    """Amounts that were refunded or can still be refunded."""
 
     max_refund: Price | None = None
     refunded: Price | None = None
@@ -29,70 +29,70 @@ class Monetary(Answer):
 
 
 class RefundablePayment(Answer):
-    """Which payment it is; memberships have no monetary part."""
+    """The payment; a membership has no monetary amounts."""
 
     payment_id: str
     monetary: Monetary | None = None
 
 
 class PaymentRefundability(Answer):
-    """One payment and what Wix can do about it."""
+    """One payment and whether Wix can refund it. W60."""
 
     payment: RefundablePayment
     manually_refundable: Why | None = None
     non_refundable: Why | None = None
     provider_link: str | None = None
-    """Where a person finds the payment at its provider."""
+    """Link to the payment at its provider, for a person."""
 
     @property
     def max_refund(self) -> Decimal | None:
-        """What can still go back; None when it is no money (gift card, membership)."""
+        """The amount that can still be refunded; None for a membership."""
         monetary = self.payment.monetary
         return monetary.max_refund.amount if monetary and monetary.max_refund else None
 
     @property
     def already_returned(self) -> Decimal:
-        """What went back already, or is on its way."""
+        """The amount that was refunded or has a refund pending."""
         monetary = self.payment.monetary
         parts = (monetary.refunded, monetary.refund_pending) if monetary else ()
         return sum((part.amount for part in parts if part), Decimal(0))
 
 
 class LineRefundability(Answer):
-    """How many units of a line can still be refunded."""
+    """The number of units of a line that can still be refunded."""
 
     line_item_id: str
     available_refund_quantity: int = 0
 
 
 class Refundability(Answer):
-    """The answer of getOrderRefundability."""
+    """The answer of getOrderRefundability. W60."""
 
     payments: Annotated[tuple[PaymentRefundability, ...], BeforeValidator(as_list)] = ()
     line_items: Annotated[tuple[LineRefundability, ...], BeforeValidator(as_list)] = ()
 
 
 class CalculationSummary(Answer):
-    """What the asked lines, fees and shipping come to."""
+    """The total of the requested lines, fees and shipping."""
 
     total: Price
 
 
 class NotAvailable(Answer):
-    """Why nothing could be calculated, item by item."""
+    """Why nothing could be calculated, one error per item."""
 
     errors: Annotated[tuple[dict[str, Any], ...], BeforeValidator(as_list)] = ()
 
     @property
     def codes(self) -> str:
-        """Wix's code of every item's error."""
+        """Wix's error codes, without repeats."""
         inner = [item.get("error") for item in self.errors]
         found = [e.get("applicationError") for e in inner if isinstance(e, dict)]
         return ", ".join(sorted({str(f.get("code")) for f in found if isinstance(f, dict)}))
 
 
 class Calculation(Answer):
-    """The answer of calculateRefund: a refusal comes with 200, too. W62."""
+    """The answer of calculateRefund; a refusal also has status 200. W62."""
 
     available: bool = False
     summary: CalculationSummary | None = None
@@ -100,24 +100,24 @@ class Calculation(Answer):
 
 
 class RefundTransaction(Answer):
-    """A refund's part on one payment."""
+    """The part of a refund that goes to one payment. W53."""
 
     payment_id: str = ""
     amount: Price | None = None
     refund_status: str = ""
     refund_status_info: dict[str, Any] | None = None
     external_refund: bool | None = None
-    """Only recorded: the money moves elsewhere."""
+    """Whether Wix only recorded it and moved no money. W66."""
 
 
 class RefundDetails(Answer):
-    """What the caller said when it asked for the refund."""
+    """What the caller sent with the refund."""
 
     reason: str | None = None
 
 
 class WixRefund(Answer):
-    """A refund as Wix keeps it."""
+    """A refund as Wix stores it."""
 
     id: str
     created_date: AwareDatetime | None = None
@@ -126,26 +126,26 @@ class WixRefund(Answer):
 
     @property
     def reason(self) -> str:
-        """Where our fingerprint is looked for."""
+        """The text that contains our fingerprint, if the refund is ours. W64."""
         return (self.details.reason if self.details else None) or ""
 
     @property
     def total(self) -> Decimal:
-        """The sum over its payments, in the order's currency."""
+        """The sum of its transactions, in the order's currency."""
         return sum((t.amount.amount for t in self.transactions if t.amount), Decimal(0))
 
     @property
     def statuses(self) -> tuple[str, ...]:
-        """SCHEDULED, STARTED, PENDING, SUCCEEDED or FAILED, one for each payment."""
+        """The status of each transaction: SCHEDULED, STARTED, PENDING, SUCCEEDED or FAILED."""
         return tuple(transaction.refund_status for transaction in self.transactions)
 
     def sum_of(self, status: str) -> Decimal:
-        """The sum of what has this status, in the order's currency."""
+        """Return the sum of the transactions with this status, in the order's currency."""
         parts = (t.amount for t in self.transactions if t.refund_status == status)
         return sum((part.amount for part in parts if part), Decimal(0))
 
     def failures(self) -> Iterator[str]:
-        """The provider's codes of what failed."""
+        """Yield the provider's code for each failed transaction. W68."""
         for transaction in self.transactions:
             if transaction.refund_status == "FAILED":
                 info = transaction.refund_status_info or {}
@@ -159,26 +159,26 @@ class RefundAnswer(Answer):
 
 
 class Void(Answer):
-    """How a void of an authorization goes; the words of its status are not documented (unknown)."""
+    """The void of an authorization. The values of its status are unknown. W75."""
 
     status: str = ""
 
 
 class Authorization(Answer):
-    """A delayed capture."""
+    """Details of a payment that was authorized first and captured later, or not yet."""
 
     void: Void | None = None
 
 
 class RegularPayment(Answer):
-    """A payment by card, provider or offline."""
+    """A payment that is neither a gift card nor a membership."""
 
     status: str = ""
     authorization_details: Authorization | None = None
 
 
 class Payment(Answer):
-    """One payment of an order."""
+    """One payment of an order. W50."""
 
     id: str
     status: str | None = None
@@ -188,13 +188,13 @@ class Payment(Answer):
 
     @property
     def effective_status(self) -> str:
-        """Its status: the new field first, the deprecated one where that is absent. W50."""
+        """The status; from the deprecated field if the new one is absent. W50."""
         old = self.regular_payment_details.status if self.regular_payment_details else ""
         return self.status or old
 
     @property
     def void_status(self) -> str:
-        """How its void goes, nothing when none was asked for."""
+        """The status of its void; empty if no void was requested."""
         regular = self.regular_payment_details
         details = regular.authorization_details if regular else None
         return details.void.status if details and details.void else ""
@@ -214,23 +214,23 @@ class Transactions(Answer):
     refunds: Annotated[tuple[WixRefund, ...], BeforeValidator(as_list)] = ()
 
     def already_returned(self, payment_id: str) -> Decimal:
-        """What all listed refunds took of a payment, or are about to take."""
+        """Return the sum of all refunds of a payment that have not failed."""
         parts = (part for refund in self.refunds for part in refund.transactions)
         mine = (p for p in parts if p.payment_id == payment_id and p.refund_status != "FAILED")
         return sum((part.amount.amount for part in mine if part.amount), Decimal(0))
 
 
 class TransactionsAnswer(Answer):
-    """The answer of listTransactions; `{}` for an unknown order is possible."""
+    """The answer of listTransactions; possibly `{}` for an unknown order. W34."""
 
     order_transactions: Transactions = Field(default_factory=Transactions)
 
 
-#: Payments of which nothing can go back. W50.
+#: Statuses of payments that have nothing to refund. W50.
 _NOTHING_PAID = frozenset({"VOIDED", "CANCELED", "DECLINED", "PENDING", "PENDING_MERCHANT"})
 
 
 def is_voided(payments: Iterable[Payment]) -> bool:
-    """Whether an authorization is void, and nothing was paid beside it."""
-    stands = {payment.effective_status for payment in payments}
-    return "VOIDED" in stands and stands <= _NOTHING_PAID
+    """Whether an authorization was voided and nothing else was paid."""
+    statuses = {payment.effective_status for payment in payments}
+    return "VOIDED" in statuses and statuses <= _NOTHING_PAID

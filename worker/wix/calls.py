@@ -1,4 +1,4 @@
-"""What all calls to Wix share: headers, timeouts, errors."""
+"""What all calls to Wix have in common: headers, timeouts, errors."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from worker.wix.errors import error_from, parse_body, request_id
 
 Model = TypeVar("Model", bound=BaseModel)
 
-#: An answer is read up to here; Wix's are far smaller.
+#: Maximum size of an answer; Wix's answers are far smaller.
 MAX_BODY_BYTES = 5_000_000
 
 
 class Calls:
-    """Calls under one key, to one site or to one account: exactly one of the two id headers, W1.
+    """Calls with one API key to one site or one account: exactly one of the two id headers. W1.
 
-    Every call raises Retryable, EffectUnknown, Permanent or Unauthorized (see `worker.errors`).
+    Each call raises Retryable, EffectUnknown, Permanent or Unauthorized (see `worker.errors`).
     """
 
     def __init__(
@@ -37,12 +37,15 @@ class Calls:
         self._headers = {"Authorization": api_key, "Accept": "application/json", **identity}
         self._before_mutation = before_mutation
         self.calls = 0
+        """Number of calls."""
         self.sent = 0
-        """Mutating calls that left, whatever came back."""
+        """Number of mutating calls that were sent, whatever the answer."""
         self.accepted_endpoints: set[str] = set()
-        """The endpoints that took the key."""
+        """The endpoints that accepted the API key."""
         self.request_id: str | None = None
+        """Wix's id of the last call."""
         self.consistent = ""
+        """Token of the last answer, sent with the next call. W2."""
 
     def _call(
         self,
@@ -73,7 +76,7 @@ class Calls:
                 endpoint,
                 status=200,
                 request_id=self.request_id,
-                detail=f"the answer is not as documented: {said}",
+                detail=f"the answer does not match the documentation: {said}",
             ) from None
 
     def _send(
@@ -93,7 +96,7 @@ class Calls:
         try:
             response = self._within_total(method, path, body, headers)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            # Nothing left this machine: the call did not happen.
+            # Nothing was sent.
             raise Retryable(endpoint, detail=type(error).__name__) from None
         except httpx.HTTPError as error:
             self.sent += mutates
@@ -104,9 +107,10 @@ class Calls:
     def _within_total(
         self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]
     ) -> httpx.Response:
-        """Read the answer; a server that trickles is cut off after the total time.
+        """Read the answer, but not beyond the total timeout.
 
-        The transport bounds every wait (`worker.wix.deadline`); here it is what needs no waiting.
+        The transport limits each wait (`worker.wix.deadline`). The check here is for a server that
+        keeps sending, so that there is nothing to wait for.
         """
         until = time.monotonic() + self._total_s
         total = {"total_s": self._total_s}

@@ -1,4 +1,4 @@
-"""The calls to Wix. One `httpx.Client` per thread: a shared pool costs more the bigger it gets."""
+"""The calls to Wix. Each thread has its own `httpx.Client`; a large shared pool is slow."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from worker.wix.sites import SiteProperties, SitePropertiesAnswer
 
 
 def _no_cookies() -> CookieJar:
-    """A jar that accepts nothing."""
+    """Return a cookie jar that accepts nothing."""
     return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
-#: What carries a request to Wix and its answer back.
+#: Sends a request to Wix and returns its answer.
 Transport = httpx.BaseTransport
 
 
 def forbid_mutation() -> None:
-    """Be the guard of a client that only reads."""
+    """Refuse a mutating call: for a client that only reads."""
     raise AssertionError("this client only reads")
 
 
 class ClientFactory:
-    """Makes the client of one store, on the calling thread's own connections."""
+    """Creates clients of stores, which use the calling thread's own connections."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class ClientFactory:
 
     @property
     def address(self) -> str:
-        """Where Wix is."""
+        """Wix's base URL."""
         return self._base_url
 
     def store(
@@ -75,9 +75,9 @@ class ClientFactory:
         before_mutation: Callable[[], None],
         consistent: str = "",
     ) -> WixStore:
-        """The client of one store for one step.
+        """Return the client of one store for one step.
 
-        *before_mutation* may raise to forbid a call; *consistent* is the token of the step before.
+        *before_mutation* may raise to forbid a call. *consistent* is the previous step's token, W2.
         """
         store = WixStore(*self.connection(), api_key, {"wix-site-id": site_id}, before_mutation)
         store.consistent = consistent
@@ -88,7 +88,7 @@ class ClientFactory:
         return self.store(site_id, api_key, before_mutation=forbid_mutation)
 
     def connection(self) -> tuple[httpx.Client, float]:
-        """The calling thread's client and the longest duration of a call, seconds."""
+        """Return the calling thread's client and the total timeout of a call in seconds."""
         client: httpx.Client | None = getattr(self._local, "client", None)
         if client is None:
             client = self._local.client = httpx.Client(
@@ -97,9 +97,9 @@ class ClientFactory:
                 transport=self._transport()
                 if self._transport
                 else DeadlineTransport(self._total_ms),
-                # A cookie of one store's answer must not go out with another store's key.
+                # A cookie from one store's answer must not be sent with another store's key.
                 cookies=_no_cookies(),
-                # Proxies are not taken from the environment by accident.
+                # Ignore proxies in the environment.
                 trust_env=False,
                 follow_redirects=False,
             )
@@ -115,9 +115,7 @@ class ClientFactory:
 class WixStore(Calls):
     """Wix as one store sees it.
 
-    Every call raises Retryable, EffectUnknown, Permanent or Unauthorized (see `worker.errors`).
-    `calls` counts them; `request_id` is the last one's; `consistent` is echoed to Wix, so that we
-    read what we wrote. W2.
+    Each call raises Retryable, EffectUnknown, Permanent or Unauthorized (see `worker.errors`).
     """
 
     def get_order(self, order_id: str) -> Order:
@@ -127,7 +125,7 @@ class WixStore(Calls):
         ).order
 
     def cancel_order(self, order_id: str, *, restock: bool, notify_buyer: bool) -> Order:
-        """Cancel for good; moves no money. W30."""
+        """Cancel an order. This cannot be undone and moves no money. W30."""
         return self._call(
             "cancel_order",
             "POST",
@@ -138,19 +136,19 @@ class WixStore(Calls):
         ).order
 
     def list_fulfillments(self, order_id: str) -> OrderWithFulfillments:
-        """Read all fulfillments of an order. W40."""
+        """List the fulfillments of an order. W40."""
         path = f"/ecom/v1/fulfillments/orders/{_part(order_id)}"
         answer = self._call("list_fulfillments", "GET", path, FulfillmentsAnswer)
         return answer.order_with_fulfillments
 
     def delete_fulfillment(self, order_id: str, fulfillment_id: str) -> OrderWithFulfillments:
-        """Delete one; answers what is left. W40."""
+        """Delete one fulfillment and return those that are left. W40."""
         path = f"/ecom/v1/fulfillments/{_part(fulfillment_id)}/orders/{_part(order_id)}"
         answer = self._call("delete_fulfillment", "DELETE", path, FulfillmentsAnswer, mutates=True)
         return answer.order_with_fulfillments
 
     def get_order_refundability(self, order_id: str) -> Refundability:
-        """Ask what can be refunded, payment by payment. W60."""
+        """Ask which payments can be refunded, and how much. W60."""
         path = "/ecom/v1/order-billing/get-order-refundability"
         return self._call(
             "get_order_refundability", "POST", path, Refundability, {"orderId": order_id}
@@ -159,7 +157,7 @@ class WixStore(Calls):
     def create_fulfillment(
         self, order_id: str, fulfillment: Mapping[str, Any]
     ) -> OrderWithFulfillments:
-        """Fulfil again what was unfulfilled; gets a new id, may e-mail. W44."""
+        """Create a fulfillment. It gets a new id; Wix may e-mail the buyer. W44."""
         path = f"/ecom/v1/fulfillments/orders/{_part(order_id)}/create-fulfillment"
         body = {"fulfillment": dict(fulfillment)}
         answer = self._call(
@@ -168,26 +166,26 @@ class WixStore(Calls):
         return answer.order_with_fulfillments
 
     def calculate_refund(self, order_id: str, items: Mapping[str, Any]) -> Calculation:
-        """Ask what lines, fees and shipping come to; changes nothing. W62."""
+        """Ask for the total of lines, fees and shipping; changes nothing. W62."""
         path = "/ecom/v1/order-billing/calculate-refund"
         body = {"orderId": order_id, "refundItems": dict(items)}
         return self._call("calculate_refund", "POST", path, Calculation, body)
 
     def submit_refund(self, order_id: str, asked: Mapping[str, Any]) -> WixRefund:
-        """Refund payments, as the caller words it. 200 does not move money. W63."""
+        """Refund payments. Success does not mean that money has moved. W53, W63."""
         path = "/ecom/v1/order-billing/refund-payments"
         body = {"orderId": order_id, **asked}
         return self._call("submit_refund", "POST", path, RefundAnswer, body, mutates=True).refund
 
     def void_payments(self, order_id: str, payment_ids: Sequence[str]) -> Transactions:
-        """Void authorized payments; they show as voided only later. W75."""
+        """Void authorized payments. Wix shows them as voided later. W75."""
         path = "/ecom/v1/order-billing/void-authorized-payments"
         body = {"orderId": order_id, "paymentIds": list(payment_ids)}
         answer = self._call("void_payments", "POST", path, TransactionsAnswer, body, mutates=True)
         return answer.order_transactions
 
     def get_site_properties(self) -> SiteProperties:
-        """Read name, currency and time zone of the site. W81."""
+        """Return name, currency and time zone of the site. W81."""
         path = "/site-properties/v4/properties"
         asked = "fields.paths=paymentCurrency&fields.paths=siteDisplayName&fields.paths=timeZone"
         return self._call(
@@ -195,11 +193,11 @@ class WixStore(Calls):
         ).properties
 
     def list_transactions(self, order_id: str) -> Transactions:
-        """Read payments and refunds of an order. W52."""
+        """Return the payments and refunds of an order. W52."""
         path = f"/ecom/v1/payments/orders/{_part(order_id)}"
         return self._call("list_transactions", "GET", path, TransactionsAnswer).order_transactions
 
 
 def _part(text: str) -> str:
-    """An id as a path segment."""
+    """Quote an id for use in a path."""
     return quote(text, safe="")

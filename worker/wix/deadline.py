@@ -1,10 +1,12 @@
 """The transport to Wix: a call that we gave up must not arrive later.
 
-httpx bounds each read on its own, so that headers which trickle could go on for ever; here the
-whole call has one deadline, name resolution included. What we wrote and Wix's machine did not
-acknowledge must not be delivered after we gave up: the kernel would go on retransmitting it for
-minutes, also after the program has been killed, and Wix would carry out a refund that we have
-meanwhile sent again. So every connection is closed with a reset (`socket_options`).
+httpx limits each read separately, so a server that sends its headers byte by byte could take
+forever. Here one deadline covers the whole call, including name resolution.
+
+Data that Wix has not acknowledged must not be delivered after we gave up. The kernel would keep
+retransmitting it for minutes, even after the program was killed, and Wix would carry out a refund
+that we have sent again in the meantime. So every connection is closed with a reset (see
+`socket_options`).
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from worker.wix.sockets import socket_options
 
 
 class _Deadline:
-    """When the present call must be over. One for each client, which one thread uses."""
+    """The deadline of the current call. Each client, and so each thread, has one."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
@@ -32,7 +34,7 @@ class _Deadline:
         self._until = self._monotonic() + total_s
 
     def limit(self, timeout: float | None, over: type[Exception]) -> float:
-        """What one wait may take; raises *over* when nothing is left."""
+        """Return the time that one wait may take, in seconds; raise *over* if no time is left."""
         left = self._until - self._monotonic()
         if left <= 0:
             raise over("the call took longer than the total timeout")
@@ -40,7 +42,7 @@ class _Deadline:
 
 
 class _Stream(httpcore.NetworkStream):
-    """A connection on which no wait goes beyond the deadline."""
+    """A connection whose waits end at the deadline."""
 
     def __init__(self, stream: httpcore.NetworkStream, deadline: _Deadline) -> None:
         self._stream = stream
@@ -71,7 +73,7 @@ class _Stream(httpcore.NetworkStream):
 
 
 class _Backend(httpcore.NetworkBackend):
-    """Connects within the deadline, with our socket options."""
+    """Connects before the deadline, with our socket options."""
 
     def __init__(
         self,
@@ -119,9 +121,9 @@ class _Backend(httpcore.NetworkBackend):
 
 
 class DeadlineTransport(httpx.HTTPTransport):
-    """httpx's own transport, for one thread; a request's extension `total_s` bounds its waits.
+    """httpx's transport with a deadline per call: the request extension `total_s`. For one thread.
 
-    *total_timeout_ms* also bounds how long the kernel keeps unacknowledged bytes of a call.
+    *total_timeout_ms* limits how long the kernel retransmits unacknowledged data of a call.
     """
 
     def __init__(
@@ -132,12 +134,12 @@ class DeadlineTransport(httpx.HTTPTransport):
         monotonic: Callable[[], float] = time.monotonic,
         resolve: Resolve = resolve,
     ) -> None:
-        # Certificates are not taken from the environment by accident.
+        # Ignore certificates in the environment.
         context = httpx.create_ssl_context(trust_env=False)
         super().__init__(verify=context)
         self._deadline = _Deadline(monotonic)
         options = socket_options(total_timeout_ms)
-        # httpx has no argument for the backend; its pool is httpcore's, which has one.
+        # httpx has no argument for the network backend, but the pool of httpcore has.
         self._pool = httpcore.ConnectionPool(
             ssl_context=context,
             keepalive_expiry=5.0,
@@ -147,6 +149,6 @@ class DeadlineTransport(httpx.HTTPTransport):
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send it; its answer's body is read under the same deadline."""
+        """Send the request; the deadline also applies to reading the body of the answer."""
         self._deadline.begin(request.extensions.get("total_s", float("inf")))
         return super().handle_request(request)

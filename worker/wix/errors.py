@@ -1,4 +1,4 @@
-"""One table from (status, code) to what it means for us. W4."""
+"""Map Wix's status and error code to our errors. W4."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from worker.observability.redaction import redact_text
 
 Kind = Literal["permanent", "unauthorized", "unclear"]
 
-#: By application code first ...
+#: The code is looked up first ...
 BY_CODE: Mapping[str, Kind] = MappingProxyType(
     {
-        # An ecom call without a usable site or key answers 428, not 401. W6.
+        # eCommerce calls answer 428, not 401, if the site id or the key is missing. W6.
         "MISSING_METASITE_ID": "unauthorized",
-        # 409s that say clearly that nothing was done. W44, W75.
+        # These two 409s mean that nothing was done. W44, W75.
         "TRACKING_NUMBER_ALREADY_EXISTS": "permanent",
         "PAYMENT_ALREADY_VOIDED": "permanent",
     }
 )
-#: ... then by status. "unclear": a read may be repeated, a mutation must be looked for first.
+#: ... then the status. "unclear": a reading call may be repeated; after a mutating call, check
+#: first whether it had an effect.
 BY_STATUS: Mapping[int, Kind] = MappingProxyType(
     {
         400: "permanent",
@@ -42,21 +43,21 @@ BY_STATUS: Mapping[int, Kind] = MappingProxyType(
     }
 )
 
-#: No header is documented for 429; Wix says "wait a minute". W8.
+#: Maximum wait that we accept from `Retry-After`, which Wix does not document. W8.
 RETRY_AFTER_CAP_MS = 3_600_000
-#: Facts of an error's `data` that we repeat; everything else of a body stays out of our records.
+#: The fields of an error's `data` that we keep; nothing else of a body enters our records.
 _FACTS = ("paymentId", "nonRefundableReason", "lineItemId", "additionalFeeId")
 
 
 def kind_of(status: int, code: str | None) -> Kind:
-    """Read the tables; a status they do not know is permanent below 500 and unclear from there."""
+    """Look up both tables; unknown 4xx are permanent, all other unknown statuses unclear."""
     if by_code := BY_CODE.get(code or ""):
         return by_code
     return BY_STATUS.get(status, "unclear" if status >= 500 or status < 400 else "permanent")
 
 
 def retry_after_ms(headers: httpx.Headers, now: datetime) -> int | None:
-    """Milliseconds that `Retry-After` asks for (seconds or an HTTP date), at most an hour."""
+    """Return the wait of `Retry-After` (seconds or an HTTP date) in ms, at most an hour."""
     text = headers.get("retry-after", "").strip()
     try:
         if text.isdigit():
@@ -72,7 +73,7 @@ def retry_after_ms(headers: httpx.Headers, now: datetime) -> int | None:
 
 
 def parse_body(response: httpx.Response) -> dict[str, Any] | None:
-    """The body as a JSON object, None when it is anything else (HTML, empty, cut short)."""
+    """Return the body as a JSON object; None if it is anything else, such as HTML or empty."""
     try:
         body = json.loads(response.content)
     except (ValueError, RecursionError):
@@ -81,9 +82,10 @@ def parse_body(response: httpx.Response) -> dict[str, Any] | None:
 
 
 def error_from(endpoint: str, response: httpx.Response, *, mutates: bool) -> CallFailed:
-    """Make the right error of an answer that is not 200."""
+    """Return the error for an answer whose status is not 200."""
     body = parse_body(response) or {}
-    # A 4xx that does not speak Wix's language may be a gateway's or a wrong address: not an answer.
+    # An error body without Wix's fields may be from a gateway or a wrong address, so it proves
+    # nothing.
     is_wix = "details" in body or "message" in body
     details = body.get("details")
     details = details if isinstance(details, dict) else {}
@@ -119,13 +121,13 @@ _CLASSES: Mapping[tuple[Kind, bool], type[CallFailed]] = MappingProxyType(
 
 
 def request_id(response: httpx.Response) -> str | None:
-    """Wix's id of a call, for its support."""
+    """Return Wix's id of a call, which its support asks for."""
     text = response.headers.get("x-wix-request-id")
     return redact_text(text[:100]) if text else None
 
 
 def _violations(details: Mapping[str, Any]) -> str:
-    """Field and rule of what Wix calls a validation error; never the value."""
+    """Return field and rule of each validation error, never the value."""
     validation = details.get("validationError")
     listed = validation.get("fieldViolations") if isinstance(validation, dict) else None
     texts = [

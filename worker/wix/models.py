@@ -1,6 +1,6 @@
-"""What we read of Wix's answers about orders: permissive, because documented fields may be absent.
+"""The parts of Wix's answers about orders that we read. Documented fields may be absent.
 
-The shapes: W20 to W75.
+The fields are described in W20 to W45.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from pydantic.alias_generators import to_camel
 
 
 def as_list(value: Any) -> Any:
-    """An absent list is an empty one."""
+    """Return an empty list for a missing one."""
     return [] if value is None else value
 
 
 def _plain(value: Any) -> Any:
-    """Money is a plain decimal: "1E+2" or a float is not an amount that we would send back."""
+    """Accept only decimals and integers as amounts, not "1E+2" and no floats."""
     if isinstance(value, str) and re.fullmatch(r"-?\d{1,16}(\.\d{1,9})?", value):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
@@ -31,7 +31,7 @@ Plain = Annotated[Decimal, BeforeValidator(_plain)]
 
 
 class Answer(BaseModel):
-    """Base of all shapes: Wix's spelling outside, ours inside; unknown fields are passed over."""
+    """Base of all answers: camelCase at Wix, snake_case here; unknown fields are ignored."""
 
     model_config = ConfigDict(
         frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True
@@ -39,13 +39,13 @@ class Answer(BaseModel):
 
 
 class Price(Answer):
-    """An amount of money; its currency is the order's."""
+    """An amount of money in the order's currency."""
 
     amount: Plain = Field(ge=0)
 
 
 class Balance(Answer):
-    """What was paid and what is only reserved; balances of more kinds exist."""
+    """The balance of an order, as far as we need it."""
 
     authorized: Price | None = None
 
@@ -58,7 +58,7 @@ class OrderLine(Answer):
 
 
 class Order(Answer):
-    """An order, as far as a refund needs it."""
+    """An order, as far as we need it. W20."""
 
     id: str
     created_date: AwareDatetime
@@ -71,18 +71,18 @@ class Order(Answer):
 
     @property
     def has_authorization(self) -> bool:
-        """Whether Wix shows money that is reserved, not paid; absent is no proof of none."""
+        """Whether Wix shows an authorized amount. If it shows none, there may still be one."""
         authorized = self.balance_summary.authorized if self.balance_summary else None
         return bool(authorized and authorized.amount)
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether Wix shows it cancelled, which is final."""
+        """Whether Wix shows it as cancelled, which is final."""
         return self.status == "CANCELED"
 
     @property
     def is_unfulfilled(self) -> bool:
-        """Whether Wix says that nothing of it is fulfilled; any other word is not that."""
+        """Whether Wix says that none of it is fulfilled; False for an unknown status. W41."""
         return self.fulfillment_status == "NOT_FULFILLED"
 
 
@@ -93,14 +93,14 @@ class OrderAnswer(Answer):
 
 
 class FulfillmentLine(Answer):
-    """Units of one line."""
+    """Fulfilled units of one line."""
 
     id: str
     quantity: int | None = None
 
 
 class Fulfillment(Answer):
-    """A shipment; kept whole before it is deleted, because nothing else can bring it back."""
+    """A fulfillment. All its fields are kept, so that it can be recreated after its deletion."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -109,12 +109,12 @@ class Fulfillment(Answer):
     tracking_info: dict[str, Any] | None = None
 
     def whole(self) -> dict[str, Any]:
-        """Everything that Wix said of it, in Wix's spelling."""
+        """Return all its fields, as Wix sent them."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
     @property
     def fingerprint(self) -> str:
-        """Lines and tracking number: by these one made again is known, as its id is new."""
+        """Lines and tracking number, to recognise it when it was recreated with a new id."""
         lines = sorted(f"{line.id}x{line.quantity or 0}" for line in self.line_items)
         number = (self.tracking_info or {}).get("trackingNumber") or ""
         return f"{' '.join(lines)}|{number}"
@@ -127,6 +127,6 @@ class OrderWithFulfillments(Answer):
 
 
 class FulfillmentsAnswer(Answer):
-    """The answer of listing and deleting."""
+    """The answer of listing, creating and deleting fulfillments."""
 
     order_with_fulfillments: OrderWithFulfillments

@@ -1,7 +1,7 @@
-"""Host names become addresses within a time limit.
+"""Resolve host names within a time limit.
 
-`socket.getaddrinfo()` has no timeout of its own: with a silent name server it blocks for ten
-seconds and more, beyond the total timeout of a call.
+`socket.getaddrinfo()` has no timeout: if the name server does not answer it blocks for ten seconds
+or more, beyond the total timeout of a call.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import httpcore
 
 #: Takes a host, a port and a limit in seconds; returns at least one address.
 Resolve = Callable[[str, int, float], list[str]]
-#: What the resolver thread gives back.
+#: The result of the resolver thread.
 Answer = list[str] | OSError
 
 
@@ -40,12 +40,12 @@ def resolve(
         except OSError as error:
             answers.put(error)
 
-    # A thread of its own: nothing can interrupt the C library. It ends when the library gives up.
+    # In a thread, because nothing can interrupt the C library. It ends when the library gives up.
     threading.Thread(target=work, name="resolve", daemon=True).start()
     try:
         answer = answers.get(timeout=limit_s)
     except Empty:
-        raise httpcore.ConnectTimeout(f"no answer of the name server about {host}") from None
+        raise httpcore.ConnectTimeout(f"the name server did not answer for {host}") from None
     if isinstance(answer, OSError):
         raise httpcore.ConnectError(str(answer)) from None
     return answer

@@ -1,6 +1,6 @@
-"""What Wix says of a site beside its orders; fields that we do not need are ignored.
+"""The parts of Wix's answers about sites that we read.
 
-W80 to W83.
+Their fields are described in W80 to W83.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class _Wire(BaseModel):
 
 
 class SiteProperties(_Wire):
-    """What the merchant filled in under Business Info; any of it may be empty."""
+    """The merchant's entries under Business Info; any of them may be empty."""
 
     site_display_name: str | None = None
     payment_currency: str | None = None
@@ -38,12 +38,12 @@ class Site(_Wire):
     display_name: str | None = None
     owner_account_id: str | None = None
     trashed_date: str | None = None
-    """Set while the site lies in the trash."""
+    """Set while the site is in the trash."""
     blocked: bool | None = None
 
 
 class SitesAnswer(_Wire):
-    """The answer of Query Sites, W80; its cursors are not needed."""
+    """The answer of Query Sites, without its cursors. W80."""
 
     sites: list[Site] | None = None
 
@@ -53,16 +53,16 @@ class _OrderId(_Wire):
 
 
 class OrdersFound(_Wire):
-    """The answer of a search for orders, as far as a check needs it."""
+    """The answer of Search Orders: only the ids. W22."""
 
     orders: list[_OrderId] | None = None
 
 
 class CatalogVersion(_Wire):
-    """The answer of Catalog Version: V1_CATALOG, V3_CATALOG or STORES_NOT_INSTALLED."""
+    """The answer of Get Catalog Version. W83."""
 
     catalog_version: str = ""
 
 
 class CurrenciesAnswer(_Wire):
-    """The answer of Currencies; that it comes is all that counts."""
+    """The answer of List Currencies; only its arrival matters. W82."""

@@ -1,4 +1,4 @@
-"""Options of the sockets to Wix, so that the kernel forgets a call when we do."""
+"""Socket options for Wix, so that the kernel gives up a call when we do."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _DARWIN_RXT_CONNDROPTIME = 0x80
 def socket_options(
     total_timeout_ms: int, platform: str = sys.platform
 ) -> list[httpcore.SOCKET_OPTION]:
-    """List the options, as `socket.setsockopt()` takes them.
+    """Return the options as arguments of `socket.setsockopt()`.
 
-    SO_LINGER with 0 s: closing the socket, also by the end of the program, discards what the other
-    side has not acknowledged and resets the connection. Without it the kernel retransmits a refund
-    call for minutes after we gave it up (seen: delivered 54 s later, when the link came back).
+    SO_LINGER with 0 s: closing the socket, also at the end of the program, discards unacknowledged
+    data and resets the connection. Without it the kernel keeps retransmitting a refund call for
+    minutes after we gave it up (in a test it was delivered 54 s later, when the link was restored).
 
-    TCP_USER_TIMEOUT: the same limit while the socket is open, for a program that is frozen. Other
-    systems have no such option; there a frozen program's call may arrive late.
+    TCP_USER_TIMEOUT: the same limit for an open socket, in case the program is frozen. Systems
+    other than Linux and macOS have no such option; a frozen program's call may arrive late there.
     """
     options: list[httpcore.SOCKET_OPTION] = [
         (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
