@@ -6,6 +6,7 @@ import io
 import logging
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 import structlog
 
@@ -13,6 +14,10 @@ from tests.support.rig import Rig, settings_for
 from worker.demo.embedded import embedded_server
 from worker.observability.logs import configure_logs
 from worker.simulator import Simulator
+
+# Hypothesis fails a test case that takes more than 200 ms; on a busy machine any case may.
+hypothesis.settings.register_profile("any-speed", deadline=None)
+hypothesis.settings.load_profile("any-speed")
 
 
 @pytest.fixture(scope="session")
