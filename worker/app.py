@@ -66,6 +66,7 @@ def ledger_from(settings: Settings) -> tuple[Broker, Ledger]:
         namespace=settings.namespace,
         lanes=_lanes(settings),
         worker_dead_after_ms=settings.worker_dead_after_ms,
+        settle_delay_ms=settings.settle_delay_ms,
     )
     return broker, ledger
 
@@ -146,5 +147,5 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
         steps=steps,
         watch=watch,
         prober=prober,
-        scheduler=Scheduler(broker, ledger, prober, settings),
+        scheduler=Scheduler(broker, ledger, prober, settings, seams.monotonic),
     )

@@ -86,7 +86,7 @@ def tick_ms(waiting: int) -> float:
         for _ in range(TICKS):
             broker.client.zadd(f"{ledger.ns}:due", {f"{OTHER_STORE}-0": 1})
             started = time.perf_counter()
-            _, woken = ledger.wake_due("scale", lead_ms=60_000)
+            _, woken, _ = ledger.wake_due("scale", lead_ms=60_000)
             spent.append((time.perf_counter() - started) * 1000)
             if woken != 1:
                 raise RuntimeError(f"{woken} were woken of {environ['REFUNDS_NAMESPACE']}")

@@ -6,9 +6,10 @@ The keys are listed in worker/ledger/README.md.
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import redis
 
@@ -25,7 +26,7 @@ from worker.refund.record import Refund, refund_from
 from worker.refund.request import RefundRequest
 
 #: A lease ends with its worker's heartbeat; this frees one that a living worker forgot.
-LEASE_CAP_MS = 300_000
+LEASE_CAP_MS = 7_200_000
 #: How soon to try again when another worker holds the order.
 BUSY_MS = 500
 
@@ -39,15 +40,32 @@ WATCH_AGAIN_MS = 600_000
 SCRIPTS = ("accept", "claim", "commit", "replay", "wake", "watched", "requeue", "audit")
 
 
+class Woken(NamedTuple):
+    """The answer to one tick of the scheduler."""
+
+    leads: bool
+    woken: int
+    """How many refunds were due."""
+    stepped_ms: int = 0
+    """By how much the clock of the Redis server stepped since the last tick."""
+
+
 class Ledger:
     """Reads and writes refunds. Raises redis.RedisError when the server does not answer."""
 
     def __init__(
-        self, client: redis.Redis, *, namespace: str, lanes: LaneRules, worker_dead_after_ms: int
+        self,
+        client: redis.Redis,
+        *,
+        namespace: str,
+        lanes: LaneRules,
+        worker_dead_after_ms: int,
+        settle_delay_ms: int = 0,
     ) -> None:
         self.ns = f"{{{namespace}}}"
         self._redis = client
         self._dead_after_ms = worker_dead_after_ms
+        self._settle_delay_ms = settle_delay_ms
         self._scripts = load_scripts(
             client,
             SCRIPTS,
@@ -87,6 +105,7 @@ class Ledger:
             mutates=transition in MUTATING,
             lease_cap_ms=LEASE_CAP_MS,
             busy_ms=BUSY_MS,
+            settle_delay_ms=self._settle_delay_ms,
         )
         fields = dict(zip(flat[::2], flat[1::2], strict=True))
         if status == "claimed":
@@ -188,16 +207,24 @@ class Ledger:
             )
         )
 
-    def wake_due(self, worker_id: str, *, lead_ms: int, limit: int = 200) -> tuple[bool, int]:
-        """Wake what is due, if this worker leads. Returns whether it leads, and how many woke."""
-        leads, woken = self._run(
+    def wake_due(
+        self, worker_id: str, *, lead_ms: int, elapsed_ms: int = -1, limit: int = 200
+    ) -> Woken:
+        """Wake what is due, if this worker leads.
+
+        *elapsed_ms* is the time since this worker's last tick as the leader, by its monotonic
+        clock; -1 when it does not know.
+        """
+        leads, woken, stepped_ms = self._run(
             "wake",
             worker_id=worker_id,
             lead_ms=lead_ms,
             limit=limit,
             watch_again_ms=WATCH_AGAIN_MS,
+            elapsed_ms=elapsed_ms,
+            wall_ms=round(time.time() * 1000),
         )
-        return bool(leads), int(woken)
+        return Woken(bool(leads), int(woken), int(stepped_ms))
 
     def requeue_lost(self) -> Iterator[str]:
         """Requeue lost refunds: those without a message and a living worker. Gives their ids."""

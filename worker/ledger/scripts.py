@@ -11,6 +11,7 @@ import redis
 
 from statemachine.flows import State, next_transition
 from worker.ledger.lanes import LaneRules
+from worker.queue.broker import CLOCK_LUA
 
 if TYPE_CHECKING:
     from redis.commands.core import Script
@@ -26,7 +27,7 @@ def load_scripts(
     head = f"local SOURCE = 'wix-refund-worker/{namespace}'\n"
     head += f"local NEXT = cjson.decode('{json.dumps(following)}')\n"
     head += lanes.constants()
-    head += (_LUA / "prelude.lua").read_text() + (_LUA / "lanes.lua").read_text()
+    head += CLOCK_LUA + (_LUA / "prelude.lua").read_text() + (_LUA / "lanes.lua").read_text()
     return {
         name: client.register_script(head + (_LUA / f"{name}.lua").read_text()) for name in names
     }

@@ -146,7 +146,8 @@ class Stores:
     def due_probes(self, *, limit: int) -> list[str]:
         """Return the suspended stores that are due for a probe, by the server's clock."""
         clock: Any = self._redis.time()
-        now_ms = clock[0] * 1000 + clock[1] // 1000
+        offset_ms: Any = self._redis.hget(f"{self.ns}:clock", "offset_ms")
+        now_ms = clock[0] * 1000 + clock[1] // 1000 + int(offset_ms or 0)
         due: Any = self._redis.zrangebyscore(
             f"{self.ns}:probes", "-inf", now_ms, start=0, num=limit
         )

@@ -69,6 +69,12 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
         "step.early": Event(
             "info", "A message arrived before its refund was due; it was dropped.", ("transition",)
         ),
+        "step.held_back": Event(
+            "warning",
+            "The Redis server restarted or was replaced and may have lost its last writes; nothing"
+            " is changed at Wix until a call that it forgot can no longer take effect.",
+            ("transition",),
+        ),
         "step.busy": Event(
             "info",
             "Another step of the same order is running; this one comes back shortly.",
@@ -168,6 +174,11 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             "warning",
             "Workers stopped sending heartbeats; their messages are back in the queue.",
             ("workers",),
+        ),
+        "worker.clock_stepped": Event(
+            "warning",
+            "The clock of the Redis server stepped; waits are measured by the ledger's own clock.",
+            ("by_ms",),
         ),
         "worker.redis_lost": Event(
             "warning", "Redis does not answer; the worker keeps trying.", ("error",)

@@ -30,7 +30,9 @@ BLOCK_S = 1.0
 #: Maximum number of characters of a message that its letter keeps.
 MAX_LETTER = 20_000
 
-_QUEUE_LUA = (Path(__file__).parent / "queue.lua").read_text()
+#: In front of every script, also of the ledger's.
+CLOCK_LUA = (Path(__file__).parent / "clock.lua").read_text()
+_QUEUE_LUA = CLOCK_LUA + (Path(__file__).parent / "queue.lua").read_text()
 
 
 class Broker(RedisBroker):

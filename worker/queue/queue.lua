@@ -1,16 +1,10 @@
 -- The message lists, in dramatiq's own layout so that any dramatiq producer may enqueue. The keys
 -- are listed in worker/ledger/README.md.
--- KEYS[1] is "{ns}", ARGV[1] a JSON object.
+-- worker/queue/clock.lua is in front.
 -- args: command, worker_id, queue, and the command's own, see each below.
 -- Returns what each command says.
-local ns = KEYS[1]
-local args = cjson.decode(ARGV[1])
 local list, msgs = ns .. ':' .. args.queue, ns .. ':' .. args.queue .. '.msgs'
 local inflight = ns .. ':' .. args.queue .. ':inflight:' .. args.worker_id
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-
-local function int(number) return string.format('%.0f', number) end
 
 local commands = {}
 

@@ -28,13 +28,23 @@ JOIN_S = 2.0
 class Scheduler:
     """Runs the threads: started with the worker, stopped after its last step."""
 
-    def __init__(self, broker: Broker, ledger: Ledger, prober: Prober, settings: Settings) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        ledger: Ledger,
+        prober: Prober,
+        settings: Settings,
+        monotonic: Callable[[], float],
+    ) -> None:
         self._broker = broker
         self._ledger = ledger
         self._prober = prober
         self._settings = settings
         self._stop = threading.Event()
         self._leads = False
+        self._monotonic = monotonic
+        #: When this worker last ticked as the leader, by its monotonic clock.
+        self._ticked: float | None = None
         self._threads = [
             threading.Thread(target=self._every, args=(ms, turn), name=name, daemon=True)
             for name, ms, turn in (
@@ -66,9 +76,18 @@ class Scheduler:
             thread.join(JOIN_S)
 
     def wake(self) -> None:
-        """If this worker leads, wake what is due."""
+        """If this worker leads, wake what is due, and tick the ledger's clock."""
         lead_ms = max(self._settings.worker_dead_after_ms // 2, 3 * self._settings.schedule_tick_ms)
-        self._leads, _ = self._ledger.wake_due(self._broker.broker_id, lead_ms=lead_ms)
+        asked = self._monotonic()
+        elapsed_ms = -1 if self._ticked is None else round((asked - self._ticked) * 1000)
+        # When the reply is lost, it is not known whether this tick counted.
+        self._ticked = None
+        woken = self._ledger.wake_due(
+            self._broker.broker_id, lead_ms=lead_ms, elapsed_ms=elapsed_ms
+        )
+        self._leads, self._ticked = woken.leads, asked if woken.leads else None
+        if woken.stepped_ms:
+            log_event("worker.clock_stepped", by_ms=woken.stepped_ms)
 
     def requeue_lost(self) -> None:
         """If this worker leads, reclaim dead workers' messages and requeue lost refunds."""

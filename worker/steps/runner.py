@@ -67,6 +67,7 @@ UNCLAIMED_EVENTS: Mapping[str, str] = MappingProxyType(
     {
         "unknown": "step.unknown_refund",
         "early": "step.early",
+        "held_back": "step.held_back",
         "busy": "step.busy",
         "suspended": "step.suspended",
         "paced": "step.paced",

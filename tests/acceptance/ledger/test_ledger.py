@@ -161,11 +161,11 @@ def test_a_message_that_comes_before_its_time_is_dropped(rig: Rig) -> None:
 
 def test_one_scheduler_leads(rig: Rig) -> None:
     """The others stand by, and take over when it is silent."""
-    assert rig.ledger.wake_due("a", lead_ms=60_000) == (True, 0)
-    assert rig.ledger.wake_due("b", lead_ms=60_000) == (False, 0)
-    assert rig.ledger.wake_due("a", lead_ms=60_000) == (True, 0)
+    assert rig.ledger.wake_due("a", lead_ms=60_000)[:2] == (True, 0)
+    assert rig.ledger.wake_due("b", lead_ms=60_000)[:2] == (False, 0)
+    assert rig.ledger.wake_due("a", lead_ms=60_000)[:2] == (True, 0)
     rig.redis.delete(rig.key("scheduler"))
-    assert rig.ledger.wake_due("b", lead_ms=60_000) == (True, 0)
+    assert rig.ledger.wake_due("b", lead_ms=60_000)[:2] == (True, 0)
 
 
 def test_a_refund_whose_message_was_lost_is_requeued(rig: Rig) -> None:

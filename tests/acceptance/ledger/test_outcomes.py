@@ -103,7 +103,9 @@ def test_the_scripts_calendar_is_right(rig: Rig, unix_ms: int, text: str) -> Non
     prelude = str(rig.ledger._scripts["claim"].script)
     start, end = prelude.index("local function iso("), prelude.index("local function emit(")
     iso = prelude[start:end]
-    assert rig.redis.eval(f"local now = tonumber(ARGV[1])\n{iso}\nreturn iso()", 0, unix_ms) == text
+    assert (
+        rig.redis.eval(f"local wall = tonumber(ARGV[1])\n{iso}\nreturn iso()", 0, unix_ms) == text
+    )
 
 
 def test_the_state_of_a_refund_and_its_last_outcome_agree(rig: Rig) -> None:

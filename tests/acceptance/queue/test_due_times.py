@@ -22,7 +22,7 @@ def test_what_is_due_now_is_woken_in_the_next_tick_however_many_wait(rig: Rig) -
     rig.run_queued()
     assert rig.redis.zscore(rig.key("due"), refund_id) is not None
     rig.redis.zadd(rig.key("due"), {refund_id: 1})
-    assert rig.ledger.wake_due("rig", lead_ms=1) == (True, 1)
+    assert rig.ledger.wake_due("rig", lead_ms=1)[:2] == (True, 1)
     rig.run_queued()
     assert rig.ledger.history(refund_id)[-1]["event"] != "step.retry"
     assert rig.redis.zcard(rig.key("due")) >= 10_000
@@ -32,9 +32,9 @@ def test_refunds_are_woken_in_order_of_their_due_times(rig: Rig) -> None:
     """One tick wakes at most 200 refunds, the longest overdue first."""
     fill_due(rig.redis, rig.ledger.ns, 300, in_ms=-60_000)
     rig.redis.zadd(rig.key("due"), {"w-7": 1})
-    assert rig.ledger.wake_due("rig", lead_ms=1) == (True, 200)
+    assert rig.ledger.wake_due("rig", lead_ms=1)[:2] == (True, 200)
     assert rig.redis.zscore(rig.key("due"), "w-7") is None
-    assert rig.ledger.wake_due("rig", lead_ms=1) == (True, 100)
+    assert rig.ledger.wake_due("rig", lead_ms=1)[:2] == (True, 100)
 
 
 def test_an_emptied_queue_is_rebuilt_from_the_ledger(rig: Rig) -> None:

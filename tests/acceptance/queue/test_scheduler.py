@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import threading
+import time
 
 from dramatiq.errors import ConnectionClosed
 
@@ -19,7 +20,7 @@ def _events(log: io.StringIO) -> list[str]:
 
 
 def _scheduler(rig: Rig) -> Scheduler:
-    return Scheduler(rig.broker, rig.ledger, rig.prober(), rig.settings)
+    return Scheduler(rig.broker, rig.ledger, rig.prober(), rig.settings, time.monotonic)
 
 
 def test_the_leader_gives_back_what_a_dead_worker_held(

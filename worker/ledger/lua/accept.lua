@@ -9,10 +9,10 @@ if digest and digest ~= args.digest then return 'conflict' end
 ack()
 if digest then return 'duplicate' end
 redis.call('HSET', record, 'request', args.request, 'digest', args.digest, 'store_id', args.store_id,
-    'order_id', args.order_id, 'version', 1, 'accepted_at_ms', int(now), 'updated_at_ms', int(now),
+    'order_id', args.order_id, 'version', 1, 'accepted_at_ms', int(wall), 'updated_at_ms', int(now),
     'arrival', redis.call('INCR', key('arrivals')))
 set_state(args.refund_id, 'accepted')
-redis.call('ZADD', key('accepted'), now, args.refund_id)
+redis.call('ZADD', key('accepted'), wall, args.refund_id)
 note(args.refund_id, args.history)
 publish(args.refund_id)
 line_up(args.refund_id, args.store_id)

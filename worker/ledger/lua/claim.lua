@@ -1,8 +1,9 @@
 -- Load the record, check that the transition may start, take the lease, write the intent.
 -- args: refund_id; token "WORKER|MESSAGE|EXECUTION"; sources {state: true}; mutates;
---       busy_ms, lease_cap_ms, dead_after_ms; worker_id, queue, message_id of the delivery.
+--       busy_ms, lease_cap_ms, dead_after_ms, settle_delay_ms;
+--       worker_id, queue, message_id of the delivery.
 -- Returns {status, now, fence, sealed key, epoch, disconnected, record...};
--- status: claimed | unknown | refused | early | busy | suspended | paced.
+-- status: claimed | unknown | refused | early | held_back | busy | suspended | paced.
 -- The same token may ask again: a lost reply changes nothing. The same message in the same worker
 -- may take over from its earlier execution, which has ended.
 local record = key('refund', args.refund_id)
@@ -14,6 +15,23 @@ end
 if not state then return unclaimed('unknown') end
 if not args.sources[state] then return unclaimed('refused') end
 if redis.call('ZSCORE', key('due'), args.refund_id) then return unclaimed('early') end
+-- A server that restarted, or another one after a failover, may have lost its last writes: among
+-- them a claim whose call is still on its way to Wix. Until such a call can no longer take effect,
+-- nothing is changed at Wix.
+if args.mutates then
+    local server = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+    local known = redis.call('HMGET', key('clock'), 'run_id', 'doubt_ms')
+    local doubt = tonumber(known[2] or 0)
+    if known[1] ~= server then
+        if known[1] then doubt = now end
+        redis.call('HSET', key('clock'), 'run_id', server, 'doubt_ms', int(doubt))
+    end
+    local left = doubt > 0 and doubt + args.settle_delay_ms - now or 0
+    if left > 0 then
+        postpone(args.refund_id, redis.call('HGET', record, 'store_id'), left)
+        return unclaimed('held_back')
+    end
+end
 local store = redis.call('HGET', record, 'store_id')
 local lease = key('lease', store, redis.call('HGET', record, 'order_id'))
 local holder = redis.call('GET', lease)

@@ -1,23 +1,16 @@
--- Shared functions, in front of each script of the ledger. KEYS[1] is "{namespace}", ARGV[1] the
--- script's arguments as a JSON object; scripts.py sets SOURCE and NEXT (state -> next transition)
--- above. Time is the server's: a worker's wrong clock cannot move a lease or a due time.
-
-local ns = KEYS[1]
-local args = cjson.decode(ARGV[1])
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+-- Shared functions, in front of each script of the ledger, after worker/queue/clock.lua; scripts.py
+-- sets SOURCE and NEXT (state -> next transition) above.
 
 local function key(...) return ns .. ':' .. table.concat({...}, ':') end
-local function int(number) return string.format('%.0f', number) end
 
 -- Append one history line (a JSON object without its time).
 local function note(id, line)
-    redis.call('RPUSH', key('history', id), '{"at_ms":' .. int(now) .. ',' .. string.sub(line, 2))
+    redis.call('RPUSH', key('history', id), '{"at_ms":' .. int(wall) .. ',' .. string.sub(line, 2))
 end
 
 -- The server's time as ISO 8601 (Howard Hinnant's civil_from_days; the sandbox has no os.date).
 local function iso()
-    local days, ms = math.floor(now / 86400000), now % 86400000
+    local days, ms = math.floor(wall / 86400000), wall % 86400000
     -- The year starts in March, so that the leap day is its last.
     local shifted = days + 719468
     local era = math.floor(shifted / 146097)

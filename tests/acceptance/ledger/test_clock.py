@@ -1,0 +1,149 @@
+"""Waits are measured by a clock of the ledger that never steps, whatever the server's does.
+
+The scripts only ever see the server's time plus an offset, so a step of the server's clock is
+staged by changing the offset behind the ledger's back.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+from statemachine.flows import State, Transition
+from tests.support.rig import AFTER, Rig
+from worker.scheduler.scheduler import Scheduler
+from worker.simulator import Fault
+
+HOUR_MS = 3_600_000
+
+
+class Monotonic:
+    """This worker's monotonic clock, moved by the test."""
+
+    def __init__(self) -> None:
+        self.now_s = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def monotonic() -> Monotonic:
+    """Stands still unless it is moved."""
+    return Monotonic()
+
+
+@pytest.fixture
+def scheduler(rig: Rig, monotonic: Monotonic) -> Scheduler:
+    """The leader, which has ticked once."""
+    scheduler = Scheduler(rig.broker, rig.ledger, rig.prober(), rig.settings, monotonic)
+    scheduler.wake()
+    return scheduler
+
+
+def _step(rig: Rig, by_ms: int) -> None:
+    """Let the server's clock step."""
+    rig.redis.hincrby(rig.key("clock"), "offset_ms", by_ms)
+
+
+def _now_ms(rig: Rig) -> int:
+    """The ledger's time, as a claim of nothing tells it."""
+    return rig.ledger.claim("nobody", Transition.ASSESS_ORDER, rig.delivery()).now_ms
+
+
+@pytest.mark.parametrize("by_ms", [HOUR_MS, -HOUR_MS, 60_000, -60_000])
+def test_a_step_of_the_servers_clock_is_noticed_and_logged(
+    rig: Rig, scheduler: Scheduler, log: io.StringIO, by_ms: int
+) -> None:
+    """And the ledger's time goes on as if nothing had happened."""
+    before_ms = _now_ms(rig)
+    _step(rig, by_ms)
+    assert abs(_now_ms(rig) - before_ms) <= 5_100
+    scheduler.wake()
+    assert abs(_now_ms(rig) - before_ms) <= 1_000
+    [line] = [json.loads(x) for x in log.getvalue().splitlines() if "clock_stepped" in x]
+    assert line["event"] == "worker.clock_stepped"
+    assert abs(line["by_ms"] - by_ms) <= 1_000
+
+
+@pytest.mark.parametrize("by_ms", [HOUR_MS, 60_000])
+def test_an_unclear_refund_is_not_sent_again_because_the_clock_stepped_ahead(
+    rig: Rig, scheduler: Scheduler, by_ms: int
+) -> None:
+    """The settle delay is real time."""
+    order = rig.order(AFTER, payments=[{"amount": "100.00"}])
+    rig.simulator.script(Fault("drop", "submit_refund"))
+    refund_id = rig.request(order, amount="10.00", currency="USD")
+    rig.run_queued()
+    asked = len(rig.simulator.calls)
+    _step(rig, by_ms)
+    for _ in range(3):
+        scheduler.wake()
+        rig.run_queued()
+    sent = [call["endpoint"] for call in rig.simulator.calls[asked:]]
+    assert "submit_refund" not in sent
+    assert rig.load(refund_id).state is State.REFUNDABLE
+
+
+def test_what_is_due_does_not_stand_still_because_the_clock_stepped_back(
+    rig: Rig, scheduler: Scheduler
+) -> None:
+    """A retry that is due in half a second is due then, not in an hour."""
+    rig.simulator.script(Fault("status", "get_order", status=503))
+    refund_id = rig.request(rig.order(AFTER))
+    rig.run_queued()
+    _step(rig, -HOUR_MS)
+    scheduler.wake()
+    left_ms = rig.redis.zscore(rig.key("due"), refund_id) - _now_ms(rig)
+    assert left_ms <= 1_000
+
+
+def test_a_dead_worker_does_not_live_on_because_the_clock_stepped_back(
+    rig: Rig, scheduler: Scheduler, monotonic: Monotonic
+) -> None:
+    """Its messages come back after the time that really passed."""
+    rig.request(rig.order(AFTER))
+    dead = Rig(rig.settings, rig.simulator)
+    dead.broker.beat()
+    dead.broker.command("fetch", "refunds", wanted=10, known=[])
+    _step(rig, -HOUR_MS)
+    scheduler.wake()
+    monotonic.now_s += 60
+    _step(rig, 60_000)
+    scheduler.wake()
+    rig.broker.beat()
+    assert rig.broker.reclaim(10_000) == [dead.broker.broker_id]
+    dead.close()
+
+
+def test_time_that_really_passed_counts(
+    rig: Rig, scheduler: Scheduler, monotonic: Monotonic
+) -> None:
+    """The leader was frozen for ten minutes: so much later it is."""
+    before_ms = _now_ms(rig)
+    monotonic.now_s += 600
+    _step(rig, 600_000)
+    scheduler.wake()
+    assert 600_000 <= _now_ms(rig) - before_ms <= 601_000
+
+
+def test_time_without_a_leader_is_taken_from_the_server_only_if_our_own_clock_agrees(
+    rig: Rig,
+) -> None:
+    """All workers were down; the first one to come back cannot know for how long."""
+    rig.ledger.wake_due("a", lead_ms=1)
+    before_ms = _now_ms(rig)
+    _step(rig, HOUR_MS)
+    rig.ledger.wake_due("b", lead_ms=1)
+    # The server's own time agrees with this machine's, so the hour is real.
+    assert HOUR_MS <= _now_ms(rig) - before_ms <= HOUR_MS + 1_000
+
+
+def test_a_lost_reply_of_a_tick_is_no_step(rig: Rig, scheduler: Scheduler) -> None:
+    """The tick counted, but the leader does not know: it takes the server's time once."""
+    before_ms = _now_ms(rig)
+    rig.ledger.wake_due(rig.broker.broker_id, lead_ms=5_000, elapsed_ms=0)
+    scheduler.wake()
+    assert _now_ms(rig) - before_ms <= 1_000

@@ -1,0 +1,80 @@
+"""A server that restarted may have forgotten a claim whose call is still on its way to Wix."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+from statemachine.flows import State, Transition
+from tests.support.rig import AFTER, BEFORE, Rig
+
+
+def _restart(rig: Rig) -> None:
+    """Let the server be another one than the ledger remembers."""
+    assert rig.redis.hset(rig.key("clock"), "run_id", "another") == 0
+
+
+def _ready(rig: Rig, created: str) -> str:
+    """A refund whose next step changes something at Wix; the ledger has seen its server."""
+    rig.run(rig.order(AFTER))
+    refund_id = rig.request(rig.order(created))
+    rig._one("refunds")
+    rig._one("steps")
+    return refund_id
+
+
+@pytest.mark.parametrize("created", [BEFORE, AFTER])
+def test_nothing_is_changed_at_wix_until_the_forgotten_call_can_no_longer_arrive(
+    rig: Rig, created: str, log: io.StringIO
+) -> None:
+    """The claim looks like a first one, so only time can tell that no call is under way."""
+    refund_id = _ready(rig, created)
+    asked = len(rig.simulator.calls)
+    _restart(rig)
+    rig.run_queued()
+    assert len(rig.simulator.calls) == asked
+    refund = rig.load(refund_id)
+    assert refund.due_at_ms > 0
+    assert (refund.intent_at_ms, refund.attempt) == (0, 0)
+    assert "step.held_back" in [json.loads(x)["event"] for x in log.getvalue().splitlines()]
+
+
+def test_it_goes_on_after_the_settle_delay_and_is_not_in_doubt(rig: Rig) -> None:
+    """It looks, finds nothing, and sends: like any first call."""
+    refund_id = _ready(rig, AFTER)
+    _restart(rig)
+    rig.run_queued()
+    rig.redis.hincrby(rig.key("clock"), "doubt_ms", -rig.settings.settle_delay_ms)
+    rig.run_until_idle()
+    assert rig.load(refund_id).state is State.REFUNDED
+    assert rig.load(refund_id).facts.unclear_sends == 0
+
+
+def test_a_forgotten_call_that_arrived_is_found(rig: Rig) -> None:
+    """The first call's refund shows by then, with our mark."""
+    refund_id = _ready(rig, AFTER)
+    order = next(o for o in rig.simulator.orders.values() if not o.refunds)
+    _restart(rig)
+    rig.run_queued()
+    rig.simulator.merchant_refunds(order.id, f"(ref {rig.load(refund_id).fingerprint})")
+    rig.redis.hincrby(rig.key("clock"), "doubt_ms", -rig.settings.settle_delay_ms)
+    rig.run_until_idle()
+    assert rig.load(refund_id).state is State.REFUNDED
+    assert len(order.refunds) == 1
+
+
+def test_steps_that_only_read_go_on(rig: Rig) -> None:
+    """They cannot double anything."""
+    rig.run(rig.order(AFTER))
+    refund_id = rig.request(rig.order(AFTER))
+    rig._one("refunds")
+    _restart(rig)
+    claim = rig.ledger.claim(refund_id, Transition.ASSESS_ORDER, rig.delivery())
+    assert claim.status == "claimed"
+
+
+def test_a_new_installation_does_not_wait(rig: Rig) -> None:
+    """There is nothing that its server could have forgotten."""
+    assert rig.run(rig.order(AFTER)).state is State.REFUNDED
