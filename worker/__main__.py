@@ -17,7 +17,7 @@ from dramatiq.errors import ConnectionClosed
 from config.loading import SettingsError, load_settings, unknown_variables
 from config.settings import Settings
 from worker.app import App, build
-from worker.ledger.connection import in_words, is_for_good, redis_client
+from worker.ledger.connection import explain, is_permanent, redis_client
 from worker.observability.events import log_event
 from worker.observability.logs import configure_logs
 from worker.operations.doctor import examine
@@ -133,10 +133,10 @@ def _wait_for_redis(app: App, stop: threading.Event) -> bool:
                 app.scheduler.beat()
                 return True
             except (redis.RedisError, ConnectionClosed) as error:
-                if is_for_good(error):
-                    log_event("doctor.refused", check="reachable", text=in_words(error))
+                if is_permanent(error):
+                    log_event("doctor.refused", check="reachable", text=explain(error))
                     return False
-                log_event("worker.redis_lost", error=in_words(error))
+                log_event("worker.redis_lost", error=explain(error))
             stop.wait(pause_s)
             pause_s = min(2 * pause_s, MAX_PAUSE_S)
     return True

@@ -20,7 +20,7 @@ from worker.app import ledger_from
 from worker.cli.output import print_json, say
 from worker.demo.demo import DemoFailed
 from worker.demo.embedded import NoServer
-from worker.ledger.connection import in_words
+from worker.ledger.connection import explain
 from worker.ledger.refunds import Ledger
 from worker.operations.dead_letters import CannotReplay
 from worker.queue.broker import Broker
@@ -81,7 +81,7 @@ def explain_errors(command: Command) -> Command:
         except SettingsError as error:
             fail(str(error), WRONG_USAGE)
         except (redis.RedisError, ConnectionClosed) as error:
-            fail(in_words(error))
+            fail(explain(error))
         except (NoServer, DemoFailed, CannotReplay) as error:
             fail(str(error))
 

@@ -17,7 +17,7 @@ from worker.cli import job_input
 from worker.cli.common import AsJson, connect, explain_errors, fail
 from worker.cli.output import print_json, say
 from worker.client import enqueue
-from worker.ledger.connection import in_words
+from worker.ledger.connection import explain
 
 EXAMPLE = (
     "Example: refunds request --store 4b296c48-0000-4000-8000-000000000001"
@@ -166,7 +166,7 @@ def _enqueue_one(given: Mapping[str, object], *, as_json: bool) -> None:
         enqueue(broker, job)
     except (redis.RedisError, ConnectionClosed) as error:
         repeat = (
-            f"{in_words(error)}; it is not known whether the job was sent: repeat the command"
+            f"{explain(error)}; it is not known whether the job was sent: repeat the command"
             f" with --refund-id {job.refund_id}"
         )
         fail(repeat, refund_id=job.refund_id)

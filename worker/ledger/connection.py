@@ -18,14 +18,14 @@ def _cause(error: Exception) -> object:
     return error.message if isinstance(error, ConnectionClosed) else error
 
 
-def is_for_good(error: Exception) -> bool:
+def is_permanent(error: Exception) -> bool:
     """Whether retrying is useless until somebody changes a setting."""
     cause = _cause(error)
     refused = isinstance(cause, redis.AuthenticationError | redis.exceptions.NoPermissionError)
     return refused or "DB index" in str(cause)
 
 
-def in_words(error: Exception) -> str:
+def explain(error: Exception) -> str:
     """Explain an error in one sentence."""
     cause = _cause(error)
     if isinstance(cause, redis.AuthenticationError):

@@ -144,7 +144,7 @@ class Ledger:
             intent=commit.intent,
             uncounted=commit.uncounted,
             watch_in_ms=commit.watch_in_ms,
-            worked=list(commit.accepted_endpoints),
+            accepted_endpoints=list(commit.accepted_endpoints),
             epoch=str(claim.epoch),
             **({"suspension": dict(commit.suspension)} if commit.suspension else {}),
             **({"outcome": dict(commit.outcome)} if commit.outcome else {}),

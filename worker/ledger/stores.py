@@ -86,11 +86,11 @@ class Stores:
         return self._scripts[script](keys=[self.ns], args=[json.dumps(given)])
 
     def connect(
-        self, store_id: str, sealed: str, profile: Mapping[str, Any], worked: Iterable[str]
+        self, store_id: str, sealed: str, profile: Mapping[str, Any], accepted: Iterable[str]
     ) -> Literal["connected", "rotated"]:
         """Save a store or replace its key, and start its lane; running steps end with either key.
 
-        *worked* are the endpoints that accepted the new key; those of the old one are forgotten.
+        *accepted* are the endpoints that accepted the new key; those of the old one are forgotten.
         """
         shown = {name: profile.get(name) for name in ("name", "currency", "time_zone")}
         return self._run(  # type: ignore[no-any-return]  # one of the two words of connect.lua
@@ -98,7 +98,7 @@ class Stores:
             store_id,
             sealed=sealed,
             profile=json.dumps(redact(profile), ensure_ascii=False),
-            worked=sorted(worked),
+            accepted_endpoints=sorted(accepted),
             outcome=outcomes.of_store("connected", store_id, **shown),
             resumed=outcomes.of_store("resumed", store_id, by="connect"),
         )
@@ -157,7 +157,7 @@ class Stores:
         """Set the next probe: after twice the last wait when Wix refused, else after the same."""
         self._run("probed", store_id, first_ms=first_ms, cap_ms=cap_ms, refused=refused)
 
-    def worked(self, store_id: str) -> set[str]:
+    def accepted_endpoints(self, store_id: str) -> set[str]:
         """Return the endpoints that have accepted this store's key."""
         names: Any = self._redis.hkeys(f"{self.ns}:worked:{store_id}")
         return set(names)
@@ -176,7 +176,7 @@ class Stores:
             pipe.hvals(f"{self.ns}:worked:{store_id}")
             pipe.zcard(f"{self.ns}:lane:{store_id}")
             pipe.zcard(f"{self.ns}:busy:{store_id}")
-            fields, suspension, worked, waiting, in_flight = pipe.execute()
+            fields, suspension, accepted, waiting, in_flight = pipe.execute()
         return StoreRecord(
             store_id=store_id,
             state=_state(fields, suspension),
@@ -186,7 +186,7 @@ class Stores:
             waiting=waiting,
             in_flight=in_flight,
             connected_at_ms=int(fields.get("connected_at_ms", 0)),
-            last_success_ms=max(map(int, worked), default=0),
+            last_success_ms=max(map(int, accepted), default=0),
             last_error=json.loads(fields.get("last_error", "{}")),
             last_error_at_ms=int(fields.get("last_error_at_ms", 0)),
             suspension=suspension,

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import redis
 
-from worker.ledger.connection import in_words
+from worker.ledger.connection import explain
 
 #: With a larger difference, the dates of `Retry-After` and the times in logs would be wrong.
 MAX_CLOCK_DRIFT_S = 5.0
@@ -37,7 +37,7 @@ def examine(client: redis.Redis, *, now: Callable[[], float] = time.time) -> lis
     try:
         return list(_findings(client, now))
     except redis.RedisError as error:
-        return [Finding("reachable", "refused", in_words(error))]
+        return [Finding("reachable", "refused", explain(error))]
 
 
 def _findings(client: redis.Redis, now: Callable[[], float]) -> Iterator[Finding]:

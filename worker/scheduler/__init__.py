@@ -1,1 +1,1 @@
-"""Background threads: heartbeat, due times, reconcile."""
+"""Background threads: heartbeat, due times, lost refunds."""

@@ -1,6 +1,6 @@
-"""Background threads: heartbeat, due times, reconcile, probes.
+"""Background threads: heartbeat, due times, lost refunds, probes.
 
-A crash loses nothing of theirs: due times are in the ledger.
+They keep nothing in memory that a crash would lose: due times are in the ledger.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from config.settings import Settings
 from worker.ledger.refunds import Ledger
 from worker.observability.events import log_event
 from worker.queue.broker import Broker
-from worker.scheduler.reconcile import reconcile
+from worker.scheduler.requeue import requeue_lost
 from worker.stores.probing import Prober
 
 #: Minimum pause between two looks for suspended stores that are due for a probe.
@@ -96,7 +96,7 @@ class Scheduler:
         lost = self._broker.reclaim(self._settings.worker_dead_after_ms)
         if lost:
             log_event("worker.reclaimed", workers=lost)
-        reconcile(self._ledger)
+        requeue_lost(self._ledger)
 
     def probe(self) -> None:
         """If this worker leads, ask Wix again about suspended stores."""

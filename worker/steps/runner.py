@@ -186,7 +186,7 @@ class Steps:
         """Wix refused the key: suspend the store, or end with the permission that is missing."""
         store_id = step.refund.request.store_id
         try:
-            end = missing_box(refusal, step, lambda: self.stores.worked(store_id))
+            end = missing_box(refusal, step, lambda: self.stores.accepted_endpoints(store_id))
         except CallFailed as unclear:
             return results.failed(unclear, self._next_try(step))
         if end:

@@ -9,7 +9,7 @@ from tests.support.rig import AFTER, BEFORE, STORE_ID, Rig
 from worker.ledger.claims import Claim, StepCommit
 from worker.queue.delivery import Delivery
 from worker.refund.request import parse_request
-from worker.scheduler.reconcile import reconcile
+from worker.scheduler.requeue import requeue_lost
 
 ORDER_ID = "67668940-527d-4465-94c6-5475d8c7a412"
 ASSESS = Transition.ASSESS_ORDER
@@ -177,10 +177,10 @@ def test_a_refund_whose_message_was_lost_is_requeued(rig: Rig) -> None:
     assert message is not None
     rig._run(rig.broker.get_actor("request_refund"), message)
     consumer.ack(message)
-    assert reconcile(rig.ledger) == 0
+    assert requeue_lost(rig.ledger) == 0
     rig.redis.delete(rig.key("steps"), rig.key("steps.msgs"))
-    assert reconcile(rig.ledger) == 1
-    assert reconcile(rig.ledger) == 0
+    assert requeue_lost(rig.ledger) == 1
+    assert requeue_lost(rig.ledger) == 0
     rig.run_until_idle()
     assert rig.load(refund_id).state is State.REFUNDED
     assert len(order.refunds) == 1
@@ -192,9 +192,9 @@ def test_a_refund_that_a_living_worker_holds_is_left_alone(rig: Rig) -> None:
     rig.redis.delete(rig.key("steps"), rig.key("steps.msgs"))
     _alive(rig, "a")
     _claim(rig, "rf-1", rig.delivery("a"))
-    assert reconcile(rig.ledger) == 0
+    assert requeue_lost(rig.ledger) == 0
     rig.redis.zadd(rig.key("workers"), {"a": 1})
-    assert reconcile(rig.ledger) == 1
+    assert requeue_lost(rig.ledger) == 1
 
 
 def test_a_slot_of_an_ended_refund_is_freed(rig: Rig) -> None:
@@ -206,7 +206,7 @@ def test_a_slot_of_an_ended_refund_is_freed(rig: Rig) -> None:
     rig.redis.delete(rig.key("steps"), rig.key("steps.msgs"))
     rig.redis.zadd(rig.key("busy", STORE_ID), {"rf-1": 1})
     rig.redis.sadd(rig.key("busy_stores"), STORE_ID)
-    assert reconcile(rig.ledger) == 0
+    assert requeue_lost(rig.ledger) == 0
     assert rig.redis.zcard(rig.key("busy", STORE_ID)) == 0
     assert rig.redis.scard(rig.key("busy_stores")) == 0
 

@@ -12,7 +12,7 @@ from worker.ledger.claims import StepCommit
 from worker.operations import dead_letters
 from worker.operations.audit import audit
 from worker.refund.record import Refund
-from worker.scheduler.reconcile import reconcile
+from worker.scheduler.requeue import requeue_lost
 from worker.simulator import Fault
 from worker.simulator.world.orders import Order
 
@@ -63,7 +63,7 @@ def test_a_step_that_comes_again_into_a_held_lane_frees_its_order(
     rig.redis.delete(rig.key("steps"), rig.key("steps.msgs"))
     _go_on(rig, held_because)
     rig.run_until_idle()
-    assert reconcile(rig.ledger) == 0
+    assert requeue_lost(rig.ledger) == 0
     assert rig.load(refund_id).state is State.REFUNDED
     assert rig.run(order).state is State.REJECTED
     assert len(order.refunds) == 1

@@ -34,7 +34,7 @@ from tests.support.rig import AFTER, BEFORE, STORE_ID, Rig, SimulatorTransport, 
 from worker.app import Seams
 from worker.operations.audit import audit
 from worker.queue.broker import QUEUES
-from worker.scheduler.reconcile import reconcile
+from worker.scheduler.requeue import requeue_lost
 from worker.simulator import Fault, Flags, Simulator
 from worker.simulator.http.wsgi import wsgi
 from worker.simulator.rules.table import RULES
@@ -150,7 +150,7 @@ class StormyRig(Rig):
         other = Rig(self.settings, self.simulator)
         try:
             other.broker.reclaim(self.settings.worker_dead_after_ms)
-            reconcile(other.ledger)
+            requeue_lost(other.ledger)
             other.run_queued()
             self.let_an_hour_pass()
             other.run_queued()
@@ -162,7 +162,7 @@ class StormyRig(Rig):
         """Do what the leader does every few seconds."""
         self.broker.beat()
         self.broker.reclaim(self.settings.worker_dead_after_ms)
-        reconcile(self.ledger)
+        requeue_lost(self.ledger)
 
 
 def _kill() -> None:

@@ -10,7 +10,7 @@ import pytest
 from statemachine.flows import State
 from tests.benchmarks.scale import OTHER_STORE, fill_due, fill_lane
 from tests.support.rig import AFTER, KEY, STORE_ID, Rig, settings_for
-from worker.scheduler.reconcile import reconcile
+from worker.scheduler.requeue import requeue_lost
 from worker.simulator import Fault, Simulator
 
 
@@ -44,7 +44,7 @@ def test_an_emptied_queue_is_rebuilt_from_the_ledger(rig: Rig) -> None:
         rig._one("refunds")
     for key in list(rig.redis.scan_iter(rig.key("steps*"))):
         rig.redis.delete(key)
-    assert reconcile(rig.ledger) == rig.settings.lane_width
+    assert requeue_lost(rig.ledger) == rig.settings.lane_width
     rig.run_until_idle()
     assert {rig.load(refund_id).state for refund_id in ids} == {State.REFUNDED}
 

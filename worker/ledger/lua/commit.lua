@@ -2,7 +2,8 @@
 -- lease and the acknowledgement.
 -- args: refund_id, token, fence; state; next "now" | "later" | "lane" | "end"; due_in_ms;
 --       fields {name: text}; history (JSON lines); wix_calls; intent "clear" | "keep" | "open";
---       uncounted; watch_in_ms; worked (endpoints); epoch; suspension, outcome and also (a second outcome), if any;
+--       uncounted; watch_in_ms; accepted_endpoints; epoch; suspension, outcome and also (a second
+--       outcome), if any;
 --       worker_id, queue, message_id of the delivery.
 -- Returns committed | suspended (the store, by this step) | stale (the lease was lost).
 local record = key('refund', args.refund_id)
@@ -33,7 +34,7 @@ for _, line in ipairs(args.history) do note(args.refund_id, line) end
 publish(args.refund_id)
 if args.watch_in_ms > 0 then redis.call('ZADD', key('watch'), now + args.watch_in_ms, args.refund_id) end
 ack()
-for _, endpoint in ipairs(args.worked) do redis.call('HSET', key('worked', store), endpoint, int(now)) end
+record_accepted(store)
 if args.fields.reason and args.fields.reason ~= '{}' then
     redis.call('HSET', key('store', store), 'last_error', args.fields.reason, 'last_error_at_ms', int(now))
 end

@@ -1,5 +1,5 @@
 -- Save or replace a store's encrypted key; its lane continues.
--- args: store_id; sealed, profile (JSON); worked (endpoints that accepted the key);
+-- args: store_id; sealed, profile (JSON); accepted_endpoints (that accepted the key);
 --       outcome (connected), resumed (outcome); nonce.
 -- Returns connected | rotated.
 local entry = key('store', args.store_id)
@@ -12,7 +12,7 @@ redis.call('HSET', entry, 'sealed', args.sealed, 'profile', args.profile, 'conne
 redis.call('HINCRBY', entry, 'epoch', 1)
 redis.call('ZADD', key('stores'), 'NX', now, args.store_id)
 redis.call('DEL', key('worked', args.store_id))
-for _, endpoint in ipairs(args.worked) do redis.call('HSET', key('worked', args.store_id), endpoint, int(now)) end
+record_accepted(args.store_id)
 publish_store(args.store_id, args.outcome)
 release(args.store_id, args.resumed)
 admit(args.store_id)

@@ -52,6 +52,11 @@ end
 
 local function is_suspended(store) return redis.call('EXISTS', key('suspended', store)) == 1 end
 
+-- Record that args.accepted_endpoints of Wix have accepted the store's key.
+local function record_accepted(store)
+    for _, endpoint in ipairs(args.accepted_endpoints) do redis.call('HSET', key('worked', store), endpoint, int(now)) end
+end
+
 -- Enqueue a message for a refund's next transition, or for another actor.
 local function send(id, actor)
     local record = key('refund', id)

@@ -17,7 +17,7 @@ from tests.benchmarks.plain import QUEUE, Stage, Who, port_of, stage, until
 from tests.benchmarks.scale import fill_due
 from tests.chaos.matrix import Point, run
 from tests.support.rig import AFTER, STORE_ID, Rig
-from worker.scheduler.reconcile import reconcile
+from worker.scheduler.requeue import requeue_lost
 from worker.simulator import Fault
 
 
@@ -118,9 +118,9 @@ def test_11_a_crash_leaks_a_slot_of_dramatiqs_rate_limiter(rig: Rig, redis_url: 
     rig.redis.delete(rig.key("steps"), rig.key("steps.msgs"))
     rig.redis.zadd(rig.key("workers"), {"killed": rig.redis.time()[0] * 1000})
     rig.ledger.claim(refund_id, Transition.ASSESS_ORDER, rig.delivery("killed"))
-    assert reconcile(rig.ledger) == 0
+    assert requeue_lost(rig.ledger) == 0
     rig.redis.zadd(rig.key("workers"), {"killed": 1})
-    assert reconcile(rig.ledger) == 1
+    assert requeue_lost(rig.ledger) == 1
     rig.run_until_idle()
     assert rig.load(refund_id).state is State.REFUNDED
     assert rig.redis.zcard(rig.key("busy", STORE_ID)) == 0

@@ -8,7 +8,7 @@ from worker.ledger.refunds import Ledger
 from worker.observability.events import log_event
 
 
-def reconcile(ledger: Ledger) -> int:
+def requeue_lost(ledger: Ledger) -> int:
     """Check each refund that holds a slot of its store; return how many were lost."""
     requeued = 0
     for refund_id in ledger.requeue_lost():
