@@ -12,7 +12,8 @@ if args.history and redis.call('HGET', record, 'version') == args.version then
     redis.call('HSET', record, 'facts', args.facts)
     redis.call('HINCRBY', record, 'version', 1)
     if args.reason then
-        redis.call('HSET', record, 'reason', args.reason, 'died_in', redis.call('HGET', record, 'state'))
+        redis.call('HSET', record, 'reason', args.reason, 'died_in', redis.call('HGET', record, 'state'),
+            'updated_at_ms', int(now))
         set_state(args.refund_id, 'dead')
         redis.call('ZADD', key('dead'), now, args.refund_id)
     end
