@@ -21,7 +21,7 @@ from worker.cli.stores import stores
 from worker.demo.demo import run_demo
 from worker.observability.logs import configure_logs
 from worker.simulator.command import print_flags, run_simulator
-from worker.simulator.script.reading import Wrong
+from worker.simulator.script.reading import InvalidInput
 
 app = typer.Typer(
     name="refunds",
@@ -154,7 +154,7 @@ def simulator(
         run_simulator(
             port=port, orders=orders, scenario=scenario, flags=flag or [], as_json=as_json
         )
-    except Wrong as error:
+    except InvalidInput as error:
         fail(str(error), 2)
 
 

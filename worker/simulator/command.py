@@ -15,7 +15,7 @@ from worker.simulator.http.server import serve
 from worker.simulator.scenario import KEY, load_scenario
 from worker.simulator.script.flag_table import flag_rows, flags_from_text
 from worker.simulator.script.flags import Flags
-from worker.simulator.script.reading import Wrong
+from worker.simulator.script.reading import InvalidInput
 from worker.simulator.simulator import Simulator
 
 ORDERS = 4
@@ -33,10 +33,10 @@ def run_simulator(
     """Serve until a signal; say first how to point a worker at it.
 
     Raises:
-        Wrong: a flag, the scenario or the port cannot be used.
+        InvalidInput: a flag, the scenario or the port cannot be used.
     """
     if scenario and orders is not None:
-        raise Wrong("--orders: the orders stand in the scenario; give one of the two")
+        raise InvalidInput("--orders: the orders stand in the scenario; give one of the two")
     simulator = Simulator(Flags(provider_ms=1_500))
     what: dict[str, str] = {}
     if scenario:
@@ -64,7 +64,9 @@ def _served(simulator: Simulator, port: int) -> Iterator[str]:
         try:
             url = serving.enter_context(serve(simulator, port=port))
         except OSError as error:
-            raise Wrong(f"--port {port}: {error.strerror}; --port 0 takes a free one") from None
+            raise InvalidInput(
+                f"--port {port}: {error.strerror}; --port 0 takes a free one"
+            ) from None
         yield url
 
 

@@ -1,17 +1,30 @@
-"""A world from one readable TOML file: flags, stores with their orders, keys, faults."""
+"""Scenarios: stores with their orders, keys, flags and faults from a TOML file."""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
-from decimal import Decimal
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import TypeAdapter, WrapValidator, create_model
 
 from worker.simulator.contract.routes import ALL_SCOPES, ROUTES
 from worker.simulator.script.faults import Fault
-from worker.simulator.script.flag_table import checked_flags
-from worker.simulator.script.reading import Currency, Guid, Moment, Wrong, fields_of, table, value
+from worker.simulator.script.flag_table import FLAGS
+from worker.simulator.script.reading import (
+    Amount,
+    Count,
+    Currency,
+    Guid,
+    InvalidInput,
+    Moment,
+    Table,
+    among,
+    list_of,
+    read,
+    table_of,
+)
 from worker.simulator.simulator import Simulator
 from worker.simulator.world.lines import Fee, Line
 from worker.simulator.world.orders import Order
@@ -19,160 +32,153 @@ from worker.simulator.world.payments import Payment
 from worker.simulator.world.placing import INTERNAL
 from worker.simulator.world.stores import Key, Store
 
-_ENDPOINTS = frozenset({"*", *(route.endpoint for route in ROUTES)})
-#: The parts of an order, and the one field that each needs.
-_PARTS: tuple[tuple[str, type, str], ...] = (
-    ("lines", Line, "price"),
-    ("payments", Payment, "amount"),
-    ("fees", Fee, "amount"),
-)
-
-#: Fields whose text has a shape, and those that only a scenario has.
-_STORE_SHAPES: dict[str, Any] = {
-    "site_id": Guid, "account_id": Guid, "currency": Currency, "currencies": tuple[Currency, ...],
-    "api_key": str, "scopes": frozenset[str],
-}  # fmt: skip
-_ORDER_ALSO: dict[str, Any] = {
-    "order_id": Guid, "created_date": Moment, "purchased_date": Moment, "currency": Currency,
-    "amounts": list[Decimal], "fulfillments": Any, "faults": list[Any],
-    "lines": Any, "payments": Any, "fees": Any,
-}  # fmt: skip
-_KEY_SHAPES: dict[str, Any] = {"api_key": str, "account_id": Guid}
-_KEY_HIDDEN = ("revoked",)
-_SHIPMENT = (
-    "must be how many there are, or a list of"
-    " { lineItems = [{ index = 0, quantity = 1 }] }, where index is the number of a line"
-)
-#: In the shape of Wix's keys, so that `refunds stores connect` takes it without a warning.
+#: Has the format of Wix's keys, so that `refunds stores connect` accepts it without a warning.
 KEY = "IST.this-is.the-simulators.key"
 
 
+class _Item(Table):
+    """Units of one line in a parcel; without a quantity all of them."""
+
+    index: Count | None = None
+    """Position of the line in the order, from 0; the alternative is its *id*."""
+    id: str | None = None
+    quantity: Count | None = None
+
+
+class _Parcel(Table):
+    """A fulfillment, in Wix's spelling."""
+
+    lineItems: list[_Item]  # noqa: N815 - Wix's spelling
+    trackingInfo: dict[str, Any] | None = None  # noqa: N815 - Wix's spelling
+
+
+_COUNT: TypeAdapter[int] = TypeAdapter(Count)
+
+
+def _parcels(given: Any, read_list: Callable[[Any], list[_Parcel]]) -> list[_Parcel] | int:
+    """Accept the number of parcels instead of a list of them."""
+    return read_list(given) if isinstance(given, list) else _COUNT.validate_python(given)
+
+
+_Parcels = Annotated[list[_Parcel], WrapValidator(_parcels)]
+_Scope = Annotated[str, among(ALL_SCOPES)]
+_Endpoint = Annotated[str, among({"*", *(route.endpoint for route in ROUTES)})]
+_FAULT = table_of(Fault, required={"kind"}, endpoint=_Endpoint)
+_LINE = table_of(Line, required={"price"})
+_PAYMENT = table_of(Payment, required={"amount"}, created_date=Moment)
+_FEE = table_of(Fee, required={"amount"})
+_ORDER = table_of(
+    Order,
+    required={"created_date"},
+    hidden=INTERNAL,
+    created_date=Moment,
+    purchased_date=Moment,
+    currency=Currency,
+    lines=list_of(_LINE),
+    payments=list_of(_PAYMENT),
+    fees=list_of(_FEE),
+    fulfillments=_Parcels,
+    order_id=Guid,
+    amounts=list[Amount],
+    faults=list_of(_FAULT),
+)
+_STORE = table_of(
+    Store,
+    site_id=Guid,
+    account_id=Guid,
+    currency=Currency,
+    currencies=tuple[Currency, ...],
+    created_date=Moment,
+    trashed_date=Moment,
+    api_key=str,
+    scopes=frozenset[_Scope],
+    orders=list_of(_ORDER),
+)
+_KEY = table_of(
+    Key,
+    required={"api_key", "account_id"},
+    hidden={"revoked"},
+    account_id=Guid,
+    scopes=frozenset[_Scope],
+    api_key=str,
+)
+_SCENARIO = create_model(
+    "Scenario",
+    __base__=Table,
+    flags=(FLAGS, None),
+    stores=(list_of(_STORE), None),
+    keys=(list_of(_KEY), None),
+    faults=(list_of(_FAULT), None),
+)
+
+
 def load_scenario(path: Path, simulator: Simulator) -> None:
-    """Put what the file says into *simulator*.
+    """Set up *simulator* as the file says.
 
     Raises:
-        Wrong: with the file, the place in it and what may stand there.
+        InvalidInput: the file cannot be read, or is not a valid scenario.
     """
     try:
         with path.open("rb") as file:
             given = tomllib.load(file)
     except OSError as error:
-        raise Wrong(f"{path}: {error.strerror}") from None
+        raise InvalidInput(f"{path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Wrong(f"{path}: this is not TOML: {error}") from None
+        raise InvalidInput(f"{path}: this is not TOML: {error}") from None
     try:
-        fill(simulator, given)
-    except Wrong as error:
-        raise Wrong(f"{path}: {error}") from None
+        set_up(simulator, given)
+    except InvalidInput as error:
+        lines = str(error).splitlines()
+        raise InvalidInput("\n".join(f"{path}: {line}" for line in lines)) from None
 
 
-def fill(simulator: Simulator, given: dict[str, Any]) -> None:
-    """Put a scenario into *simulator*.
+def set_up(simulator: Simulator, given: Mapping[str, Any]) -> None:
+    """Set up *simulator* as the scenario says.
 
     Raises:
-        Wrong: with the place and what may stand there.
+        InvalidInput: with the place of each error and what is allowed there.
     """
-    if odd := given.keys() - {"flags", "stores", "keys", "faults"}:
-        raise Wrong(f"{min(odd)}: there are only flags, stores, keys and faults")
-    simulator.set_flags(**checked_flags(given.get("flags", {})))
-    for place, store in _each(given, "stores"):
-        _add_store(simulator, dict(store), place)
-    for place, key in _each(given, "keys"):
-        made = table(Key, key, place, leave_out=_KEY_HIDDEN, **_KEY_SHAPES)
-        _need(made, place, "api_key", "account_id")
-        _scopes(made, place)
-        simulator.add_key(made.pop("api_key"), made.pop("account_id"), **made)
-    for place, fault in _each(given, "faults"):
-        _add_fault(simulator, fault, place)
+    scenario = read(_SCENARIO, given)
+    simulator.set_flags(**scenario.get("flags", {}))
+    for number, store in enumerate(scenario.get("stores", [])):
+        _add_store(simulator, store, f"stores[{number}]")
+    for key in scenario.get("keys", []):
+        simulator.add_key(**key)
+    simulator.script(*(Fault(**fault) for fault in scenario.get("faults", [])))
 
 
-def _each(given: dict[str, Any], name: str, at: str = "") -> list[tuple[str, dict[str, Any]]]:
-    found = given.get(name, [])
-    if not isinstance(found, list):
-        raise Wrong(f"{at}{name}: must be a list of tables: [[{name}]]")
-    for number, item in enumerate(found):
-        if not isinstance(item, dict):
-            raise Wrong(f"{at}{name}[{number}]: this must be a table of fields")
-    return [(f"{at}{name}[{number}]", item) for number, item in enumerate(found)]
-
-
-def _need(given: dict[str, Any], place: str, *names: str) -> None:
-    for name in names:
-        if name not in given:
-            raise Wrong(f"{place}.{name}: this is required")
-
-
-def _scopes(given: dict[str, Any], place: str) -> None:
-    if odd := set(given.get("scopes", ())) - ALL_SCOPES:
-        raise Wrong(f"{place}.scopes: no {min(odd)}; there are {', '.join(sorted(ALL_SCOPES))}")
-
-
-def _add_store(simulator: Simulator, given: dict[str, Any], place: str) -> None:
-    orders = _each(given, "orders", f"{place}.")
-    given.pop("orders", None)
-    store = table(Store, given, place, **_STORE_SHAPES)
-    _scopes(store, place)
+def _add_store(simulator: Simulator, store: dict[str, Any], place: str) -> None:
+    orders = store.pop("orders", [])
     site_id = simulator.add_store(**{"api_key": KEY} | store)
-    for at, order in orders:
-        _add_order(simulator, site_id, order, at)
+    for number, order in enumerate(orders):
+        faults = order.pop("faults", [])
+        try:
+            placed = simulator.add_order(site_id, **order)
+        except (ValueError, ArithmeticError) as error:
+            raise InvalidInput(f"{place}.orders[{number}]: {error}") from None
+        simulator.script(*(Fault(**fault | {"order_id": placed.id}) for fault in faults))
 
 
-def _add_order(simulator: Simulator, site_id: str, given: Any, place: str) -> None:
-    order = table(Order, given, place, leave_out=INTERNAL, **_ORDER_ALSO)
-    _need(order, place, "created_date")
-    if "amounts" in order:
-        order["amounts"] = [str(amount) for amount in order["amounts"]]
-    if not isinstance(order.get("fulfillments", []), list):
-        order["fulfillments"] = value(int, order["fulfillments"], f"{place}.fulfillments")
-    faults = _each(order, "faults", f"{place}.")
-    order.pop("faults", None)
-    for name, kind, needed in _PARTS:
-        if name in order:
-            parts = [(at, table(kind, part, at)) for at, part in _each(order, name, f"{place}.")]
-            for at, part in parts:
-                _need(part, at, needed)
-            order[name] = [part for _, part in parts]
-    try:
-        made = simulator.add_order(site_id, **order)
-    except (KeyError, IndexError, AttributeError, TypeError):
-        raise Wrong(f"{place}.fulfillments: {_SHIPMENT}") from None
-    except (ValueError, ArithmeticError) as error:
-        raise Wrong(f"{place}: {error}") from None
-    for at, fault in faults:
-        _add_fault(simulator, fault, at, order_id=made.id)
-
-
-def _add_fault(simulator: Simulator, given: Any, place: str, **more: str) -> None:
-    fault = table(Fault, given, place) | more
-    _need(fault, place, "kind")
-    if fault.get("endpoint", "*") not in _ENDPOINTS:
-        raise Wrong(f"{place}.endpoint: must be one of {', '.join(sorted(_ENDPOINTS))}")
-    simulator.script(Fault(**fault))
+_TABLES: Mapping[str, tuple[str, type[Table]]] = {
+    "[[stores]]": ("a site, its account and its key", _STORE),
+    "[[stores.orders]]": ("an order of that site", _ORDER),
+    "lines": ("in an order: what was sold", _LINE),
+    "payments": ("in an order: how it was paid", _PAYMENT),
+    "fees": ("in an order: additional fees", _FEE),
+    "[[keys]]": ("further keys of an account", _KEY),
+    "[[faults]]": ("what goes wrong; also `faults` in an order", _FAULT),
+}
 
 
 def scenario_table() -> str:
-    """The tables of a scenario and their fields, for the README."""
-    orders = [*fields_of(Order, leave_out=INTERNAL, **_ORDER_ALSO)]
-    tables: dict[str, tuple[str, Iterable[str]]] = {
-        "[flags]": ("what nobody knows of Wix", ["as `refunds simulator --flags` lists them"]),
-        "[[stores]]": ("a site, its account and its key", fields_of(Store, **_STORE_SHAPES)),
-        "[[stores.orders]]": ("an order of that site", orders),
-        "lines": ("in an order: what was sold", fields_of(Line)),
-        "payments": ("in an order: how it was paid", fields_of(Payment)),
-        "fees": ("in an order: additional fees", fields_of(Fee)),
-        "[[keys]]": (
-            "further keys of an account",
-            fields_of(Key, leave_out=_KEY_HIDDEN, **_KEY_SHAPES),
-        ),
-        "[[faults]]": ("what goes wrong; also `faults` in an order", fields_of(Fault)),
-    }
-    rows = ["| table | what | fields |", "|---|---|---|"]
+    """Return the tables of a scenario and their fields, for worker/simulator/README.md."""
+    rows = [
+        "| table | what | fields |",
+        "|---|---|---|",
+        "| `[flags]` | what is unknown about Wix | as `refunds simulator --flags` lists them |",
+    ]
     rows += [
-        f"| `{name}` | {what} | {', '.join(_marked(field) for field in names)} |"
-        for name, (what, names) in tables.items()
+        f"| `{name}` | {what} | {', '.join(f'`{field}`' for field in table.model_fields)} |"
+        for name, (what, table) in _TABLES.items()
     ]
     return "\n".join(rows) + "\n"
-
-
-def _marked(field: str) -> str:
-    return field if " " in field else f"`{field}`"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterable
+import types
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from worker.simulator.script.flags import Flags
-from worker.simulator.script.reading import Wrong, value, words
+from worker.simulator.script.reading import InvalidInput, read, table_of
+
+FLAGS = table_of(Flags)
 
 
 class FlagRow(NamedTuple):
@@ -22,7 +25,7 @@ class FlagRow(NamedTuple):
 
 
 def flag_rows() -> list[FlagRow]:
-    """All flags, in their order, with the sentence that stands below each in the source."""
+    """Return all flags in the order of the source, with their docstrings."""
     body = ast.parse(inspect.getsource(Flags)).body[0]
     assert isinstance(body, ast.ClassDef)  # noqa: S101 - for the type checker
     meanings = {}
@@ -31,42 +34,50 @@ def flag_rows() -> list[FlagRow]:
             meanings[ast.unparse(field.target)] = ast.literal_eval(text.value)
     kinds = get_type_hints(Flags)
     return [
-        FlagRow(field.name, words(kinds[field.name]), field.default, meanings[field.name])
+        FlagRow(field.name, _words(kinds[field.name]), field.default, meanings[field.name])
         for field in fields(Flags)
     ]
 
 
-def checked_flags(given: dict[str, Any], prefix: str = "flags.") -> dict[str, Any]:
-    """Flags with the right names and values.
+def _words(kind: Any) -> str:
+    """Describe the values of a type."""
+    if get_origin(kind) is Literal:
+        return ", ".join(get_args(kind))
+    if get_origin(kind) in {Union, types.UnionType}:
+        return " or ".join(_words(one) for one in get_args(kind))
+    names: Mapping[Any, str] = {
+        bool: "true or false", int: "a whole number", type(None): "none",
+    }  # fmt: skip
+    return names[kind]
+
+
+def checked_flags(given: Mapping[str, Any], prefix: str = "flags.") -> dict[str, Any]:
+    """Return the flags, validated.
 
     Raises:
-        Wrong: with the right ones.
+        InvalidInput: a name is unknown or a value invalid; the text lists the valid ones.
     """
-    kinds = get_type_hints(Flags)
-    for name in given:
-        if name not in kinds:
-            raise Wrong(f"{prefix}{name}: there is no such flag; there are {', '.join(kinds)}")
-    return {name: value(kinds[name], given[name], f"{prefix}{name}") for name in given}
+    return read(FLAGS, dict(given), prefix)
 
 
 def flags_from_text(pairs: Iterable[str]) -> dict[str, Any]:
-    """Flags from `name=value`, as the command line gives them.
+    """Return the flags that are given as `name=value` on the command line.
 
     Raises:
-        Wrong: with the right names or values.
+        InvalidInput: a name is unknown or a value invalid; the text lists the valid ones.
     """
     kinds = get_type_hints(Flags)
     given: dict[str, Any] = {}
     for pair in pairs:
         name, is_given, text = pair.partition("=")
         if not is_given:
-            raise Wrong(f"--flag {pair}: write it as name=value")
+            raise InvalidInput(f"--flag {pair}: write it as name=value")
         given[name] = _from_text(kinds.get(name), text)
     return checked_flags(given, "--flag ")
 
 
 def _from_text(kind: Any, text: str) -> Any:
-    """Numbers and truth as such; anything else stays the text that it is."""
+    """Convert numbers, true, false and none; leave other texts as they are."""
     if kind is bool:
         return {"true": True, "false": False}.get(text.lower(), text)
     if kind in {int, int | None} and text.isdecimal():

@@ -1,152 +1,189 @@
-"""Reads what people write (TOML, `name=value`), and names the place of what is wrong."""
+"""Validates scenarios and flags with pydantic; errors name the place and what is allowed there."""
 
 from __future__ import annotations
 
 import json
 import re
-import types
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
-from typing import Any, Literal, NewType, Union, get_args, get_origin, get_type_hints
+from types import GenericAlias
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
-#: Texts of a shape, written like any text.
-Moment = NewType("Moment", str)
-Guid = NewType("Guid", str)
-Currency = NewType("Currency", str)
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    StrictBool,
+    StrictInt,
+    ValidationError,
+    create_model,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
-
-class Wrong(ValueError):
-    """Raised when something written cannot be used; its text is one sentence with the place."""
-
-
-def table(
-    kind: type, given: Mapping[str, Any], place: str, *, leave_out: Iterable[str] = (), **also: Any
-) -> dict[str, Any]:
-    """The fields of *kind* (a dataclass) in the mapping *given*, as arguments.
-
-    *also* are further fields and their types, *leave_out* those that nobody may write.
-
-    Raises:
-        Wrong: a field is not known, or its value does not fit.
-    """
-    kinds = fields_of(kind, leave_out=leave_out, **also)
-    for name in given:
-        if name not in kinds:
-            raise Wrong(f"{place}.{name}: there is no such field; there are {_some(kinds)}")
-    return {name: value(kinds[name], given[name], f"{place}.{name}") for name in given}
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 
-def fields_of(kind: type, *, leave_out: Iterable[str] = (), **also: Any) -> dict[str, Any]:
-    """The fields that `table` takes, and their types."""
-    hidden = set(leave_out)
-    return {name: of for name, of in get_type_hints(kind).items() if name not in hidden} | also
+class InvalidInput(ValueError):
+    """Raised when an option, a flag or a scenario is invalid; each line of the text is an error."""
 
 
-def value(kind: Any, given: Any, place: str) -> Any:
-    """*given* as the type *kind* wants it.
+class Table(BaseModel):
+    """A TOML table: fields with names; a value must have the type of its field."""
 
-    Raises:
-        Wrong: it does not fit.
-    """
-    options = get_args(kind) if get_origin(kind) in {Union, types.UnionType} else (kind,)
-    if given is None and type(None) in options:
-        return None
-    kind = options[0]
-    if get_origin(kind) is Literal:
-        if given not in get_args(kind):
-            raise Wrong(f"{place}: must be one of {_some(get_args(kind))}, not {shown(given)}")
+    @model_validator(mode="before")
+    @classmethod
+    def _only_known_names(cls, given: Any) -> Any:
+        if isinstance(given, dict) and (unknown := sorted(given.keys() - cls.model_fields)):
+            words = "unknown name {name}; expected one of {names}"
+            context = {"name": unknown[0], "names": ", ".join(cls.model_fields)}
+            raise PydanticCustomError("unknown_name", words, context)
         return given
-    if kind in _SHAPES:
-        return _shaped(kind, given, place)
-    if kind is Decimal:
-        return _amount(given, place)
-    if kind is str and isinstance(given, datetime):
-        return given.isoformat().replace("+00:00", "Z")
-    if get_origin(kind) in {list, tuple, frozenset}:
-        items = [value(get_args(kind)[0], item, place) for item in _list(given, place)]
-        return get_origin(kind)(items)
-    plain = dict if get_origin(kind) is dict else kind
-    fits = kind is Any or (
-        isinstance(given, plain) and (kind is not int or not isinstance(given, bool))
-    )
-    if not fits:
-        raise Wrong(f"{place}: must be {words(kind)}, not {shown(given)}")
-    if kind is int and given < 0:
-        raise Wrong(f"{place}: must not be negative, as {given} is")
-    return given
 
 
-def _list(given: Any, place: str) -> list[Any]:
-    if not isinstance(given, list):
-        raise Wrong(f"{place}: must be a list, not {shown(given)}")
-    return given
-
-
-def _amount(given: Any, place: str) -> Decimal:
+def _amount(given: Any) -> Decimal:
     try:
         amount = Decimal(given) if isinstance(given, str | int) else Decimal("NaN")
     except InvalidOperation:
         amount = Decimal("NaN")
     if not amount.is_finite():
-        raise Wrong(f'{place}: must be an amount in quotes, like "12.50", not {shown(given)}')
-    if amount < 0:
-        raise Wrong(f"{place}: must not be negative, as {given} is")
+        raise ValueError('must be an amount in quotes, such as "12.50"')
     return amount
 
 
-def _moment(given: Any) -> str | None:
+def _moment(given: Any) -> str:
     try:
-        when = given if isinstance(given, datetime) else datetime.fromisoformat(given)
+        moment = given if isinstance(given, datetime) else datetime.fromisoformat(given)
     except (TypeError, ValueError):
-        return None
-    if when.tzinfo is None:
-        return None
-    return given if isinstance(given, str) else when.isoformat().replace("+00:00", "Z")
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ValueError("must be a date and time with a time zone, such as 2025-01-02T03:04:05Z")
+    return given if isinstance(given, str) else moment.isoformat().replace("+00:00", "Z")
 
 
-def _guid(given: Any) -> str | None:
+def _guid(given: str) -> str:
     try:
         return str(uuid.UUID(given))
-    except (TypeError, ValueError, AttributeError):
-        return None
+    except ValueError:
+        raise ValueError("must be a UUID, such as 4b296c48-0000-4000-8000-000000000001") from None
 
 
-def _currency(given: Any) -> str | None:
-    return given if isinstance(given, str) and re.fullmatch("[A-Z]{3}", given) else None
+def _currency(given: str) -> str:
+    if not re.fullmatch("[A-Z]{3}", given):
+        raise ValueError("must be three capital letters, such as EUR")
+    return given
 
 
-#: How each shape is read, and what it is in people's words.
-_SHAPES: Mapping[Any, tuple[Callable[[Any], str | None], str]] = {
-    Moment: (_moment, "a date and time with a zone, like 2025-01-02T03:04:05Z"),
-    Guid: (_guid, "a UUID, like 4b296c48-0000-4000-8000-000000000001"),
-    Currency: (_currency, "three capital letters, like EUR"),
+Amount = Annotated[Decimal, BeforeValidator(_amount), Field(ge=0)]
+Count = Annotated[StrictInt, Field(ge=0)]
+Moment = Annotated[str, BeforeValidator(_moment)]
+Guid = Annotated[str, AfterValidator(_guid)]
+Currency = Annotated[str, AfterValidator(_currency)]
+
+#: What a TOML file has for a type in the simulator.
+_WRITTEN_AS: Mapping[Any, Any] = {
+    bool: StrictBool,
+    int: Count,
+    int | None: Count | None,
+    Decimal: Amount,
+    Decimal | None: Amount | None,
 }
 
 
-def _shaped(kind: Any, given: Any, place: str) -> str:
-    read, takes = _SHAPES[kind]
-    text = read(given)
-    if text is None:
-        raise Wrong(f"{place}: must be {takes}, not {shown(given)}")
-    return text
+def among(names: Iterable[str]) -> AfterValidator:
+    """Allow only these names."""
+    allowed = sorted(names)
+
+    def check(name: str) -> str:
+        if name not in allowed:
+            raise ValueError(f"must be one of {', '.join(allowed)}")
+        return name
+
+    return AfterValidator(check)
 
 
-def shown(given: Any) -> str:
-    """A value as TOML writes it."""
-    return str(given) if isinstance(given, date | time) else json.dumps(given, default=str)
+def list_of(table: type[Table]) -> Any:
+    """Return `list[table]`, which type checkers do not accept of a variable."""
+    return GenericAlias(list, (table,))
 
 
-def words(kind: Any) -> str:
-    """A type in people's words."""
-    if get_origin(kind) is Literal:
-        return _some(get_args(kind))
-    if get_origin(kind) in {Union, types.UnionType}:
-        return " or ".join("none" if one is type(None) else words(one) for one in get_args(kind))
-    names = {bool: "true or false", int: "a whole number", str: "text", dict: "a table"}
-    return names.get(get_origin(kind) or kind, str(kind))
+def table_of(
+    kind: type,
+    *,
+    required: Collection[str] = (),
+    hidden: Collection[str] = (),
+    **changed: Any,
+) -> type[Table]:
+    """Make the table whose fields are those of the dataclass *kind*.
+
+    *hidden* fields cannot be given; *changed* are more fields, or other types for some.
+    """
+    types = {name: of for name, of in get_type_hints(kind).items() if name not in hidden}
+    fields = {name: _WRITTEN_AS.get(of, of) for name, of in types.items()} | changed
+    arguments: dict[str, Any] = {
+        name: (of, ... if name in required else None) for name, of in fields.items()
+    }
+    return create_model(kind.__name__, __base__=Table, **arguments)
 
 
-def _some(names: Iterable[Any]) -> str:
-    return ", ".join(str(name) for name in names)
+def read(table: type[Table], given: Any, prefix: str = "") -> dict[str, Any]:
+    """Return what *given* has, validated and converted; *prefix* is for the places in errors.
+
+    Raises:
+        InvalidInput: a name is unknown or missing, or a value is invalid.
+    """
+    try:
+        valid: dict[str, Any] = _given(table.model_validate(given))
+    except ValidationError as error:
+        lines = [_line(problem, prefix) for problem in error.errors(include_url=False)]
+        raise InvalidInput("\n".join(lines)) from None
+    return valid
+
+
+def _given(value: Any) -> Any:
+    """Tables as dicts, without the fields that are not given."""
+    if isinstance(value, Table):
+        return {name: _given(getattr(value, name)) for name in value.model_fields_set}
+    return [_given(item) for item in value] if isinstance(value, list) else value
+
+
+#: pydantic's types of errors, in our words.
+_WORDS: Mapping[str, str] = {
+    "missing": "is required",
+    "string_type": "must be text",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "greater_than_equal": "must be {ge} or more",
+    "literal_error": "must be one of {expected}",
+    "list_type": "must be a list",
+    "frozen_set_type": "must be a list",
+    "tuple_type": "must be a list",
+    "dict_type": "must be a table",
+    "model_type": "must be a table",
+}
+
+
+def _line(problem: ErrorDetails, prefix: str) -> str:
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"])
+    place = (prefix + "".join(parts).removeprefix(".")).rstrip(" .")
+    context = {name: str(value) for name, value in problem.get("ctx", {}).items()}
+    if "expected" in context:
+        context["expected"] = context["expected"].replace("'", "").replace(" or ", ", ")
+    words = _WORDS.get(problem["type"], "").format(**context)
+    if problem["type"] == "list_type" and isinstance(problem["input"], dict):
+        words = "must be a list of tables: [[...]]"
+    words = words or problem["msg"].removeprefix("Value error, ")
+    if problem["type"] not in {"missing", "unknown_name"}:
+        words += f", not {shown(problem['input'])}"
+    return f"{place}: {words}" if place else words
+
+
+def shown(value: Any) -> str:
+    """Write a value as in TOML; a table is not repeated."""
+    if isinstance(value, dict):
+        return "a table"
+    return str(value) if isinstance(value, date | time) else json.dumps(value, default=str)

@@ -97,13 +97,23 @@ def _fulfillments(order: Order, wanted: int | Iterable[Mapping[str, Any]]) -> It
         yield shipment(order, given, number)
 
 
+def _line_of(order: Order, item: Mapping[str, Any]) -> Line:
+    """Find a line by its position or its id."""
+    lines: dict[Any, Line] = {line.id: line for line in order.lines}
+    lines |= dict(enumerate(order.lines))
+    named = item.get("index", item.get("id"))
+    if named is None:
+        raise ValueError("an item of a fulfillment needs the index or the id of a line")
+    if named not in lines:
+        raise ValueError(f"the order has no line {named}")
+    return lines[named]
+
+
 def shipment(order: Order, given: Mapping[str, Any], number: int) -> Json:
     """One fulfillment; a quantity that is not given is the line's whole."""
     items = []
     for item in given["lineItems"]:
-        line = order.lines[item["index"]] if "index" in item else order.line(item["id"])
-        if line is None:
-            raise ValueError(f"the order has no line {item['id']}")
+        line = _line_of(order, item)
         items.append({"id": line.id, "quantity": item.get("quantity", line.quantity)})
     tracking = {"trackingNumber": str(number), "shippingProvider": "ups"}
     made = {"id": new_id(), "createdDate": order.created_date, "lineItems": items}
