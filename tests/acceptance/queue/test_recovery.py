@@ -1,14 +1,11 @@
-"""Workers that are killed or frozen in the middle of a step. Figures: `make recovery`."""
+"""Workers that are killed or frozen in the middle of a step. `make recovery` measures the times."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
-import subprocess
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -18,81 +15,80 @@ import pytest
 from statemachine.flows import State
 from tests.chaos import child
 from tests.chaos.bottomless import bottomless
+from tests.support.processes import PATIENCE_S, is_stopped, wait_until
 from tests.support.rig import AFTER, BEFORE, KEY, STORE_ID, Rig
 from worker.operations.audit import audit
 from worker.refund.outcomes import read
 from worker.simulator import Fault, serve
 from worker.simulator.world.orders import Order
 
-#: Far more than it takes; a test never waits so long unless it fails.
-PATIENCE_S = 40
 END = {AFTER: State.REFUNDED, BEFORE: State.CANCELLED}
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Poll until the condition is true."""
-    pause = threading.Event()
-    for _ in range(PATIENCE_S * 50):
-        if condition():
-            return
-        pause.wait(0.02)
-    raise AssertionError("it did not happen")
-
-
-#: Timeouts so long that a worker which wakes does not simply give its call up.
+#: A worker that waits for the processor on a busy machine must not count as dead, so heartbeats
+#: lapse only when a test says so (`declare_dead`).
+STEADY = {"REFUNDS_WORKER_DEAD_AFTER_MS": "60000"}
+#: A worker that wakes from a long sleep has not run out of time: only the lease forbids its call.
 PATIENT = {
+    "REFUNDS_WIX_CONNECT_TIMEOUT_MS": "60000",
     "REFUNDS_WIX_READ_TIMEOUT_MS": "60000",
     "REFUNDS_WIX_TOTAL_TIMEOUT_MS": "60000",
     "REFUNDS_SETTLE_DELAY_MS": "60000",
 }
 
 
-class Two:
+class Workers:
     """Worker programs on one rig's server and namespace."""
 
     def __init__(self, rig: Rig, wix_url: str) -> None:
         self.rig = rig
-        self.environ = child.QUICK | {
-            "REFUNDS_REDIS_URL": rig.settings.redis_url.get_secret_value(),
-            "REFUNDS_NAMESPACE": rig.settings.namespace,
-            "REFUNDS_WIX_BASE_URL": wix_url,
-            "REFUNDS_STORES": json.dumps({STORE_ID: {"account_id": "a", "api_key": KEY}}),
-        }
+        self.environ = (
+            child.QUICK
+            | STEADY
+            | {
+                "REFUNDS_REDIS_URL": rig.settings.redis_url.get_secret_value(),
+                "REFUNDS_NAMESPACE": rig.settings.namespace,
+                "REFUNDS_WIX_BASE_URL": wix_url,
+                "REFUNDS_STORES": json.dumps({STORE_ID: {"account_id": "a", "api_key": KEY}}),
+            }
+        )
         self.started: list[BaseProcess] = []
 
-    def start(
-        self,
-        at: tuple[str, int] | None = None,
-        by: signal.Signals = signal.SIGKILL,
-        log: Path | None = None,
-        *,
-        patient: bool = False,
-    ) -> BaseProcess:
-        """Start a worker that sends itself the signal *by* at the point *at*."""
-        environ = self.environ | (PATIENT if patient else {})
-        self.started.append(child.start(environ, at, crash_by=by, log=log))
+    def start(self, *, log: Path | None = None) -> BaseProcess:
+        """Start a worker that lasts."""
+        self.started.append(child.start(self.environ, log=log))
         return self.started[-1]
 
-    def ends(self, refund_id: str, state: State) -> None:
-        """Wait until the refund has ended in this state."""
-        until(lambda: (r := self.rig.ledger.load(refund_id)) and r.state is state)
+    def start_until(
+        self, checkpoint: str, visit: int, number: signal.Signals, *, log: Path | None = None
+    ) -> BaseProcess:
+        """Start a worker that sends itself a signal when it visits a checkpoint (1-based)."""
+        at = (checkpoint, visit)
+        self.started.append(child.start(self.environ | PATIENT, at, crash_by=number, log=log))
+        return self.started[-1]
+
+    def declare_dead(self) -> None:
+        """Let the heartbeats of all workers lapse, and the leadership of the one that had it."""
+        workers = self.rig.redis.zrange(self.rig.key("workers"), 0, -1)
+        self.rig.redis.zadd(self.rig.key("workers"), dict.fromkeys(workers, 1))
+        self.rig.redis.delete(self.rig.key("scheduler"))
+
+    def wait_for(self, refund_id: str, state: State) -> None:
+        """Wait until the refund is in this state."""
+        wait_until(lambda: (r := self.rig.ledger.load(refund_id)) and r.state is state)
 
     def calls(self, endpoint: str, order: Order) -> int:
-        """Count the calls to this endpoint about this order."""
+        """Count the calls of one endpoint of Wix for this order."""
         asked = [(call["endpoint"], call["order_id"]) for call in self.rig.simulator.calls]
         return asked.count((endpoint, order.id))
 
 
-@contextmanager
-def two(rig: Rig) -> Iterator[Two]:
-    """Give the programs, and end them afterwards in any case."""
+@pytest.fixture
+def workers(rig: Rig) -> Iterator[Workers]:
+    """Workers against the simulator over HTTP, killed at the end."""
     with serve(rig.simulator) as url:
-        workers = Two(rig, url)
-        try:
-            yield workers
-        finally:
-            for one in workers.started:
-                child.end(one)
+        workers = Workers(rig, url)
+        yield workers
+        for one in workers.started:
+            child.end(one)
 
 
 def _effects(order: Order) -> int:
@@ -100,18 +96,20 @@ def _effects(order: Order) -> int:
 
 
 @pytest.mark.parametrize("created", [BEFORE, AFTER])
-def test_a_fresh_worker_carries_on_where_the_only_one_was_killed(rig: Rig, created: str) -> None:
-    """The worker is killed just after Wix acted; the effect happens once by Wix's records.
+def test_a_fresh_worker_carries_on_where_the_only_one_was_killed(
+    rig: Rig, workers: Workers, created: str
+) -> None:
+    """A kill after Wix's answer and before the commit does not repeat the call.
 
-    The fault matrix kills it at every other point.
+    The fault matrix of tests/chaos covers all other points.
     """
     order = bottomless(rig.simulator, rig.order(created))
-    with two(rig) as workers:
-        killed = workers.start(("after_call", 2))
-        refund_id = rig.request(order)
-        until(lambda: not killed.is_alive())
-        workers.start()
-        workers.ends(refund_id, END[created])
+    killed = workers.start_until("after_call", 2, signal.SIGKILL)
+    refund_id = rig.request(order)
+    wait_until(lambda: not killed.is_alive())
+    workers.declare_dead()
+    workers.start()
+    workers.wait_for(refund_id, END[created])
     assert _effects(order) == 1
 
 
@@ -119,122 +117,120 @@ def test_a_fresh_worker_carries_on_where_the_only_one_was_killed(rig: Rig, creat
     ("created", "endpoint"), [(BEFORE, "cancel_order"), (AFTER, "submit_refund")]
 )
 def test_a_worker_that_was_frozen_after_its_claim_does_not_act_when_it_wakes(
-    rig: Rig, created: str, endpoint: str
+    rig: Rig, workers: Workers, created: str, endpoint: str
 ) -> None:
-    """SIGSTOP in the middle of a step, another worker finishes the refund, SIGCONT."""
+    """SIGSTOP in the middle of a step; another worker ends the refund; SIGCONT."""
     order = bottomless(rig.simulator, rig.order(created))
-    with two(rig) as workers:
-        frozen = workers.start(("after_intent", 2), signal.SIGSTOP)
-        refund_id = rig.request(order)
-        until(lambda: rig.redis.zcard(rig.key("workers")) > 1)
-        until(lambda: (r := rig.ledger.load(refund_id)) and r.intent_at_ms)
-        workers.start()
-        workers.ends(refund_id, END[created])
-        written = rig.ledger.history(refund_id)
-        _wake(frozen)
-        _let_it_run(rig, frozen, workers)
-        assert workers.calls(endpoint, order) == 1
-        assert rig.ledger.history(refund_id) == written
+    frozen = workers.start_until("after_intent", 2, signal.SIGSTOP)
+    refund_id = rig.request(order)
+    wait_until(lambda: is_stopped(_pid(frozen)))
+    workers.declare_dead()
+    workers.start()
+    workers.wait_for(refund_id, END[created])
+    written = rig.ledger.history(refund_id)
+    _wake_and_stop(rig, workers, frozen)
+    assert workers.calls(endpoint, order) == 1
+    assert rig.ledger.history(refund_id) == written
     assert _effects(order) == 1
 
 
-def test_a_worker_that_was_frozen_just_before_its_call_does_not_send_it(rig: Rig) -> None:
-    """It still has Wix's old answer, according to which everything can be refunded."""
+def test_a_worker_that_was_frozen_just_before_its_call_does_not_send_it(
+    rig: Rig, workers: Workers
+) -> None:
+    """It wakes with an old answer of Wix, which says that everything can be refunded."""
     order = bottomless(rig.simulator, rig.order(AFTER))
-    rig.simulator.script(Fault("slow", "get_order_refundability", slow_ms=300))
-    with two(rig) as workers:
-        frozen = workers.start(patient=True)
-        refund_id = rig.request(order)
-        until(lambda: not rig.simulator.faults[0].times)
-        assert frozen.pid
-        os.kill(frozen.pid, signal.SIGSTOP)
-        workers.start()
-        workers.ends(refund_id, State.REFUNDED)
-        written = rig.ledger.history(refund_id)
-        os.kill(frozen.pid, signal.SIGCONT)
-        _let_it_run(rig, frozen, workers)
-        assert workers.calls("submit_refund", order) == 1
-        assert rig.ledger.history(refund_id) == written
+    rig.simulator.script(Fault("slow", "get_order_refundability", slow_ms=1_000))
+    frozen = workers.start_until("never", 1, signal.SIGSTOP)
+    refund_id = rig.request(order)
+    wait_until(lambda: not rig.simulator.faults[0].times)
+    os.kill(_pid(frozen), signal.SIGSTOP)
+    workers.declare_dead()
+    workers.start()
+    workers.wait_for(refund_id, State.REFUNDED)
+    written = rig.ledger.history(refund_id)
+    _wake_and_stop(rig, workers, frozen)
+    assert workers.calls("submit_refund", order) == 1
+    assert rig.ledger.history(refund_id) == written
     assert len(order.refunds) == 1
 
 
-@pytest.mark.parametrize("place", ["after_call", "before_commit"])
+@pytest.mark.parametrize("checkpoint", ["after_call", "before_commit"])
 @pytest.mark.parametrize("created", [BEFORE, AFTER])
 def test_a_worker_that_was_frozen_after_its_call_writes_nothing_when_it_wakes(
-    rig: Rig, created: str, place: str, tmp_path: Path
+    rig: Rig, workers: Workers, created: str, checkpoint: str, tmp_path: Path
 ) -> None:
-    """After its call the heartbeat lapses and another worker finishes the refund."""
+    """Wix did it; the heartbeat lapses; another worker ends the refund; SIGCONT: too late."""
     order = bottomless(rig.simulator, rig.order(created))
-    with two(rig) as workers:
-        frozen = workers.start((place, 2), signal.SIGSTOP, log=tmp_path / "frozen.log")
-        refund_id = rig.request(order)
-        until(lambda: _effects(order))
-        until(lambda: _is_stopped(frozen))
-        workers.start()
-        workers.ends(refund_id, END[created])
-        written, events = rig.ledger.history(refund_id), _outcomes(rig)
-        _wake(frozen)
-        _let_it_run(rig, frozen, workers)
-        assert rig.ledger.history(refund_id) == written
-        assert events == [e for e in _outcomes(rig) if e["subject"] == refund_id]
-    assert [e["type"] for e in events] == ["refund.accepted", "refund.finished"]
-    assert _lease_lost_in(tmp_path / "frozen.log") == [refund_id]
+    log = tmp_path / "frozen.log"
+    frozen = workers.start_until(checkpoint, 2, signal.SIGSTOP, log=log)
+    refund_id = rig.request(order)
+    wait_until(lambda: is_stopped(_pid(frozen)))
+    assert _effects(order) == 1
+    workers.declare_dead()
+    workers.start()
+    workers.wait_for(refund_id, END[created])
+    written, outcomes = rig.ledger.history(refund_id), _outcomes(rig, refund_id)
+    _wake_and_stop(rig, workers, frozen)
+    assert rig.ledger.history(refund_id) == written
+    assert outcomes == _outcomes(rig, refund_id)
+    assert [e["type"] for e in outcomes] == ["refund.accepted", "refund.finished"]
+    assert _lease_lost_in(log) == [refund_id]
     assert _effects(order) == 1
     assert list(audit(rig.ledger, repair=False, progress=lambda _: None)) == []
 
 
 @pytest.mark.parametrize("created", [BEFORE, AFTER])
-def test_a_woken_worker_does_not_write_over_one_that_is_at_the_same_step(
-    rig: Rig, created: str, tmp_path: Path
+def test_a_woken_worker_does_not_write_over_one_that_runs_the_same_step(
+    rig: Rig, workers: Workers, created: str, tmp_path: Path
 ) -> None:
-    """The other worker has taken over the step and is in the middle of it."""
+    """The first worker wakes and commits while the second, which took over, is in the step."""
     order = bottomless(rig.simulator, rig.order(created))
-    with two(rig) as workers:
-        frozen = workers.start(("after_call", 2), signal.SIGSTOP, log=tmp_path / "frozen.log")
-        refund_id = rig.request(order)
-        until(lambda: _effects(order))
-        until(lambda: _is_stopped(frozen))
-        other = workers.start(("after_intent", 1), signal.SIGSTOP)
-        until(lambda: _is_stopped(other))
-        written = rig.ledger.history(refund_id)
-        _wake(frozen)
-        until(lambda: _lease_lost_in(tmp_path / "frozen.log"))
-        assert rig.ledger.history(refund_id) == written
-        _wake(other)
-        workers.ends(refund_id, END[created])
+    log = tmp_path / "frozen.log"
+    frozen = workers.start_until("after_call", 2, signal.SIGSTOP, log=log)
+    refund_id = rig.request(order)
+    wait_until(lambda: is_stopped(_pid(frozen)))
+    workers.declare_dead()
+    other = workers.start_until("after_intent", 1, signal.SIGSTOP)
+    wait_until(lambda: is_stopped(_pid(other)))
+    written = rig.ledger.history(refund_id)
+    os.kill(_pid(frozen), signal.SIGCONT)
+    wait_until(lambda: _lease_lost_in(log))
+    assert rig.ledger.history(refund_id) == written
+    os.kill(_pid(other), signal.SIGCONT)
+    workers.wait_for(refund_id, END[created])
     assert _effects(order) == 1
     assert list(audit(rig.ledger, repair=False, progress=lambda _: None)) == []
 
 
-def _wake(stopped: BaseProcess) -> None:
-    assert stopped.pid
-    os.kill(stopped.pid, signal.SIGCONT)
+def _pid(program: BaseProcess) -> int:
+    assert program.pid
+    return program.pid
 
 
-def _is_stopped(one: BaseProcess) -> bool:
-    """Whether the process is stopped, according to the system."""
-    asked = ["ps", "-o", "stat=", "-p", str(one.pid)]
-    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout[:1] == "T"
-
-
-def _outcomes(rig: Rig) -> list[dict[str, Any]]:
-    return [event for _, event in read(rig.redis, rig.settings.namespace)]
+def _outcomes(rig: Rig, refund_id: str) -> list[dict[str, Any]]:
+    events = [event for _, event in read(rig.redis, rig.settings.namespace)]
+    return [event for event in events if event["subject"] == refund_id]
 
 
 def _lease_lost_in(log: Path) -> list[str]:
-    """Return the refunds whose steps lost their lease, according to this log."""
-    logged = [json.loads(line) for line in log.read_text().splitlines()]
+    """Return the refunds for which a worker found that it had lost the lease."""
+    whole_lines = [
+        line for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")
+    ]
+    logged = [json.loads(line) for line in whole_lines]
     return [line["refund_id"] for line in logged if line["event"] == "step.lease_lost"]
 
 
-def _let_it_run(rig: Rig, woken: BaseProcess, workers: Two) -> None:
-    """Wait until the woken worker has finished another refund, so the frozen step is over."""
-    other = workers.started[-1]
-    child.end(other)
-    assert woken.is_alive()
+def _wake_and_stop(rig: Rig, workers: Workers, frozen: BaseProcess) -> None:
+    """Wake the worker, let it do another refund, so that the step it was in is over, and stop it.
+
+    The other worker is killed first: only the woken one can do that refund.
+    """
+    child.end(workers.started[-1])
+    workers.declare_dead()
+    os.kill(_pid(frozen), signal.SIGCONT)
     refund_id = rig.request(rig.order(BEFORE))
-    workers.ends(refund_id, State.CANCELLED)
-    assert woken.pid
-    os.kill(woken.pid, signal.SIGTERM)
-    woken.join(PATIENCE_S)
-    assert woken.exitcode == 0
+    workers.wait_for(refund_id, State.CANCELLED)
+    os.kill(_pid(frozen), signal.SIGTERM)
+    frozen.join(PATIENCE_S)
+    assert frozen.exitcode == 0

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,22 +15,10 @@ from contextlib import contextmanager
 import pytest
 
 from statemachine.flows import State
+from tests.support.processes import PATIENCE_S, child_pids, wait_until
 from tests.support.rig import AFTER, BEFORE, KEY, STORE_ID, Rig
 from worker.demo.embedded import environment_without_settings
 from worker.simulator import Fault, serve
-
-#: Far more than it takes; a test never waits so long unless it fails.
-PATIENCE_S = 30
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Poll until the condition is true."""
-    pause = threading.Event()
-    for _ in range(PATIENCE_S * 50):
-        if condition():
-            return
-        pause.wait(0.02)
-    raise AssertionError("it did not happen")
 
 
 @contextmanager
@@ -79,9 +66,9 @@ def test_sigterm_lets_running_steps_finish(
     order = rig.order(AFTER)
     rig.simulator.script(Fault("slow", "submit_refund", slow_ms=700))
     with serve(rig.simulator) as url, worker(rig, url, REFUNDS_PROCESSES=str(processes)) as program:
-        until(_is_up(rig, processes))
+        wait_until(_is_up(rig, processes))
         refund_id = rig.request(order)
-        until(lambda: not rig.simulator.faults[0].times)
+        wait_until(lambda: not rig.simulator.faults[0].times)
         for _ in range(times):
             (os.killpg if group else os.kill)(program.pid, signal.SIGTERM)
         _, log = program.communicate(timeout=PATIENCE_S)
@@ -106,13 +93,13 @@ def test_a_killed_worker_loses_and_doubles_nothing(rig: Rig) -> None:
              "REFUNDS_CONFIRM_FIRST_MS": "50"}  # fmt: skip
     with serve(rig.simulator) as url:
         with worker(rig, url, **quick) as program:
-            until(_is_up(rig))
+            wait_until(_is_up(rig))
             ids = [rig.request(order) for order in orders]
-            until(lambda: not any(fault.times for fault in rig.simulator.faults))
+            wait_until(lambda: not any(fault.times for fault in rig.simulator.faults))
             os.killpg(program.pid, signal.SIGKILL)
         with worker(rig, url, **quick):
-            until(lambda: _state(rig, ids[0]) is State.REFUNDED)
-            until(lambda: _state(rig, ids[1]) is State.CANCELLED)
+            wait_until(lambda: _state(rig, ids[0]) is State.REFUNDED)
+            wait_until(lambda: _state(rig, ids[1]) is State.CANCELLED)
     assert len(orders[0].refunds) == 1
     assert orders[1].cancellations == 1
 
@@ -120,13 +107,10 @@ def test_a_killed_worker_loses_and_doubles_nothing(rig: Rig) -> None:
 def test_a_child_that_dies_is_started_again(rig: Rig) -> None:
     """The log reports it."""
     with serve(rig.simulator) as url, worker(rig, url, REFUNDS_PROCESSES="2") as program:
-        until(_is_up(rig, 2))
-        listed = subprocess.run(
-            ["pgrep", "-P", str(program.pid)], capture_output=True, text=True, check=False
-        )
+        wait_until(_is_up(rig, 2))
         before = rig.redis.zcard(rig.key("workers"))
-        os.kill(int(listed.stdout.split()[0]), signal.SIGKILL)
-        until(lambda: rig.redis.zcard(rig.key("workers")) > before)
+        os.kill(child_pids(program.pid)[0], signal.SIGKILL)
+        wait_until(lambda: rig.redis.zcard(rig.key("workers")) > before)
         os.kill(program.pid, signal.SIGTERM)
         _, log = program.communicate(timeout=PATIENCE_S)
     assert "worker.child_ended" in log
@@ -136,7 +120,7 @@ def test_a_child_that_dies_is_started_again(rig: Rig) -> None:
 def test_children_end_when_their_parent_was_killed(rig: Rig) -> None:
     """No orphaned process continues to move money."""
     with serve(rig.simulator) as url, worker(rig, url, REFUNDS_PROCESSES="2") as program:
-        until(_is_up(rig, 2))
+        wait_until(_is_up(rig, 2))
         os.kill(program.pid, signal.SIGKILL)
         _, log = program.communicate(timeout=PATIENCE_S)
     assert [json.loads(x)["event"] for x in log.splitlines()].count("worker.stopped") == 2

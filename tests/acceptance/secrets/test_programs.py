@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.support.processes import PATIENCE_S, command_line, wait_until
 from worker.demo.embedded import embedded_server, environment_without_settings
 from worker.simulator import Fault, Simulator, serve
 from worker.stores.vault import new_key
@@ -24,8 +24,6 @@ SITE, ACCOUNT = "4b296c48-0000-4000-8000-0000000000aa", "0f5b7a1e-0000-4000-8000
 KEY, NEWER = "IST.canary-one.aaaabbbb.ccccdddd", "IST.canary-two.aaaabbbb.ccccdddd"
 EMAIL = "canary.buyer@example.com"
 BEFORE, AFTER = "2024-03-31T13:42:13.136Z", "2025-01-02T03:04:05.000Z"
-#: A few times what it takes; a test never waits so long unless it fails.
-PATIENCE_S = 60
 
 
 @dataclass
@@ -34,7 +32,7 @@ class Programs:
 
     environment: dict[str, str]
     said: list[str] = field(default_factory=list)
-    arguments: list[bytes] = field(default_factory=list)
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def refunds(self, *arguments: str, stdin: str | None = None, code: int = 0) -> str:
         """One command of `refunds`."""
@@ -48,33 +46,39 @@ class Programs:
 
     def worker(self) -> subprocess.Popen[str]:
         """The worker; what it says is collected when it is stopped."""
-        return subprocess.Popen(
+        worker = subprocess.Popen(
             [sys.executable, "-m", "worker"],
             env=self.environment | {"REFUNDS_LOG_LEVEL": "debug", "REFUNDS_LOG_FORMAT": "json"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
+        self.started.append(worker)
+        return worker
+
+    def kill(self) -> None:
+        """Kill every worker that a failed test has left running."""
+        for worker in self.started:
+            worker.kill()
+            worker.communicate()
 
     def stop(self, worker: subprocess.Popen[str]) -> None:
-        """Look at it as `ps` does, then end it."""
-        seen = subprocess.run(["ps", "-ww", "-o", "args=", "-p", str(worker.pid)],
-                              capture_output=True, check=True)  # fmt: skip
-        assert b"-m worker" in seen.stdout
-        self.arguments.append(seen.stdout)
+        """Keep the command line that other users see, then end the worker."""
+        seen = command_line(worker.pid)
+        assert "-m worker" in seen
+        self.said.append(seen)
         os.kill(worker.pid, signal.SIGTERM)
         self.said.append(worker.communicate(timeout=PATIENCE_S)[0])
         assert worker.returncode == 0
 
-    def until(self, refund_id: str, states: set[str]) -> None:
-        """Wait for a refund to come into one of these states."""
-        pause = threading.Event()
-        for _ in range(PATIENCE_S * 2):
+    def wait_for(self, refund_id: str, state: str) -> None:
+        """Wait until a refund is in this state."""
+
+        def is_there() -> bool:
             shown = json.loads(self.refunds("list", "--json"))["refunds"]
-            if any(r["refund_id"] == refund_id and r["state"] in states for r in shown):
-                return
-            pause.wait(0.2)
-        raise AssertionError(f"{refund_id} did not come to {states}")
+            return any((r["refund_id"], r["state"]) == (refund_id, state) for r in shown)
+
+        wait_until(is_there)
 
 
 @pytest.fixture
@@ -97,7 +101,9 @@ def programs(simulator: Simulator, tmp_path: Path) -> Iterator[tuple[Programs, s
             "REFUNDS_CONFIRM_FIRST_MS": "20",
             "REFUNDS_RETRY_FIRST_MS": "20",
         }
-        yield Programs(environment_without_settings() | given), redis_url
+        programs = Programs(environment_without_settings() | given)
+        yield programs, redis_url
+        programs.kill()
 
 
 def _forms(secret: str) -> list[bytes]:
@@ -126,14 +132,14 @@ def test_no_secret_is_in_any_output_nor_in_any_file_of_redis(
     file.write_text("".join(json.dumps(job) + "\n" for job in jobs))
     here.refunds("request", "--file", str(file))
     for refund_id, ends in (("rf-0", "cancelled"), ("rf-1", "refunded"), ("rf-2", "dead")):
-        here.until(refund_id, {ends})
+        here.wait_for(refund_id, ends)
     simulator.revoke_key(KEY)
     late = simulator.add_order(SITE, created_date=AFTER, email=EMAIL)
     here.refunds("request", "--store", SITE, "--order", late.id, "--refund-id", "rf-late")
     here.refunds("stores", "connect", "--stdin", stdin=json.dumps(store | {"api_key": KEY}), code=1)
     simulator.add_key(NEWER, ACCOUNT)
     here.refunds("stores", "connect", "--stdin", stdin=json.dumps(store | {"api_key": NEWER}))
-    here.until("rf-late", {"refunded"})
+    here.wait_for("rf-late", "refunded")
     here.stop(worker)
     for command in ("list", "check --all", "reseal"):
         here.refunds("stores", *command.split())
@@ -144,7 +150,7 @@ def test_no_secret_is_in_any_output_nor_in_any_file_of_redis(
     stored = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b"rf-late" in stored
     assert b"gAAAA" in stored  # the sealed keys are there
-    said = "\n".join(here.said).encode() + b"".join(here.arguments)
+    said = "\n".join(here.said).encode()
     assert b"store.connected" in said
     for secret in (KEY, NEWER, EMAIL, here.environment["REFUNDS_VAULT_KEYS"]):
         for form in _forms(secret):

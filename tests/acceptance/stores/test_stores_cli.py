@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from cryptography.fernet import Fernet
 from typer.testing import CliRunner, Result
 
 from statemachine.flows import State
+from tests.support.processes import PATIENCE_S
 from tests.support.rig import AFTER, KEY, STORE_ID
 from tests.support.stores_rig import StoresRig
 from worker.cli.main import app
@@ -103,15 +106,20 @@ def test_connect_takes_the_key_from_a_pipe(shop: Shop) -> None:
     assert shop.run("connect", *ids, "--api-key-file", "-", stdin=KEY).exit_code == 0
 
 
+def _has_terminals() -> bool:
+    try:
+        for end in os.openpty():
+            os.close(end)
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not _has_terminals(), reason="this machine has no pseudo-terminals (/dev/pts)")
 def test_connect_prompts_at_a_terminal_and_does_not_echo_the_key(shop: Shop) -> None:
     """With a real terminal, as a person types."""
-    program = [
-        sys.executable,
-        "-c",
-        "from worker.cli.main import main; main()",
-        "stores",
-        "connect",
-    ]
+    command = "from worker.cli.main import main; main()"
+    program = [sys.executable, "-c", command, "stores", "connect"]
     terminal = subprocess.Popen(
         [sys.executable, "-c", f"import pty; pty.spawn({program!r})"],
         env=environment_without_settings() | shop.environment,
@@ -121,16 +129,25 @@ def test_connect_prompts_at_a_terminal_and_does_not_echo_the_key(shop: Shop) -> 
     )
     assert terminal.stdin is not None
     assert terminal.stdout is not None
+    # Killing it ends the output, and so every wait below.
+    deadline = threading.Timer(PATIENCE_S, terminal.kill)
+    deadline.start()
     seen = b""
     # The trailing blank appears once echo is off; what was typed before would be lost.
     answers = {b"Site ID": STORE_ID, b"Account ID": shop.rig.account_id, b"not shown): ": KEY}
-    for question, answer in answers.items():
-        while question not in seen:
-            seen += terminal.stdout.read1(4096)  # type: ignore[attr-defined]  # it is buffered
-        terminal.stdin.write(f"{answer}\n".encode())
-        terminal.stdin.flush()
-    seen += terminal.stdout.read()
-    terminal.communicate()
+    try:
+        for question, answer in answers.items():
+            while question not in seen:
+                chunk = terminal.stdout.read1(4096)  # type: ignore[attr-defined]  # it is buffered
+                assert chunk, seen
+                seen += chunk
+            terminal.stdin.write(f"{answer}\n".encode())
+            terminal.stdin.flush()
+        seen += terminal.stdout.read()
+    finally:
+        deadline.cancel()
+        terminal.kill()
+        terminal.communicate()
     assert b"Connected: Coffee and more" in seen
     assert KEY.encode() not in seen
 
