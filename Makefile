@@ -65,7 +65,7 @@ bench: $(STAMP) ## refunds a second, beside a plain chain of actors
 contract: $(STAMP) ## Wix's own JavaScript client against the simulator (needs Node 20 or newer)
 	@CONTRACT=1 $(BIN)/python -m pytest -q tests/contract
 
-docs: $(STAMP) ## write the tables of the README and .env.example anew
+docs: $(STAMP) ## write the generated parts of the README files and .env.example
 	@$(BIN)/python -m tests.house.documents
 
 server: $(STAMP) ## a Valkey server on port 6379 to try the worker with; its data stays in .redis

@@ -1,1 +1,1 @@
-"""The refund worker: see README, "Follow one refund through the code"."""
+"""The refund worker. Its architecture is described in worker/README.md."""

@@ -1,4 +1,4 @@
-"""Parts of the README files that are generated: from `<!-- NAME -->` to `<!-- end -->`.
+"""The generated parts of the README files: from `<!-- NAME -->` to `<!-- end -->`.
 
 Each part is in exactly one README, beside the code that it comes from; `make docs` writes them all.
 """
@@ -6,6 +6,7 @@ Each part is in exactly one README, beside the code that it comes from; `make do
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -24,7 +25,7 @@ from worker.simulator.scenario import scenario_table
 ROOT = Path(__file__).parents[2]
 ENV_EXAMPLE = ROOT / ".env.example"
 
-#: The words of the JSON schema, for people.
+#: Types of the JSON schema, in the words of the table.
 _TYPES = {
     "string": "text",
     "integer": "number",
@@ -35,17 +36,17 @@ _TYPES = {
 
 
 def job_table() -> str:
-    """The fields of a job, for whoever sends one."""
-    rows = ["| field | type | needed? | meaning |", "|---|---|---|---|"]
+    """Return the fields of a job as Markdown, for worker/refund/README.md."""
+    rows = ["| field | type | required | meaning |", "|---|---|---|---|"]
     return "\n".join([*rows, *_job_rows(RefundRequest)]) + "\n"
 
 
 def _job_rows(model: type[BaseModel], inside: str = "") -> Iterator[str]:
     shapes = model.model_json_schema()["properties"]
     for name, info in model.model_fields.items():
-        needed = "yes" if info.is_required() else "no"
+        required = "yes" if info.is_required() else "no"
         meaning = " ".join((info.description or "").split())
-        yield f"| `{inside}{name}` | {_type_of(shapes[name])} | {needed} | {meaning} |"
+        yield f"| `{inside}{name}` | {_type_of(shapes[name])} | {required} | {meaning} |"
         for inner in get_args(info.annotation):
             if isinstance(inner, type) and issubclass(inner, BaseModel):
                 yield from _job_rows(inner, f"{inside}{name}[].")
@@ -69,14 +70,22 @@ PARTS: Mapping[str, str] = {
 }
 
 
+def tracked_files(*patterns: str) -> list[str]:
+    """Return the paths of the files that git tracks and that exist, relative to the top level."""
+    listed = subprocess.run(
+        ["git", "ls-files", *patterns], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    return [name for name in listed.stdout.splitlines() if (ROOT / name).exists()]
+
+
 def documents() -> dict[Path, str]:
-    """Return every README of the repository with its text."""
+    """Return the text of each README."""
     paths = [ROOT / "README.md", *sorted(ROOT.glob("[a-z]*/**/README.md"))]
     return {path: path.read_text() for path in paths if "node_modules" not in path.parts}
 
 
 def with_parts(texts: Mapping[Path, str]) -> dict[Path, str]:
-    """Return the documents with every generated part as the code has it now."""
+    """Return the documents with each generated part written again."""
     current = dict(texts)
     for name, part in PARTS.items():
         current |= with_part(current, name, part)
@@ -87,12 +96,12 @@ def with_part(texts: Mapping[Path, str], name: str, part: str) -> dict[Path, str
     """Return the one document that holds the part, with the part replaced.
 
     Raises:
-        ValueError: the part is in no document, or in more than one place.
+        ValueError: the part is not in exactly one place.
     """
     pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
     found = [path for path, text in texts.items() for _ in pattern.findall(text)]
     if len(found) != 1:
-        raise ValueError(f"{name} must be in one README, once; it is in {found or 'none'}")
+        raise ValueError(f"{name} must be in exactly one README; it is in {found or 'none'}")
     [path] = found
     return {path: pattern.sub(lambda match: match[1] + part + match[2], texts[path])}
 

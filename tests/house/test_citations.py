@@ -1,34 +1,26 @@
-"""What comments and documents cite is in the repository."""
+"""Everything that comments and documents cite is in the repository."""
 
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator
 
-from tests.house.documents import ROOT
+from tests.house.documents import ROOT, tracked_files
 
 WIX = ROOT / "worker" / "wix" / "README.md"
 QUEUE = ROOT / "worker" / "queue" / "README.md"
-#: Documents of our workplace that whoever reads the repository does not have.
+#: Documents that exist outside the repository only.
 ELSEWHERE = re.compile(r"wix-api\.md|design\.md|layout\.md|style\.md|[Ff]ield notes?\b")
-#: A path of the repository, as comments and documents write it.
+#: A path of the repository, as it is written in comments and documents.
 PATH = re.compile(r"\b(?:worker|statemachine|config|tests)/[\w./-]*\w")
 #: A test.
 TEST = re.compile(r"^def (test_\w+)\(", re.MULTILINE)
 
 
 def _texts() -> Iterator[tuple[str, str]]:
-    """Every tracked file of ours, with its path, but this one."""
-    listed = subprocess.run(
-        ["git", "ls-files", "*.py", "*.lua", "*.md", "*.toml", "Makefile"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    for name in listed.stdout.split():
-        if name != "tests/house/test_citations.py" and (ROOT / name).exists():
+    """Yield path and text of each file that may cite something, except this one."""
+    for name in tracked_files("*.py", "*.lua", "*.md", "*.toml", "Makefile"):
+        if name != "tests/house/test_citations.py":
             yield name, (ROOT / name).read_text(encoding="utf-8")
 
 
@@ -42,14 +34,14 @@ def _missing(cited: re.Pattern[str], known: set[str]) -> list[tuple[str, str]]:
 
 
 def test_every_fact_about_wix_that_is_cited_exists() -> None:
-    """`W30` in a comment is a row of worker/wix/README.md."""
+    """A number such as `W30` is a row of worker/wix/README.md."""
     known = set(re.findall(r"^\| (W\d+) \|", WIX.read_text(encoding="utf-8"), re.MULTILINE))
     assert len(known) > 40
     assert _missing(re.compile(r"\b(W\d{1,2})\b"), known) == []
 
 
 def test_every_pitfall_that_is_cited_exists() -> None:
-    """`pitfall 3` in a comment is a row of worker/queue/README.md."""
+    """A number such as `pitfall 3` is a row of worker/queue/README.md."""
     known = set(re.findall(r"^\| (\d+) \|", QUEUE.read_text(encoding="utf-8"), re.MULTILINE))
     assert len(known) > 10
     assert _missing(re.compile(r"\b[Pp]itfalls? (\d+)"), known) == []
@@ -68,14 +60,14 @@ def test_every_test_of_a_pitfall_exists() -> None:
 
 
 def test_no_document_outside_the_repository_is_cited() -> None:
-    """Nobody but us could look it up."""
+    """A reader of the repository could not look it up."""
     assert [
         (name, ELSEWHERE.findall(text)) for name, text in _texts() if ELSEWHERE.search(text)
     ] == []
 
 
 def test_every_path_that_is_named_exists() -> None:
-    """A map with wrong names is worse than none."""
+    """A file that was moved or renamed takes its mentions along."""
     found = [(name, path) for name, text in _texts() for path in PATH.findall(text)]
     # Installed only where Node.js is.
     named = [(name, path) for name, path in found if not path.endswith("/node_modules")]

@@ -147,10 +147,6 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             "A message could not be processed and became a dead letter.",
             ("reason", "queue"),
         ),
-        "order.also_refundable": Event(
-            "info",
-            "Wix calls an order from before the cutoff refundable; it is cancelled nevertheless.",
-        ),
         "doctor.refused": Event(
             "error", "This installation is not safe to run; the worker exits.", ("check", "text")
         ),
