@@ -3,13 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Whole files side by side: a file's tests share what they start.
+# Test files run in parallel; the tests of one file share what they start.
 PARALLEL := -q --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test unit check faults chaos recovery scale bench contract docs server run clean lock
 
-help: ## this list
+help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
 $(STAMP): pyproject.toml requirements.lock
@@ -25,16 +25,16 @@ $(STAMP): pyproject.toml requirements.lock
 	@$(BIN)/python -m pip --disable-pip-version-check --quiet check
 	@touch $(STAMP)
 
-demo: $(STAMP) ## seven refunds through the real worker, on an embedded server
+demo: $(STAMP) ## run seven refunds through the real worker, on an embedded server
 	@$(BIN)/refunds demo
 
-test: $(STAMP) ## all tests
+test: $(STAMP) ## run all tests
 	@$(BIN)/python -m pytest $(PARALLEL)
 
-unit: $(STAMP) ## the fast tests
+unit: $(STAMP) ## run the fast tests
 	@$(BIN)/python -m pytest -q tests/unit tests/simulator tests/house
 
-check: $(STAMP) ## types, style, import direction, docstrings, Lua, and all tests with coverage
+check: $(STAMP) ## check types, style, import direction, docstrings and Lua; all tests with coverage
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -47,37 +47,37 @@ check: $(STAMP) ## types, style, import direction, docstrings, Lua, and all test
 	@$(BIN)/coverage report --include 'statemachine/*' --fail-under 100 --skip-covered
 	@$(BIN)/coverage report --fail-under 95 --skip-covered
 
-faults: $(STAMP) ## every command and call of a refund under every fault; writes the README's table
+faults: $(STAMP) ## run each command and call of a refund with each fault; write the fault matrix
 	@$(BIN)/python -m tests.chaos.matrix --write
 
-chaos: $(STAMP) ## five minutes of kills, freezes, restarts and lies; CHAOS="--minutes 1 --seed 7"
+chaos: $(STAMP) ## run five minutes of kills, freezes, restarts and faults; CHAOS="--minutes 1 --seed 7"
 	@$(BIN)/python -m tests.chaos.storm $(CHAOS)
 
-recovery: $(STAMP) ## how soon a fresh worker carries on after fifty kills of the only one
+recovery: $(STAMP) ## measure how soon a new worker continues after the only one was killed
 	@$(BIN)/python -m tests.chaos.recovery $(RECOVERY)
 
-scale: $(STAMP) ## long lines: 100,000 waiting refunds, 10,000 refunds of one store
+scale: $(STAMP) ## measure long queues: 100,000 waiting refunds, 10,000 refunds of one store
 	@$(BIN)/python -m tests.benchmarks.scale $(SCALE)
 
-bench: $(STAMP) ## refunds a second, beside a plain chain of actors
+bench: $(STAMP) ## measure refunds per second, compared with a plain chain of actors
 	@$(BIN)/python -m tests.benchmarks.bench $(BENCH)
 
-contract: $(STAMP) ## Wix's own JavaScript client against the simulator (needs Node 20 or newer)
+contract: $(STAMP) ## run Wix's own JavaScript client against the simulator (needs Node 20 or newer)
 	@CONTRACT=1 $(BIN)/python -m pytest -q tests/contract
 
 docs: $(STAMP) ## write the generated parts of the README files and .env.example
 	@$(BIN)/python -m tests.house.documents
 
-server: $(STAMP) ## a Valkey server on port 6379 to try the worker with; its data stays in .redis
+server: $(STAMP) ## start a Valkey server on port 6379, to try the worker; its data is in .redis
 	@exec $(BIN)/python -c 'from worker.demo.embedded import serve; serve(6379, ".redis")'
 
-run: $(STAMP) ## the worker, with the environment of .env if there is one
+run: $(STAMP) ## start the worker, with the settings in .env if there is one
 	@set -a; [ ! -f .env ] || . ./.env; set +a; exec $(BIN)/python -m worker
 
-lock: ## pin all dependencies anew (needs uv)
+lock: ## pin all dependencies again (needs uv)
 	@uv pip compile --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --extra dev --upgrade -q -o requirements.lock pyproject.toml
 
-clean: ## remove what the targets made
+clean: ## remove everything that the targets created
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* dist tests/contract/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

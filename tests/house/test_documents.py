@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import tomllib
+from itertools import chain
 
 from config.docs import env_example
 from tests.house.documents import ENV_EXAMPLE, ROOT, documents, with_parts
@@ -18,6 +20,23 @@ def test_the_generated_parts_of_the_documents_are_current() -> None:
 def test_the_first_page_is_short() -> None:
     """At most 200 lines. Everything else is in the README of the folder that it is about."""
     assert len((ROOT / "README.md").read_text().splitlines()) <= 200
+
+
+def test_the_reason_for_each_dependency_is_documented() -> None:
+    """A new dependency needs a row in .github/CONTRIBUTING.md."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    listed = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+    names = {re.split(r"[<>=\[]", each)[0].removeprefix("types-") for each in listed}
+    names -= {project["name"]}
+    text = (ROOT / ".github" / "CONTRIBUTING.md").read_text()
+    assert [name for name in sorted(names) if name not in text] == []
+
+
+def test_every_make_target_is_documented() -> None:
+    """In the table of .github/CONTRIBUTING.md."""
+    targets = re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    text = (ROOT / ".github" / "CONTRIBUTING.md").read_text()
+    assert [name for name in targets if f"`make {name}`" not in text] == []
 
 
 def test_the_links_of_the_documents_are_not_broken() -> None:

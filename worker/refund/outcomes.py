@@ -132,10 +132,10 @@ def overpaid(request: RefundRequest, facts: Facts) -> dict[str, str]:
 def read(
     client: redis.Redis, namespace: str, *, after: str = "0", follow: bool = False
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give (stream id, event), oldest first, from after a stream id; for ever with *follow*.
+    """Yield (stream id, event) after a stream id, oldest first; forever with *follow*.
 
     Raises:
-        redis.RedisError: the server does not answer; go on after the last id you had.
+        redis.RedisError: the server does not answer; continue after the last stream id.
     """
     stream = f"{{{namespace}}}:outcomes"
     while True:

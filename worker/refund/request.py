@@ -80,7 +80,7 @@ class RefundRequest(_Strict):
     currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
     """ISO 4217 code. Required with any amount; must match the order's currency."""
     reason: str = ""
-    """Reason in the caller's words. Sent to Wix, where the customer may see it."""
+    """Caller's reason. A standard refund sends it to Wix, where the customer may see it."""
     restock: bool = False
     """Return the units to the inventory at Wix."""
     notify_buyer: bool = False
