@@ -19,7 +19,7 @@ from worker.observability.redaction import register_secrets
 from worker.queue.broker import Broker
 from worker.queue.middleware import MessageContext
 from worker.scheduler.scheduler import Scheduler
-from worker.steps.clock import boottime
+from worker.steps.clock import boot_id, boottime
 from worker.steps.retry import RetryPolicy
 from worker.steps.runner import Steps
 from worker.steps.watch import Watch
@@ -147,5 +147,5 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
         steps=steps,
         watch=watch,
         prober=prober,
-        scheduler=Scheduler(broker, ledger, prober, settings, seams.monotonic),
+        scheduler=Scheduler(broker, ledger, prober, settings, seams.monotonic, boot_id()),
     )

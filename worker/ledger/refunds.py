@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 import redis
@@ -61,11 +61,13 @@ class Ledger:
         lanes: LaneRules,
         worker_dead_after_ms: int,
         settle_delay_ms: int = 0,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self.ns = f"{{{namespace}}}"
         self._redis = client
         self._dead_after_ms = worker_dead_after_ms
         self._settle_delay_ms = settle_delay_ms
+        self._wall = wall
         self._scripts = load_scripts(
             client,
             SCRIPTS,
@@ -208,12 +210,12 @@ class Ledger:
         )
 
     def wake_due(
-        self, worker_id: str, *, lead_ms: int, elapsed_ms: int = -1, limit: int = 200
+        self, worker_id: str, *, lead_ms: int, boot_id: str = "", boot_ms: int = 0, limit: int = 200
     ) -> Woken:
         """Wake what is due, if this worker leads.
 
-        *elapsed_ms* is the time since this worker's last tick as the leader, by its monotonic
-        clock; -1 when it does not know.
+        *boot_ms* is the time since the machine booted, and *boot_id* names that boot: readings
+        of one boot can be compared. "" when neither is known.
         """
         leads, woken, stepped_ms = self._run(
             "wake",
@@ -221,8 +223,9 @@ class Ledger:
             lead_ms=lead_ms,
             limit=limit,
             watch_again_ms=WATCH_AGAIN_MS,
-            elapsed_ms=elapsed_ms,
-            wall_ms=round(time.time() * 1000),
+            boot_id=boot_id,
+            boot_ms=boot_ms,
+            wall_ms=round(self._wall() * 1000),
         )
         return Woken(bool(leads), int(woken), int(stepped_ms))
 

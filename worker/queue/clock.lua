@@ -6,8 +6,9 @@
 -- plus an offset. The scheduler's leader ticks it (wake.lua) with the time that its own monotonic
 -- clock says has passed, and a step of the server's clock goes into the offset. Between two ticks the
 -- ledger's clock never runs backwards, and at most AHEAD_MS ahead of the last tick.
---   {ns}:clock  HASH offset_ms, last_ms (the last tick, by the ledger's clock), run_id (of the
---               server), doubt_ms (when the server was last found to be another one, or restarted)
+--   {ns}:clock  HASH offset_ms, last_ms (the last tick, by the ledger's clock), boot_id and boot_ms
+--               (the last tick, by the leader's clock), run_id (of the server), doubt_ms (when the
+--               server was last found to be another one, or restarted)
 local ns = KEYS[1]
 local args = cjson.decode(ARGV[1])
 local AHEAD_MS = 5000

@@ -35,6 +35,7 @@ class Scheduler:
         prober: Prober,
         settings: Settings,
         monotonic: Callable[[], float],
+        boot_id: str,
     ) -> None:
         self._broker = broker
         self._ledger = ledger
@@ -43,8 +44,7 @@ class Scheduler:
         self._stop = threading.Event()
         self._leads = False
         self._monotonic = monotonic
-        #: When this worker last ticked as the leader, by its monotonic clock.
-        self._ticked: float | None = None
+        self._boot_id = boot_id
         self._threads = [
             threading.Thread(target=self._every, args=(ms, turn), name=name, daemon=True)
             for name, ms, turn in (
@@ -78,14 +78,13 @@ class Scheduler:
     def wake(self) -> None:
         """If this worker leads, wake what is due, and tick the ledger's clock."""
         lead_ms = max(self._settings.worker_dead_after_ms // 2, 3 * self._settings.schedule_tick_ms)
-        asked = self._monotonic()
-        elapsed_ms = -1 if self._ticked is None else round((asked - self._ticked) * 1000)
-        # When the reply is lost, it is not known whether this tick counted.
-        self._ticked = None
         woken = self._ledger.wake_due(
-            self._broker.broker_id, lead_ms=lead_ms, elapsed_ms=elapsed_ms
+            self._broker.broker_id,
+            lead_ms=lead_ms,
+            boot_id=self._boot_id,
+            boot_ms=round(self._monotonic() * 1000),
         )
-        self._leads, self._ticked = woken.leads, asked if woken.leads else None
+        self._leads = woken.leads
         if woken.stepped_ms:
             log_event("worker.clock_stepped", by_ms=woken.stepped_ms)
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import io
 import json
+import time
 
 import pytest
 
 from statemachine.flows import State, Transition
 from tests.support.rig import AFTER, Rig
+from worker.ledger.lanes import LaneRules
+from worker.ledger.refunds import Ledger
 from worker.scheduler.scheduler import Scheduler
 from worker.simulator import Fault
 
@@ -38,7 +41,7 @@ def monotonic() -> Monotonic:
 @pytest.fixture
 def scheduler(rig: Rig, monotonic: Monotonic) -> Scheduler:
     """The leader, which has ticked once."""
-    scheduler = Scheduler(rig.broker, rig.ledger, rig.prober(), rig.settings, monotonic)
+    scheduler = Scheduler(rig.broker, rig.ledger, rig.prober(), rig.settings, monotonic, "boot")
     scheduler.wake()
     return scheduler
 
@@ -129,22 +132,54 @@ def test_time_that_really_passed_counts(
     assert 600_000 <= _now_ms(rig) - before_ms <= 601_000
 
 
-def test_time_without_a_leader_is_taken_from_the_server_only_if_our_own_clock_agrees(
-    rig: Rig,
+@pytest.mark.parametrize("by_ms", [HOUR_MS, 60_000, -60_000])
+def test_a_step_is_noticed_by_the_next_leader_on_the_same_machine(
+    rig: Rig, monotonic: Monotonic, by_ms: int
 ) -> None:
-    """All workers were down; the first one to come back cannot know for how long."""
-    rig.ledger.wake_due("a", lead_ms=5_000)
+    """Both read the time since the machine booted, so no time without a leader is unknown."""
+    Scheduler(rig.broker, rig.ledger, rig.prober(), rig.settings, monotonic, "boot").wake()
     before_ms = _now_ms(rig)
     rig.redis.delete(rig.key("scheduler"))
-    _step(rig, HOUR_MS)
-    rig.ledger.wake_due("b", lead_ms=1)
-    # The server's own time agrees with this machine's, so the hour is real.
-    assert HOUR_MS <= _now_ms(rig) - before_ms <= HOUR_MS + 1_000
+    _step(rig, by_ms)
+    monotonic.now_s += 7
+    Scheduler(rig.broker, rig.ledger, rig.prober(), rig.settings, monotonic, "boot").wake()
+    assert abs(_now_ms(rig) - before_ms - 7_000) <= 1_000
 
 
-def test_a_lost_reply_of_a_tick_is_no_step(rig: Rig, scheduler: Scheduler) -> None:
-    """The tick counted, but the leader does not know: it takes the server's time once."""
+def test_another_machine_takes_the_servers_time_if_its_own_clock_agrees(rig: Rig) -> None:
+    """All workers were down; the first one to come back cannot know for how long."""
+    rig.ledger.wake_due("a", lead_ms=5_000, boot_id="one", boot_ms=1)
     before_ms = _now_ms(rig)
-    rig.ledger.wake_due(rig.broker.broker_id, lead_ms=5_000, elapsed_ms=0)
+    rig.redis.delete(rig.key("scheduler"))
+    rig.redis.hincrby(rig.key("clock"), "last_ms", -HOUR_MS)
+    rig.ledger.wake_due("b", lead_ms=5_000, boot_id="two", boot_ms=1)
+    assert abs(_now_ms(rig) - before_ms) <= 1_000
+
+
+def test_another_machine_whose_clock_does_not_agree_stops_the_time(rig: Rig) -> None:
+    """One of the two clocks is wrong: what is due comes late, and nothing comes too early."""
+    rig.ledger.wake_due("a", lead_ms=5_000, boot_id="one", boot_ms=1)
+    before_ms = _now_ms(rig)
+    rig.redis.delete(rig.key("scheduler"))
+    wrong_s = time.time() - HOUR_MS / 1000
+    wrong = Ledger(
+        rig.redis,
+        namespace=rig.settings.namespace,
+        lanes=LaneRules(1, 0),
+        worker_dead_after_ms=1_000,
+        wall=lambda: wrong_s,
+    )
+    _step(rig, 60_000)
+    wrong.wake_due("b", lead_ms=5_000, boot_id="two", boot_ms=1)
+    assert abs(_now_ms(rig) - before_ms) <= 1_000
+
+
+def test_a_tick_that_is_repeated_is_no_step(
+    rig: Rig, scheduler: Scheduler, log: io.StringIO
+) -> None:
+    """Its reply was lost, so it arrives twice with the same reading."""
+    before_ms = _now_ms(rig)
+    scheduler.wake()
     scheduler.wake()
     assert _now_ms(rig) - before_ms <= 1_000
+    assert "clock_stepped" not in log.getvalue()

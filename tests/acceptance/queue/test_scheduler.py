@@ -20,7 +20,7 @@ def _events(log: io.StringIO) -> list[str]:
 
 
 def _scheduler(rig: Rig) -> Scheduler:
-    return Scheduler(rig.broker, rig.ledger, rig.prober(), rig.settings, time.monotonic)
+    return Scheduler(rig.broker, rig.ledger, rig.prober(), rig.settings, time.monotonic, "boot")
 
 
 def test_the_leader_gives_back_what_a_dead_worker_held(

@@ -1,27 +1,31 @@
 -- The scheduler's tick: the worker that leads wakes what is due.
--- args: worker_id, lead_ms; limit; watch_again_ms; elapsed_ms since this worker's last tick as the
---       leader, by its monotonic clock, -1 when unknown; wall_ms, the worker's own time.
+-- args: worker_id, lead_ms; limit; watch_again_ms; boot_id "" | id of the boot of the worker's
+--       machine; boot_ms, the time since then; wall_ms, the worker's own time.
 -- Returns {leads 1 | 0, number of refunds woken, by how much the server's clock stepped, ms}.
 local lead = key('scheduler')
 local leader = redis.call('GET', lead)
 if leader and leader ~= args.worker_id then return {0, 0, 0} end
 redis.call('SET', lead, args.worker_id, 'PX', args.lead_ms)
 
--- Tick the ledger's clock (worker/queue/clock.lua). After a time without a leader, the server is
--- only believed when that was short, or when the worker's own clock agrees with it.
-local GAP_MS = 60000
-local ran, passed, stepped = wall + offset - last, args.elapsed_ms, 0
+-- Tick the ledger's clock (worker/queue/clock.lua) by the time that really passed since the last
+-- tick. A worker on the same boot of the same machine knows it. Another one takes the server's word
+-- if its own clock agrees.
+local ticked = redis.call('HMGET', key('clock'), 'boot_id', 'boot_ms')
+local ran, stepped = wall + offset - last, 0
 if last > 0 then
-    if passed < 0 then
-        local agrees = ran <= GAP_MS or math.abs(wall - args.wall_ms) <= GAP_MS
-        passed = ran >= 0 and agrees and ran or 0
+    local passed = 0
+    if args.boot_id ~= '' and ticked[1] == args.boot_id then
+        passed = math.max(0, args.boot_ms - tonumber(ticked[2]))
+    elseif math.abs(wall - args.wall_ms) <= AHEAD_MS then
+        passed = math.max(0, ran)
     end
-    -- A slow reply can explain less than this; more is a step of the server's clock.
+    -- A slow network can explain less than this; more is a step of the server's clock.
     if math.abs(ran - passed) > AHEAD_MS then stepped = ran - passed end
 end
 offset = offset - stepped
 now = math.max(last, wall + offset)
-redis.call('HSET', key('clock'), 'last_ms', int(now), 'offset_ms', int(offset))
+redis.call('HSET', key('clock'), 'last_ms', int(now), 'offset_ms', int(offset),
+    'boot_id', args.boot_id, 'boot_ms', int(args.boot_ms))
 
 local due = redis.call('ZRANGEBYSCORE', key('due'), '-inf', now, 'LIMIT', 0, args.limit)
 for _, id in ipairs(due) do
