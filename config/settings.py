@@ -89,6 +89,9 @@ class Settings(BaseSettings):
         examples=["redis://localhost:6379/0"]
     )
     """Address of the Redis server that holds the ledger and the queues."""
+    redis_wait_replicas: int = Field(default=0, ge=0, le=10)
+    """Number of replicas that must have the intent (WAIT) before a call changes something at Wix;
+    0 if Redis has no replicas."""
     wix_base_url: Annotated[
         str, Field(pattern=r"^https?://[^\s]+$"), AfterValidator(_no_trailing_slash)
     ] = "https://www.wixapis.com"

@@ -144,7 +144,7 @@ def _wait_for_redis(app: App, stop: threading.Event) -> bool:
 
 def _is_fit(app: App) -> bool:
     """Run the checks of `refunds doctor` and log what they find."""
-    findings = examine(app.broker.client)
+    findings = examine(app.broker.client, app.settings.redis_wait_replicas)
     for finding in findings:
         if finding.level == "refused":
             log_event("doctor.refused", check=finding.check, text=finding.text)

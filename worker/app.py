@@ -67,6 +67,7 @@ def ledger_from(settings: Settings) -> tuple[Broker, Ledger]:
         lanes=_lanes(settings),
         worker_dead_after_ms=settings.worker_dead_after_ms,
         settle_delay_ms=settings.settle_delay_ms,
+        wait_replicas=settings.redis_wait_replicas,
     )
     return broker, ledger
 

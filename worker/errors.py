@@ -9,6 +9,7 @@ WorkerError
 │   └── Unauthorized      Wix does not accept the store's key
 ├── Rejected              an answer for upstream: this refund will not happen
 ├── Buried                a person must decide: the refund becomes a dead letter
+├── NotConfirmed          too few replicas of Redis have the intent: no call was made
 └── LeaseLost             another worker may hold this order: stop at once, write nothing
 """
 
@@ -114,6 +115,10 @@ class Buried(_Ending):
     ) -> None:
         super().__init__(reason, cause, detail, remedy)
         self.resume = resume
+
+
+class NotConfirmed(WorkerError):
+    """Too few replicas of Redis have the intent, so the call was not made."""
 
 
 class LeaseLost(WorkerError):

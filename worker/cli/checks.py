@@ -130,7 +130,7 @@ def doctor(as_json: AsJson = False) -> None:
     """
     given = settings()
     ledger_from(given)
-    findings = examine(redis_client(given.redis_url.get_secret_value()))
+    findings = examine(redis_client(given.redis_url.get_secret_value()), given.redis_wait_replicas)
     is_fit = all(finding.level != "refused" for finding in findings)
     rows = [
         # "verdict" is the name that programs read.

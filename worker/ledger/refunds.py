@@ -13,10 +13,12 @@ from typing import Any, Literal, NamedTuple
 
 import redis
 
-from statemachine.flows import State, Transition
+from statemachine.flows import Transition
 from statemachine.machine import sources
 from worker.ledger.claims import Change, Claim, StepCommit
+from worker.ledger.durability import read_confirmed
 from worker.ledger.lanes import LaneRules
+from worker.ledger.records import PAGE, Records
 from worker.ledger.scripts import load_scripts
 from worker.observability.redaction import redact
 from worker.queue.delivery import Delivery
@@ -29,9 +31,6 @@ from worker.refund.request import RefundRequest
 LEASE_CAP_MS = 7_200_000
 #: How soon to try again when another worker holds the order.
 BUSY_MS = 500
-
-#: Number of records that a listing reads at once.
-PAGE = 500
 
 #: When to look again at a finished refund whose message was lost.
 WATCH_AGAIN_MS = 600_000
@@ -50,7 +49,7 @@ class Woken(NamedTuple):
     """By how much the clock of the Redis server stepped since the last tick."""
 
 
-class Ledger:
+class Ledger(Records):
     """Reads and writes refunds. Raises redis.RedisError when the server does not answer."""
 
     def __init__(
@@ -61,12 +60,13 @@ class Ledger:
         lanes: LaneRules,
         worker_dead_after_ms: int,
         settle_delay_ms: int = 0,
+        wait_replicas: int = 0,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self.ns = f"{{{namespace}}}"
-        self._redis = client
+        super().__init__(client, namespace)
         self._dead_after_ms = worker_dead_after_ms
         self._settle_delay_ms = settle_delay_ms
+        self._wait_replicas = wait_replicas
         self._wall = wall
         self._scripts = load_scripts(
             client,
@@ -154,10 +154,19 @@ class Ledger:
         )
         return "" if status == "stale" else status
 
-    def still_holds(self, refund: Refund, delivery: Delivery) -> bool:
-        """Ask the server whether this delivery still holds the lease on the order."""
-        key = f"{self.ns}:lease:{refund.request.store_id}:{refund.request.order_id}"
-        return bool(self._redis.get(key) == delivery.token)
+    def may_call(self, refund: Refund, delivery: Delivery) -> Literal["yes", "lost", "unconfirmed"]:
+        """Ask the server, right before a mutating call, whether the call may be made.
+
+        "lost": this delivery does not hold the lease on the order any more. "unconfirmed": too few
+        replicas of Redis have the intent.
+        """
+        lease = f"{self.ns}:lease:{refund.request.store_id}:{refund.request.order_id}"
+        holder, is_confirmed = read_confirmed(
+            self._redis, lease, f"{self.ns}:confirmations", self._wait_replicas
+        )
+        if holder != delivery.token:
+            return "lost"
+        return "yes" if is_confirmed else "unconfirmed"
 
     def watched(
         self,
@@ -236,50 +245,10 @@ class Ledger:
         for start in range(0, len(listed), PAGE):
             yield from self._run("requeue", stores=listed[start : start + PAGE])
 
-    def count(self, state: State | None = None) -> int:
-        """Count the refunds in this state, or all that were ever accepted."""
-        return int(
-            self._redis.zcard(f"{self.ns}:state:{state}" if state else f"{self.ns}:accepted")
-        )
-
-    def all_ids(self) -> Iterator[str]:
-        """Give each id that the ledger knows, also where only an index still has it."""
-        seen: set[str] = set()
-        for name in ("accepted", "due", "dead"):
-            for refund_id, _ in self._redis.zscan_iter(f"{self.ns}:{name}", count=PAGE):
-                if refund_id not in seen:
-                    seen.add(refund_id)
-                    yield refund_id
-
     def misplaced(self, ids: list[str], *, repair: bool) -> list[tuple[str, str]]:
         """Return those of the ids that are not in exactly one place: (id, problem)."""
         flat = self._run("audit", ids=ids, repair=repair)
         return list(zip(flat[::2], flat[1::2], strict=True))
-
-    def load(self, refund_id: str) -> Refund | None:
-        """Return one record, None when the id is not known."""
-        fields: Any = self._redis.hgetall(f"{self.ns}:refund:{refund_id}")
-        return refund_from(fields) if fields else None
-
-    def history(self, refund_id: str) -> list[dict[str, Any]]:
-        """Return the history of one refund, oldest first; each line has `at_ms` and `event`."""
-        return [json.loads(x) for x in self._redis.lrange(f"{self.ns}:history:{refund_id}", 0, -1)]
-
-    def newest(
-        self, *, state: State | None = None, store_id: str | None = None, limit: int
-    ) -> Iterator[Refund]:
-        """Give at most *limit* records, newest first; they are read page by page."""
-        key = f"{self.ns}:state:{state}" if state else f"{self.ns}:accepted"
-        found = 0
-        for start in range(0, self._redis.zcard(key), PAGE):
-            ids: Any = self._redis.zrevrange(key, start, start + PAGE - 1)
-            for refund_id in ids:
-                refund = self.load(refund_id)
-                if refund and store_id in (None, refund.request.store_id):
-                    found += 1
-                    yield refund
-                if found == limit:
-                    return
 
 
 #: Steps of these transitions may change something at Wix, so their claim writes an intent.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import redis
 
 from worker.ledger.connection import explain
+from worker.operations.finding import Finding
+from worker.operations.persistence import persistence, replicas
 
 #: With a larger difference, the dates of `Retry-After` and the times in logs would be wrong.
 MAX_CLOCK_DRIFT_S = 5.0
@@ -20,32 +21,31 @@ SLOW_ROUND_TRIP_MS = 20.0
 _PINGS = 5
 
 
-@dataclass(frozen=True)
-class Finding:
-    """The result of one check."""
-
-    check: str
-    level: Literal["ok", "warning", "refused"]
-    text: str
-
-
-def examine(client: redis.Redis, *, now: Callable[[], float] = time.time) -> list[Finding]:
+def examine(
+    client: redis.Redis,
+    wait_replicas: int = 0,
+    *,
+    now: Callable[[], float] = time.time,
+) -> list[Finding]:
     """Check the server; a server that cannot be reached yields that one finding.
 
     *now* returns Unix time in seconds.
     """
     try:
-        return list(_findings(client, now))
+        return list(_findings(client, wait_replicas, now))
     except redis.RedisError as error:
         return [Finding("reachable", "refused", explain(error))]
 
 
-def _findings(client: redis.Redis, now: Callable[[], float]) -> Iterator[Finding]:
+def _findings(
+    client: redis.Redis, wait_replicas: int, now: Callable[[], float]
+) -> Iterator[Finding]:
     info: Any = client.info()
     yield Finding("reachable", "ok", "the server answers")
     yield _version(info)
     yield _memory(info)
-    yield _persistence(info)
+    yield persistence(client, info)
+    yield replicas(info, wait_replicas)
     yield _clock(client, now)
     yield _lua(client)
     yield _latency(client)
@@ -66,16 +66,6 @@ def _memory(info: dict[str, Any]) -> Finding:
         text = f"maxmemory-policy is {policy}: the server may delete refunds; set it to noeviction"
         return Finding("memory", "refused", text)
     return Finding("memory", "ok", "maxmemory-policy is noeviction")
-
-
-def _persistence(info: dict[str, Any]) -> Finding:
-    if int(info.get("aof_enabled", 0)):
-        return Finding("persistence", "ok", "the append-only file is on")
-    text = (
-        "the append-only file is off: if the server crashes, refunds since its last snapshot are"
-        " lost, and what Wix did for them is no longer known here; set appendonly to yes"
-    )
-    return Finding("persistence", "warning", text)
 
 
 def _clock(client: redis.Redis, now: Callable[[], float]) -> Finding:

@@ -23,6 +23,7 @@ from worker.errors import (
     Buried,
     CallFailed,
     LeaseLost,
+    NotConfirmed,
     Permanent,
     Rejected,
     Unauthorized,
@@ -75,6 +76,12 @@ UNCLAIMED_EVENTS: Mapping[str, str] = MappingProxyType(
 )
 #: Attempts at reading an answer that is not as documented; more would not help, a person must look.
 UNREADABLE_ATTEMPTS = 3
+#: No call was made, so nothing is known that was not known before.
+UNCONFIRMED = Wait(
+    why="too few replicas of Redis confirm what was written",
+    in_ms=5_000,
+    effect_known=False,
+)
 #: Pauses between the attempts to commit a finished step while Redis is unavailable.
 COMMIT_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 
@@ -155,8 +162,11 @@ class Steps:
             Our own heartbeat proves nothing: a worker with other settings, or a step of the
             server's clock, may have taken the order over.
             """
-            if not self.ledger.still_holds(refund, delivery):
+            answer = self.ledger.may_call(refund, delivery)
+            if answer == "lost":
                 raise LeaseLost(refund.refund_id)
+            if answer == "unconfirmed":
+                raise NotConfirmed(refund.refund_id)
             self.checkpoint("before_call")
 
         return self.wix.store(
@@ -175,6 +185,8 @@ class Steps:
             return results.advanced(result)
         except (LeaseLost, redis.RedisError):
             raise
+        except NotConfirmed:
+            return results.waiting(UNCONFIRMED)
         except Unauthorized as refusal:
             return self._refused(results, step, refusal)
         except Exception as error:  # noqa: BLE001 - a bug must neither lose nor double a refund

@@ -162,7 +162,7 @@ def test_a_right_server_is_fit(rig: Rig) -> None:
     """The suite's own server passes every check."""
     findings = examine(rig.broker.client)
     assert [f.check for f in findings] == [
-        "reachable", "version", "memory", "persistence", "clock", "scripts", "latency",
+        "reachable", "version", "memory", "persistence", "replicas", "clock", "scripts", "latency",
     ]  # fmt: skip
     assert {f.level for f in findings} <= {"ok", "warning"}
 

@@ -82,7 +82,7 @@ def test_letting_the_order_go_permits_no_second_refund(rig: Rig, held_because: s
     _hold_back(rig, held_because)
     again = rig.ledger.claim(refund_id, SUBMIT, rig.delivery(execution="two"))
     assert again.status == held_because
-    assert not rig.ledger.still_holds(held.refund, first)
+    assert rig.ledger.may_call(held.refund, first) == "lost"
     done = StepCommit(state=State.REFUND_SUBMITTED, next="now")
     assert rig.ledger.commit(refund_id, held, done, first) == ""
     assert rig.load(refund_id).intent_at_ms == held.now_ms
@@ -106,7 +106,7 @@ def test_a_lease_of_another_refund_of_the_order_is_not_let_go(rig: Rig, held_bec
     _hold_back(rig, held_because)
     mine = rig.delivery(message_id="same", execution="two")
     assert rig.ledger.claim(other, Transition.ASSESS_ORDER, mine).status == held_because
-    assert rig.ledger.still_holds(held.refund, holds)
+    assert rig.ledger.may_call(held.refund, holds) == "yes"
 
 
 def test_an_old_message_of_a_busy_order_leaves_its_refund_in_one_place(rig: Rig) -> None:

@@ -1,0 +1,139 @@
+"""What the server may forget, and replicas that are asked for the intent before a call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import redis
+
+from statemachine.flows import State
+from tests.support.rig import AFTER, BEFORE, Rig
+from worker.app import build
+from worker.demo.embedded import embedded_server
+from worker.operations.persistence import persistence, replicas
+
+
+@dataclass
+class Copy:
+    """A replica of the suite's server."""
+
+    client: redis.Redis
+    primary: redis.Redis
+
+    def stop_following(self) -> None:
+        """Let it miss everything from now on."""
+        self.client.replicaof("NO", "ONE")
+
+    def follow(self) -> None:
+        """Return when it has everything that the primary has."""
+        port = self.primary.connection_pool.connection_kwargs["port"]
+        self.primary.config_set("repl-diskless-sync-delay", 0)
+        self.client.replicaof("127.0.0.1", port)
+        for _ in range(20):
+            pipe: Any = self.primary.pipeline(transaction=False)
+            pipe.incr("replicated")
+            pipe.execute_command("WAIT", 1, 1_000)
+            if pipe.execute()[1] == 1:
+                return
+        raise AssertionError("the replica does not follow")
+
+
+@pytest.fixture
+def copy(rig: Rig) -> Iterator[Copy]:
+    """A second server that follows the first."""
+    with embedded_server() as url:
+        replica = Copy(redis.Redis.from_url(url, decode_responses=True), rig.redis)
+        replica.follow()
+        yield replica
+        replica.stop_following()
+
+
+def _asking(rig: Rig, **asked: object) -> Rig:
+    """A worker that asks for more than the server's reply."""
+    return Rig(rig.settings.model_copy(update=asked), rig.simulator)
+
+
+@pytest.mark.usefixtures("copy")
+@pytest.mark.parametrize("created", [BEFORE, AFTER])
+def test_a_refund_finishes_when_the_replica_confirms(rig: Rig, created: str) -> None:
+    """Each mutating call has one confirmation of its own."""
+    asking = _asking(rig, redis_wait_replicas=1)
+    refund = asking.run(rig.order(created))
+    assert refund.state in (State.CANCELLED, State.REFUNDED)
+    assert int(rig.redis.get(rig.key("confirmations")) or 0) == 1
+    asking.close()
+
+
+def test_no_call_is_made_while_too_few_replicas_confirm(rig: Rig, copy: Copy) -> None:
+    """The refund waits, no attempt is used up, and no effect is in doubt."""
+    copy.stop_following()
+    asking = _asking(rig, redis_wait_replicas=1)
+    refund_id = asking.request(rig.order(AFTER))
+    asking.run_queued()
+    refund = rig.load(refund_id)
+    assert (refund.state, refund.attempt, refund.intent_at_ms) == (State.REFUNDABLE, 0, 0)
+    assert "too few replicas" in rig.ledger.history(refund_id)[-1]["why"]
+    assert "submit_refund" not in [call["endpoint"] for call in rig.simulator.calls]
+    copy.follow()
+    asking.run_until_idle()
+    assert rig.load(refund_id).state is State.REFUNDED
+    asking.close()
+
+
+class _Managed:
+    """A server that refuses CONFIG, as managed ones do, or answers with one policy."""
+
+    def __init__(self, policy: str = "") -> None:
+        self._policy = policy
+
+    def config_get(self, name: str) -> dict[str, str]:
+        """Return the policy, if there is one."""
+        if not self._policy:
+            raise redis.ResponseError(f"unknown command CONFIG {name}")
+        return {name: self._policy}
+
+
+@pytest.mark.parametrize(
+    ("aof", "policy", "level", "text"),
+    [
+        (1, "always", "ok", "nothing that was acknowledged is lost"),
+        (1, "everysec", "ok", "may lose the last second; after one, nothing is changed at Wix"),
+        (1, "no", "warning", "may lose the last half minute"),
+        (1, "", "warning", "does not show appendfsync"),
+        (0, "always", "warning", "the append-only file is off"),
+    ],
+)
+def test_doctor_says_what_a_crash_may_lose(aof: int, policy: str, level: str, text: str) -> None:
+    """A policy that the server hides is not trusted."""
+    found = persistence(_Managed(policy), {"aof_enabled": aof})  # type: ignore[arg-type]  # one method
+    assert (found.level, text in found.text) == (level, True)
+
+
+@pytest.mark.parametrize(
+    ("connected", "asked", "level", "text"),
+    [
+        (0, 0, "ok", "none connected"),
+        (0, 1, "warning", "nothing is changed at Wix until there are more"),
+        (1, 0, "warning", "may have missed the last writes"),
+        (2, 1, "ok", "1 of 2 have its intent"),
+    ],
+)
+def test_doctor_says_what_a_failover_may_lose(
+    connected: int, asked: int, level: str, text: str
+) -> None:
+    """With and without waiting for replicas."""
+    found = replicas({"connected_slaves": connected}, asked)
+    assert (found.level, text in found.text) == (level, True)
+
+
+def test_the_setting_reaches_the_ledger(rig: Rig) -> None:
+    """It is off by default."""
+    app = build(rig.settings.model_copy(update={"redis_wait_replicas": 2}))
+    refund = rig.run(rig.order(AFTER))
+    assert rig.ledger.may_call(refund, rig.delivery()) == "lost"
+    assert int(rig.redis.get(rig.key("confirmations")) or 0) == 0
+    assert app.ledger.may_call(refund, rig.delivery()) == "lost"
+    assert int(rig.redis.get(rig.key("confirmations")) or 0) == 1

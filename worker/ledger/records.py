@@ -1,0 +1,63 @@
+"""Reads the records of refunds, without changing anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import redis
+
+from statemachine.flows import State
+from worker.refund.record import Refund, refund_from
+
+#: Number of records that a listing reads at once.
+PAGE = 500
+
+
+class Records:
+    """The refunds of one namespace. Raises redis.RedisError when the server does not answer."""
+
+    def __init__(self, client: redis.Redis, namespace: str) -> None:
+        self.ns = f"{{{namespace}}}"
+        self._redis = client
+
+    def count(self, state: State | None = None) -> int:
+        """Count the refunds in this state, or all that were ever accepted."""
+        return int(
+            self._redis.zcard(f"{self.ns}:state:{state}" if state else f"{self.ns}:accepted")
+        )
+
+    def all_ids(self) -> Iterator[str]:
+        """Give each id that the ledger knows, also where only an index still has it."""
+        seen: set[str] = set()
+        for name in ("accepted", "due", "dead"):
+            for refund_id, _ in self._redis.zscan_iter(f"{self.ns}:{name}", count=PAGE):
+                if refund_id not in seen:
+                    seen.add(refund_id)
+                    yield refund_id
+
+    def load(self, refund_id: str) -> Refund | None:
+        """Return one record, None when the id is not known."""
+        fields: Any = self._redis.hgetall(f"{self.ns}:refund:{refund_id}")
+        return refund_from(fields) if fields else None
+
+    def history(self, refund_id: str) -> list[dict[str, Any]]:
+        """Return the history of one refund, oldest first; each line has `at_ms` and `event`."""
+        return [json.loads(x) for x in self._redis.lrange(f"{self.ns}:history:{refund_id}", 0, -1)]
+
+    def newest(
+        self, *, state: State | None = None, store_id: str | None = None, limit: int
+    ) -> Iterator[Refund]:
+        """Give at most *limit* records, newest first; they are read page by page."""
+        key = f"{self.ns}:state:{state}" if state else f"{self.ns}:accepted"
+        found = 0
+        for start in range(0, self._redis.zcard(key), PAGE):
+            ids: Any = self._redis.zrevrange(key, start, start + PAGE - 1)
+            for refund_id in ids:
+                refund = self.load(refund_id)
+                if refund and store_id in (None, refund.request.store_id):
+                    found += 1
+                    yield refund
+                if found == limit:
+                    return

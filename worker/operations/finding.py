@@ -1,0 +1,15 @@
+"""What a check of the installation found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The result of one check."""
+
+    check: str
+    level: Literal["ok", "warning", "refused"]
+    text: str
