@@ -60,6 +60,7 @@ def test_levels_below_the_chosen_one_are_not_written(stream: io.StringIO) -> Non
     """Nor is the INFO line of httpx, at any level."""
     logging.getLogger("httpx").info("HTTP Request")
     logging.getLogger("x").debug("quiet")
+    logging.getLogger("worker.actors.request_refund").info("Received args")
     assert stream.getvalue() == ""
 
 
@@ -128,6 +129,38 @@ def test_a_field_with_the_name_of_a_secret_is_masked_at_any_depth() -> None:
     value = {"a": [{"api_key": "plain", "Authorization": "x"}], "email": "", "attempt": 3}
     masked = redact(value)
     assert masked == {"a": [{"api_key": MASK, "Authorization": MASK}], "email": "", "attempt": 3}
+
+
+@pytest.mark.parametrize(
+    ("name", "is_secret"),
+    [
+        ("password", True),
+        ("api_key", True),
+        ("apiKey", True),
+        ("API-Key", True),
+        ("x-api-key", True),
+        ("Authorization", True),
+        ("token", True),
+        ("access_token", True),
+        ("REFUNDS_VAULT_KEYS", True),
+        ("REFUNDS_STORES", True),
+        ("stores", False),
+        ("tokens", False),
+        ("checkout_token", False),
+        ("secretary", False),
+        ("password_changed", False),
+        ("monkey", False),
+    ],
+)
+def test_a_field_is_masked_by_its_exact_name(name: str, is_secret: bool) -> None:
+    """Whatever its capitals and separators are; a part of a name says nothing."""
+    assert redact({name: "plain"}) == {name: MASK if is_secret else "plain"}
+
+
+def test_what_is_wrong_with_a_field_can_be_read() -> None:
+    """The sentence says nothing of the value, whatever the field is called."""
+    problems = {"problems": {"token": "there is no such field"}}
+    assert redact(problems) == problems
 
 
 def test_registered_values_are_masked_everywhere() -> None:

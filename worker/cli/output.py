@@ -114,9 +114,12 @@ def history_rows(history: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def print_outcome(stream_id: str, event: Mapping[str, Any], *, as_json: bool) -> None:
-    """Print one event on a line and flush, so that a reader of a pipe gets it at once."""
+    """Print one event on a line and flush, so that a reader of a pipe gets it at once.
+
+    JSON is for upstream's programs: the event as it is, with the caller's metadata.
+    """
     if as_json:
-        line = json.dumps(redact(event), ensure_ascii=False)
+        line = json.dumps(event, ensure_ascii=False)
     else:
         facts = event["data"]
         amount = facts.get("amount")

@@ -11,8 +11,9 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from worker.observability.redaction import redact
 
-#: Their INFO lines repeat what our events say; httpx's also cost CPU time.
-_QUIET = ("httpx", "httpcore", "transitions")
+#: Their INFO lines repeat what our events say; httpx's also cost CPU time. The DEBUG lines of
+#: dramatiq, and those that it logs for our actors, carry whole jobs.
+_QUIET = ("httpx", "httpcore", "transitions", "dramatiq", "worker.actors")
 
 
 def _redacted(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -1,8 +1,9 @@
 """Redaction: the one place that knows what a secret looks like.
 
-A text is masked by one of three rules: it was registered as a secret, the name of its field
-announces a secret, or it looks like one (Wix keys, bearer tokens, email addresses, passwords in
-URLs). The format of Wix's keys: W9.
+A text is masked by one of three rules: it was registered as a secret, its field has exactly the
+name of a secret, or it looks like one (Wix keys, bearer tokens, email addresses, passwords in
+URLs). A part of a name says nothing: `cart_token` and `email_campaign` are the caller's data. The
+format of Wix's keys: W9.
 """
 
 from __future__ import annotations
@@ -13,10 +14,18 @@ from typing import Any
 
 MASK = "[redacted]"
 
-_NAMES = re.compile(
-    r"authorization|api_?key|password|passwd|secret|token|vault_?keys?|e_?mail|stores$",
-    re.IGNORECASE,
-)
+#: Names of fields that hold a secret, without separators and in lower case.
+_NAMES = frozenset(
+    {
+        "authorization", "proxyauthorization", "cookie", "setcookie", "credentials",
+        "apikey", "xapikey", "privatekey", "vaultkey", "vaultkeys", "refundsvaultkeys",
+        "refundsstores", "password", "passwd", "passphrase", "pwd", "secret", "clientsecret",
+        "token", "accesstoken", "authtoken", "bearertoken", "refreshtoken", "email",
+    }
+)  # fmt: skip
+#: Fields that hold our own sentences about other fields, by the names of these.
+_SENTENCES = frozenset({"problems"})
+_SEPARATORS = str.maketrans("", "", "-_. ")
 _SHAPES = re.compile(
     r"IST\.[A-Za-z0-9_.\-]{6,}"
     r"|eyJ[A-Za-z0-9_\-]{10,}(?:\.[A-Za-z0-9_\-]*)*"
@@ -52,15 +61,21 @@ def redact_text(text: str) -> str:
     return _SHAPES.sub(MASK, text)
 
 
+def _names_a_secret(name: str) -> bool:
+    return name.translate(_SEPARATORS).lower() in _NAMES
+
+
 def redact(value: Any, name: str = "") -> Any:
     """Mask every secret in a JSON-like value; *name* is the name of the field that contains it."""
-    if name and _NAMES.search(name) and isinstance(value, str | bytes):
+    if isinstance(value, str | bytes) and _names_a_secret(name):
         return MASK if value else value
     if isinstance(value, str):
         return redact_text(value)
     if isinstance(value, Mapping):
         return {
-            redact_text(key) if isinstance(key, str) else key: redact(inner, str(key))
+            redact_text(key) if isinstance(key, str) else key: redact(
+                inner, "" if name in _SENTENCES else str(key)
+            )
             for key, inner in value.items()
         }
     if isinstance(value, list | tuple):

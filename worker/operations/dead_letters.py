@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from statemachine.flows import State
 from worker.ledger.refunds import Ledger
+from worker.observability.redaction import redact
 from worker.queue.broker import Broker
 from worker.refund.facts import Facts, Lifetime
 from worker.refund.reasons import REASONS, Reason
@@ -31,7 +33,7 @@ def find(ledger: Ledger, broker: Broker, letter_id: str) -> dict[str, Any] | Non
             "history": ledger.history(letter_id),
         }
     letter = broker.quarantined().get(letter_id)
-    return _of_message(letter_id, letter) | letter if letter else None
+    return _of_message(letter_id, letter) | _shown(letter) if letter else None
 
 
 def replay(
@@ -117,6 +119,15 @@ def _of_refund(refund: Refund) -> dict[str, Any]:
         "attempts": refund.attempts,
         **refund.reason,
     }
+
+
+def _shown(letter: dict[str, Any]) -> dict[str, Any]:
+    """Return a letter without the secrets in its message, which may hold a job's metadata."""
+    try:
+        message = redact(json.loads(letter.get("message", "")))
+    except (ValueError, RecursionError):
+        return letter
+    return letter | {"message": json.dumps(message, ensure_ascii=False)}
 
 
 def _known(letter: dict[str, Any]) -> Reason:

@@ -121,6 +121,11 @@ class Broker(RedisBroker):
         self.command("restore", queue, message_id=message_id, message=message)
 
 
+def _is_clean(text: str) -> bool:
+    """Whether a letter can keep a message as it is: it is not too long and holds no secret."""
+    return len(text) <= MAX_LETTER and redact_text(text) == text
+
+
 class Consumer(dramatiq.Consumer):
     """Fetches from one queue; `ack` and `nack` are called by worker threads."""
 
@@ -183,17 +188,16 @@ class Consumer(dramatiq.Consumer):
             message.options.pop("eta", None)
             hash(message.actor_name)  # a list would break dramatiq's lookup of the actor
         except (DecodeError, TypeError, ValueError, AttributeError, RecursionError):
-            self._quarantine(message_id, "undecodable", body)
+            self._quarantine(message_id, "undecodable", body, intact=_is_clean(body))
             return None
         return dramatiq.broker.MessageProxy(message)
 
-    def _quarantine(self, message_id: str, reason: str, message: str) -> None:
-        kept = redact_text(message[:MAX_LETTER])
+    def _quarantine(self, message_id: str, reason: str, message: str, *, intact: bool) -> None:
         letter = {
             "reason": reason,
             "queue": self.queue_name,
-            "message": kept,
-            "intact": kept == message,
+            "message": message if intact else redact_text(message[:MAX_LETTER]),
+            "intact": intact,
         }
         try:
             self.broker.quarantine(self.queue_name, message_id, letter)
@@ -218,7 +222,13 @@ class Consumer(dramatiq.Consumer):
     def nack(self, message: dramatiq.broker.MessageProxy) -> None:
         """Keep a message that no actor could take (pitfalls 12, 13) for a person."""
         reason = message.options.get("failed_with", "unknown_actor")
-        self._quarantine(message.options["redis_message_id"], reason, message.encode().decode())
+        text = message.encode().decode()
+        # Secrets are not kept, but a job's metadata is the caller's.
+        kwargs = {name: value for name, value in message.kwargs.items() if name != "metadata"}
+        is_clean = len(text) <= MAX_LETTER and _is_clean(
+            message.copy(kwargs=kwargs).encode().decode()
+        )
+        self._quarantine(message.options["redis_message_id"], reason, text, intact=is_clean)
 
     def requeue(self, messages: Iterable[dramatiq.broker.MessageProxy]) -> None:
         """Give back what was fetched but not run, at shutdown (pitfall 2)."""

@@ -1,15 +1,15 @@
 """The free text of a job: length limits, and redaction before it is stored.
 
-Checked only when a job arrives: a stored job must stay readable even if a limit changes.
+`metadata` is the caller's: it is stored and returned as it came, and masked only where people see
+it. Checked only when a job arrives: a stored job must stay readable even if a limit changes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
 
-from worker.observability.redaction import redact, redact_text
+from worker.observability.redaction import redact_text
 
 #: Maximum number of characters; for `metadata`, of each value.
 LONGEST: Mapping[str, int] = MappingProxyType(
@@ -37,11 +37,6 @@ def _is_broken(text: str) -> bool:
     return any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def clean_texts(texts: Mapping[str, str], metadata: Mapping[str, str]) -> dict[str, Any]:
+def clean_texts(texts: Mapping[str, str]) -> dict[str, str]:
     """Return the texts with secrets masked; a mask may be longer than the secret, so cut again."""
-    clean = {name: redact_text(text)[: LONGEST[name]] for name, text in texts.items()}
-    notes = {
-        name[:LONGEST_NAME]: str(text)[: LONGEST["metadata"]]
-        for name, text in redact(metadata).items()
-    }
-    return {**clean, "metadata": notes}
+    return {name: redact_text(text)[: LONGEST[name]] for name, text in texts.items()}

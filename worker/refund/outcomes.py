@@ -67,11 +67,17 @@ STORE_TYPES: Mapping[str, str] = MappingProxyType(
 
 
 def outcome(kind: Kind, step: str, **content: Any) -> dict[str, str]:
-    """Return what a script needs to write one event; *step* names what caused it."""
+    """Return what a script needs to write one event; *step* names what caused it.
+
+    Secrets are masked, but not in `metadata`, which is the caller's.
+    """
+    shown = redact(content)
+    if "metadata" in content:
+        shown["metadata"] = content["metadata"]
     return {
         "type": TYPES[kind],
         "step": step,
-        "data": json.dumps(redact(content), ensure_ascii=False, separators=(",", ":")),
+        "data": json.dumps(shown, ensure_ascii=False, separators=(",", ":")),
     }
 
 

@@ -90,7 +90,7 @@ class RefundRequest(_Strict):
     requested_by: str = ""
     """The service that sent the job."""
     metadata: dict[str, str] = Field(default_factory=dict, max_length=20)
-    """Caller's own data, repeated in every outcome."""
+    """Caller's own data, kept as it is and repeated in every outcome."""
 
     @model_validator(mode="after")
     def _amounts_have_a_currency(self) -> RefundRequest:
@@ -152,7 +152,7 @@ def _empty_lists(fields: Mapping[str, Any]) -> dict[str, str]:
 
 
 def parse_request(fields: Mapping[str, Any]) -> RefundRequest:
-    """Validate a job. Secrets and e-mail addresses in its free text are masked.
+    """Validate a job. Secrets and e-mail addresses in `reason` and `requested_by` are masked.
 
     Raises:
         InvalidJob: names each invalid field and its problem.
@@ -175,4 +175,4 @@ def parse_request(fields: Mapping[str, Any]) -> RefundRequest:
     texts = {"reason": request.reason, "requested_by": request.requested_by}
     if problems := dict(wrong_texts(texts, request.metadata)):
         raise InvalidJob(problems)
-    return request.model_copy(update=clean_texts(texts, request.metadata))
+    return request.model_copy(update=clean_texts(texts))

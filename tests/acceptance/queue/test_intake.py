@@ -207,7 +207,6 @@ def test_a_letter_with_an_unknown_reason_does_not_hide_the_others(rig: Rig) -> N
 @pytest.mark.parametrize(
     "job",
     [
-        {"metadata": {"cc": "a@b.co " * 140}},
         {"reason": "a@b.co " * 70},
         {"requested_by": "a@b.co " * 14},
     ],
