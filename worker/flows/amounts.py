@@ -1,8 +1,8 @@
-"""Money: the precision of a currency, and how to spread an amount over payments (pure)."""
+"""Money: the precision of a currency, and the part of a payment that is refunded (pure)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
@@ -54,46 +54,3 @@ class Share:
         if self.amount is None:
             return part
         return part | {"amount": {"amount": f"{self.amount:f}"}}
-
-
-def everything(sources: Iterable[Source]) -> list[Share]:
-    """Refund everything that is left of every payment."""
-    return [source.take(source.max_refund) for source in sources]
-
-
-def spread(total: Decimal, sources: Sequence[Source]) -> list[Share] | None:
-    """Spread *total* over the payments; None if they cannot cover it exactly.
-
-    Payments that Wix refunds itself come first, in their order, each up to what is left of it. A
-    payment that can only be refunded in full is used when the others do not suffice. Payments that
-    Wix only records come last.
-    """
-    automatic = [source for source in sources if not source.external]
-    shares = _spread_in_order(total, automatic)
-    if shares is not None:
-        return shares
-    rest = total - sum((s.max_refund or Decimal(0) for s in automatic), Decimal(0))
-    external = [source for source in sources if source.external]
-    recorded = _spread_in_order(rest, external) if rest > 0 else None
-    if recorded is None:
-        return None
-    return everything(source for source in automatic if source.max_refund) + recorded
-
-
-def _spread_in_order(total: Decimal, sources: Sequence[Source]) -> list[Share] | None:
-    divisible = [s for s in sources if not s.only_in_full and s.max_refund]
-    missing = total - sum((s.max_refund for s in divisible if s.max_refund), Decimal(0))
-    left, taken = total, {}
-    for source in sources:
-        whole = source.max_refund if source.only_in_full else None
-        if missing > 0 and whole and whole <= left:
-            taken[source.payment_id] = source.take(whole)
-            left -= whole
-            missing -= whole
-    for source in divisible:
-        part = min(left, source.max_refund or left)
-        if part > 0:
-            taken[source.payment_id] = source.take(part)
-            left -= part
-    # In the order of the payments, so that the same input gives the same call.
-    return None if left else [taken[s.payment_id] for s in sources if s.payment_id in taken]

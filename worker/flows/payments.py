@@ -1,32 +1,24 @@
-"""Plan a refund: sort the order's payments by what Wix can do with them, and choose the amounts.
+"""Sort the order's payments by what Wix can do with them.
 
-The plan is data: what to send, or why not, and what to remember; the step carries it out.
 Refundability is W60; which of its reasons are final is inferred (W61).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
 
-from worker.errors import Buried, Permanent, Rejected
-from worker.flows.amounts import Share, Source, everything, spread
+from worker.flows.amounts import Source
 from worker.flows.manual_payments import (
     ManualPayment,
     PaidManually,
-    ask_person,
     paid_manually,
     split_manual,
 )
 from worker.flows.step import Step
-from worker.refund.facts import NO_FACTS, Facts
-from worker.refund.reasons import end_with
 from worker.wix.billing import PaymentRefundability, Refundability, Transactions
-
-#: Maximum number of payments in one refund call. W63.
-MAX_PAYMENTS = 50
 
 #: Wix's reasons that pass by themselves, and our code for each that outlasts our waiting.
 WAITING: Mapping[str, str] = MappingProxyType(
@@ -72,18 +64,6 @@ class SortedPayments:
     """... of `BLOCKED`, or one that we do not know, ..."""
     empty: list[str] = field(default_factory=list)
     """... or of `EMPTY`."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What to do with the payments of an order: either what to send, or why to send nothing."""
-
-    shares: tuple[Share, ...] = ()
-    """What to refund of each payment."""
-    refusal: Rejected | Buried | None = None
-    """Why nothing is sent."""
-    facts: Facts = NO_FACTS
-    """What to remember: the amounts that a person is asked to pay."""
 
 
 def sort_payments(step: Step, answer: Refundability, transactions: Transactions) -> SortedPayments:
@@ -136,97 +116,3 @@ def _add_manual(
         result.paid.append(parts.record)
     if parts.ask:
         result.manual.append(parts.ask)
-
-
-def plan_refund(step: Step, payments: SortedPayments, total: Decimal | None) -> Plan:
-    """Choose the amount for each payment: all that is left, or *total* spread over them."""
-    if total is None:
-        obstacle = _obstacle(step, payments, None)
-        chosen: list[Share] | None = everything([*payments.sources, *payments.paid])
-    else:
-        chosen = _spread_rest(total, payments)
-        obstacle = _obstacle(step, payments, total) if chosen is None else None
-    if obstacle:
-        return obstacle
-    if chosen is None:
-        return Plan(refusal=_too_much(payments, total or Decimal(0)))
-    if not chosen:
-        return Plan(refusal=_nothing_left(step, payments))
-    if len(chosen) > MAX_PAYMENTS:
-        return Plan(refusal=end_with("too_many_payments", detail=f"{len(chosen)} payments"))
-    return Plan(shares=tuple(chosen))
-
-
-def _spread_rest(total: Decimal, payments: SortedPayments) -> list[Share] | None:
-    """Spread the part of *total* that no person has paid yet."""
-    rest = total - payments.counted
-    others = spread(rest, payments.sources) if rest > 0 else []
-    return None if others is None else others + everything(payments.paid)
-
-
-def is_waiting(payments: SortedPayments, total: Decimal | None) -> bool:
-    """Whether the refund must wait until the provider is up or another refund has ended."""
-    if not payments.waiting:
-        return False
-    return total is None or _spread_rest(total, payments) is None
-
-
-def _obstacle(step: Step, payments: SortedPayments, total: Decimal | None) -> Plan | None:
-    """Return why nothing can be sent: a payment is blocked, or a person must pay first."""
-    if payments.blocked:
-        reason = payments.blocked[0]
-        return Plan(refusal=end_with(code_of(reason), _wix_reason(step, reason)))
-    to_pay = _to_pay(payments, total)
-    if not to_pay:
-        return None
-    facts, sentence = ask_person(step.refund, payments.manual, to_pay)
-    cause = _wix_reason(step, payments.manual[0].why)
-    return Plan(refusal=end_with("manual_payment", cause, detail=sentence), facts=facts)
-
-
-def _to_pay(payments: SortedPayments, total: Decimal | None) -> dict[str, Decimal | None]:
-    """Return what a person must pay, by payment id; None for a membership, which has no amount."""
-    if total is None:
-        return {manual.source.payment_id: manual.source.max_refund for manual in payments.manual}
-    rest = total - payments.counted
-    sources = [_with_limit(manual.source, rest) for manual in payments.manual]
-    ids = {source.payment_id for source in sources}
-    shares = spread(rest, [*payments.sources, *sources]) or []
-    return {
-        share.source.payment_id: share.source.max_refund if share.amount is None else share.amount
-        for share in shares
-        if share.source.payment_id in ids
-    }
-
-
-def _with_limit(source: Source, rest: Decimal) -> Source:
-    """Limit a payment for which Wix names no maximum to *rest*, all that is still missing."""
-    if source.max_refund is None and not source.only_in_full:
-        return replace(source, max_refund=rest)
-    return source
-
-
-def _nothing_left(step: Step, payments: SortedPayments) -> Rejected | Buried:
-    if step.effect_in_doubt:
-        detail = "nothing is left to refund; an earlier call of ours may have refunded it"
-        return end_with("outcome_unknown", detail=detail)
-    if payments.counted:
-        return end_with("after_manual_payment", detail="nothing is left to record")
-    if not payments.empty:
-        return end_with("not_refundable", detail="the order has no payment")
-    reason = next(reason for reason in EMPTY if reason in payments.empty)
-    return end_with(EMPTY[reason], _wix_reason(step, reason))
-
-
-def _too_much(payments: SortedPayments, total: Decimal) -> Rejected | Buried:
-    parts = [*payments.sources, *(manual.source for manual in payments.manual)]
-    left = sum((source.max_refund for source in parts if source.max_refund), payments.counted)
-    code = "only_in_full" if left >= total else "amount_exceeds_refundable"
-    return end_with(code, detail=f"{total:f} requested, {left:f} left")
-
-
-def _wix_reason(step: Step, code: str) -> Permanent:
-    """Wrap Wix's reason as the cause of an end; the answer that contained it had status 200."""
-    return Permanent(
-        "get_order_refundability", status=200, code=code, request_id=step.wix.request_id
-    )

@@ -18,7 +18,8 @@ from worker.flows.own_refunds import (
     overpayment,
     overpayment_text,
 )
-from worker.flows.payments import WAITING, code_of, is_waiting, plan_refund, sort_payments
+from worker.flows.payments import WAITING, code_of, sort_payments
+from worker.flows.planning import is_waiting, plan_refund
 from worker.flows.refund_body import refund_body, total_of
 from worker.flows.step import Advance, Step, Wait
 from worker.refund.facts import NO_FACTS, Facts

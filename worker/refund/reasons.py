@@ -121,7 +121,7 @@ REASONS: Mapping[str, Reason] = MappingProxyType({
         "Wix refused to restock these units and refunded nothing.",
         "Send a new refund without `restock`, and correct the stock manually."),
     "too_many_payments": _dead(
-        "The refund involves more payments than Wix accepts in one call.",
+        "The refund involves more payments than one call can have, or than we can choose from.",
         "Refund the order in the Wix dashboard.", replayable=False),
     "manual_payment": _dead(
         "Wix cannot refund this payment itself: it was paid outside Wix, or too long ago.",

@@ -33,6 +33,17 @@ def _moved(order: Order) -> list[tuple[str, bool]]:
     return [(part["amount"]["amount"], part["externalRefund"]) for part in parts]
 
 
+#: A gift card of 60.00 that is refunded by Wix.
+_G60 = ("60.00", False)
+
+
+def _payment(text: str) -> dict[str, Any]:
+    """Return a payment: "60 gift", "50 manual" or "30"."""
+    amount, _, kind = text.partition(" ")
+    payment: dict[str, Any] = {"amount": f"{amount}.00", "offline": kind == "manual"}
+    return payment | ({"kind": "gift_card"} if kind == "gift" else {})
+
+
 @pytest.mark.parametrize(
     ("job", "total"),
     [
@@ -139,6 +150,45 @@ def test_a_gift_card_is_refunded_in_full_or_not_at_all(
     refund = rig.run(order, **job)
     assert refund.state is State.REFUNDED
     assert _moved(order) == moved
+
+
+@pytest.mark.parametrize(
+    ("payments", "amount", "moved"),
+    [
+        (["40 gift", "50 gift", "50 gift"], "100.00", [("50.00", False), ("50.00", False)]),
+        (["60 gift", "50 manual"], "50.00", [("50.00", True)]),
+        (["30", "60 gift", "50 manual"], "50.00", [("30.00", False), ("20.00", True)]),
+        (["50 manual", "30", "60 gift"], "100.00", [("10.00", True), ("30.00", False), _G60]),
+        (["20", "50 gift", "40 gift"], "60.00", [("20.00", False), ("40.00", False)]),
+    ],
+)
+def test_payments_are_chosen_that_add_up_to_the_amount(
+    rig: Rig, payments: list[str], amount: str, moved: list[tuple[str, bool]]
+) -> None:
+    """If there are any; least is recorded, then least goes to gift cards."""
+    order = rig.order(AFTER, payments=[_payment(text) for text in payments])
+    refund = rig.run(order, amount=amount, currency="USD", manual_payments="record")
+    assert refund.state is State.REFUNDED
+    assert _moved(order) == moved
+
+
+def test_a_person_is_asked_for_what_gift_cards_cannot_cover(rig: Rig) -> None:
+    """30 by Wix and 20 manually: the gift card of 60 cannot be refunded in part."""
+    order = rig.order(AFTER, payments=[_payment(x) for x in ("30", "60 gift", "50 manual")])
+    refund = rig.run(order, amount="50.00", currency="USD")
+    assert f"pay 20.00 USD of payment {order.payments[2].id}" in refund.reason["detail"]
+    dead_letters.replay(rig.ledger, rig.broker, refund.refund_id, operator="ann", manual_done=True)
+    rig.run_until_idle()
+    assert _moved(order) == [("30.00", False), ("20.00", True)]
+
+
+def test_a_search_that_would_take_too_long_is_left_to_a_person(rig: Rig) -> None:
+    """Forty gift cards of different values have more sums than we try."""
+    payments = [{"amount": f"{n**4 + 10**6}.00", "kind": "gift_card"} for n in range(40)]
+    order = rig.order(AFTER, payments=payments)
+    refund = rig.run(order, amount="30000000.00", currency="USD")
+    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "too_many_payments")
+    assert order.refunds == []
 
 
 def test_a_declined_payment_does_not_block_the_refund(rig: Rig) -> None:
