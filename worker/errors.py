@@ -29,6 +29,7 @@ class CallFailed(WorkerError):
 
     `endpoint` is our short name of the call, `status` the HTTP status or None when no answer
     arrived, `code` Wix's application error code, `request_id` Wix's `x-wix-request-id`.
+    `fields` are the fields of the request that Wix calls invalid.
     `detail` is a short text of our own; it never holds a secret or a body from Wix.
     """
 
@@ -42,6 +43,7 @@ class CallFailed(WorkerError):
         detail: str = "",
         retry_after_ms: int | None = None,
         facts: Mapping[str, object] | None = None,
+        fields: tuple[str, ...] = (),
     ) -> None:
         self.endpoint = endpoint
         self.status = status
@@ -50,6 +52,7 @@ class CallFailed(WorkerError):
         self.detail = detail
         self.retry_after_ms = retry_after_ms
         self.facts: Mapping[str, object] = facts or {}
+        self.fields = fields
         parts = [
             endpoint,
             f"HTTP {status}" if status is not None else "no answer",

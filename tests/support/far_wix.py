@@ -15,7 +15,12 @@ class Answers(http.server.BaseHTTPRequestHandler):
     def _answer(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         print(f"{self.command} {self.path}", flush=True)  # noqa: T201 - what the test reads
-        order = {"id": "o", "createdDate": "2024-01-01T00:00:00Z", "status": "APPROVED"}
+        order = {
+            "id": "o",
+            "createdDate": "2024-01-01T00:00:00Z",
+            "status": "APPROVED",
+            "currency": "USD",
+        }
         body = json.dumps({"order": order}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")

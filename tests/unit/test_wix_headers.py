@@ -10,7 +10,12 @@ import pytest
 from worker.wix.client import ClientFactory, WixStore
 
 ANSWER = {
-    "order": {"id": "o", "createdDate": "2024-01-01T00:00:00Z", "status": "APPROVED"},
+    "order": {
+        "id": "o",
+        "createdDate": "2024-01-01T00:00:00Z",
+        "status": "APPROVED",
+        "currency": "USD",
+    },
     "orderTransactions": {"orderId": "o", "payments": [], "refunds": []},
 }
 #: The headers of every call; None for any value.

@@ -39,7 +39,7 @@ class ManualPayment(NamedTuple):
     def why(self) -> str:
         """Why Wix cannot refund it itself, in Wix's words."""
         manually = self.payment.manually_refundable
-        return manually.reason if manually else "OFFLINE"
+        return (manually.reason if manually else "OFFLINE") or "UNKNOWN_REASON"
 
 
 @dataclass(frozen=True)

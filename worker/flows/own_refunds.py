@@ -110,7 +110,7 @@ def facts_of(refund: WixRefund) -> Facts:
             payment_id=part.payment_id,
             amount=f"{part.amount.amount:f}" if part.amount else None,
             status=part.refund_status,
-            external=part.external_refund,
+            external=bool(part.external_refund),
         )
         for part in refund.transactions
     )

@@ -19,6 +19,7 @@ from worker.flows.manual_payments import (
 )
 from worker.flows.step import Step
 from worker.wix.billing import PaymentRefundability, Refundability, Transactions
+from worker.wix.models import needed
 
 #: Wix's reasons that pass by themselves, and our code for each that outlasts our waiting.
 WAITING: Mapping[str, str] = MappingProxyType(
@@ -67,7 +68,11 @@ class SortedPayments:
 
 
 def sort_payments(step: Step, answer: Refundability, transactions: Transactions) -> SortedPayments:
-    """Sort the payments of an order; each group keeps their order."""
+    """Sort the payments of an order; each group keeps their order.
+
+    Raises:
+        Unreadable: Wix does not say how much of a payment can be refunded.
+    """
     only_in_full = {payment.id for payment in transactions.payments if payment.only_in_full}
     may_record = step.refund.request.manual_payments == "record"
     paid, expected_manual = paid_manually(step.facts), step.facts.manual_ids
@@ -78,11 +83,13 @@ def sort_payments(step: Step, answer: Refundability, transactions: Transactions)
         if payment.non_refundable:
             _set_aside(result, payment.non_refundable.reason, done)
             continue
+        if payment_id not in only_in_full:
+            needed(max_refund, "get_order_refundability", "payments.payment.monetary.maxRefund")
         is_manual = bool(payment.manually_refundable or done) or payment_id in expected_manual
         source = Source(
             payment_id=payment_id,
             max_refund=max_refund,
-            only_in_full=payment_id in only_in_full or (max_refund is None and not is_manual),
+            only_in_full=payment_id in only_in_full,
             external=is_manual,
         )
         if is_manual and not may_record:

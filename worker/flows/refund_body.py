@@ -12,25 +12,31 @@ from worker.flows.step import Step
 from worker.refund.reasons import end_with
 from worker.wix.billing import Refundability
 
+#: Wix's codes for parts that cannot be refunded, or not any more. W65.
+PARTS_REFUSED = frozenset(
+    {
+        "LINE_ITEM_NOT_FOUND",
+        "ADDITIONAL_FEE_NOT_FOUND",
+        "SHIPPING_NOT_FOUND",
+        "INVALID_LINE_ITEM_REFUND_QUANTITY",
+        "INVALID_ADDITIONAL_FEE_REFUND_AMOUNT",
+        "INVALID_SHIPPING_REFUND_AMOUNT",
+    }
+)
+
 
 def total_of(step: Step) -> Decimal | None:
     """Return how much the job asks for; None for everything. Wix calculates the total of parts.
 
     Raises:
         Rejected: Wix cannot refund these parts, or their total is different.
+        Buried: Wix refuses for a reason that the table does not have.
     """
     request = step.refund.request
     total = Decimal(request.amount) if request.amount else None
     if not request.has_items:
         return total
-    try:
-        answer = step.wix.calculate_refund(step.order_id, items_of(step))
-    except Permanent as error:
-        raise end_with("lines_not_refundable", error) from None
-    if answer.summary is None or not answer.available:
-        codes = answer.not_available.codes if answer.not_available else ""
-        raise end_with("lines_not_refundable", detail=codes)
-    calculated, currency = answer.summary.total.amount, step.refund.facts.currency
+    calculated, currency = _calculate(step), step.refund.facts.currency
     if total not in (None, calculated):
         raise end_with("amount_mismatch", detail=f"Wix calculates {calculated:f} {currency}")
     if not calculated:
@@ -38,6 +44,25 @@ def total_of(step: Step) -> Decimal | None:
     if not is_exact(calculated, currency):
         raise end_with("amount_precision", detail=f"Wix calculates {calculated:f} {currency}")
     return calculated
+
+
+def _calculate(step: Step) -> Decimal:
+    """Return what Wix calculates; only refusals that say that the parts are wrong reject them."""
+    try:
+        answer = step.wix.calculate_refund(step.order_id, items_of(step))
+    except Permanent as error:
+        is_known = error.code in PARTS_REFUSED or _blames_parts(error)
+        raise end_with("lines_not_refundable" if is_known else "refused_by_wix", error) from None
+    if answer.refusal is None:
+        return answer.total
+    codes = answer.refusal.codes
+    reason = "lines_not_refundable" if set(codes) <= PARTS_REFUSED else "refused_by_wix"
+    raise end_with(reason, detail=", ".join(sorted({code or "no code" for code in codes})))
+
+
+def _blames_parts(error: Permanent) -> bool:
+    """Whether Wix names fields of the parts as invalid, such as a line id that is no UUID."""
+    return bool(error.fields) and all(name.startswith("refundItems") for name in error.fields)
 
 
 def items_of(step: Step) -> dict[str, Any]:
@@ -81,6 +106,6 @@ def refund_body(step: Step, chosen: Iterable[Share], answer: Refundability) -> d
 def _all_lines(answer: Refundability) -> list[dict[str, Any]]:
     return [
         {"lineItemId": line.line_item_id, "quantity": line.available_refund_quantity}
-        for line in answer.line_items
+        for line in answer.lines
         if line.available_refund_quantity
     ]

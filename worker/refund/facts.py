@@ -152,6 +152,9 @@ class Facts(_Stored):
     changed: Annotated[int, _UntilDoneOrReplay] = 0
     """How many times Wix refused an amount that it had just shown as refundable.
     Lifetime: one transition, or until a replay."""
+    unreadable: Annotated[int, _UntilDoneOrReplay] = 0
+    """How many of Wix's answers in a row were not as documented.
+    Lifetime: one transition, or until a replay."""
     unclear_sends: Annotated[int, _UntilDone] = 0
     """How many mutating calls of the transition had an unknown effect. Lifetime: one transition."""
     asked_a_person: bool = False

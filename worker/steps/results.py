@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 from statemachine.flows import Flow, State, Transition, next_transition
 from statemachine.machine import apply
-from worker.errors import Buried, CallFailed, EffectUnknown, Rejected
+from worker.errors import Buried, CallFailed, EffectUnknown, Rejected, Unreadable
 from worker.flows.step import Advance, Step, Wait
 from worker.ledger.claims import StepCommit
 from worker.observability.redaction import redact_text
 from worker.refund import outcomes
-from worker.refund.facts import Facts, Lifetime
+from worker.refund.facts import NO_FACTS, Facts, Lifetime
 from worker.refund.reasons import reason_of, what_wix_said
 from worker.refund.record import Refund
 
@@ -70,12 +70,13 @@ class Results:
         # Waiting for the effect of an unclear call is part of the failure: its clock keeps running.
         failing_since_ms = 0 if result.effect_known else self.refund.failing_since_ms
         fields = {"attempt": self.refund.attempt - 1, "failing_since_ms": failing_since_ms}
+        readable = Facts(unreadable=0) if self.refund.facts.unreadable else NO_FACTS
         commit = self._commit(
             event,
             state=self.refund.state,
             next="later",
             due_in_ms=result.in_ms,
-            fields=self._fields(self._facts() | result.facts) | fields,
+            fields=self._fields(self._facts() | result.facts | readable) | fields,
             intent="clear" if result.effect_known else "keep",
             uncounted=True,
         )
@@ -84,6 +85,8 @@ class Results:
     def failed(self, error: Exception, next_try: Callable[[int | None], int | None]) -> StepResult:
         """The step failed: retry, or make the refund a dead letter if the retries are used up."""
         is_unclear = self._is_unclear(error)
+        if self.step and isinstance(error, Unreadable):
+            self.step.learn(Facts(unreadable=self.refund.facts.unreadable + 1))
         reason = failure_reason(error)
         in_ms = next_try(error.retry_after_ms if isinstance(error, CallFailed) else None)
         if in_ms is None:
@@ -116,6 +119,8 @@ class Results:
         code = str(reason["reason"])
         if self._is_unclear(error) or (self.step and self.step.may_have_happened):
             code = "outcome_unknown"
+        elif isinstance(error, Unreadable):
+            code = "answer_unreadable"
         elif code == "wix_failed":
             code = "attempts_used_up"
         return Buried(code, error if isinstance(error, CallFailed) else None, reason["error"])

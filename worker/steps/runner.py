@@ -74,8 +74,8 @@ UNCLAIMED_EVENTS: Mapping[str, str] = MappingProxyType(
         "paced": "step.paced",
     }
 )
-#: Attempts at reading an answer that is not as documented; more would not help, a person must look.
-UNREADABLE_ATTEMPTS = 3
+#: Answers in a row that may be not as documented; more would not help, a person must look.
+UNREADABLE_ANSWERS = 3
 #: No call was made, so nothing is known that was not known before.
 UNCONFIRMED = Wait(
     why="too few replicas of Redis confirm what was written",
@@ -190,9 +190,9 @@ class Steps:
         except Unauthorized as refusal:
             return self._refused(results, step, refusal)
         except Exception as error:  # noqa: BLE001 - a bug must neither lose nor double a refund
-            if end := _end_of(error, step.refund):
+            if end := _end_of(error):
                 return results.ended(end)
-            return results.failed(error, self._next_try(step))
+            return results.failed(error, self._next_try(step, error))
 
     def _refused(self, results: Results, step: Step, refusal: Unauthorized) -> StepResult:
         """Wix refused the key: suspend the store, or end with the permission that is missing."""
@@ -200,7 +200,7 @@ class Steps:
         try:
             end = missing_box(refusal, step, lambda: self.stores.accepted_endpoints(store_id))
         except CallFailed as unclear:
-            return results.failed(unclear, self._next_try(step))
+            return results.failed(unclear, self._next_try(step, unclear))
         if end:
             return results.ended(end)
         return results.suspended(
@@ -209,13 +209,15 @@ class Steps:
             probe_in_ms=self.settings.probe_first_ms,
         )
 
-    def _next_try(self, step: Step) -> Callable[[int | None], int | None]:
+    def _next_try(self, step: Step, error: Exception) -> Callable[[int | None], int | None]:
         """Return a function from Wix's `Retry-After` to the wait in ms; None if we give up."""
         refund = step.refund
+        unreadable = refund.facts.unreadable + 1 if isinstance(error, Unreadable) else 0
         failing_for_ms = step.now_ms - (refund.failing_since_ms or step.now_ms)
 
         def in_ms(retry_after_ms: int | None) -> int | None:
-            if self.retry.is_used_up(refund.attempt, failing_for_ms=failing_for_ms):
+            used_up = self.retry.is_used_up(refund.attempt, failing_for_ms=failing_for_ms)
+            if used_up or unreadable >= UNREADABLE_ANSWERS:
                 return None
             return self.retry.wait_ms(refund.attempt, self.random, retry_after_ms=retry_after_ms)
 
@@ -242,14 +244,12 @@ def _overpaid(event: Mapping[str, str]) -> dict[str, Any]:
     return {"wix_refund_ids": told["wix_refund_ids"], **told["to_recover"]}
 
 
-def _end_of(error: Exception, refund: Refund) -> Rejected | Buried | None:
+def _end_of(error: Exception) -> Rejected | Buried | None:
     """Return the end of the refund if this error ends it at once; None to retry."""
     if isinstance(error, Rejected | Buried):
         return error
     if isinstance(error, Permanent):
         return Buried("refused_by_wix", error)
-    if isinstance(error, Unreadable) and refund.attempt >= UNREADABLE_ATTEMPTS:
-        return Buried("answer_unreadable", error)
     return None
 
 

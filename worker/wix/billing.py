@@ -7,69 +7,92 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AwareDatetime, BeforeValidator, Field
+from pydantic import StrictBool
 
-from worker.wix.models import Answer, Price, as_list
+from worker.wix.models import Answer, Lenient, Moment, Price, needed
 
 
-class Why(Answer):
-    """Why a payment cannot be refunded, or not by Wix itself. W61."""
+class NonRefundable(Answer):
+    """Why a payment cannot be refunded. W61."""
 
-    reason: str = "UNKNOWN_REASON"
+    reason: str
+
+
+class ManuallyRefundable(Answer):
+    """Why Wix cannot refund a payment itself. W61."""
+
+    reason: Lenient[str] = None
+    """Only shown to people."""
 
 
 class Monetary(Answer):
     """Amounts that were refunded or can still be refunded."""
 
-    max_refund: Price | None = None
-    refunded: Price | None = None
-    refund_pending: Price | None = None
+    max_refund: Lenient[Price] = None
+    refunded: Lenient[Price] = None
+    refund_pending: Lenient[Price] = None
 
 
 class RefundablePayment(Answer):
     """The payment; a membership has no monetary amounts."""
 
     payment_id: str
-    monetary: Monetary | None = None
+    monetary: Lenient[Monetary] = None
 
 
 class PaymentRefundability(Answer):
     """One payment and whether Wix can refund it. W60."""
 
     payment: RefundablePayment
-    manually_refundable: Why | None = None
-    non_refundable: Why | None = None
-    provider_link: str | None = None
+    manually_refundable: ManuallyRefundable | None = None
+    non_refundable: NonRefundable | None = None
+    provider_link: Lenient[str] = None
     """Link to the payment at its provider, for a person."""
 
     @property
     def max_refund(self) -> Decimal | None:
-        """The amount that can still be refunded; None for a membership."""
+        """The amount that can still be refunded; None if Wix does not say."""
         monetary = self.payment.monetary
         return monetary.max_refund.amount if monetary and monetary.max_refund else None
 
     @property
     def already_returned(self) -> Decimal:
-        """The amount that was refunded or has a refund pending."""
+        """The amount that was refunded or has a refund pending; 0 if it has no amounts.
+
+        Raises:
+            Unreadable: Wix does not say.
+        """
         monetary = self.payment.monetary
-        parts = (monetary.refunded, monetary.refund_pending) if monetary else ()
-        return sum((part.amount for part in parts if part), Decimal(0))
+        if monetary is None:
+            return Decimal(0)
+        endpoint = "get_order_refundability"
+        refunded = needed(monetary.refunded, endpoint, "refunded")
+        return refunded.amount + needed(monetary.refund_pending, endpoint, "refundPending").amount
 
 
 class LineRefundability(Answer):
     """The number of units of a line that can still be refunded."""
 
     line_item_id: str
-    available_refund_quantity: int = 0
+    available_refund_quantity: int
 
 
 class Refundability(Answer):
     """The answer of getOrderRefundability. W60."""
 
-    payments: Annotated[tuple[PaymentRefundability, ...], BeforeValidator(as_list)] = ()
-    line_items: Annotated[tuple[LineRefundability, ...], BeforeValidator(as_list)] = ()
+    payments: tuple[PaymentRefundability, ...]
+    line_items: Lenient[tuple[LineRefundability, ...]] = None
+
+    @property
+    def lines(self) -> tuple[LineRefundability, ...]:
+        """The order's lines.
+
+        Raises:
+            Unreadable: Wix does not list them.
+        """
+        return needed(self.line_items, "get_order_refundability", "lineItems")
 
 
 class CalculationSummary(Answer):
@@ -81,48 +104,72 @@ class CalculationSummary(Answer):
 class NotAvailable(Answer):
     """Why nothing could be calculated, one error per item."""
 
-    errors: Annotated[tuple[dict[str, Any], ...], BeforeValidator(as_list)] = ()
+    errors: tuple[dict[str, Any], ...]
 
     @property
-    def codes(self) -> str:
-        """Wix's error codes, without repeats."""
+    def codes(self) -> tuple[str, ...]:
+        """Wix's error code for each item, "" for an error that is no business rule."""
+        return tuple(_code(item.get("error")) for item in self.errors)
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether Wix failed, instead of refusing."""
         inner = [item.get("error") for item in self.errors]
-        found = [e.get("applicationError") for e in inner if isinstance(e, dict)]
-        return ", ".join(sorted({str(f.get("code")) for f in found if isinstance(f, dict)}))
+        known = ("applicationError", "validationError")
+        return not all(isinstance(e, dict) and any(e.get(name) for name in known) for e in inner)
+
+
+def _code(error: Any) -> str:
+    found = error.get("applicationError") if isinstance(error, dict) else None
+    return str(found.get("code") or "") if isinstance(found, dict) else ""
 
 
 class Calculation(Answer):
-    """The answer of calculateRefund; a refusal also has status 200. W62."""
+    """The answer of calculateRefund: a summary, or a refusal, which also has status 200. W62."""
 
-    available: bool = False
-    summary: CalculationSummary | None = None
-    not_available: NotAvailable | None = None
+    available: StrictBool | None = None
+    summary: Lenient[CalculationSummary] = None
+    not_available: Lenient[NotAvailable] = None
+
+    @property
+    def refusal(self) -> NotAvailable | None:
+        """Why nothing can be calculated; None if it can."""
+        if self.available:
+            return None
+        refusal = needed(self.not_available, "calculate_refund", "available, notAvailable")
+        is_readable = refusal.errors and not refusal.is_failure
+        return needed(refusal if is_readable else None, "calculate_refund", "notAvailable.errors")
+
+    @property
+    def total(self) -> Decimal:
+        """The total of what was asked for, if it is available."""
+        return needed(self.summary, "calculate_refund", "summary.total").total.amount
 
 
 class RefundTransaction(Answer):
     """The part of a refund that goes to one payment. W53."""
 
-    payment_id: str = ""
+    payment_id: str
     amount: Price | None = None
-    refund_status: str = ""
-    refund_status_info: dict[str, Any] | None = None
-    external_refund: bool | None = None
+    refund_status: str
+    refund_status_info: Lenient[dict[str, Any]] = None
+    external_refund: Lenient[bool] = None
     """Whether Wix only recorded it and moved no money. W66."""
 
 
 class RefundDetails(Answer):
     """What the caller sent with the refund."""
 
-    reason: str | None = None
+    reason: Lenient[str] = None
 
 
 class WixRefund(Answer):
     """A refund as Wix stores it."""
 
     id: str
-    created_date: AwareDatetime | None = None
-    transactions: Annotated[tuple[RefundTransaction, ...], BeforeValidator(as_list)] = ()
-    details: RefundDetails | None = None
+    created_date: Lenient[Moment] = None
+    transactions: tuple[RefundTransaction, ...]
+    details: Lenient[RefundDetails] = None
 
     @property
     def reason(self) -> str:
@@ -161,43 +208,48 @@ class RefundAnswer(Answer):
 class Void(Answer):
     """The void of an authorization. The values of its status are unknown. W75."""
 
-    status: str = ""
+    status: Lenient[str] = None
 
 
 class Authorization(Answer):
     """Details of a payment that was authorized first and captured later, or not yet."""
 
-    void: Void | None = None
+    void: Lenient[Void] = None
 
 
 class RegularPayment(Answer):
     """A payment that is neither a gift card nor a membership."""
 
-    status: str = ""
-    authorization_details: Authorization | None = None
+    status: Lenient[str] = None
+    authorization_details: Lenient[Authorization] = None
 
 
 class Payment(Answer):
     """One payment of an order. W50."""
 
     id: str
-    status: str | None = None
-    regular_payment_details: RegularPayment | None = None
-    giftcard_payment_details: dict[str, Any] | None = None
-    membership_payment_details: dict[str, Any] | None = None
+    status: Lenient[str] = None
+    regular_payment_details: Lenient[RegularPayment] = None
+    giftcard_payment_details: Any = None
+    membership_payment_details: Any = None
 
     @property
     def effective_status(self) -> str:
-        """The status; from the deprecated field if the new one is absent. W50."""
-        old = self.regular_payment_details.status if self.regular_payment_details else ""
-        return self.status or old
+        """The status; from the deprecated field if the new one is absent. W50.
+
+        Raises:
+            Unreadable: Wix does not say. A gift card or membership need not have one.
+        """
+        old = self.regular_payment_details.status if self.regular_payment_details else None
+        status = self.status or old or ("" if self.only_in_full else None)
+        return needed(status, "list_transactions", "payments.status")
 
     @property
     def void_status(self) -> str:
         """The status of its void; empty if no void was requested."""
         regular = self.regular_payment_details
         details = regular.authorization_details if regular else None
-        return details.void.status if details and details.void else ""
+        return (details.void.status if details and details.void else None) or ""
 
     @property
     def only_in_full(self) -> bool:
@@ -210,8 +262,8 @@ class Payment(Answer):
 class Transactions(Answer):
     """Payments and refunds of one order."""
 
-    payments: Annotated[tuple[Payment, ...], BeforeValidator(as_list)] = ()
-    refunds: Annotated[tuple[WixRefund, ...], BeforeValidator(as_list)] = ()
+    payments: tuple[Payment, ...]
+    refunds: tuple[WixRefund, ...]
 
     def already_returned(self, payment_id: str) -> Decimal:
         """Return the sum of all refunds of a payment that have not failed."""
@@ -223,7 +275,16 @@ class Transactions(Answer):
 class TransactionsAnswer(Answer):
     """The answer of listTransactions; possibly `{}` for an unknown order. W34."""
 
-    order_transactions: Transactions = Field(default_factory=Transactions)
+    order_transactions: Transactions
+
+
+class VoidAnswer(Answer):
+    """The answer of voidAuthorizedPayments; the transactions are listed again later.
+
+    That the field is there tells the answer from an error.
+    """
+
+    order_transactions: dict[str, Any]
 
 
 #: Statuses of payments that have nothing to refund. W50.

@@ -65,10 +65,9 @@ class Calls:
         self.consistent = response.headers.get("x-wix-consistent") or self.consistent
         if response.status_code != 200:
             raise error_from(endpoint, response, mutates=mutates)
-        self.accepted_endpoints.add(endpoint)
         answer = parse_body(response)
         try:
-            return model.model_validate(answer)
+            found = model.model_validate(answer)
         except ValidationError as error:
             said = "no JSON object" if answer is None else _fields(error)
             unreadable = Unreadable if answer is not None and not mutates else unclear
@@ -78,6 +77,8 @@ class Calls:
                 request_id=self.request_id,
                 detail=f"the answer does not match the documentation: {said}",
             ) from None
+        self.accepted_endpoints.add(endpoint)
+        return found
 
     def _send(
         self,

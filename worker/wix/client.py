@@ -16,11 +16,20 @@ from worker.wix.billing import (
     RefundAnswer,
     Transactions,
     TransactionsAnswer,
+    VoidAnswer,
     WixRefund,
 )
 from worker.wix.calls import Calls
 from worker.wix.deadline import DeadlineTransport
-from worker.wix.models import FulfillmentsAnswer, Order, OrderAnswer, OrderWithFulfillments
+from worker.wix.models import (
+    CancelAnswer,
+    CancelledOrder,
+    FulfillmentsAnswer,
+    FulfillmentsChanged,
+    Order,
+    OrderAnswer,
+    OrderWithFulfillments,
+)
 from worker.wix.sites import SiteProperties, SitePropertiesAnswer
 
 
@@ -124,13 +133,13 @@ class WixStore(Calls):
             "get_order", "GET", f"/ecom/v1/orders/{_part(order_id)}", OrderAnswer
         ).order
 
-    def cancel_order(self, order_id: str, *, restock: bool, notify_buyer: bool) -> Order:
+    def cancel_order(self, order_id: str, *, restock: bool, notify_buyer: bool) -> CancelledOrder:
         """Cancel an order. This cannot be undone and moves no money. W30."""
         return self._call(
             "cancel_order",
             "POST",
             f"/ecom/v1/orders/{_part(order_id)}/cancel",
-            OrderAnswer,
+            CancelAnswer,
             {"restockAllItems": restock, "sendOrderCanceledEmail": notify_buyer},
             mutates=True,
         ).order
@@ -141,11 +150,10 @@ class WixStore(Calls):
         answer = self._call("list_fulfillments", "GET", path, FulfillmentsAnswer)
         return answer.order_with_fulfillments
 
-    def delete_fulfillment(self, order_id: str, fulfillment_id: str) -> OrderWithFulfillments:
-        """Delete one fulfillment and return those that are left. W40."""
+    def delete_fulfillment(self, order_id: str, fulfillment_id: str) -> None:
+        """Delete one fulfillment. W40."""
         path = f"/ecom/v1/fulfillments/{_part(fulfillment_id)}/orders/{_part(order_id)}"
-        answer = self._call("delete_fulfillment", "DELETE", path, FulfillmentsAnswer, mutates=True)
-        return answer.order_with_fulfillments
+        self._call("delete_fulfillment", "DELETE", path, FulfillmentsChanged, mutates=True)
 
     def get_order_refundability(self, order_id: str) -> Refundability:
         """Ask which payments can be refunded, and how much. W60."""
@@ -154,16 +162,11 @@ class WixStore(Calls):
             "get_order_refundability", "POST", path, Refundability, {"orderId": order_id}
         )
 
-    def create_fulfillment(
-        self, order_id: str, fulfillment: Mapping[str, Any]
-    ) -> OrderWithFulfillments:
+    def create_fulfillment(self, order_id: str, fulfillment: Mapping[str, Any]) -> None:
         """Create a fulfillment. It gets a new id; Wix may e-mail the buyer. W44."""
         path = f"/ecom/v1/fulfillments/orders/{_part(order_id)}/create-fulfillment"
         body = {"fulfillment": dict(fulfillment)}
-        answer = self._call(
-            "create_fulfillment", "POST", path, FulfillmentsAnswer, body, mutates=True
-        )
-        return answer.order_with_fulfillments
+        self._call("create_fulfillment", "POST", path, FulfillmentsChanged, body, mutates=True)
 
     def calculate_refund(self, order_id: str, items: Mapping[str, Any]) -> Calculation:
         """Ask for the total of lines, fees and shipping; changes nothing. W62."""
@@ -177,12 +180,11 @@ class WixStore(Calls):
         body = {"orderId": order_id, **asked}
         return self._call("submit_refund", "POST", path, RefundAnswer, body, mutates=True).refund
 
-    def void_payments(self, order_id: str, payment_ids: Sequence[str]) -> Transactions:
+    def void_payments(self, order_id: str, payment_ids: Sequence[str]) -> None:
         """Void authorized payments. Wix shows them as voided later. W75."""
         path = "/ecom/v1/order-billing/void-authorized-payments"
         body = {"orderId": order_id, "paymentIds": list(payment_ids)}
-        answer = self._call("void_payments", "POST", path, TransactionsAnswer, body, mutates=True)
-        return answer.order_transactions
+        self._call("void_payments", "POST", path, VoidAnswer, body, mutates=True)
 
     def get_site_properties(self) -> SiteProperties:
         """Return name, currency and time zone of the site. W81."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import httpx
 
@@ -86,14 +86,15 @@ def error_from(endpoint: str, response: httpx.Response, *, mutates: bool) -> Cal
     body = parse_body(response) or {}
     # An error body without Wix's fields may be from a gateway or a wrong address, so it proves
     # nothing.
-    is_wix = "details" in body or "message" in body
     details = body.get("details")
+    is_wix = isinstance(details, dict)
     details = details if isinstance(details, dict) else {}
     application = details.get("applicationError")
     application = application if isinstance(application, dict) else {}
     code = str(application["code"])[:80] if application.get("code") else None
     found = application.get("data")
     found = found if isinstance(found, dict) else {}
+    violations = _violations(details)
     kind = kind_of(response.status_code, code)
     kind = "unclear" if kind == "permanent" and not is_wix else kind
     error = _CLASSES[kind, mutates]
@@ -102,9 +103,10 @@ def error_from(endpoint: str, response: httpx.Response, *, mutates: bool) -> Cal
         status=response.status_code,
         code=redact_text(code) if code else None,
         request_id=request_id(response),
-        detail=_violations(details),
+        detail=redact_text(", ".join(f"{v.field} breaks {v.rule}" for v in violations)[:300]),
         retry_after_ms=retry_after_ms(response.headers, datetime.now(UTC)),
         facts={name: redact_text(str(found[name])) for name in _FACTS if name in found},
+        fields=tuple(violation.field for violation in violations),
     )
 
 
@@ -126,13 +128,17 @@ def request_id(response: httpx.Response) -> str | None:
     return redact_text(text[:100]) if text else None
 
 
-def _violations(details: Mapping[str, Any]) -> str:
+class _Violation(NamedTuple):
+    field: str
+    rule: str
+
+
+def _violations(details: Mapping[str, Any]) -> list[_Violation]:
     """Return field and rule of each validation error, never the value."""
     validation = details.get("validationError")
     listed = validation.get("fieldViolations") if isinstance(validation, dict) else None
-    texts = [
-        f"{violation.get('field')} breaks {violation.get('violatedRule')}"
+    return [
+        _Violation(redact_text(str(violation.get("field"))), str(violation.get("violatedRule")))
         for violation in (listed if isinstance(listed, list) else [])
         if isinstance(violation, dict)
     ]
-    return redact_text(", ".join(texts)[:300])

@@ -1,21 +1,32 @@
-"""The parts of Wix's answers about orders that we read. Documented fields may be absent.
+"""The parts of Wix's answers that we read, and no others (about orders: W20 to W45).
 
-The fields are described in W20 to W45.
+A field that nobody reads is not here, so that it decides nothing. A field that every reader needs
+is required: an answer without it is not as documented, and never means "none" (W91). A field that
+only some refunds need, or that is only shown to people, is `Lenient`: it is None when it is absent
+or not as documented, and who needs it asks for it with `needed`.
 """
 
 from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 from pydantic.alias_generators import to_camel
 
+from worker.errors import Unreadable
 
-def as_list(value: Any) -> Any:
-    """Return an empty list for a missing one."""
-    return [] if value is None else value
+T = TypeVar("T")
 
 
 def _plain(value: Any) -> Any:
@@ -27,7 +38,36 @@ def _plain(value: Any) -> Any:
     raise ValueError("not a plain decimal")
 
 
+def _moment(value: Any) -> Any:
+    """Accept only ISO 8601 as a time: pydantic also takes numbers, which may mean anything."""
+    if isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d[T ]", value):
+        return value
+    raise ValueError("not a time")
+
+
+def _or_none(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return validate(value)
+    except ValidationError:
+        return None
+
+
 Plain = Annotated[Decimal, BeforeValidator(_plain)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
+#: None if it is absent or not as documented.
+Lenient = Annotated[T | None, WrapValidator(_or_none)]
+
+
+def needed(value: T | None, endpoint: str, name: str) -> T:
+    """Return the value of a lenient field that this refund needs.
+
+    Raises:
+        Unreadable: the answer of *endpoint* does not have it.
+    """
+    if value is None:
+        detail = f"the answer does not match the documentation: {name}"
+        raise Unreadable(endpoint, status=200, detail=detail)
+    return value
 
 
 class Answer(BaseModel):
@@ -47,27 +87,17 @@ class Price(Answer):
 class Balance(Answer):
     """The balance of an order, as far as we need it."""
 
-    authorized: Price | None = None
-
-
-class OrderLine(Answer):
-    """One line of an order."""
-
-    id: str
-    quantity: int = 1
+    authorized: Lenient[Price] = None
 
 
 class Order(Answer):
     """An order, as far as we need it. W20."""
 
-    id: str
-    created_date: AwareDatetime
+    created_date: Moment
     status: str
-    fulfillment_status: str = ""
-    payment_status: str = ""
-    currency: str = ""
-    balance_summary: Balance | None = None
-    line_items: Annotated[tuple[OrderLine, ...], BeforeValidator(as_list)] = ()
+    fulfillment_status: Lenient[str] = None
+    currency: str = Field(pattern="^[A-Z]{3}$")
+    balance_summary: Lenient[Balance] = None
 
     @property
     def has_authorization(self) -> bool:
@@ -82,14 +112,36 @@ class Order(Answer):
 
     @property
     def is_unfulfilled(self) -> bool:
-        """Whether Wix says that none of it is fulfilled; False for an unknown status. W41."""
-        return self.fulfillment_status == "NOT_FULFILLED"
+        """Whether Wix says that none of it is fulfilled; False for an unknown status. W41.
+
+        Raises:
+            Unreadable: Wix does not say.
+        """
+        status = needed(self.fulfillment_status or None, "get_order", "fulfillmentStatus")
+        return status == "NOT_FULFILLED"
 
 
 class OrderAnswer(Answer):
-    """The answer of getOrder and cancelOrder."""
+    """The answer of getOrder."""
 
     order: Order
+
+
+class CancelledOrder(Answer):
+    """An order after a cancel: only its status counts."""
+
+    status: str
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether Wix shows it as cancelled, which is final."""
+        return self.status == "CANCELED"
+
+
+class CancelAnswer(Answer):
+    """The answer of cancelOrder."""
+
+    order: CancelledOrder
 
 
 class FulfillmentLine(Answer):
@@ -105,7 +157,7 @@ class Fulfillment(Answer):
     model_config = ConfigDict(extra="allow")
 
     id: str
-    line_items: Annotated[tuple[FulfillmentLine, ...], BeforeValidator(as_list)] = ()
+    line_items: tuple[FulfillmentLine, ...]
     tracking_info: dict[str, Any] | None = None
 
     def whole(self) -> dict[str, Any]:
@@ -123,10 +175,19 @@ class Fulfillment(Answer):
 class OrderWithFulfillments(Answer):
     """All fulfillments of one order."""
 
-    fulfillments: Annotated[tuple[Fulfillment, ...], BeforeValidator(as_list)] = ()
+    fulfillments: tuple[Fulfillment, ...]
 
 
 class FulfillmentsAnswer(Answer):
-    """The answer of listing, creating and deleting fulfillments."""
+    """The answer of listing fulfillments."""
 
     order_with_fulfillments: OrderWithFulfillments
+
+
+class FulfillmentsChanged(Answer):
+    """The answer of creating and deleting: what is left is listed again, so it is not read here.
+
+    That the field is there tells the answer from an error.
+    """
+
+    order_with_fulfillments: dict[str, Any]

@@ -21,7 +21,8 @@ from worker.simulator.world.payments import new_id
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
-Answer = tuple[int, Json | bytes]
+#: The status, and the body: bytes as they are, anything else as JSON.
+Answer = tuple[int, Any]
 
 
 class Request(NamedTuple):
@@ -50,7 +51,7 @@ def wsgi(simulator: Simulator) -> Callable[[Environ, StartResponse], Iterable[by
         raw = environ["wsgi.input"].read(length) if length else b""
         headers: list[tuple[str, str]] = []
         status: int
-        body: Json | bytes
+        body: Any
         if environ["PATH_INFO"].startswith("/_simulator/"):
             status, body = administer(simulator, environ, raw)
         else:
@@ -80,7 +81,7 @@ def _path(sent: str) -> str:
 
 def _wix(
     simulator: Simulator, environ: Environ, raw: bytes
-) -> tuple[int, Json | bytes, list[tuple[str, str]]]:
+) -> tuple[int, Any, list[tuple[str, str]]]:
     path = _path(environ["PATH_INFO"])
     found = find(environ["REQUEST_METHOD"], path)
     if found is None:
@@ -119,26 +120,44 @@ def _wix(
     return status, answer, headers
 
 
+def _refused(fault: Fault) -> Answer:
+    return fault.effective_status, refused(fault.effective_status, fault.code, fault.data)
+
+
+def _page(fault: Fault) -> Answer:
+    return fault.effective_status, b"<html><body>Not here</body></html>"
+
+
+#: Answers of calls that a fault prevents, by its kind.
+_INSTEAD: Mapping[str, Callable[[Fault], Answer]] = {
+    "status": _refused,
+    "not_wix": _page,
+    "throttled_403": lambda fault: _page(fault) if fault.html else _refused(fault),
+}
+#: Answers of calls that were done all the same.
+_AFTERWARDS: Mapping[str, Callable[[Fault], Answer]] = {
+    "lost_reply": lambda fault: (fault.effective_status, refused(fault.effective_status, "", {})),
+    "garbage": lambda _: (200, b"<html><body>Sorry</body></html>"),
+    "empty": lambda _: (200, b""),
+    "odd": lambda fault: (200, fault.body),
+}
+
+
 def _faulty(simulator: Simulator, request: Request, fault: Fault | None) -> Answer:
     """Do the call, unless a fault says otherwise; answer, unless a fault says otherwise."""
-    if fault and fault.kind == "drop":
+    if fault is None:
+        return _by_rule(simulator, request)
+    if fault.kind == "drop":
         raise ConnectionDropped
-    if fault and fault.kind == "slow":
+    if fault.kind == "slow":
         time.sleep(fault.slow_ms / 1000)
-    if fault and fault.kind == "status":
-        return fault.effective_status, refused(fault.effective_status, fault.code, fault.data)
-    if fault and fault.kind == "not_wix":
-        return fault.effective_status, b"<html><body>Not here</body></html>"
-    status, answer = _by_rule(simulator, request)
-    if fault and fault.kind == "drop_after":
+    if instead := _INSTEAD.get(fault.kind):
+        return instead(fault)
+    answer = _by_rule(simulator, request)
+    if fault.kind == "drop_after":
         raise ConnectionDropped
-    if fault and fault.kind == "lost_reply":
-        return fault.effective_status, refused(fault.effective_status, "", {})
-    if fault and fault.kind == "garbage":
-        return 200, b"<html><body>Sorry</body></html>"
-    if fault and fault.kind == "empty":
-        return 200, b""
-    return status, answer
+    afterwards = _AFTERWARDS.get(fault.kind)
+    return afterwards(fault) if afterwards else answer
 
 
 def _by_rule(simulator: Simulator, request: Request) -> Answer:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["status", "lost_reply", "drop", "drop_after", "slow", "garbage", "empty", "not_wix"]
+Kind = Literal[
+    "status", "lost_reply", "drop", "drop_after", "slow", "garbage", "empty", "odd", "not_wix",
+    "throttled_403",
+]  # fmt: skip
 
 
 class ConnectionDropped(Exception):
@@ -16,14 +19,16 @@ class ConnectionDropped(Exception):
 class Fault:
     """One thing that goes wrong, `times` times.
 
-    status      answers `status` and does nothing
-    lost_reply  does it, then answers `status` (504 by default)
-    drop        closes the connection and does nothing
-    drop_after  does it, then closes the connection
-    slow        waits `slow_ms`, then does it
-    garbage     does it, then answers 200 with a page of HTML
-    not_wix     answers `status` with a page of HTML, as a gateway would, and does nothing
-    empty       does it, then answers 200 with nothing
+    status         answers `status` and does nothing
+    lost_reply     does it, then answers `status` (504 by default)
+    drop           closes the connection and does nothing
+    drop_after     does it, then closes the connection
+    slow           waits `slow_ms`, then does it
+    garbage        does it, then answers 200 with a page of HTML
+    not_wix        answers `status` with a page of HTML, as a gateway would, and does nothing
+    empty          does it, then answers 200 with nothing
+    odd            does it, then answers 200 with `body`, any JSON
+    throttled_403  answers 403 without a code, or with a page of HTML, and does nothing (W5)
     """
 
     kind: Kind
@@ -36,6 +41,10 @@ class Fault:
     """What stands beside the code."""
     retry_after_s: int | None = None
     slow_ms: int = 0
+    body: Any = None
+    """What an odd answer says."""
+    html: bool = False
+    """Whether a throttled call is answered with a page of HTML."""
 
     def hits(self, endpoint: str, order_id: str) -> bool:
         """Whether it is this call's turn to fail."""
@@ -46,4 +55,4 @@ class Fault:
     @property
     def effective_status(self) -> int:
         """The HTTP status that it answers."""
-        return self.status or (504 if self.kind == "lost_reply" else 503)
+        return self.status or {"lost_reply": 504, "throttled_403": 403}.get(self.kind, 503)
