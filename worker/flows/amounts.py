@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from types import MappingProxyType
 from typing import Any
 
@@ -17,10 +17,29 @@ DECIMALS: Mapping[str, int] = MappingProxyType({
 })  # fmt: skip
 
 
+def unit_of(currency: str) -> Decimal:
+    """Return the smallest amount of a currency."""
+    return Decimal(1).scaleb(-DECIMALS.get(currency, 2))
+
+
 def is_exact(amount: Decimal, currency: str) -> bool:
     """Whether *amount* has no more decimals than its currency allows."""
-    unit = Decimal(1).scaleb(-DECIMALS.get(currency, 2))
-    return amount % unit == 0
+    return amount % unit_of(currency) == 0
+
+
+def rounded(amount: Decimal, currency: str) -> Decimal:
+    """Round to the decimals of the currency, half up."""
+    return amount.quantize(unit_of(currency), ROUND_HALF_UP)
+
+
+def cut(amount: Decimal, currency: str) -> Decimal:
+    """Round down to the decimals of the currency: no more can be refunded than is left."""
+    return amount.quantize(unit_of(currency), ROUND_DOWN)
+
+
+def price(amount: Decimal, currency: str) -> dict[str, str]:
+    """Return the JSON of an amount for Wix, with exactly the decimals of its currency."""
+    return {"amount": f"{cut(amount, currency):f}"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +67,9 @@ class Share:
     amount: Decimal | None
     """None to refund the whole payment."""
 
-    def wire(self) -> dict[str, Any]:
+    def wire(self, currency: str) -> dict[str, Any]:
         """Return the JSON for Wix's refund call. W63."""
         part = {"paymentId": self.source.payment_id, "externalRefund": self.source.external}
         if self.amount is None:
             return part
-        return part | {"amount": {"amount": f"{self.amount:f}"}}
+        return part | {"amount": price(self.amount, currency)}

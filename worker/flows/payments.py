@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
 
-from worker.flows.amounts import Source
+from worker.flows.amounts import Source, cut
 from worker.flows.manual_payments import (
     ManualPayment,
     PaidManually,
@@ -65,6 +65,21 @@ class SortedPayments:
     """... of `BLOCKED`, or one that we do not know, ..."""
     empty: list[str] = field(default_factory=list)
     """... or of `EMPTY`."""
+    spent: list[str] = field(default_factory=list)
+    """Our reasons for payments that Wix calls refundable, although nothing is left of them."""
+
+    @property
+    def left(self) -> Decimal:
+        """What can still be refunded, by Wix or by a person, with what a person has paid."""
+        parts = [*self.sources, *(manual.source for manual in self.manual)]
+        return sum((part.max_refund for part in parts if part.max_refund), self.counted)
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether `left` does not say all: some payments cannot be refunded, or have no amount."""
+        parts = [*self.sources, *(manual.source for manual in self.manual)]
+        unknown = any(part.max_refund is None for part in parts)
+        return bool(self.waiting or self.blocked or unknown)
 
 
 def sort_payments(step: Step, answer: Refundability, transactions: Transactions) -> SortedPayments:
@@ -79,6 +94,8 @@ def sort_payments(step: Step, answer: Refundability, transactions: Transactions)
     result = SortedPayments()
     for payment in answer.payments:
         payment_id, max_refund = payment.payment.payment_id, payment.max_refund
+        if max_refund is not None:
+            max_refund = cut(max_refund, step.refund.facts.currency)
         done = paid.get(payment_id)
         if payment.non_refundable:
             _set_aside(result, payment.non_refundable.reason, done)
@@ -96,6 +113,8 @@ def sort_payments(step: Step, answer: Refundability, transactions: Transactions)
             _add_manual(result, payment, source, done)
         elif max_refund != 0:
             result.sources.append(source)
+        else:
+            result.spent.append("already_refunded" if payment.already_returned else "zero_price")
     return result
 
 
@@ -116,6 +135,7 @@ def _add_manual(
     done: PaidManually | None,
 ) -> None:
     if source.max_refund == 0 and not done:
+        result.spent.append("already_refunded" if payment.already_returned else "zero_price")
         return
     parts = split_manual(payment, source, done)
     result.counted += parts.counted

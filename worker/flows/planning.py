@@ -45,7 +45,7 @@ def plan_refund(step: Step, payments: SortedPayments, total: Decimal | None) -> 
     if obstacle:
         return obstacle
     if chosen is None:
-        return Plan(refusal=_too_much(payments, total or Decimal(0)))
+        return Plan(refusal=_too_much(step, payments, total or Decimal(0)))
     if not chosen:
         return Plan(refusal=_nothing_left(step, payments))
     if len(chosen) > MAX_PAYMENTS:
@@ -116,17 +116,19 @@ def _nothing_left(step: Step, payments: SortedPayments) -> Rejected | Buried:
         return end_with("outcome_unknown", detail=detail)
     if payments.counted:
         return end_with("after_manual_payment", detail="nothing is left to record")
-    if not payments.empty:
-        return end_with("not_refundable", detail="the order has no payment")
-    reason = next(reason for reason in EMPTY if reason in payments.empty)
-    return end_with(EMPTY[reason], _wix_reason(step, reason))
+    if payments.empty:
+        reason = next(reason for reason in EMPTY if reason in payments.empty)
+        return end_with(EMPTY[reason], _wix_reason(step, reason))
+    if payments.spent:
+        return end_with(min(payments.spent), detail="Wix shows that nothing is left to refund")
+    return end_with("no_payment_recorded")
 
 
-def _too_much(payments: SortedPayments, total: Decimal) -> Rejected | Buried:
-    parts = [*payments.sources, *(manual.source for manual in payments.manual)]
-    left = sum((source.max_refund for source in parts if source.max_refund), payments.counted)
-    code = "only_in_full" if left >= total else "amount_exceeds_refundable"
-    return end_with(code, detail=f"{total:f} requested, {left:f} left")
+def _too_much(step: Step, payments: SortedPayments, total: Decimal) -> Rejected | Buried:
+    if not payments.left and not payments.sources and not payments.manual:
+        return _nothing_left(step, payments)
+    code = "only_in_full" if payments.left >= total else "amount_exceeds_refundable"
+    return end_with(code, detail=f"{total:f} requested, {payments.left:f} left")
 
 
 def _wix_reason(step: Step, code: str) -> Permanent:

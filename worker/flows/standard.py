@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from statemachine.flows import State
-from worker.errors import Buried, Permanent, Rejected
+from worker.errors import Buried, Permanent, Rejected, Unreadable
 from worker.flows.manual_payments import paid_manually_text
 from worker.flows.own_refunds import (
     facts_of,
@@ -20,8 +20,9 @@ from worker.flows.own_refunds import (
 )
 from worker.flows.payments import WAITING, code_of, sort_payments
 from worker.flows.planning import is_waiting, plan_refund
-from worker.flows.refund_body import refund_body, total_of
+from worker.flows.refund_body import refund_body
 from worker.flows.step import Advance, Step, Wait
+from worker.flows.totals import asked_of, fitted
 from worker.refund.facts import NO_FACTS, Facts
 from worker.refund.reasons import end_with
 from worker.wix.billing import Refundability, Transactions, WixRefund
@@ -89,9 +90,10 @@ def _submit(step: Step, transactions: Transactions) -> Advance | Wait:
     statuses = {payment.effective_status for payment in transactions.payments}
     if "AUTHORIZED" in statuses and not step.refund.request.is_partial:
         return _void_first(step)
-    total = total_of(step)
-    answer = step.wix.get_order_refundability(step.order_id)
+    asked = asked_of(step)
+    answer = _refundability(step, transactions)
     payments = sort_payments(step, answer, transactions)
+    total = fitted(step, asked, payments, answer)
     if is_waiting(payments, total):
         return _wait(step, payments.waiting[0])
     if step.effect_in_doubt and _is_unlisted(answer, transactions):
@@ -107,6 +109,14 @@ def _submit(step: Step, transactions: Transactions) -> Advance | Wait:
     except Permanent as error:
         return _refused(step, error)
     return Advance(to=State.REFUND_SUBMITTED, facts=facts_of(refund))
+
+
+def _refundability(step: Step, transactions: Transactions) -> Refundability:
+    answer = step.wix.get_order_refundability(step.order_id)
+    if transactions.payments and not answer.payments:
+        detail = "it has none of the order's payments"
+        raise Unreadable("get_order_refundability", status=200, detail=detail)
+    return answer
 
 
 def _void_first(step: Step) -> Advance:

@@ -84,6 +84,9 @@ REASONS: Mapping[str, Reason] = MappingProxyType({
         "The order's payments have already been refunded, but not by this worker.", _NOTHING),
     "zero_price": _rejected("There is nothing to refund: the price was zero.", _NOTHING),
     "not_paid": _rejected("The order was not paid; there is nothing to refund.", _NOTHING),
+    "no_payment_recorded": _rejected(
+        "Wix has no payment for this order, as is usual for an imported one.",
+        "Pay the buyer where the order was paid."),
     "not_refundable": _rejected(
         "Wix says that the payment cannot be refunded.", "See Wix's error code for the cause."),
     "refund_disabled": _rejected(
@@ -106,8 +109,8 @@ REASONS: Mapping[str, Reason] = MappingProxyType({
         "The requested amount is more than can still be refunded.",
         "Send a new refund with at most the remaining amount."),
     "amount_mismatch": _rejected(
-        "The lines, shipping and fees do not add up to the amount in the job.",
-        "Send a new refund with the amount that Wix calculates, or without an amount."),
+        "The amount in the job is more than Wix calculates for its lines, shipping and fees.",
+        "Send a new refund with at most the amount that Wix calculates, or without an amount."),
     "only_in_full": _rejected(
         "A gift card or membership can only be refunded in full, and this is only part of it.",
         "Send a new refund that covers all of it or none of it."),

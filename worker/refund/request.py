@@ -76,7 +76,7 @@ class RefundRequest(_Strict):
     additional_fees: tuple[RefundFee, ...] = Field(default=(), max_length=100)
     """Additional fees to refund."""
     amount: Amount | None = None
-    """Total in `currency`; with lines, shipping or fees it must equal Wix's calculation."""
+    """Total in `currency`; with lines, shipping or fees at most what Wix calculates for them."""
     currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
     """ISO 4217 code. Required with any amount; must match the order's currency."""
     reason: str = ""

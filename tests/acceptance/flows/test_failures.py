@@ -196,7 +196,26 @@ def test_an_order_that_is_fulfilled_again_and_again_needs_a_person(rig: Rig) -> 
 def test_an_order_without_payments_has_nothing_to_refund(rig: Rig) -> None:
     """This is not a success: nobody got any money back."""
     refund = rig.run(rig.order(AFTER, amounts=()))
-    assert (refund.state, refund.reason["reason"]) == (State.REJECTED, "not_refundable")
+    assert (refund.state, refund.reason["reason"]) == (State.REJECTED, "no_payment_recorded")
+
+
+@pytest.mark.parametrize("job", [{}, {"amount": "5.00", "currency": "USD"}])
+@pytest.mark.parametrize("paid", ["20.00", "20.004"])
+def test_an_order_that_the_merchant_refunded_is_told_as_such(
+    rig: Rig, job: dict[str, str], paid: str
+) -> None:
+    """Whatever was asked for, and even if Wix calls a payment refundable of which 0.00 is left."""
+    order = rig.order(AFTER, payments=[{"amount": paid}])
+    rig.simulator.merchant_refunds(order.id, "dashboard", "20.00")
+    refund = rig.run(order, **job)
+    assert (refund.state, refund.reason["reason"]) == (State.REJECTED, "already_refunded")
+
+
+def test_a_refundable_payment_of_nothing_is_told_as_such(rig: Rig) -> None:
+    """The order does have a payment."""
+    refund = rig.run(rig.order(AFTER, payments=[{"amount": "0.004", "offline": True}]))
+    assert (refund.state, refund.reason["reason"]) == (State.REJECTED, "zero_price")
+    assert "nothing is left" in refund.reason["detail"]
 
 
 def test_an_offline_payment_that_only_the_call_reveals_is_escalated(rig: Rig) -> None:

@@ -28,6 +28,7 @@ NO_ANSWERS: tuple[Any, ...] = (
 #: Each reading call, with bodies in which a field is absent that it is asked for.
 INCOMPLETE: tuple[tuple[str, Any], ...] = (
     ("get_order", {"order": {}}),
+    ("get_order_refundability", {"payments": []}),
     ("get_order_refundability", {"payments": [{}]}),
     ("get_order_refundability", {"payments": [{"payment": {}}]}),
     ("get_order_refundability", {"payments": {}}),

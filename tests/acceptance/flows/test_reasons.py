@@ -221,7 +221,7 @@ def _void_refused(rig: Rig) -> Mapping[str, Any]:
 def _mismatch(rig: Rig) -> Mapping[str, Any]:
     order = rig.order(AFTER)
     line = {"line_item_id": order.lines[0].id, "quantity": 1}
-    return rig.run(order, lines=[line], amount="1.00", currency="USD").reason
+    return rig.run(order, lines=[line], amount="500.00", currency="USD").reason
 
 
 _LINE = {"line_item_id": "nowhere", "quantity": 1}
@@ -245,6 +245,7 @@ CASES: Mapping[str, Case] = {
     "already_refunded": _already_refunded,
     "zero_price": _run(AFTER, payments=[_payment(non_refundable="ZERO_PRICE")]),
     "not_paid": _run(AFTER, payments=[_payment(status="DECLINED")]),
+    "no_payment_recorded": _run(AFTER, amounts=(), imported=True),
     "not_refundable": _refused("submit_refund", "PAYMENT_NOT_REFUNDABLE"),
     "refund_disabled": _run(AFTER, payments=[_payment(non_refundable="DISABLED_BY_PROVIDER")]),
     "offset_by_chargeback": _run(
