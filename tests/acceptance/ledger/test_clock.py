@@ -146,6 +146,16 @@ def test_a_step_is_noticed_by_the_next_leader_on_the_same_machine(
     assert abs(_now_ms(rig) - before_ms - 7_000) <= 1_000
 
 
+def test_another_worker_leads_soon_although_the_clock_stepped_back_when_the_leader_died(
+    rig: Rig,
+) -> None:
+    """The dead leader's key expires by the server's clock: in an hour, if nobody shortens it."""
+    rig.ledger.wake_due("dead", lead_ms=5_000)
+    rig.redis.pexpire(rig.key("scheduler"), HOUR_MS)
+    assert not rig.ledger.wake_due("alive", lead_ms=5_000).leads
+    assert 0 < rig.redis.pttl(rig.key("scheduler")) <= 5_000
+
+
 def test_another_machine_takes_the_servers_time_if_its_own_clock_agrees(rig: Rig) -> None:
     """All workers were down; the first one to come back cannot know for how long."""
     rig.ledger.wake_due("a", lead_ms=5_000, boot_id="one", boot_ms=1)

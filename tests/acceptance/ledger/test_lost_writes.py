@@ -75,6 +75,18 @@ def test_steps_that_only_read_go_on(rig: Rig) -> None:
     assert claim.status == "claimed"
 
 
+def test_the_first_refund_of_a_ledger_waits_as_well(rig: Rig) -> None:
+    """Every tick of the scheduler remembers the server, so no claim has to come first."""
+    rig.ledger.wake_due("leader", lead_ms=1)
+    refund_id = rig.request(rig.order(AFTER))
+    rig._one("refunds")
+    rig._one("steps")
+    _restart(rig)
+    rig.run_queued()
+    assert rig.load(refund_id).state is State.REFUNDABLE
+    assert rig.load(refund_id).due_at_ms > 0
+
+
 def test_a_new_installation_does_not_wait(rig: Rig) -> None:
     """There is nothing that its server could have forgotten."""
     assert rig.run(rig.order(AFTER)).state is State.REFUNDED

@@ -15,18 +15,9 @@ end
 if not state then return unclaimed('unknown') end
 if not args.sources[state] then return unclaimed('refused') end
 if redis.call('ZSCORE', key('due'), args.refund_id) then return unclaimed('early') end
--- A server that restarted, or another one after a failover, may have lost its last writes: among
--- them a claim whose call is still on its way to Wix. Until such a call can no longer take effect,
--- nothing is changed at Wix.
 if args.mutates then
-    local server = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
-    local known = redis.call('HMGET', key('clock'), 'run_id', 'doubt_ms')
-    local doubt = tonumber(known[2] or 0)
-    if known[1] ~= server then
-        if known[1] then doubt = now end
-        redis.call('HSET', key('clock'), 'run_id', server, 'doubt_ms', int(doubt))
-    end
-    local left = doubt > 0 and doubt + args.settle_delay_ms - now or 0
+    local since = server_lost_writes_at()
+    local left = since > 0 and since + args.settle_delay_ms - now or 0
     if left > 0 then
         postpone(args.refund_id, redis.call('HGET', record, 'store_id'), left)
         return unclaimed('held_back')

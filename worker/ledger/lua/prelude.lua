@@ -102,6 +102,22 @@ local function is_held(record, store)
     return held_by and redis.call('GET', lease) == held_by and is_alive(string.match(held_by, '^[^|]+'))
 end
 
+-- When the server was last found to be another one than the ledger remembers, by the ledger's clock;
+-- 0 for never. A server that restarted, or another one after a failover, may have lost its last
+-- writes: among them a claim whose call is still on its way to Wix. Until such a call can no longer
+-- take effect, nothing is changed at Wix. A new ledger has nothing to lose; each tick looks, so that
+-- every other one knows its server.
+local function server_lost_writes_at()
+    local server = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+    local known = redis.call('HMGET', key('clock'), 'run_id', 'doubt_ms')
+    local doubt = tonumber(known[2] or 0)
+    if known[1] ~= server then
+        if known[1] then doubt = now end
+        redis.call('HSET', key('clock'), 'run_id', server, 'doubt_ms', int(doubt))
+    end
+    return doubt
+end
+
 -- The ids of all messages for steps, queued or in flight: {id: true}.
 local function step_messages()
     local found = {}

@@ -4,7 +4,11 @@
 -- Returns {leads 1 | 0, number of refunds woken, by how much the server's clock stepped, ms}.
 local lead = key('scheduler')
 local leader = redis.call('GET', lead)
-if leader and leader ~= args.worker_id then return {0, 0, 0} end
+if leader and leader ~= args.worker_id then
+    -- The key expires by the server's own clock, which may have been set back since it was written.
+    if redis.call('PTTL', lead) > args.lead_ms then redis.call('PEXPIRE', lead, args.lead_ms) end
+    return {0, 0, 0}
+end
 redis.call('SET', lead, args.worker_id, 'PX', args.lead_ms)
 
 -- Tick the ledger's clock (worker/queue/clock.lua) by the time that really passed since the last
@@ -26,6 +30,7 @@ offset = offset - stepped
 now = math.max(last, wall + offset)
 redis.call('HSET', key('clock'), 'last_ms', int(now), 'offset_ms', int(offset),
     'boot_id', args.boot_id, 'boot_ms', int(args.boot_ms))
+server_lost_writes_at()
 
 local due = redis.call('ZRANGEBYSCORE', key('due'), '-inf', now, 'LIMIT', 0, args.limit)
 for _, id in ipairs(due) do
