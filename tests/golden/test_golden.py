@@ -178,7 +178,7 @@ def test_the_client_asks_and_reads_as_recorded(name: str) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         body = json.loads(request.content) if request.content else None
         seen.append([request.method, request.url.path, body])
-        return httpx.Response(example["status"], json=_filled(example["response"]))
+        return httpx.Response(example["status"], json=filled(example["response"]))
 
     factory = ClientFactory(
         "http://wix.test",
@@ -224,12 +224,12 @@ def _without(given: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in given.items() if key != name}
 
 
-def _filled(recorded: Any) -> Any:
+def filled(recorded: Any) -> Any:
     """A recorded answer as it could come: a date where one stands, an id elsewhere."""
     if isinstance(recorded, dict):
-        return {name: _filled(value) for name, value in recorded.items()}
+        return {name: filled(value) for name, value in recorded.items()}
     if isinstance(recorded, list):
-        return [_filled(value) for value in recorded]
+        return [filled(value) for value in recorded]
     if isinstance(recorded, str):
         return recorded.replace("…T…Z", "2025-01-02T03:04:05.000Z").replace("…", "x1")
     return recorded

@@ -14,7 +14,7 @@ class WixSite(WixStore):
         """Return the id of one order, if there is any. W22."""
         body = {"search": {"cursorPaging": {"limit": 1}}}
         found = self._call("search_orders", "POST", "/ecom/v1/orders/search", OrdersFound, body)
-        return [order.id for order in found.orders or []]
+        return [order.id for order in found.orders]
 
     def get_catalog_version(self) -> str:
         """Return the catalog version, which says whether Wix Stores is installed. W83."""
@@ -29,12 +29,12 @@ class WixSite(WixStore):
 class WixAccount(Calls):
     """The account that the API key belongs to."""
 
-    def query_sites(self, site_id: str) -> list[Site]:
-        """Return the site if it belongs to the account, else an empty list. W80."""
+    def query_sites(self, site_id: str) -> tuple[Site, ...]:
+        """Return the site if it belongs to the account, else nothing. W80."""
         wanted = {"id": {"$in": [site_id]}, "namespace": {"$in": ["WIX", "HEADLESS"]}}
         body = {"query": {"filter": wanted, "cursorPaging": {"limit": 10}}}
         answer = self._call("query_sites", "POST", "/site-list/v2/sites/query", SitesAnswer, body)
-        return answer.sites or []
+        return answer.sites
 
 
 def site_of(factory: ClientFactory, site_id: str, api_key: str) -> WixSite:

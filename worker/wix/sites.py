@@ -5,64 +5,66 @@ Their fields are described in W80 to W83.
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
+from typing import Any
+
+from worker.wix.models import Answer, Lenient
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, alias_generator=to_camel, populate_by_name=True, hide_input_in_errors=True
-    )
-
-
-class SiteProperties(_Wire):
+class SiteProperties(Answer):
     """The merchant's entries under Business Info; any of them may be empty."""
 
-    site_display_name: str | None = None
-    payment_currency: str | None = None
+    site_display_name: Lenient[str] = None
+    payment_currency: Lenient[str] = None
     """ISO 4217 code."""
-    time_zone: str | None = None
+    time_zone: Lenient[str] = None
     """IANA name."""
 
 
-class SitePropertiesAnswer(_Wire):
+class SitePropertiesAnswer(Answer):
     """The answer of Site Properties, W81."""
 
     properties: SiteProperties
 
 
-class Site(_Wire):
+class Site(Answer):
     """One site of an account."""
 
     id: str
-    display_name: str | None = None
-    owner_account_id: str | None = None
-    trashed_date: str | None = None
+    display_name: Lenient[str] = None
+    owner_account_id: Lenient[str] = None
+    trashed_date: Any = None
     """Set while the site is in the trash."""
-    blocked: bool | None = None
+    blocked: Lenient[bool] = None
 
 
-class SitesAnswer(_Wire):
+class SitesAnswer(Answer):
     """The answer of Query Sites, without its cursors. W80."""
 
-    sites: list[Site] | None = None
+    sites: tuple[Site, ...]
 
 
-class _OrderId(_Wire):
+class OrderId(Answer):
+    """An order of which only the id is read."""
+
     id: str
 
 
-class OrdersFound(_Wire):
+class OrdersFound(Answer):
     """The answer of Search Orders: only the ids. W22."""
 
-    orders: list[_OrderId] | None = None
+    orders: tuple[OrderId, ...]
 
 
-class CatalogVersion(_Wire):
+class CatalogVersion(Answer):
     """The answer of Get Catalog Version. W83."""
 
-    catalog_version: str = ""
+    catalog_version: str
 
 
-class CurrenciesAnswer(_Wire):
-    """The answer of List Currencies; only its arrival matters. W82."""
+class CurrenciesAnswer(Answer):
+    """The answer of List Currencies. W82.
+
+    That the field is there tells the answer from an error.
+    """
+
+    currencies: list[Any]

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any
 
+import httpx
 import pytest
+from pydantic import BaseModel
 
 from statemachine.flows import State
-from tests.support.rig import AFTER, BEFORE, Rig, settings_for
+from tests.support.rig import AFTER, BEFORE, Rig, SimulatorTransport, settings_for
+from tests.support.unread import CHANGES, changed, unread
 from worker.simulator import Fault, Simulator
+from worker.simulator.contract.routes import find
+from worker.simulator.http.wsgi import wsgi
 from worker.simulator.world.orders import Order
+from worker.wix.billing import (
+    Calculation,
+    Refundability,
+    RefundAnswer,
+    TransactionsAnswer,
+    VoidAnswer,
+)
+from worker.wix.models import (
+    CancelAnswer,
+    FulfillmentsAnswer,
+    FulfillmentsChanged,
+    OrderAnswer,
+)
 
 #: A body with status 200 that is really an error.
 ERROR_BODY = {"message": "Internal error", "details": {}}
@@ -199,3 +218,64 @@ def test_only_codes_of_the_table_reject_the_lines(
     rig.simulator.script(Fault("odd", "calculate_refund", body=answer, times=10**6))
     refund = rig.run(order, **_lines(order))
     assert (refund.state.value, refund.reason["reason"]) == (state, reason)
+
+
+#: How each answer of Wix is read; calls that are not here are not made by refunds.
+READ_AS: dict[str, type[BaseModel]] = {
+    "get_order": OrderAnswer,
+    "cancel_order": CancelAnswer,
+    "list_fulfillments": FulfillmentsAnswer,
+    "delete_fulfillment": FulfillmentsChanged,
+    "get_order_refundability": Refundability,
+    "calculate_refund": Calculation,
+    "submit_refund": RefundAnswer,
+    "list_transactions": TransactionsAnswer,
+    "void_payments": VoidAnswer,
+}
+
+
+class _Changing(SimulatorTransport):
+    """Changes all fields of Wix's answers that nobody reads."""
+
+    def __init__(self, simulator: Simulator, change: str) -> None:
+        super().__init__(wsgi(simulator))
+        self.change = change
+        self.changed: set[str] = set()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer, with changed fields."""
+        answer = super().handle_request(request)
+        found = find(request.method, request.url.path)
+        assert found
+        endpoint, body = found[0].endpoint, json.loads(answer.read())
+        if answer.status_code != 200:
+            return answer
+        paths = list(unread(READ_AS[endpoint], body))
+        if paths:
+            self.changed.add(endpoint)
+        return httpx.Response(200, json=changed(body, self.change, paths))
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_unread_fields_decide_no_refund(redis_url: str, simulator: Simulator, change: str) -> None:
+    """Removed, null or of another type in every answer: all refunds end as they would."""
+    rig = Rig(settings_for(redis_url), simulator)
+    transport = _Changing(simulator, change)
+    rig.wix._transport = lambda: transport
+    shipped = rig.order(BEFORE, fulfillments=2)
+    authorized = rig.order(AFTER, payments=[{"amount": "20.00", "authorized": True}])
+    mixed = rig.order(
+        AFTER, payments=[{"amount": "20.00", "kind": "gift_card"}, {"amount": "81.40"}]
+    )
+    lines = rig.order(AFTER)
+    manual = rig.order(AFTER, payments=[{"amount": "5.00", "offline": True}])
+    assert rig.run(shipped).state is State.CANCELLED
+    assert rig.run(authorized).state is State.VOIDED
+    assert rig.run(mixed, restock=True).state is State.REFUNDED
+    assert rig.run(lines, **_lines(lines)).state is State.REFUNDED
+    assert rig.run(manual, manual_payments="record").facts.effect == "refund_recorded"
+    assert (shipped.cancellations, shipped.fulfillments) == (1, [])
+    assert [_refunded(order) for order in (mixed, lines)] == [Decimal("101.40")] * 2
+    # The answer to a void has nothing beside the field whose presence counts.
+    assert READ_AS.keys() - transport.changed == {"void_payments"}
+    rig.close()
