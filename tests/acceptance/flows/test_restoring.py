@@ -206,3 +206,31 @@ def test_a_masked_tracking_number_does_not_hide_a_recreated_fulfillment(rig: Rig
     refund = rig.run(order)
     assert "1 of 1 removed fulfillments are restored" in refund.reason["detail"]
     assert len(order.fulfillments) == 1
+
+
+@pytest.mark.parametrize("saved", [0, 1])
+def test_a_fulfillment_is_in_the_record_before_it_is_deleted(rig: Rig, saved: int) -> None:
+    """Also one that the merchant adds later: a step that dies after the deletion knows it."""
+    lines = [{"price": "10.00", "quantity": 2}]
+    parcels = [{"lineItems": [{"index": 0, "quantity": 1}]}] * saved
+    order = rig.order(BEFORE, lines=lines, fulfillments=parcels, marked_fulfilled=not saved)
+    _refuse_cancel(rig)
+    refund_id = rig.request(order)
+    for queue in ("refunds", "steps"):
+        rig._one(queue)  # accepted, assessed
+    rig.simulator.merchant_fulfills(order.id, quantity=1)
+    order.marked_fulfilled = False
+    there = {fulfillment["id"] for fulfillment in order.fulfillments}
+
+    def check() -> None:
+        recorded = {fulfillment["id"] for fulfillment in rig.load(refund_id).facts.fulfillments}
+        assert there - {fulfillment["id"] for fulfillment in order.fulfillments} <= recorded
+
+    rig.at = {"after_call": check}
+    for _ in range(3):
+        rig.run_one_step()
+        rig.make_due()
+    rig.at = {}
+    assert order.fulfillments == []
+    rig.run_until_idle()
+    assert len(order.fulfillments) == len(there)

@@ -113,3 +113,47 @@ def test_a_void_by_the_merchant_is_found(rig: Rig) -> None:
     rig.simulator.merchant_voids(order.id)
     rig.run_until_idle()
     assert rig.load(refund_id).state is State.VOIDED
+
+
+@pytest.mark.parametrize(
+    ("voids", "calls"),
+    [
+        (["PENDING"], 0),
+        (["STARTED", "PENDING"], 0),
+        (["A_NEW_STATUS"], 0),
+        (["FAILED"], 1),
+        (["DECLINED"], 1),
+        (["REJECTED"], 1),
+        (["PENDING", "FAILED"], 1),
+        (["PENDING", ""], 1),
+        ([""], 1),
+    ],
+)
+def test_a_void_that_is_under_way_is_not_sent_again(rig: Rig, voids: list[str], calls: int) -> None:
+    """One that failed, or was never asked for, is sent."""
+    rig.simulator.set_flags(authorization_ms=10**15)
+    payments = [{"amount": "20.00", "authorized": True} for _ in voids]
+    order = rig.order(AFTER, payments=payments)
+    for payment, status in zip(order.payments, voids, strict=True):
+        payment.void = {"status": status, "_asked_ms": 0} if status else {}
+    refund_id = rig.request(order)
+    for queue in ("refunds", "steps", "steps", "steps"):
+        rig._one(queue)  # accepted, assessed, found to be authorized, voided
+    assert _mutations(rig, order) == ["void_payments"] * calls
+    if not calls:
+        refund = rig.load(refund_id)
+        assert refund.state is State.VOID_SUBMITTED
+        assert set(refund.facts.void_ids) == {payment.id for payment in order.payments}
+
+
+def test_a_void_whose_reply_was_lost_is_found(rig: Rig) -> None:
+    """It is under way at Wix: one call, not two."""
+    rig.simulator.set_flags(authorization_ms=10**15)
+    order = _authorized(rig, AFTER)
+    rig.simulator.script(Fault("drop_after", "void_payments"))
+    refund_id = rig.request(order)
+    for _ in range(3):
+        rig.run_queued()
+        rig.let_an_hour_pass()
+    assert rig.load(refund_id).state is State.VOID_SUBMITTED
+    assert _mutations(rig, order) == ["void_payments"]

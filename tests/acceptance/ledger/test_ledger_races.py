@@ -192,3 +192,39 @@ def test_a_replay_whose_reply_was_lost_succeeds(rig: Rig) -> None:
     assert events.count("refund.replayed") == 1
     rig.run_until_idle()
     assert rig.load(refund.refund_id).state is State.REFUNDED
+
+
+@pytest.mark.parametrize("changed", ["fence", "held_by", "lease", "token"])
+def test_a_commit_needs_its_fence_its_token_and_its_lease(rig: Rig, changed: str) -> None:
+    """Each alone shows that another run took the refund over: nothing is written."""
+    refund_id, order = _ready_to_submit(rig)
+    who = rig.delivery()
+    claim = rig.ledger.claim(refund_id, SUBMIT, who)
+    done = StepCommit(state=State.REFUND_SUBMITTED, next="now", history=({"event": "step.done"},))
+    record, other = rig.key("refund", refund_id), "other|m|e"
+    if changed == "fence":
+        rig.redis.hincrby(record, "fence", 1)
+    elif changed == "held_by":
+        rig.redis.hset(record, "held_by", other)
+    elif changed == "lease":
+        rig.redis.set(rig.key("lease", STORE_ID, order.id), other)
+    else:
+        who = rig.delivery(execution="another")
+    before, lines = rig.redis.hgetall(record), rig.ledger.history(refund_id)
+    assert rig.ledger.commit(refund_id, claim, done, who) == ""
+    assert (rig.redis.hgetall(record), rig.ledger.history(refund_id)) == (before, lines)
+
+
+def test_a_late_commit_of_an_earlier_claim_writes_nothing(rig: Rig) -> None:
+    """The same run claimed the refund again: only the newest claim's fence counts."""
+    refund_id, _ = _ready_to_submit(rig)
+    who = rig.delivery()
+    first = rig.ledger.claim(refund_id, SUBMIT, who)
+    rig.redis.zadd(rig.key("workers"), {who.worker_id: 1})
+    rig.ledger.claim(refund_id, SUBMIT, rig.delivery("w2"))
+    rig.redis.zadd(rig.key("workers"), {"w2": 1})
+    second = rig.ledger.claim(refund_id, SUBMIT, who)
+    assert second.fence == first.fence + 2
+    done = StepCommit(state=State.REFUND_SUBMITTED, next="now")
+    assert rig.ledger.commit(refund_id, first, done, who) == ""
+    assert rig.ledger.commit(refund_id, second, done, who) == "committed"
