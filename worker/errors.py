@@ -9,7 +9,7 @@ WorkerError
 │   └── Unauthorized      Wix does not accept the store's key
 ├── Rejected              an answer for upstream: this refund will not happen
 ├── Buried                a person must decide: the refund becomes a dead letter
-├── NotConfirmed          too few replicas of Redis have the intent: no call was made
+├── HeldBack              Redis may have lost writes, or may lose this one: no call was made
 └── LeaseLost             another worker may hold this order: stop at once, write nothing
 """
 
@@ -120,8 +120,15 @@ class Buried(_Ending):
         self.resume = resume
 
 
-class NotConfirmed(WorkerError):
-    """Too few replicas of Redis have the intent, so the call was not made."""
+class HeldBack(WorkerError):
+    """The call was not made, because Redis may have lost an intent, or may lose this one.
+
+    `wait_ms` says when to try again.
+    """
+
+    def __init__(self, why: str, wait_ms: int) -> None:
+        self.wait_ms = wait_ms
+        super().__init__(why)
 
 
 class LeaseLost(WorkerError):

@@ -35,7 +35,8 @@ from worker.simulator import Fault, Simulator, serve
 
 PLACES = (
     "before_claim",
-    "after_intent",
+    "after_claim",
+    "before_intent",
     "before_call",
     "after_call",
     "before_commit",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from statemachine.flows import State
 from worker.refund.facts import Facts
@@ -15,9 +15,7 @@ from worker.refund.record import Refund
 class Claim:
     """The answer to a claim; `refund` is None only when the id is not known."""
 
-    status: Literal[
-        "claimed", "unknown", "refused", "early", "held_back", "busy", "suspended", "paced"
-    ]
+    status: Literal["claimed", "unknown", "refused", "early", "busy", "suspended", "paced"]
     now_ms: int
     fence: int
     refund: Refund | None
@@ -26,6 +24,14 @@ class Claim:
     epoch: int = 0
     """Counts the store's connects, resumes and disconnects: an older refusal is ignored."""
     disconnected: bool = False
+
+
+class Intent(NamedTuple):
+    """The answer to a step that is about to make a mutating call."""
+
+    status: Literal["written", "lost", "held_back", "unconfirmed"]
+    wait_ms: int
+    """How long to wait before another attempt, when it is held back or unconfirmed."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Ask replicas for a step's intent before its call to Wix is made.
 
 Redis acknowledges a write before a replica has it. A replica that takes over may then have
-forgotten the intent. `claim.lua` notices another server, and waits; here the worker asks for
+forgotten the intent. `intent.lua` notices another server, and waits; here the worker asks for
 certainty instead, which also covers an old primary that still answers while another one has taken
 over.
 
@@ -19,17 +19,15 @@ import redis
 CONFIRM_MS = 2_000
 
 
-def read_confirmed(client: redis.Redis, key: str, counter: str, replicas: int) -> tuple[Any, bool]:
-    """Return the value of *key*, and whether so many replicas have all writes that led to it.
+def is_confirmed(client: redis.Redis, counter: str, replicas: int) -> bool:
+    """Return whether so many replicas have everything that was written so far.
 
     WAIT covers the writes of its own connection only; a pool may have made earlier ones on another.
     So *counter* is increased first: a replica that has this write has all writes before it.
     """
     if not replicas:
-        return client.get(key), True
+        return True
     pipe: Any = client.pipeline(transaction=False)
-    pipe.get(key)
     pipe.incr(counter)
     pipe.execute_command("WAIT", replicas, CONFIRM_MS)
-    value, _, confirmed = pipe.execute()
-    return value, confirmed >= replicas
+    return bool(pipe.execute()[1] >= replicas)

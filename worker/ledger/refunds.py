@@ -15,8 +15,8 @@ import redis
 
 from statemachine.flows import Transition
 from statemachine.machine import sources
-from worker.ledger.claims import Change, Claim, StepCommit
-from worker.ledger.durability import read_confirmed
+from worker.ledger.claims import Change, Claim, Intent, StepCommit
+from worker.ledger.durability import is_confirmed
 from worker.ledger.lanes import LaneRules
 from worker.ledger.records import PAGE, Records
 from worker.ledger.scripts import load_scripts
@@ -32,11 +32,14 @@ LEASE_CAP_MS = 7_200_000
 #: How soon to try again when another worker holds the order.
 BUSY_MS = 500
 
+#: How soon to try again when too few replicas have an intent.
+UNCONFIRMED_MS = 5_000
+
 #: When to look again at a finished refund whose message was lost.
 WATCH_AGAIN_MS = 600_000
 
 #: One file each, in lua/.
-SCRIPTS = ("accept", "claim", "commit", "replay", "wake", "watched", "requeue", "audit")
+SCRIPTS = ("accept", "claim", "intent", "commit", "replay", "wake", "watched", "requeue", "audit")
 
 
 class Woken(NamedTuple):
@@ -97,17 +100,15 @@ class Ledger(Records):
         )
 
     def claim(self, refund_id: str, transition: Transition, delivery: Delivery) -> Claim:
-        """Load the record, take the lease and write the intent; safe to repeat."""
+        """Load the record, and take the lease; safe to repeat."""
         status, now_ms, fence, sealed, epoch, gone, *flat = self._run(
             "claim",
             **delivery.fields(),
             refund_id=refund_id,
             token=delivery.token,
             sources={state.value: True for state in sources(transition)},
-            mutates=transition in MUTATING,
             lease_cap_ms=LEASE_CAP_MS,
             busy_ms=BUSY_MS,
-            settle_delay_ms=self._settle_delay_ms,
         )
         fields = dict(zip(flat[::2], flat[1::2], strict=True))
         if status == "claimed":
@@ -154,19 +155,24 @@ class Ledger(Records):
         )
         return "" if status == "stale" else status
 
-    def may_call(self, refund: Refund, delivery: Delivery) -> Literal["yes", "lost", "unconfirmed"]:
-        """Ask the server, right before a mutating call, whether the call may be made.
+    def write_intent(self, claim: Claim, refund: Refund, delivery: Delivery) -> Intent:
+        """Write, right before a mutating call, that it is made; say whether it may be.
 
-        "lost": this delivery does not hold the lease on the order any more. "unconfirmed": too few
-        replicas of Redis have the intent.
+        "lost": this delivery does not hold the lease on the order any more. "held_back": the server
+        may have forgotten an intent. "unconfirmed": too few replicas of Redis have this one.
         """
-        lease = f"{self.ns}:lease:{refund.request.store_id}:{refund.request.order_id}"
-        holder, is_confirmed = read_confirmed(
-            self._redis, lease, f"{self.ns}:confirmations", self._wait_replicas
+        status, wait_ms = self._run(
+            "intent",
+            refund_id=refund.refund_id,
+            token=delivery.token,
+            fence=str(claim.fence),
+            settle_delay_ms=self._settle_delay_ms,
         )
-        if holder != delivery.token:
-            return "lost"
-        return "yes" if is_confirmed else "unconfirmed"
+        if status == "written" and not is_confirmed(
+            self._redis, f"{self.ns}:confirmations", self._wait_replicas
+        ):
+            return Intent("unconfirmed", UNCONFIRMED_MS)
+        return Intent(status, int(wait_ms))
 
     def watched(
         self,
@@ -249,18 +255,6 @@ class Ledger(Records):
         """Return those of the ids that are not in exactly one place: (id, problem)."""
         flat = self._run("audit", ids=ids, repair=repair)
         return list(zip(flat[::2], flat[1::2], strict=True))
-
-
-#: Steps of these transitions may change something at Wix, so their claim writes an intent.
-MUTATING = frozenset(
-    {
-        Transition.UNFULFILL_ORDER,
-        Transition.CANCEL_ORDER,
-        Transition.SUBMIT_REFUND,
-        Transition.VOID_PAYMENTS,
-        Transition.RESTORE_FULFILLMENTS,
-    }
-)
 
 
 def _line(line: Mapping[str, Any]) -> str:

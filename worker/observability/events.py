@@ -71,9 +71,9 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
         ),
         "step.held_back": Event(
             "warning",
-            "The Redis server restarted or was replaced and may have lost its last writes; nothing"
-            " is changed at Wix until a call that it forgot can no longer take effect.",
-            ("transition",),
+            "The Redis server restarted or was replaced and may have forgotten a call, or too few"
+            " replicas have the intent: nothing was changed at Wix; the step continues later.",
+            (*_STEP, "why", "in_ms"),
         ),
         "step.busy": Event(
             "info",

@@ -64,9 +64,13 @@ class Results:
         )
         return StepResult(commit, dict(event))
 
-    def waiting(self, result: Wait) -> StepResult:
+    def held_back(self, why: str, in_ms: int) -> StepResult:
+        """A mutating call must not be made yet: look again later. The attempt does not count."""
+        return self.waiting(Wait(why=why, in_ms=in_ms, effect_known=False), "step.held_back")
+
+    def waiting(self, result: Wait, event_name: str = "step.waiting") -> StepResult:
         """Nothing failed: look again later. The attempt does not count."""
-        event = self._event("step.waiting") | {"why": result.why, "in_ms": result.in_ms}
+        event = self._event(event_name) | {"why": result.why, "in_ms": result.in_ms}
         # Waiting for the effect of an unclear call is part of the failure: its clock keeps running.
         failing_since_ms = 0 if result.effect_known else self.refund.failing_since_ms
         fields = {"attempt": self.refund.attempt - 1, "failing_since_ms": failing_since_ms}

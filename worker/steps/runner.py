@@ -1,6 +1,6 @@
 """One step: the algorithm that all transitions share.
 
-Claim (which writes the intent), look, act, commit; the flows only look and act. The message stays
+Claim, look, write the intent, act, commit; the flows only look and act. The message stays
 in flight until the commit, so a crash at any point brings it back, and the look makes the second
 run harmless.
 """
@@ -22,8 +22,8 @@ from statemachine.machine import Redundant, TransitionError, check
 from worker.errors import (
     Buried,
     CallFailed,
+    HeldBack,
     LeaseLost,
-    NotConfirmed,
     Permanent,
     Rejected,
     Unauthorized,
@@ -68,7 +68,6 @@ UNCLAIMED_EVENTS: Mapping[str, str] = MappingProxyType(
     {
         "unknown": "step.unknown_refund",
         "early": "step.early",
-        "held_back": "step.held_back",
         "busy": "step.busy",
         "suspended": "step.suspended",
         "paced": "step.paced",
@@ -76,11 +75,12 @@ UNCLAIMED_EVENTS: Mapping[str, str] = MappingProxyType(
 )
 #: Answers in a row that may be not as documented; more would not help, a person must look.
 UNREADABLE_ANSWERS = 3
-#: No call was made, so nothing is known that was not known before.
-UNCONFIRMED = Wait(
-    why="too few replicas of Redis confirm what was written",
-    in_ms=5_000,
-    effect_known=False,
+#: Why a mutating call is not made yet, for each status of its intent.
+HELD_BACK: Mapping[str, str] = MappingProxyType(
+    {
+        "held_back": "Redis restarted or was replaced, and may have forgotten a call",
+        "unconfirmed": "too few replicas of Redis confirm what was written",
+    }
 )
 #: Pauses between the attempts to commit a finished step while Redis is unavailable.
 COMMIT_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -115,7 +115,7 @@ class Steps:
         if claim.status != "claimed" or claim.refund is None:
             _log_unclaimed(claim, transition)
             return
-        self.checkpoint("after_intent")
+        self.checkpoint("after_claim")
         request = claim.refund.request
         structlog.contextvars.bind_contextvars(store_id=request.store_id, order_id=request.order_id)
         result = self._with_key(transition, claim, claim.refund, delivery)
@@ -151,28 +151,31 @@ class Steps:
                 endpoint="",
                 probe_in_ms=self.settings.probe_first_ms,
             )
-        wix = self._wix_for(store, refund, delivery)
+        wix = self._wix_for(store, claim, refund, delivery)
         step = Step(refund=refund, wix=wix, now_ms=claim.now_ms, settings=self.settings)
         return self._act(Results(transition, refund, step), step)
 
-    def _wix_for(self, store: Credentials, refund: Refund, delivery: Delivery) -> WixStore:
-        def guard() -> None:
-            """Before each mutating call, ask the server: another worker may hold the order by now.
+    def _wix_for(
+        self, store: Credentials, claim: Claim, refund: Refund, delivery: Delivery
+    ) -> WixStore:
+        def write_intent() -> None:
+            """Before each mutating call, write the intent, unless another worker holds the order.
 
             Our own heartbeat proves nothing: a worker with other settings, or a step of the
             server's clock, may have taken the order over.
             """
-            answer = self.ledger.may_call(refund, delivery)
-            if answer == "lost":
+            self.checkpoint("before_intent")
+            intent = self.ledger.write_intent(claim, refund, delivery)
+            if intent.status == "lost":
                 raise LeaseLost(refund.refund_id)
-            if answer == "unconfirmed":
-                raise NotConfirmed(refund.refund_id)
+            if intent.status != "written":
+                raise HeldBack(HELD_BACK[intent.status], intent.wait_ms)
             self.checkpoint("before_call")
 
         return self.wix.store(
             store.store_id,
             store.api_key,
-            before_mutation=guard,
+            before_mutation=write_intent,
             consistent=refund.facts.consistent,
         )
 
@@ -185,8 +188,8 @@ class Steps:
             return results.advanced(result)
         except (LeaseLost, redis.RedisError):
             raise
-        except NotConfirmed:
-            return results.waiting(UNCONFIRMED)
+        except HeldBack as held:
+            return results.held_back(str(held), held.wait_ms)
         except Unauthorized as refusal:
             return self._refused(results, step, refusal)
         except Exception as error:  # noqa: BLE001 - a bug must neither lose nor double a refund

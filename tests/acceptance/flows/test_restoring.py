@@ -186,7 +186,7 @@ def test_an_empty_list_of_fulfillments_is_not_believed_at_once(rig: Rig) -> None
     def show() -> None:
         order.fulfillments, order.marked_fulfilled = parcels, False
 
-    rig.at = {"after_intent": hide, "after_call": show}
+    rig.at = {"after_claim": hide, "after_call": show}
     rig.let_an_hour_pass()
     rig.run_one_step()
     assert rig.load(refund_id).facts.vanished == (parcels[0]["id"],)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 
-from statemachine.flows import State
+from statemachine.flows import State, Transition
 from tests.support.rig import AFTER, BEFORE, Rig
 from worker.app import build
 from worker.demo.embedded import embedded_server
@@ -132,8 +132,9 @@ def test_doctor_says_what_a_failover_may_lose(
 def test_the_setting_reaches_the_ledger(rig: Rig) -> None:
     """It is off by default."""
     app = build(rig.settings.model_copy(update={"redis_wait_replicas": 2}))
-    refund = rig.run(rig.order(AFTER))
-    assert rig.ledger.may_call(refund, rig.delivery()) == "lost"
-    assert int(rig.redis.get(rig.key("confirmations")) or 0) == 0
-    assert app.ledger.may_call(refund, rig.delivery()) == "lost"
-    assert int(rig.redis.get(rig.key("confirmations")) or 0) == 1
+    refund_id = rig.request(rig.order(AFTER))
+    rig.run_one_step()
+    claim = rig.ledger.claim(refund_id, Transition.SUBMIT_REFUND, rig.delivery())
+    assert claim.refund is not None
+    assert rig.ledger.write_intent(claim, claim.refund, rig.delivery()).status == "written"
+    assert app.ledger.write_intent(claim, claim.refund, rig.delivery()).status == "unconfirmed"

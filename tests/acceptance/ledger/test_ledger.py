@@ -82,8 +82,10 @@ def test_another_run_of_the_same_message_finds_the_open_intent(rig: Rig) -> None
     """What the first run did is unknown, so the second must look."""
     _accept(rig, "rf-1")
     _to_refundable(rig, "rf-1")
-    first = _claim(rig, "rf-1", rig.delivery(execution="one"), Transition.SUBMIT_REFUND)
+    who = rig.delivery(execution="one")
+    first = _claim(rig, "rf-1", who, Transition.SUBMIT_REFUND)
     assert first.refund is not None
+    assert rig.ledger.write_intent(first, first.refund, who).status == "written"
     again = _claim(rig, "rf-1", rig.delivery(execution="two"), Transition.SUBMIT_REFUND)
     assert again.status == "claimed"
     assert again.refund is not None
@@ -114,7 +116,9 @@ def test_a_commit_clears_or_keeps_the_intent(rig: Rig, intent: str, expected: st
     _to_refundable(rig, "rf-1")
     who = rig.delivery()
     claim = _claim(rig, "rf-1", who, Transition.SUBMIT_REFUND)
-    assert rig.load("rf-1").intent_at_ms == claim.now_ms
+    assert claim.refund is not None
+    assert rig.ledger.write_intent(claim, claim.refund, who).status == "written"
+    assert rig.load("rf-1").intent_at_ms >= claim.now_ms
     commit = StepCommit(state=State.REFUNDABLE, next="later", intent=intent)  # type: ignore[arg-type]  # one of its words
     rig.ledger.commit("rf-1", claim, commit, who)
     written = rig.load("rf-1").intent_at_ms

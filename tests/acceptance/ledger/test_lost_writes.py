@@ -34,7 +34,8 @@ def test_nothing_is_changed_at_wix_until_the_forgotten_call_can_no_longer_arrive
     asked = len(rig.simulator.calls)
     _restart(rig)
     rig.run_queued()
-    assert len(rig.simulator.calls) == asked
+    changing = {"cancel_order", "submit_refund"}
+    assert not changing & {call["endpoint"] for call in rig.simulator.calls[asked:]}
     refund = rig.load(refund_id)
     assert refund.due_at_ms > 0
     assert (refund.intent_at_ms, refund.attempt) == (0, 0)

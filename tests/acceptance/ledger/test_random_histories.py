@@ -42,7 +42,7 @@ from worker.simulator.script.faults import Kind
 from worker.simulator.world.orders import Order
 
 HOUR_MS = 3_600_000
-PLACES = ("before_claim", "after_intent", "after_look", "before_call", "after_call", "after_commit")
+PLACES = ("before_claim", "after_claim", "after_look", "before_call", "after_call", "after_commit")
 
 faults = st.builds(
     Fault,

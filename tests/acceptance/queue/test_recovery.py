@@ -121,7 +121,7 @@ def test_a_worker_that_was_frozen_after_its_claim_does_not_act_when_it_wakes(
 ) -> None:
     """SIGSTOP in the middle of a step; another worker ends the refund; SIGCONT."""
     order = bottomless(rig.simulator, rig.order(created))
-    frozen = workers.start_until("after_intent", 2, signal.SIGSTOP)
+    frozen = workers.start_until("after_claim", 2, signal.SIGSTOP)
     refund_id = rig.request(order)
     wait_until(lambda: is_stopped(_pid(frozen)))
     workers.declare_dead()
@@ -190,7 +190,7 @@ def test_a_woken_worker_does_not_write_over_one_that_runs_the_same_step(
     refund_id = rig.request(order)
     wait_until(lambda: is_stopped(_pid(frozen)))
     workers.declare_dead()
-    other = workers.start_until("after_intent", 1, signal.SIGSTOP)
+    other = workers.start_until("after_claim", 1, signal.SIGSTOP)
     wait_until(lambda: is_stopped(_pid(other)))
     written = rig.ledger.history(refund_id)
     os.kill(_pid(frozen), signal.SIGCONT)

@@ -91,8 +91,10 @@ def test_a_call_of_a_dead_worker_may_have_been_sent_just_before_the_disconnect(
     vaulted.run_one_step()
     vaulted.redis.zadd(vaulted.key("workers"), {"silent": int(vaulted.redis.time()[0]) * 1000})
     submit = Transition.SUBMIT_REFUND
-    held = vaulted.ledger.claim(refund_id, submit, vaulted.delivery("silent"))
-    assert held.status == "claimed"
+    silent = vaulted.delivery("silent")
+    held = vaulted.ledger.claim(refund_id, submit, silent)
+    assert held.refund is not None
+    assert vaulted.ledger.write_intent(held, held.refund, silent).status == "written"
     vaulted.redis.hincrby(vaulted.key("refund", refund_id), "intent_at_ms", -20_000)
     vaulted.redis.zadd(vaulted.key("workers"), {"silent": 1})
     assert vaulted.disconnect(force=True) == (1, 0)

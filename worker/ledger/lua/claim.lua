@@ -1,9 +1,9 @@
--- Load the record, check that the transition may start, take the lease, write the intent.
--- args: refund_id; token "WORKER|MESSAGE|EXECUTION"; sources {state: true}; mutates;
---       busy_ms, lease_cap_ms, dead_after_ms, settle_delay_ms;
+-- Load the record, check that the transition may start, take the lease.
+-- args: refund_id; token "WORKER|MESSAGE|EXECUTION"; sources {state: true};
+--       busy_ms, lease_cap_ms, dead_after_ms;
 --       worker_id, queue, message_id of the delivery.
 -- Returns {status, now, fence, sealed key, epoch, disconnected, record...};
--- status: claimed | unknown | refused | early | held_back | busy | suspended | paced.
+-- status: claimed | unknown | refused | early | busy | suspended | paced.
 -- The same token may ask again: a lost reply changes nothing. The same message in the same worker
 -- may take over from its earlier execution, which has ended.
 local record = key('refund', args.refund_id)
@@ -15,14 +15,6 @@ end
 if not state then return unclaimed('unknown') end
 if not args.sources[state] then return unclaimed('refused') end
 if redis.call('ZSCORE', key('due'), args.refund_id) then return unclaimed('early') end
-if args.mutates then
-    local since = server_lost_writes_at()
-    local left = since > 0 and since + args.settle_delay_ms - now or 0
-    if left > 0 then
-        postpone(args.refund_id, redis.call('HGET', record, 'store_id'), left)
-        return unclaimed('held_back')
-    end
-end
 local store = redis.call('HGET', record, 'store_id')
 local lease = key('lease', store, redis.call('HGET', record, 'order_id'))
 local holder = redis.call('GET', lease)
@@ -52,7 +44,6 @@ if held_by ~= args.token then
         'prior_intent_at_ms', int(intent))
     redis.call('HINCRBY', record, 'attempt', 1)
     redis.call('HINCRBY', record, 'attempts', 1)
-    if args.mutates then redis.call('HSET', record, 'intent_at_ms', int(now)) end
 end
 redis.call('SET', lease, args.token, 'PX', args.lease_cap_ms)
 -- After a replay, an old message may find it in the lane: it must be in one place.

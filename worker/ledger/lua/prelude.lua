@@ -104,7 +104,7 @@ end
 
 -- When the server was last found to be another one than the ledger remembers, by the ledger's clock;
 -- 0 for never. A server that restarted, or another one after a failover, may have lost its last
--- writes: among them a claim whose call is still on its way to Wix. Until such a call can no longer
+-- writes: among them an intent whose call is still on its way to Wix. Until such a call can no longer
 -- take effect, nothing is changed at Wix. A new ledger has nothing to lose; each tick looks, so that
 -- every other one knows its server.
 local function server_lost_writes_at()
