@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.support.processes import PATIENCE_S
 from worker.demo.embedded import InstalledServer, NoServer, bundled_server, embedded_server
 
 
@@ -54,7 +55,7 @@ def test_without_the_extra_a_server_on_the_path_is_used(tmp_path: Path) -> None:
     server = InstalledServer(port=6379, data_dir=tmp_path, path=str(tmp_path))
     assert server.command[:3] == [str(program), "--appendonly", "yes"]
     server.start(timeout=0)
-    server.stop()
+    server.stop(timeout=PATIENCE_S)
     with pytest.raises(NoServer, match="install the extra"):
         InstalledServer(port=6379, data_dir=tmp_path, path="")
 
@@ -76,6 +77,6 @@ def test_make_server_runs_until_it_is_stopped(tmp_path: Path) -> None:
     with redis.Redis.from_url(line.split()[0]) as client:
         assert client.ping()
     program.terminate()
-    program.communicate(timeout=20)
+    program.communicate(timeout=PATIENCE_S)
     assert program.returncode == 0
     assert (tmp_path / "data" / "appendonlydir").is_dir()
