@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,14 +13,16 @@ from typing import Any
 import httpx
 import pytest
 
-COMMAND = [sys.executable, "-c", "from worker.cli.main import main; main()", "simulator"]
+from tests.support.processes import PATIENCE_S, REFUNDS, run_program
+
+COMMAND = (*REFUNDS, "simulator")
 SITE, ACCOUNT = "4b296c48-0000-4000-8000-000000000001", "0f5b7a1e-0000-4000-8000-000000000002"
 UUID = r"[0-9a-f-]{36}"
 ORDER = "67668940-527d-4465-94c6-5475d8c7a412"
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False)
+    return run_program([*COMMAND, *arguments])
 
 
 @contextmanager
@@ -35,7 +36,15 @@ def _serving(*arguments: str) -> Iterator[Any]:
         yield json.loads(program.stdout.readline())
     finally:
         program.terminate()
-        program.communicate(timeout=20)
+        rest, _ = program.communicate(timeout=PATIENCE_S)
+    assert (program.returncode, rest) == (0, "")
+
+
+def test_it_serves_until_it_is_stopped() -> None:
+    """It prints its URL and its orders, and exits with 0 on SIGTERM."""
+    with _serving() as printed:
+        books = httpx.get(f"{printed['url']}/_simulator/books", trust_env=False).json()
+        assert set(books["orders"]) == {order["order_id"] for order in printed["orders"]}
 
 
 def test_flags_are_listed_for_people_and_scripts() -> None:
@@ -87,7 +96,7 @@ def test_people_are_told_the_three_things_of_each_store() -> None:
         text = "".join(program.stdout.readline() for _ in range(4))
     finally:
         program.terminate()
-        program.communicate(timeout=20)
+        program.communicate(timeout=PATIENCE_S)
     assert re.search(rf"# store {UUID}  account {UUID}  key IST\.[\w-]+\.[\w-]+\.[\w-]+\n", text)
 
 

@@ -1,15 +1,37 @@
-"""Waiting for other programs and looking at them, on a machine that may have no `ps`."""
+"""Running our programs, waiting for them and looking at them; the machine may have no `ps`."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import psutil
 
+from worker.demo.embedded import environment_without_settings
+
 #: Seconds. Far more than anything takes; a test waits this long only when it fails.
-PATIENCE_S = 60
+PATIENCE_S = 180
+#: The commands `refunds` and `python -m worker`, whether or not the virtual environment is active.
+REFUNDS = (sys.executable, "-c", "from worker.cli.main import main; main()")
+WORKER = (sys.executable, "-m", "worker")
+
+
+def run_program(
+    command: Sequence[str], environment: Mapping[str, str] | None = None, stdin: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, with no settings but those in *environment*; returns its output."""
+    return subprocess.run(
+        command,
+        env=environment_without_settings() | dict(environment or {}),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
 
 
 def wait_until(condition: Callable[[], object], patience_s: float = PATIENCE_S) -> None:

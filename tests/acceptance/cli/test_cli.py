@@ -3,44 +3,19 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import redis
 
+from tests.support.commands import ORDER_ID, refunds, settings_of
+from tests.support.processes import REFUNDS, WORKER, run_program
 from tests.support.rig import AFTER, STORE_ID, Rig
-from worker.demo.embedded import embedded_server, environment_without_settings
+from worker.demo.embedded import embedded_server
 from worker.simulator import Fault, Simulator, serve
-
-ORDER_ID = "67668940-527d-4465-94c6-5475d8c7a412"
-
-
-def _environment(rig: Rig) -> dict[str, str]:
-    return environment_without_settings() | {
-        "REFUNDS_REDIS_URL": rig.settings.redis_url.get_secret_value(),
-        "REFUNDS_NAMESPACE": rig.settings.namespace,
-    }
-
-
-def refunds(
-    rig: Rig | None, *arguments: str, environment: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run `refunds` in a process of its own."""
-    env = environment if environment is not None else _environment(rig) if rig else {}
-    env = environment_without_settings() | env
-    return subprocess.run(
-        [sys.executable, "-c", "from worker.cli.main import main; main()", *arguments],
-        env=env | {"COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def _json(rig: Rig, *arguments: str) -> Any:
@@ -199,7 +174,7 @@ def test_failures_have_one_shape_for_programs(rig: Rig) -> None:
 
 def test_an_unknown_variable_is_named_on_standard_error(rig: Rig) -> None:
     """It is probably misspelled; the command runs without it."""
-    done = refunds(rig, "list", environment=_environment(rig) | {"REFUNDS_NAMESPACES": "x"})
+    done = refunds(rig, "list", environment=settings_of(rig) | {"REFUNDS_NAMESPACES": "x"})
     assert done.returncode == 0
     assert done.stderr == (
         "REFUNDS_NAMESPACES is not a known setting and is ignored;"
@@ -233,14 +208,9 @@ def test_a_server_that_refuses_us_is_not_called_unreachable() -> None:
         }
         assert _trouble_with(cases) == []
         stores = '{"s": {"account_id": "a", "api_key": "k"}}'
-        worker = subprocess.run(
-            [sys.executable, "-m", "worker"],
-            env=environment_without_settings()
-            | {"REFUNDS_REDIS_URL": url, "REFUNDS_STORES": stores, "REFUNDS_LOG_FORMAT": "json"},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
+        worker = run_program(
+            WORKER,
+            {"REFUNDS_REDIS_URL": url, "REFUNDS_STORES": stores, "REFUNDS_LOG_FORMAT": "json"},
         )
         client.config_set("requirepass", "")
     assert worker.returncode == 1
@@ -267,14 +237,14 @@ def test_outcomes_start_only_after_a_stream_id(rig: Rig) -> None:
 
 def test_the_version_is_that_of_the_package() -> None:
     """`refunds --version` prints one line and exits with 0."""
-    done = refunds(None, "--version", environment={})
+    done = run_program([*REFUNDS, "--version"])
     assert (done.returncode, done.stdout) == (0, f"refunds {version('wix-refund-worker')}\n")
 
 
 def test_an_unknown_option_or_command_is_refused() -> None:
     """Exit code 2, and nothing on standard output."""
     for unknown in ("--versoin", "refnud"):
-        done = refunds(None, unknown, environment={})
+        done = run_program([*REFUNDS, unknown])
         assert (done.returncode, done.stdout) == (2, "")
         assert unknown in done.stderr
 
@@ -329,13 +299,7 @@ def test_tab_completion_knows_commands_and_states() -> None:
         "COMP_CWORD": "3",
     }
     code = "import sys; sys.argv[0] = 'refunds'; from worker.cli.main import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=environment_without_settings() | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_program([sys.executable, "-c", code], environment)
     assert set(done.stdout.split()) == {
         "refundable",
         "refund_submitted",
@@ -345,36 +309,9 @@ def test_tab_completion_knows_commands_and_states() -> None:
     }
 
 
-def test_the_simulator_serves_until_it_is_stopped() -> None:
-    """It prints its URL and its orders, and exits with 0 on SIGTERM."""
-    program = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "from worker.cli.main import main; main()",
-            "simulator",
-            "--port",
-            "0",
-            "--json",
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert program.stdout is not None
-        printed = json.loads(program.stdout.readline())
-        books = httpx.get(f"{printed['url']}/_simulator/books", trust_env=False).json()
-        assert set(books["orders"]) == {order["order_id"] for order in printed["orders"]}
-    finally:
-        program.terminate()
-        out, _ = program.communicate(timeout=20)
-    assert program.returncode == 0
-    assert out == ""
-
-
 def test_the_refunds_of_the_demo_match_wixs_records() -> None:
     """`refunds demo --json`: one document on stdout, log lines in JSON on stderr."""
-    done = refunds(None, "demo", "--json", environment={})
+    done = run_program([*REFUNDS, "demo", "--json"])
     report = json.loads(done.stdout)
     assert (done.returncode, report["ok"], report["wrong"]) == (0, True, [])
     assert [refund["state"] for refund in report["refunds"]] == [

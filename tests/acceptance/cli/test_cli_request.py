@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.acceptance.cli.test_cli import ORDER_ID, refunds
+from tests.support.commands import ORDER_ID, refunds
 from tests.support.rig import STORE_ID, Rig
 
 IDS = ("--store", STORE_ID, "--order", ORDER_ID)

@@ -144,6 +144,7 @@ def test_a_worker_that_was_frozen_just_before_its_call_does_not_send_it(
     refund_id = rig.request(order)
     wait_until(lambda: not rig.simulator.faults[0].times)
     os.kill(_pid(frozen), signal.SIGSTOP)
+    wait_until(lambda: is_stopped(_pid(frozen)))
     workers.declare_dead()
     workers.start()
     workers.wait_for(refund_id, State.REFUNDED)

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,14 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.support.processes import PATIENCE_S, command_line, wait_until
+from tests.support.processes import (
+    PATIENCE_S,
+    REFUNDS,
+    WORKER,
+    command_line,
+    run_program,
+    wait_until,
+)
 from worker.demo.embedded import embedded_server, environment_without_settings
 from worker.simulator import Fault, Simulator, serve
 from worker.stores.vault import new_key
@@ -36,10 +42,7 @@ class Programs:
 
     def refunds(self, *arguments: str, stdin: str | None = None, code: int = 0) -> str:
         """One command of `refunds`."""
-        program = [sys.executable, "-c", "from worker.cli.main import main; main()", *arguments]
-        done = subprocess.run(
-            program, env=self.environment, input=stdin, capture_output=True, text=True, check=False
-        )
+        done = run_program([*REFUNDS, *arguments], self.environment, stdin)
         self.said += [done.stdout, done.stderr]
         assert done.returncode == code, done.stderr
         return done.stdout
@@ -47,8 +50,10 @@ class Programs:
     def worker(self) -> subprocess.Popen[str]:
         """The worker; what it says is collected when it is stopped."""
         worker = subprocess.Popen(
-            [sys.executable, "-m", "worker"],
-            env=self.environment | {"REFUNDS_LOG_LEVEL": "debug", "REFUNDS_LOG_FORMAT": "json"},
+            WORKER,
+            env=environment_without_settings()
+            | self.environment
+            | {"REFUNDS_LOG_LEVEL": "debug", "REFUNDS_LOG_FORMAT": "json"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -101,7 +106,7 @@ def programs(simulator: Simulator, tmp_path: Path) -> Iterator[tuple[Programs, s
             "REFUNDS_CONFIRM_FIRST_MS": "20",
             "REFUNDS_RETRY_FIRST_MS": "20",
         }
-        programs = Programs(environment_without_settings() | given)
+        programs = Programs(given)
         yield programs, redis_url
         programs.kill()
 
@@ -146,6 +151,7 @@ def test_no_secret_is_in_any_output_nor_in_any_file_of_redis(
     for command in ("dead list", "dead show rf-2", "show rf-1", "outcomes --json", "doctor"):
         here.refunds(*command.split())
     with redis.Redis.from_url(redis_url) as client:
+        client.config_set("rdbcompression", "no")  # a compressed secret would not be found
         client.save()
     stored = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b"rf-late" in stored
@@ -165,13 +171,7 @@ def test_a_start_without_a_vault_key_names_the_command_that_makes_one(
     """Exit code 2, before Redis is asked; an invalid key is not repeated."""
     given = {"REFUNDS_REDIS_URL": "redis://127.0.0.1:1/0"}
     given |= {"REFUNDS_VAULT_KEYS": vault_keys} if vault_keys is not None else {}
-    done = subprocess.run(
-        [sys.executable, "-m", "worker"],
-        env=environment_without_settings() | given,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_program(WORKER, given)
     assert done.returncode == 2
     assert "refunds stores keygen" in done.stderr
     assert "canary" not in done.stderr

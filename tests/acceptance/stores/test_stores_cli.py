@@ -17,7 +17,7 @@ from cryptography.fernet import Fernet
 from typer.testing import CliRunner, Result
 
 from statemachine.flows import State
-from tests.support.processes import PATIENCE_S
+from tests.support.processes import PATIENCE_S, REFUNDS
 from tests.support.rig import AFTER, KEY, STORE_ID
 from tests.support.stores_rig import StoresRig
 from worker.cli.main import app
@@ -118,8 +118,7 @@ def _has_terminals() -> bool:
 @pytest.mark.skipif(not _has_terminals(), reason="this machine has no pseudo-terminals (/dev/pts)")
 def test_connect_prompts_at_a_terminal_and_does_not_echo_the_key(shop: Shop) -> None:
     """With a real terminal, as a person types."""
-    command = "from worker.cli.main import main; main()"
-    program = [sys.executable, "-c", command, "stores", "connect"]
+    program = [*REFUNDS, "stores", "connect"]
     terminal = subprocess.Popen(
         [sys.executable, "-c", f"import pty; pty.spawn({program!r})"],
         env=environment_without_settings() | shop.environment,
