@@ -47,11 +47,15 @@ def test_the_samples_contain_every_fact() -> None:
         "quiet_looks",
         "look_only",
         "unreadable",
+        "not_refunded",
+        "refused_payments",
     }
 
 
 #: Forgotten at either moment.
-BOTH = {"looks", "waiting_since_ms", "misses", "changed", "quiet_looks", "look_only"}
+BOTH = {"looks", "waiting_since_ms", "misses", "changed", "quiet_looks", "look_only"} | {
+    "refused_payments"
+}
 
 
 def test_only_what_was_set_is_stored() -> None:
@@ -82,7 +86,7 @@ def test_facts_are_forgotten_when_their_lifetime_ends(
     lifetime: Lifetime, forgotten: set[str]
 ) -> None:
     """The other facts are kept."""
-    everything: dict[str, Any] = {"quiet_looks": 1, "look_only": True}
+    everything: dict[str, Any] = {"quiet_looks": 1, "look_only": True, "refused_payments": {}}
     for stored in RECORDS:
         everything |= json.loads(stored["facts"])
     left = facts_from(json.dumps(everything)).forget(lifetime)

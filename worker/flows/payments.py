@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
+from typing import NamedTuple
 
 from worker.flows.amounts import Source, cut
 from worker.flows.manual_payments import (
@@ -29,7 +30,7 @@ WAITING: Mapping[str, str] = MappingProxyType(
 EMPTY: Mapping[str, str] = MappingProxyType(
     {"ALREADY_REFUNDED": "already_refunded", "ZERO_PRICE": "zero_price", "NOT_PAID": "not_paid"}
 )
-#: Reasons why a payment cannot be refunded although money is left; the refund ends.
+#: Reasons why a payment cannot be refunded although money is left; the other payments still are.
 BLOCKED: Mapping[str, str] = MappingProxyType(
     {
         "DISABLED_BY_PROVIDER": "refund_disabled",
@@ -47,6 +48,16 @@ def code_of(wix_reason: str) -> str:
     return {**WAITING, **EMPTY, **BLOCKED}.get(wix_reason, "refusal_unknown")
 
 
+class Blocked(NamedTuple):
+    """A payment that Wix cannot refund, although money is left."""
+
+    payment_id: str
+    amount: Decimal | None
+    """What is left of it; None if Wix does not say."""
+    wix_reason: str
+    """A reason of `BLOCKED`, or one that we do not know."""
+
+
 @dataclass
 class SortedPayments:
     """The payments of an order, sorted by what Wix can do with them."""
@@ -60,11 +71,11 @@ class SortedPayments:
     manual: list[ManualPayment] = field(default_factory=list)
     """A person must pay these back."""
     waiting: list[str] = field(default_factory=list)
-    """Wix's reasons for the others: a reason of `WAITING`, ..."""
-    blocked: list[str] = field(default_factory=list)
-    """... of `BLOCKED`, or one that we do not know, ..."""
+    """Wix's reasons for payments that it cannot refund yet, of `WAITING`."""
+    blocked: list[Blocked] = field(default_factory=list)
+    """Nobody can refund these."""
     empty: list[str] = field(default_factory=list)
-    """... or of `EMPTY`."""
+    """Wix's reasons for payments of which nothing is left, of `EMPTY`."""
     spent: list[str] = field(default_factory=list)
     """Our reasons for payments that Wix calls refundable, although nothing is left of them."""
 
@@ -97,8 +108,9 @@ def sort_payments(step: Step, answer: Refundability, transactions: Transactions)
         if max_refund is not None:
             max_refund = cut(max_refund, step.refund.facts.currency)
         done = paid.get(payment_id)
-        if payment.non_refundable:
-            _set_aside(result, payment.non_refundable.reason, done)
+        refused = step.facts.refused_payments.get(payment_id)
+        if reason := payment.non_refundable.reason if payment.non_refundable else refused:
+            _set_aside(result, payment, reason, done)
             continue
         if payment_id not in only_in_full:
             needed(max_refund, "get_order_refundability", "payments.payment.monetary.maxRefund")
@@ -114,18 +126,37 @@ def sort_payments(step: Step, answer: Refundability, transactions: Transactions)
         elif max_refund != 0:
             result.sources.append(source)
         else:
-            result.spent.append("already_refunded" if payment.already_returned else "zero_price")
+            result.spent.append(_why_spent(payment))
     return result
 
 
-def _set_aside(result: SortedPayments, reason: str, done: PaidManually | None) -> None:
+def _set_aside(
+    result: SortedPayments, payment: PaymentRefundability, reason: str, done: PaidManually | None
+) -> None:
     """Sort a payment that Wix does not refund; what a person has paid of it still counts."""
     if done and done.amount:
         result.counted += done.amount
     if reason in WAITING:
         result.waiting.append(reason)
+    elif reason in EMPTY and not done:
+        result.empty.append(reason)
+    elif not done and _unreturned(payment) == 0:
+        result.spent.append(_why_spent(payment))
     elif not done:
-        (result.empty if reason in EMPTY else result.blocked).append(reason)
+        result.blocked.append(Blocked(payment.payment.payment_id, _unreturned(payment), reason))
+
+
+def _unreturned(payment: PaymentRefundability) -> Decimal | None:
+    """Return what was paid and not returned; None if Wix does not say."""
+    monetary = payment.payment.monetary
+    if not (monetary and monetary.paid and monetary.refunded and monetary.refund_pending):
+        return None
+    returned = monetary.refunded.amount + monetary.refund_pending.amount
+    return max(Decimal(0), monetary.paid.amount - returned)
+
+
+def _why_spent(payment: PaymentRefundability) -> str:
+    return "already_refunded" if payment.already_returned else "zero_price"
 
 
 def _add_manual(
@@ -135,7 +166,7 @@ def _add_manual(
     done: PaidManually | None,
 ) -> None:
     if source.max_refund == 0 and not done:
-        result.spent.append("already_refunded" if payment.already_returned else "zero_price")
+        result.spent.append(_why_spent(payment))
         return
     parts = split_manual(payment, source, done)
     result.counted += parts.counted

@@ -1,4 +1,4 @@
-"""Orders placed on or after the cutoff: one refund call, then wait for the payment provider.
+"""Orders placed on or after the cutoff: one refund call.
 
 The call has no idempotency key: our fingerprint in `customerReason` takes its place (W64).
 """
@@ -15,17 +15,15 @@ from worker.flows.own_refunds import (
     facts_of,
     find_ours,
     may_be_ours,
-    overpayment,
-    overpayment_text,
 )
 from worker.flows.payments import WAITING, code_of, sort_payments
-from worker.flows.planning import is_waiting, plan_refund
+from worker.flows.planning import Plan, is_waiting, plan_refund
 from worker.flows.refund_body import refund_body
 from worker.flows.step import Advance, Step, Wait
 from worker.flows.totals import asked_of, fitted
-from worker.refund.facts import NO_FACTS, Facts
+from worker.refund.facts import Facts
 from worker.refund.reasons import end_with
-from worker.wix.billing import Refundability, Transactions, WixRefund
+from worker.wix.billing import Refundability, Transactions
 
 #: How many looks in a row may miss a refund that Wix accepted.
 VANISHED_LOOKS = 10
@@ -104,11 +102,31 @@ def _submit(step: Step, transactions: Transactions) -> Advance | Wait:
     step.learn(plan.facts)
     if plan.refusal:
         raise plan.refusal
+    if wait := _save_first(step, plan):
+        return wait
     try:
         refund = step.wix.submit_refund(step.order_id, refund_body(step, plan.shares, answer))
     except Permanent as error:
-        return _refused(step, error)
+        return _refused(step, error, plan)
     return Advance(to=State.REFUND_SUBMITTED, facts=facts_of(refund))
+
+
+def _save_first(step: Step, plan: Plan) -> Wait | None:
+    """Save what cannot be refunded before the call: after a crash nobody could find it out."""
+    known = step.refund.facts.not_refunded
+    if [(n.payment_id, n.amount) for n in known] == [
+        (n.payment_id, n.amount) for n in plan.not_refunded
+    ]:
+        return None
+    changed = step.refund.facts.changed + bool(known)
+    if changed > CHANGED_LOOKS:
+        raise end_with("order_keeps_changing", detail="what Wix can refund kept changing")
+    return Wait(
+        why="what Wix cannot refund is saved before the rest is refunded",
+        in_ms=0,
+        effect_known=not step.may_have_happened,
+        facts=Facts(not_refunded=plan.not_refunded, changed=changed),
+    )
 
 
 def _refundability(step: Step, transactions: Transactions) -> Refundability:
@@ -152,7 +170,7 @@ def _wait(step: Step, wix_reason: str) -> Wait:
     return step.wait(f"Wix says {wix_reason}", step.next_look_ms, effect_known=known)
 
 
-def _refused(step: Step, error: Permanent) -> Advance | Wait:
+def _refused(step: Step, error: Permanent, plan: Plan) -> Advance | Wait:
     """Act on a refusal; it is final only if no earlier call of ours can have caused it."""
     wix_reason = str(error.facts.get("nonRefundableReason", ""))
     if wix_reason in WAITING:
@@ -162,12 +180,9 @@ def _refused(step: Step, error: Permanent) -> Advance | Wait:
         if found:
             return found
         raise Buried("outcome_unknown", error)
-    payment_id, manual_ids = str(error.facts.get("paymentId", "")), step.refund.facts.manual_ids
-    if error.code == "EXTERNAL_REFUND_EXPECTED" and payment_id and payment_id not in manual_ids:
-        facts = Facts(manual_ids=(*manual_ids, payment_id))
-        return Wait(
-            why="Wix cannot refund a payment itself", in_ms=0, effect_known=True, facts=facts
-        )
+    if facts := _about_one_payment(step, error, plan):
+        why = "Wix cannot refund one of the payments"
+        return Wait(why=why, in_ms=0, effect_known=True, facts=facts)
     changed = step.refund.facts.changed + 1
     if error.code == "INVALID_PAYMENT_REFUND_AMOUNT" and changed < CHANGED_LOOKS:
         # Someone refunded a part a moment ago: calculate again.
@@ -177,6 +192,22 @@ def _refused(step: Step, error: Permanent) -> Advance | Wait:
         code = code_of(wix_reason) if wix_reason else "not_refundable"
         raise end_with(code, error, wix_reason)
     raise end_with(REFUSALS.get(error.code or "", "refused_by_wix"), error)
+
+
+def _about_one_payment(step: Step, error: Permanent, plan: Plan) -> Facts | None:
+    """Return what a refusal says about one payment, if it is new: the call is planned again."""
+    payment_id, facts = str(error.facts.get("paymentId", "")), step.refund.facts
+    if (
+        error.code == "EXTERNAL_REFUND_EXPECTED"
+        and payment_id
+        and payment_id not in facts.manual_ids
+    ):
+        return Facts(manual_ids=(*facts.manual_ids, payment_id))
+    sent = {share.source.payment_id for share in plan.shares}
+    if error.code != "PAYMENT_NOT_REFUNDABLE" or payment_id not in sent or len(sent) == 1:
+        return None
+    reason = str(error.facts.get("nonRefundableReason") or "UNKNOWN_REASON")
+    return Facts(refused_payments=facts.refused_payments | {payment_id: reason})
 
 
 def _look(step: Step, transactions: Transactions) -> Advance | None:
@@ -191,37 +222,3 @@ def _look(step: Step, transactions: Transactions) -> Advance | None:
         # It may be ours, its mark changed by Wix, or the merchant's: only a person can find out.
         raise Buried("outcome_unknown", detail="the order has a new refund that may be ours")
     return None
-
-
-def confirm_refund(step: Step) -> Advance | Wait:
-    """Check whether the provider settled it; a 200 does not mean that money moved (W53)."""
-    transactions = step.wix.list_transactions(step.order_id)
-    refund = find_ours(step.refund, transactions)
-    if too_much := overpayment(step.refund, transactions):
-        step.learn((facts_of(refund) if refund else NO_FACTS) | Facts(overpaid=too_much))
-        raise end_with("paid_twice", detail=overpayment_text(step.refund, too_much))
-    misses = 0 if refund else step.refund.facts.misses + 1
-    if misses > VANISHED_LOOKS:
-        raise end_with("refund_vanished", detail=f"missing from Wix's list in {misses} looks")
-    statuses = set(refund.statuses) if refund else set()
-    if refund and statuses == {"SUCCEEDED"}:
-        return Advance(to=State.REFUNDED, facts=facts_of(refund))
-    if refund and statuses and statuses <= {"SUCCEEDED", "FAILED"}:
-        paid = Facts(refund_amount=f"{refund.sum_of('SUCCEEDED'):f}")
-        step.learn(facts_of(refund) | paid)
-        raise _failed(step, refund)
-    if step.waiting_for_ms >= step.settings.confirm_for_s * 1000:
-        raise end_with("refund_not_settled", detail=", ".join(sorted(statuses)))
-    why, facts = "the payment provider has not settled it", Facts(misses=misses)
-    return step.wait(why, step.next_look_ms, effect_known=True, facts=facts)
-
-
-def _failed(step: Step, refund: WixRefund) -> Rejected | Buried:
-    """Return the end of a refund that failed; if only a part did, a person needs both amounts."""
-    codes = ", ".join(sorted(set(refund.failures())))
-    if "SUCCEEDED" not in refund.statuses:
-        return end_with("refund_failed", detail=codes)
-    paid, failed = refund.sum_of("SUCCEEDED"), refund.sum_of("FAILED")
-    currency = step.refund.facts.currency
-    detail = f"paid {paid:f} {currency}, failed {failed:f} {currency}: {codes}"
-    return end_with("refund_mixed", detail=detail)

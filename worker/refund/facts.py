@@ -58,6 +58,19 @@ class ManualAmount(_Stored):
     """What Wix showed as already returned when we first asked: a decimal, in the same currency."""
 
 
+class NotRefunded(_Stored):
+    """A payment that was asked for, and that Wix cannot refund."""
+
+    payment_id: str
+    """Wix's id of the payment."""
+    amount: str | None = None
+    """What is missing of it, a decimal in the order's currency; None if Wix does not say."""
+    reason: str
+    """Our reason code."""
+    wix_code: str
+    """Wix's reason."""
+
+
 class CancelRefusal(_Stored):
     """Why Wix refused the cancel for good."""
 
@@ -103,6 +116,12 @@ class Facts(_Stored):
     refunds_before: Annotated[tuple[str, ...], _UntilDone] = ()
     """Wix's ids of the refunds that the order had before our first call.
     Lifetime: one transition."""
+
+    not_refunded: tuple[NotRefunded, ...] = ()
+    """What Wix cannot refund while it refunds the rest. Lifetime: forever."""
+    refused_payments: Annotated[dict[str, str], _UntilDoneOrReplay] = {}
+    """Wix's reason for each payment of which it refused the refund call.
+    Lifetime: one transition, or until a replay."""
 
     manual_ids: tuple[str, ...] = ()
     """Ids of the payments that Wix refused to refund itself. Lifetime: forever."""
@@ -150,7 +169,8 @@ class Facts(_Stored):
     """How many looks in a row did not find our refund in Wix's list.
     Lifetime: one transition, or until a replay."""
     changed: Annotated[int, _UntilDoneOrReplay] = 0
-    """How many times Wix refused an amount that it had just shown as refundable.
+    """How many times Wix refused an amount that it had just shown as refundable, or showed
+    something else than before the last call.
     Lifetime: one transition, or until a replay."""
     unreadable: Annotated[int, _UntilDoneOrReplay] = 0
     """How many of Wix's answers in a row were not as documented.
@@ -185,6 +205,9 @@ class Facts(_Stored):
     def _set(self) -> frozenset[str]:
         return frozenset(self.model_fields_set | set(self.model_extra or {}))
 
+
+#: Effects of a refund that a payment provider paid, and may take back.
+PAID_BY_PROVIDER = frozenset({"payments_refunded", "partly_refunded"})
 
 #: Nothing is known.
 NO_FACTS = Facts()

@@ -120,6 +120,7 @@ def outcome_of_end(
         currency = facts.currency or None
         content["amount"] = {"amount": facts.refund_amount, "currency": currency}
         content["payments"] = facts.known().get("payments", [])
+        content |= {name: facts.known()[name] for name in ("not_refunded",) if facts.not_refunded}
     return outcome(KIND_OF[to], step, **content)
 
 

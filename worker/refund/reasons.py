@@ -139,6 +139,10 @@ REASONS: Mapping[str, Reason] = MappingProxyType({
     "refund_mixed": _dead(
         "The payment provider paid part of the refund and refused the rest.",
         "Compare both amounts in the Wix dashboard and pay the rest manually.", replayable=False),
+    "partly_refunded": _dead(
+        "Wix refunded a part of what was requested, and cannot refund the rest.",
+        "The dead letter names both amounts and the cause. Pay the rest outside Wix, unless the"
+        " buyer's bank has returned it.", replayable=False),
     "refund_vanished": _dead(
         "Wix accepted our refund but no longer lists it.",
         "Look for it in the Wix dashboard before doing anything else."),

@@ -16,7 +16,7 @@ from worker.flows.step import Advance, Step, Wait
 from worker.ledger.claims import StepCommit
 from worker.observability.redaction import redact_text
 from worker.refund import outcomes
-from worker.refund.facts import NO_FACTS, Facts, Lifetime
+from worker.refund.facts import NO_FACTS, PAID_BY_PROVIDER, Facts, Lifetime
 from worker.refund.reasons import reason_of, what_wix_said
 from worker.refund.record import Refund
 
@@ -219,7 +219,7 @@ class Results:
 
     def _watch_in_ms(self, to: State, facts: Facts) -> int:
         """Return when to recheck; 0 for never. A provider can only take back what it paid."""
-        if self.step is None or to is not State.REFUNDED or facts.effect != "payments_refunded":
+        if self.step is None or to is not State.REFUNDED or facts.effect not in PAID_BY_PROVIDER:
             return 0
         settings = self.step.settings
         return settings.watch_first_ms if settings.watch_for_s else 0

@@ -31,8 +31,9 @@ from worker.errors import (
 )
 from worker.flows.assessment import assess_order
 from worker.flows.cancellation import cancel_order, unfulfill_order
+from worker.flows.confirming import confirm_refund
 from worker.flows.restoring import restore_fulfillments
-from worker.flows.standard import confirm_refund, submit_refund
+from worker.flows.standard import submit_refund
 from worker.flows.step import Advance, Step, Wait
 from worker.flows.voiding import confirm_void, void_payments
 from worker.ledger.claims import Claim, StepCommit

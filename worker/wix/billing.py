@@ -31,6 +31,7 @@ class Monetary(Answer):
     """Amounts that were refunded or can still be refunded."""
 
     max_refund: Lenient[Price] = None
+    paid: Lenient[Price] = None
     refunded: Lenient[Price] = None
     refund_pending: Lenient[Price] = None
 

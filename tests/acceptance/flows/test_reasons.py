@@ -269,6 +269,9 @@ CASES: Mapping[str, Case] = {
     "too_many_payments": _many_payments,
     "manual_payment": _run(AFTER, payments=[_payment(offline=True)]),
     "refund_failed": _run(AFTER, payments=[_payment(outcome="FAILED")]),
+    "partly_refunded": _run(
+        AFTER, payments=[_payment(), _payment(non_refundable="TRANSACTION_NOT_FOUND")]
+    ),
     "after_manual_payment": _recorded_by_the_merchant,
     "refund_mixed": _mixed,
     "paid_twice": _paid_twice,

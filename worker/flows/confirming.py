@@ -1,0 +1,70 @@
+"""Wait until the payment provider has settled our refund; a 200 does not move money (W53)."""
+
+from __future__ import annotations
+
+from statemachine.flows import State
+from worker.errors import Buried, Rejected
+from worker.flows.own_refunds import facts_of, find_ours, overpayment, overpayment_text
+from worker.flows.standard import VANISHED_LOOKS
+from worker.flows.step import Advance, Step, Wait
+from worker.refund.facts import NO_FACTS, Facts
+from worker.refund.reasons import REASONS, end_with
+from worker.wix.billing import WixRefund
+
+
+def confirm_refund(step: Step) -> Advance | Wait:
+    """Check whether the provider settled it; a 200 does not mean that money moved (W53)."""
+    transactions = step.wix.list_transactions(step.order_id)
+    refund = find_ours(step.refund, transactions)
+    if too_much := overpayment(step.refund, transactions):
+        step.learn((facts_of(refund) if refund else NO_FACTS) | Facts(overpaid=too_much))
+        raise end_with("paid_twice", detail=overpayment_text(step.refund, too_much))
+    misses = 0 if refund else step.refund.facts.misses + 1
+    if misses > VANISHED_LOOKS:
+        raise end_with("refund_vanished", detail=f"missing from Wix's list in {misses} looks")
+    statuses = set(refund.statuses) if refund else set()
+    if refund and statuses == {"SUCCEEDED"}:
+        return _settled(step, refund)
+    if refund and statuses and statuses <= {"SUCCEEDED", "FAILED"}:
+        paid = Facts(refund_amount=f"{refund.sum_of('SUCCEEDED'):f}")
+        step.learn(facts_of(refund) | paid)
+        raise _failed(step, refund)
+    if step.waiting_for_ms >= step.settings.confirm_for_s * 1000:
+        raise end_with("refund_not_settled", detail=", ".join(sorted(statuses)))
+    why, facts = "the payment provider has not settled it", Facts(misses=misses)
+    return step.wait(why, step.next_look_ms, effect_known=True, facts=facts)
+
+
+def _settled(step: Step, refund: WixRefund) -> Advance:
+    """Finish, unless a person must see to what Wix could not refund.
+
+    Of a full refund upstream is told what is missing and why, as if it had asked for that alone.
+    """
+    missing = step.refund.facts.not_refunded
+    if not missing:
+        return Advance(to=State.REFUNDED, facts=facts_of(refund))
+    facts = facts_of(refund) | Facts(effect="partly_refunded")
+    if not step.refund.request.is_partial and all(
+        one.reason in REASONS and REASONS[one.reason].ends == "rejected" for one in missing
+    ):
+        return Advance(to=State.REFUNDED, facts=facts)
+    step.learn(facts)
+    currency = step.refund.facts.currency
+    parts = "; ".join(
+        f"{f'{one.amount} {currency}' if one.amount else 'an unknown amount'}"
+        f" of payment {one.payment_id} ({one.wix_code})"
+        for one in missing
+    )
+    detail = f"{refund.total:f} {currency} refunded; not refunded: {parts}"
+    raise end_with("partly_refunded", detail=detail)
+
+
+def _failed(step: Step, refund: WixRefund) -> Rejected | Buried:
+    """Return the end of a refund that failed; if only a part did, a person needs both amounts."""
+    codes = ", ".join(sorted(set(refund.failures())))
+    if "SUCCEEDED" not in refund.statuses:
+        return end_with("refund_failed", detail=codes)
+    paid, failed = refund.sum_of("SUCCEEDED"), refund.sum_of("FAILED")
+    currency = step.refund.facts.currency
+    detail = f"paid {paid:f} {currency}, failed {failed:f} {currency}: {codes}"
+    return end_with("refund_mixed", detail=detail)
