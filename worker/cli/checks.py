@@ -43,7 +43,7 @@ def outcomes(
     Oldest first; with --json, one CloudEvent per line.
     """
     if not re.fullmatch(r"[0-9]+(-[0-9]+)?", after):
-        fail("--after takes a stream ID as this command prints it, like 1700000000000-0", 2)
+        fail("--after takes a stream ID as this command prints it, like 1700000000000-0", code=2)
     given = settings()
     client = redis_client(given.redis_url.get_secret_value())
     for stream_id, event in read(client, given.namespace, after=after, follow=follow):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -22,10 +24,20 @@ from worker.demo.demo import DemoFailed
 from worker.demo.embedded import NoServer
 from worker.ledger.connection import explain
 from worker.ledger.refunds import Ledger
+from worker.observability.redaction import redact_text
 from worker.operations.dead_letters import CannotReplay
 from worker.queue.broker import Broker
 
 WRONG_USAGE = 2
+
+#: The base of typer's errors about arguments, for which it has no public name.
+UsageError: Any = typer.BadParameter.__mro__[2]
+
+#: The characters of refund ids, message ids and site ids.
+LONGEST_ID = 100
+_ID = re.compile(rf"[A-Za-z0-9._:~-]{{1,{LONGEST_ID}}}")
+#: Instead of what a person gave.
+NOT_SHOWN = "(not shown: this is not an id)"
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Limit = Annotated[int, typer.Option(min=1, max=100_000, help="Maximum number of rows.")]
@@ -38,16 +50,24 @@ _opened: ContextVar[ExitStack] = ContextVar("opened")
 _as_json: ContextVar[bool] = ContextVar("as_json", default=False)
 
 
-def fail(text: str, code: int = 1, **more: object) -> NoReturn:
+def fail(*lines: str, code: int = 1, **more: object) -> NoReturn:
     """Print an error and exit: code 1 if the answer is no, 2 for wrong usage.
 
-    The text goes to standard error. With --json, standard output gets one JSON document as well:
-    `{"ok": false, "error": {"message": TEXT}}` and the fields of *more*.
+    The lines go to standard error. With --json, standard output gets one JSON document as well:
+    `{"ok": false, "error": {"message": LINES}}` and the fields of *more*.
     """
-    say(text)
+    say(*lines)
     if _as_json.get():
-        _print_error(text, more)
+        _print_error("\n".join(lines), more)
     raise typer.Exit(code)
+
+
+def named(given: str) -> str:
+    """Return an id that a person gave, for a message.
+
+    What cannot be an id may be an API key that was pasted in its place; it is not repeated.
+    """
+    return given if _ID.fullmatch(given) and redact_text(given) == given else NOT_SHOWN
 
 
 def _print_error(text: str, more: Mapping[str, object]) -> None:
@@ -56,16 +76,32 @@ def _print_error(text: str, more: Mapping[str, object]) -> None:
 
 
 def run(app: typer.Typer) -> None:
-    """Run the program.
+    """Run the program and exit.
 
     Wrong usage that typer finds before it calls a command is reported as JSON too.
     """
     try:
-        app()
-    except SystemExit as end:
-        if end.code == WRONG_USAGE and "--json" in sys.argv and _opened.get(None) is None:
+        code = app(standalone_mode=False)
+    except UsageError as error:
+        code = error.exit_code
+        say(*_usage_error(error))
+        if "--json" in sys.argv:
             _print_error("wrong usage; see standard error for details", {})
-        raise
+    except typer.Abort:
+        say("Aborted!")
+        code = 1
+    sys.exit(code)
+
+
+def _usage_error(error: Any) -> list[str]:
+    """Return the lines of typer's message, which repeats arguments: one may be a pasted key."""
+    text = io.StringIO()
+    error.show(text)
+    shown = text.getvalue().rstrip("\n")
+    for argument in sys.argv[1:]:
+        if len(argument) > LONGEST_ID:
+            shown = shown.replace(argument, NOT_SHOWN)
+    return shown.split("\n")
 
 
 def explain_errors(command: Command) -> Command:
@@ -79,7 +115,7 @@ def explain_errors(command: Command) -> Command:
                 _opened.set(opened)
                 command(*arguments, **options)
         except SettingsError as error:
-            fail(str(error), WRONG_USAGE)
+            fail(*str(error).split("\n"), code=WRONG_USAGE)
         except (redis.RedisError, ConnectionClosed) as error:
             fail(explain(error))
         except (NoServer, DemoFailed, CannotReplay) as error:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import getpass
-import sys
 from typing import Annotated
 
 import typer
 
-from worker.cli.common import AsJson, Limit, connect, explain_errors, fail
-from worker.cli.output import history_rows, print_json, print_record, print_table
+from worker.cli.common import AsJson, Limit, connect, explain_errors, fail, named
+from worker.cli.output import history_rows, print_json, print_line, print_record, print_table
 from worker.operations import dead_letters
 
 dead = typer.Typer(
@@ -41,14 +40,14 @@ def dead_show(letter_id: str, as_json: AsJson = False) -> None:
     broker, ledger = connect()
     letter = dead_letters.find(ledger, broker, letter_id)
     if letter is None:
-        fail(f"{letter_id}: {dead_letters.why_not(ledger, letter_id)}")
+        fail(f"{named(letter_id)}: {dead_letters.why_not(ledger, letter_id)}")
     if as_json:
         print_json(letter)
         return
     history = letter.pop("history", [])
     letter.pop("refund", None)
     print_record(letter)
-    sys.stdout.write("\n")
+    print_line()
     print_table(history_rows(history), ("when", "event", "transition", "details"))
 
 
@@ -83,7 +82,10 @@ def dead_replay(
 ) -> None:
     """Resume dead letters where they stopped. Each one checks Wix first."""
     if not_done and len(letter_ids) > 1:
-        fail("--not-done takes one ID: look at each order before you say that nothing was done", 2)
+        fail(
+            "--not-done takes one ID: look at each order before you say that nothing was done",
+            code=2,
+        )
     broker, ledger = connect()
     operator = by or getpass.getuser()
     results: dict[str, str] = {}
@@ -97,13 +99,13 @@ def dead_replay(
                 manual_done=manual_done,
                 not_done=not_done,
             )
-            results[letter_id] = "replayed"
+            results[named(letter_id)] = "replayed"
         except dead_letters.CannotReplay as error:
-            results[letter_id] = str(error)
+            results[named(letter_id)] = str(error)
     if as_json:
         print_json({"replayed": results})
     else:
         for letter_id, text in results.items():
-            sys.stdout.write(f"{letter_id}: {text}\n")
+            print_line(f"{letter_id}: {text}")
     if set(results.values()) != {"replayed"}:
         raise typer.Exit(1)

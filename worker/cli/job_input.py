@@ -11,7 +11,11 @@ from worker.refund.request import InvalidJob, RefundRequest, parse_request
 
 
 class WrongJobs(ValueError):
-    """At least one job is wrong, so none was put on the queue; the text names place and field."""
+    """At least one job is wrong, so none was put on the queue; each line names place and field."""
+
+    def __init__(self, *problems: str) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
 
 
 def parse_line(text: str) -> dict[str, Any]:
@@ -83,5 +87,5 @@ def _checked(jobs: Mapping[str, Any]) -> list[RefundRequest]:
         except InvalidJob as error:
             wrong.extend(f"{place}: {field}: {text}" for field, text in error.problems.items())
     if wrong:
-        raise WrongJobs("\n".join(wrong))
+        raise WrongJobs(*wrong)
     return requests

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from importlib.metadata import version
@@ -13,9 +14,17 @@ import typer
 from statemachine.diagram import mermaid
 from statemachine.flows import Flow, State
 from worker.cli.checks import EXAMPLES, audit, doctor, outcomes
-from worker.cli.common import AsJson, Limit, connect, explain_errors, fail, run
+from worker.cli.common import AsJson, Limit, connect, explain_errors, fail, named, run
 from worker.cli.dead import dead
-from worker.cli.output import history_rows, moment, print_json, print_record, print_table, say
+from worker.cli.output import (
+    history_rows,
+    moment,
+    print_json,
+    print_line,
+    print_record,
+    print_table,
+    say,
+)
 from worker.cli.request import EXAMPLE, request
 from worker.cli.stores import stores
 from worker.demo.demo import run_demo
@@ -40,7 +49,7 @@ for command in (outcomes, audit, doctor):
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        sys.stdout.write(f"refunds {version('wix-refund-worker')}\n")
+        print_line(f"refunds {version('wix-refund-worker')}")
         raise typer.Exit
 
 
@@ -79,7 +88,7 @@ def demo(as_json: AsJson = False) -> None:
         if report["ok"]:
             say("All refunds match Wix's own records.")
     if not report["ok"]:
-        say("\n".join(report["wrong"]))
+        say(*report["wrong"])
         raise typer.Exit(1)
 
 
@@ -91,14 +100,15 @@ def show(refund_id: str, as_json: AsJson = False) -> None:
     refund = ledger.load(refund_id)
     if refund is None:
         fail(
-            f"there is no refund {refund_id}; `refunds dead list` shows jobs that were not accepted"
+            f"there is no refund {named(refund_id)};"
+            " `refunds dead list` shows jobs that were not accepted"
         )
     history = ledger.history(refund_id)
     if as_json:
         print_json(refund.public() | {"history": history})
         return
     print_record(refund.public())
-    sys.stdout.write("\n")
+    print_line()
     print_table(history_rows(history), ("when", "event", "transition", "details"))
 
 
@@ -155,7 +165,7 @@ def simulator(
             port=port, orders=orders, scenario=scenario, flags=flag or [], as_json=as_json
         )
     except InvalidInput as error:
-        fail(str(error), 2)
+        fail(*str(error).split("\n"), code=2)
 
 
 @app.command(epilog="Example: refunds diagram > states.mmd")
@@ -166,10 +176,13 @@ def diagram(as_json: AsJson = False) -> None:
     if as_json:
         print_json({"mermaid": drawn})
     else:
-        sys.stdout.write("\n".join(f"%% {flow}\n{text}" for flow, text in drawn.items()))
+        for line in "\n".join(f"%% {flow}\n{text}" for flow, text in drawn.items()).splitlines():
+            print_line(line)
 
 
 def main() -> None:
     """Run the `refunds` program."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     configure_logs(None, "warning")
     run(app)

@@ -1,4 +1,8 @@
-"""Output of the commands: JSON for programs, tables for people."""
+"""Output of the commands: JSON for programs, tables and lines for people.
+
+Everything that a command prints goes through here: secrets are masked, and what is for people is
+escaped, because ids, names and messages come from outside.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from worker.observability.redaction import redact
+from worker.observability.printable import in_json, printable, printable_json
+from worker.observability.redaction import redact, redact_text
 
 #: Columns of prose narrower than this are hard to read.
 MIN_PROSE_WIDTH = 16
@@ -21,17 +26,51 @@ MIN_PROSE_WIDTH = 16
 
 def print_json(value: Any, *, indent: int | None = 2) -> None:
     """Print one JSON document on standard output."""
-    sys.stdout.write(json.dumps(redact(value), indent=indent, ensure_ascii=False) + "\n")
+    sys.stdout.write(_json(redact(value), indent=indent) + "\n")
 
 
-def say(text: str) -> None:
+def _json(value: Any, *, indent: int | None = None) -> str:
+    """Return JSON that any terminal shows and any encoding holds; its content is exact."""
+    text = printable_json(json.dumps(value, indent=indent, ensure_ascii=False))
+    encoding = sys.stdout.encoding or "utf-8"
+    if text.isascii() or encoding.lower() in {"utf-8", "utf8"}:
+        return text
+    return "".join(char if _fits(char, encoding) else in_json(char) for char in text)
+
+
+def _fits(text: str, encoding: str) -> bool:
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def if_encodable(text: str, instead: str) -> str:
+    """Return *text*, or *instead* if standard output cannot encode it."""
+    return text if _fits(text, sys.stdout.encoding or "utf-8") else instead
+
+
+def say(*lines: str) -> None:
     """Print a message for a person on standard error; standard output is for results."""
-    sys.stderr.write(text.rstrip("\n") + "\n")
+    sys.stderr.write("".join(f"{_shown(line)}\n" for line in lines))
+
+
+def print_line(text: str = "") -> None:
+    """Print one line of a result on standard output."""
+    sys.stdout.write(f"{_shown(text)}\n")
+
+
+def _shown(value: object) -> str:
+    """Return a value as one line of text for people."""
+    if isinstance(value, dict | list | tuple):
+        value = json.dumps(redact(value), ensure_ascii=False)
+    return "" if value is None else printable(redact_text(str(value)))
 
 
 def _cell(value: object) -> Text:
     # Text, not markup: foreign text must not be able to format our output.
-    return Text("" if value is None else str(redact(value)))
+    return Text(_shown(value))
 
 
 def print_table(
@@ -80,18 +119,19 @@ def _print_blocks(rows: Iterable[Mapping[str, Text]]) -> None:
     """Print each row as lines of name and value, which the terminal may wrap."""
     for row in rows:
         print_record({column.replace("_", " "): cell.plain for column, cell in row.items()})
-        sys.stdout.write("\n")
+        print_line()
 
 
 def print_record(record: Mapping[str, Any]) -> None:
     """Print the fields of one record that are not empty, one per line."""
-    lines = {name: value for name, value in record.items() if value not in (None, "", {}, [])}
+    lines = {
+        _shown(name): moment(value) if name.endswith("_at_ms") else redact(value, name)
+        for name, value in record.items()
+        if value not in (None, "", {}, [])
+    }
     width = max((len(name) for name in lines), default=0)
     for name, value in lines.items():
-        text = moment(value) if name.endswith("_at_ms") else redact(value)
-        if isinstance(text, dict):
-            text = json.dumps(text, ensure_ascii=False)
-        sys.stdout.write(f"{name:<{width}}  {text}\n")
+        print_line(f"{name:<{width}}  {_shown(value)}")
 
 
 def moment(unix_ms: int) -> str:
@@ -119,13 +159,12 @@ def print_outcome(stream_id: str, event: Mapping[str, Any], *, as_json: bool) ->
     JSON is for upstream's programs: the event as it is, with the caller's metadata.
     """
     if as_json:
-        line = json.dumps(event, ensure_ascii=False)
+        sys.stdout.write(_json(event) + "\n")
     else:
         facts = event["data"]
         amount = facts.get("amount")
         money = f"{amount['amount']} {amount['currency']}" if amount else ""
         why = (facts.get("reason") or {}).get("reason", "")
         parts = (stream_id, event["time"], event["type"], event["subject"], money, why)
-        line = "  ".join(str(redact(part)) for part in parts if part)
-    sys.stdout.write(line + "\n")
+        print_line("  ".join(str(part) for part in parts if part))
     sys.stdout.flush()

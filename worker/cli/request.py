@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from dramatiq.errors import ConnectionClosed
 
 from worker.cli import job_input
 from worker.cli.common import AsJson, connect, explain_errors, fail
-from worker.cli.output import print_json, say
+from worker.cli.output import print_json, print_line, say
 from worker.client import enqueue
 from worker.ledger.connection import explain
 
@@ -131,17 +130,19 @@ def _refuse_empty(
     given += [("--line", text) for text in lines or ()] + [("--fee", text) for text in fees or ()]
     for option, text in given:
         if text is not None and not text.strip():
-            fail(f"{option} was given without a value; leave it out, or give it one", 2)
+            fail(f"{option} was given without a value; leave it out, or give it one", code=2)
     for text in fees or ():
         if text.endswith(":"):
-            fail(f"--fee {text} has no amount; without the colon, the whole fee is refunded", 2)
+            fail(
+                f"--fee {text} has no amount; without the colon, the whole fee is refunded", code=2
+            )
 
 
 def _enqueue_file(file: Path, given: Mapping[str, object], *, as_json: bool) -> None:
     try:
         jobs = job_input.from_file(file, given)
     except job_input.WrongJobs as error:
-        fail(str(error), 2)
+        fail(*error.problems, code=2)
     broker, _ = connect()
     for job in jobs:
         enqueue(broker, job)
@@ -158,7 +159,7 @@ def _enqueue_one(given: Mapping[str, object], *, as_json: bool) -> None:
     try:
         [job] = job_input.from_options({**defaults, **given})
     except job_input.WrongJobs as error:
-        fail(str(error), 2)
+        fail(*error.problems, code=2)
     broker, _ = connect()
     if job.refund_id == generated and not as_json:
         say(f"the refund ID is {generated}")
@@ -177,4 +178,5 @@ def _print_ids(ids: list[str], *, as_json: bool) -> None:
     if as_json:
         print_json({"enqueued": ids})
     else:
-        sys.stdout.write("".join(f"{refund_id}\n" for refund_id in ids))
+        for refund_id in ids:
+            print_line(refund_id)

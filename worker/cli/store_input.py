@@ -19,11 +19,11 @@ def from_stdin() -> dict[str, str]:
     try:
         given = json.loads(sys.stdin.read())
     except ValueError:
-        fail("standard input is not JSON", 2)
+        fail("standard input is not JSON", code=2)
     if not isinstance(given, dict) or set(given) != set(_FIELDS):
-        fail(f"--stdin takes one JSON object with exactly {', '.join(_FIELDS)}", 2)
+        fail(f"--stdin takes one JSON object with exactly {', '.join(_FIELDS)}", code=2)
     if not all(isinstance(value, str) for value in given.values()):
-        fail(f"{', '.join(_FIELDS)} must be strings", 2)
+        fail(f"{', '.join(_FIELDS)} must be strings", code=2)
     return {name: given[name] for name in _FIELDS}
 
 
@@ -32,7 +32,7 @@ def from_options(site: str, account: str, api_key_file: str) -> dict[str, str]:
     wanted = {"--site": site, "--account": account, "--api-key-file": api_key_file}
     missing = [name for name, value in wanted.items() if not value]
     if missing and not sys.stdin.isatty():
-        fail(f"standard input is not a terminal, so {' and '.join(missing)} must be given", 2)
+        fail(f"standard input is not a terminal, so {' and '.join(missing)} must be given", code=2)
     site = site or typer.prompt("Site ID, or the dashboard's URL", err=True)
     account = account or typer.prompt("Account ID", err=True)
     key = (
@@ -50,6 +50,6 @@ def _read_key(place: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         # Redacted, because people give the key itself where its file name belongs.
         why = getattr(error, "strerror", None) or "it is not text"
-        fail(f"--api-key-file: {redact_text(place)} cannot be read: {why}", 2)
+        fail(f"--api-key-file: {redact_text(place)} cannot be read: {why}", code=2)
     # Every editor ends a file with a line break, so removing one is not worth a note.
     return text.removesuffix("\n").removesuffix("\r")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import json
-import sys
 import threading
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -13,8 +12,8 @@ import typer
 
 from config.loading import SettingsError
 from worker.app import keyring_from, ledger_from, stores_from, wix_from
-from worker.cli.common import AsJson, close_at_end, explain_errors, fail, settings
-from worker.cli.output import moment, print_json, print_table, say
+from worker.cli.common import AsJson, close_at_end, explain_errors, fail, named, settings
+from worker.cli.output import if_encodable, moment, print_json, print_line, print_table, say
 from worker.cli.store_input import from_options, from_stdin
 from worker.ledger.refunds import Ledger
 from worker.ledger.stores import Stores
@@ -127,7 +126,8 @@ def connect(
 
 def _refuse(pasted: Pasted) -> None:
     fail(
-        "\n".join(pasted.problems) + "\nNothing was saved.",
+        *pasted.problems,
+        "Nothing was saved.",
         reason="malformed",
         sentence="; ".join(pasted.problems),
         cleaned=list(pasted.cleaned),
@@ -144,7 +144,12 @@ def _result(findings: Findings, site_id: str) -> str:
 
 def _print_checks(findings: Findings) -> None:
     rows = [
-        {"": MARKS[check.verdict], "box": check.box, "for": check.about, "result": check.text}
+        {
+            "": if_encodable(MARKS[check.verdict], check.verdict),
+            "box": check.box,
+            "for": check.about,
+            "result": check.text,
+        }
         for check in findings.checks
     ]
     print_table(rows, ("", "box", "for", "result"))
@@ -183,13 +188,14 @@ def check(
     The exit code is 1 if a permission is missing or could not be checked. Resumes no store.
     """
     if bool(store_id) == every:
-        fail("give either one SITE_ID or --all", 2)
+        fail("give either one SITE_ID or --all", code=2)
     desk = _open()
     ids = desk.all_ids() if every else [store_id]
     results: list[dict[str, Any]] = []
     for number, each in enumerate(ids, 1):
-        say(f"store {number}/{len(ids)}: {each}")
-        results.append(_checked(desk, each.lower(), as_json=as_json))
+        store = named(each).lower()
+        say(f"store {number}/{len(ids)}: {store}")
+        results.append(_checked(desk, store, as_json=as_json))
     is_good = all(result["ok"] for result in results)
     if as_json:
         print_json({"ok": is_good, "checked": results})
@@ -220,14 +226,14 @@ def resume(store_id: StoreId, as_json: AsJson = False) -> None:
     Its refunds continue in order of arrival.
     """
     desk = _open()
-    store = store_id.lower()
+    store = named(store_id).lower()
     if not desk.stores.resume(store, by=getpass.getuser()):
         is_known = desk.stores.find(store).sealed or store in desk.keyring.given
-        no_such = f"there is no store {store_id}; `refunds stores list` shows all stores"
-        fail(f"{store_id} is not suspended" if is_known else no_such, store_id=store_id)
+        no_such = f"there is no store {store}; `refunds stores list` shows all stores"
+        fail(f"{store} is not suspended" if is_known else no_such, store_id=store)
     if as_json:
-        print_json({"ok": True, "store_id": store_id})
-    say(f"{store_id} resumed")
+        print_json({"ok": True, "store_id": store})
+    say(f"{store} resumed")
 
 
 @stores.command("disconnect", epilog="Example: refunds stores disconnect SITE_ID --force")
@@ -244,18 +250,19 @@ def disconnect(
     Refuses while refunds of the store are unfinished, unless --force is given.
     """
     desk = _open()
+    store = named(store_id).lower()
     try:
         buried, left = connecting.disconnect(
-            store_id.lower(),
+            store,
             keyring=desk.keyring,
             ledger=desk.ledger,
             stores=desk.stores,
             force=force,
         )
     except connecting.CannotDo as refusal:
-        fail(str(refusal), store_id=store_id, sentence=str(refusal))
+        fail(str(refusal), store_id=store, sentence=str(refusal))
     if as_json:
-        print_json({"ok": True, "store_id": store_id, "dead_letters": buried, "with_worker": left})
+        print_json({"ok": True, "store_id": store, "dead_letters": buried, "with_worker": left})
     say(f"disconnected; {buried} refunds became dead letters")
     if left:
         say(f"{left} are running in a worker right now; they finish or become dead letters there")
@@ -269,7 +276,7 @@ def keygen(as_json: AsJson = False) -> None:
     Store it like a password: saved API keys cannot be decrypted without it.
     """
     key = new_key()
-    sys.stdout.write(json.dumps({"vault_key": key}) + "\n" if as_json else f"{key}\n")
+    print_line(json.dumps({"vault_key": key}) if as_json else key)
 
 
 @stores.command("reseal", epilog="Example: refunds stores reseal")

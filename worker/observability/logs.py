@@ -9,6 +9,7 @@ from typing import Any, Literal, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from worker.observability.printable import printable
 from worker.observability.redaction import redact
 
 #: Their INFO lines repeat what our events say; httpx's also cost CPU time. The DEBUG lines of
@@ -20,6 +21,18 @@ def _redacted(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     # The refund comes first, because readers look for it.
     ordered = {"refund_id": event["refund_id"], **event} if "refund_id" in event else event
     return {name: redact(value, name) for name, value in ordered.items()}
+
+
+def _printable(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Escape what a terminal would obey; only an exception has several lines."""
+    return {
+        printable(name): "\n".join(map(printable, value.split("\n")))
+        if name in {"exception", "stack"}
+        else printable(value)
+        if isinstance(value, str)
+        else value
+        for name, value in event.items()
+    }
 
 
 def _without_locals(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -65,6 +78,7 @@ def configure_logs(
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _redacted,
+                *([_printable] if chosen == "console" else []),
                 _renderer(chosen, colors=is_terminal),
             ],
         )

@@ -1,0 +1,148 @@
+"""What comes from outside neither attacks the terminal nor shows a secret."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.support.rig import AFTER, STORE_ID, Rig
+from worker.cli.common import run
+from worker.cli.main import app
+from worker.demo.embedded import environment_without_settings
+from worker.observability.printable import printable
+
+#: Exit code, standard output, standard error.
+Done = tuple[int, str, str]
+
+ESCAPES = "\x1b[2J\x1b]0;x\x07\x9b2J\u202e\u200b\nAll refunds match."
+#: Wix's format, cut off at its beginning, and only its last part.
+KEYS = ("IST.canarypart.canarypart.canarypart", "eyJcanarypart.canarypart", "canary+part/" * 20)
+
+
+@pytest.fixture
+def refunds(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Done]:
+    """Run one command of `refunds` in this process."""
+    monkeypatch.setenv("REFUNDS_REDIS_URL", rig.settings.redis_url.get_secret_value())
+    monkeypatch.setenv("REFUNDS_NAMESPACE", rig.settings.namespace)
+
+    def command(*arguments: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["refunds", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            run(app)
+        return int(ended.value.code or 0), *capsys.readouterr()
+
+    return command
+
+
+def _is_harmless(text: str) -> bool:
+    return all(printable(line) == line for line in text.split("\n"))
+
+
+def test_no_command_prints_what_a_terminal_obeys(rig: Rig, refunds: Callable[..., Done]) -> None:
+    """Ids, texts and names from jobs, from Wix and from merchants; JSON gives them exactly."""
+    order = rig.order(AFTER)
+    rig.request(order, "rf-1", reason=ESCAPES, requested_by=ESCAPES, metadata={ESCAPES: ESCAPES})
+    rig.run_until_idle()
+    bad: dict[str, Any] = {
+        "queue_name": "refunds", "actor_name": "request_refund", "args": [],
+        "kwargs": {"refund_id": ESCAPES, "order_id": [ESCAPES], ESCAPES: ESCAPES},
+        "options": {}, "message_id": "m", "message_timestamp": 1,
+    }  # fmt: skip
+    rig.send_raw(json.dumps(bad), message_id=f"m-{ESCAPES}")
+    rig.send_raw(json.dumps(bad | {"actor_name": ESCAPES}), message_id="m-2")
+    rig.run_until_idle()
+    rig.redis.zadd(rig.key("stores"), {STORE_ID: 1})
+    profile = {"name": ESCAPES, "currency": ESCAPES}
+    rig.redis.hset(rig.key("store", STORE_ID), "sealed", "x")
+    rig.redis.hset(rig.key("store", STORE_ID), "profile", json.dumps(profile))
+    rig.redis.hset(rig.key("store", STORE_ID), "last_error", json.dumps({"error": ESCAPES}))
+    for arguments in (
+        ["show", "rf-1"],
+        ["list"],
+        ["dead", "list"],
+        ["dead", "show", f"m-{ESCAPES}"],
+        ["dead", "show", "m-2"],
+        ["stores", "list"],
+        ["outcomes"],
+    ):
+        code, out, err = refunds(*arguments)
+        assert (code, err, _is_harmless(out)) == (0, "", True), arguments
+        assert out
+        _, out, _ = refunds(*arguments, "--json")
+        assert _is_harmless(out)
+        documents = [
+            json.loads(line)
+            for line in ([out] if "outcomes" not in arguments else out.splitlines())
+        ]
+        assert ESCAPES in _texts(documents), arguments
+
+
+def _texts(value: Any) -> list[str]:
+    """All texts in a JSON value, with those in names and in JSON that is kept as text."""
+    if isinstance(value, dict):
+        return _texts([*value, *value.values()])
+    if isinstance(value, list):
+        return [text for inner in value for text in _texts(inner)]
+    if isinstance(value, str) and value.startswith("{"):
+        return _texts(json.loads(value))
+    return [value] if isinstance(value, str) else []
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize(
+    "command",
+    [
+        "show",
+        "dead show",
+        "dead replay",
+        "stores resume",
+        "stores check",
+        "stores disconnect",
+        "show --state",
+        "list --limit",
+        "request --fee",
+        "nonsense",
+        "",
+    ],
+)
+def test_a_key_in_the_wrong_place_is_not_repeated(
+    refunds: Callable[..., Done], command: str, key: str
+) -> None:
+    """People paste; what they see, others see in a screenshot or a log."""
+    for more in ([], ["--json"]):
+        code, out, err = refunds(*command.split(), key, *more)
+        assert code in {1, 2}
+        assert "canary" not in out + err
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_commands_work_where_output_is_not_utf_8(rig: Rig, encoding: str) -> None:
+    """What standard output cannot encode is escaped: no command ends with a traceback."""
+    name = "Bäckerei 東京 😀"
+    rig.redis.zadd(rig.key("stores"), {STORE_ID: 1})
+    rig.redis.hset(rig.key("store", STORE_ID), "sealed", "x")
+    rig.redis.hset(rig.key("store", STORE_ID), "profile", json.dumps({"name": name}))
+    environment = environment_without_settings() | {
+        "REFUNDS_REDIS_URL": rig.settings.redis_url.get_secret_value(),
+        "REFUNDS_NAMESPACE": rig.settings.namespace,
+        "PYTHONIOENCODING": encoding,
+    }
+    for command in ("stores list", "stores list --json", "stores connect --help"):
+        done = subprocess.run(
+            [sys.executable, "-c", "from worker.cli.main import main; main()", *command.split()],
+            env=environment,
+            capture_output=True,
+            encoding=encoding,
+            errors="replace",
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+        if "--json" in command:
+            assert json.loads(done.stdout)["stores"][0]["name"] == name
