@@ -17,10 +17,11 @@ from dramatiq.errors import ConnectionClosed
 from config.loading import SettingsError, load_settings, unknown_variables
 from config.settings import Settings
 from worker.app import App, build
-from worker.ledger.connection import explain, is_permanent, redis_client
+from worker.ledger.connection import redis_client
 from worker.observability.events import log_event
 from worker.observability.logs import configure_logs
 from worker.operations.doctor import examine
+from worker.queue.server_errors import explain, is_permanent
 
 #: How often the program checks whether its parent and its children are still running.
 POLL_S = 0.5

@@ -11,6 +11,7 @@ import pytest
 import structlog
 
 from worker.observability.events import EVENTS, events_table, log_event
+from worker.observability.foreign import FromDramatiq
 from worker.observability.logs import configure_logs
 from worker.observability.redaction import MASK, redact, redact_text, register_secrets
 
@@ -42,12 +43,61 @@ def test_an_event_is_one_json_line_with_its_context(stream: io.StringIO) -> None
     assert str(line["timestamp"]).endswith("Z")
 
 
-def test_dramatiqs_own_lines_have_the_same_format(stream: io.StringIO) -> None:
+def test_a_line_of_dramatiq_is_one_of_our_events(stream: io.StringIO) -> None:
     """Operators need to read only one format."""
     logging.getLogger("dramatiq.worker").warning("lost %s", "redis://u:hunter22@host/0")
-    line = _lines(stream)[0]
-    assert line["event"] == f"lost redis://{MASK}@host/0"
+    [line] = _lines(stream)
+    assert (line["event"], line["level"]) == ("worker.dramatiq", "error")
+    assert line["text"] == f"lost redis://{MASK}@host/0"
     assert line["logger"] == "dramatiq.worker"
+
+
+class _Job:
+    """As dramatiq's messages: its text is the whole job."""
+
+    message_id = "m-1"
+
+    def __str__(self) -> str:
+        return "request_refund(metadata={'password': 'hunter22'})"
+
+
+def test_a_line_of_dramatiq_names_a_message_by_its_id(stream: io.StringIO) -> None:
+    """On one line: neither the whole job nor a traceback."""
+    try:
+        raise KeyError("hunter22")
+    except KeyError:
+        logging.getLogger("dramatiq.worker").exception("bug in %s of %r.\nReport it!", _Job(), 7)
+    assert stream.getvalue().count("\n") == 1
+    [line] = _lines(stream)
+    assert line["text"] == "bug in m-1 of 7."
+    assert str(line["error"]).startswith("KeyError at test_logs.py:")
+    assert "hunter22" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("template", ["%d of %s", "%s", "100%", "%(name)s", "%s %s %s", "50%% %s"])
+def test_no_line_of_dramatiq_breaks_the_log(stream: io.StringIO, template: str) -> None:
+    """A template that does not fit its arguments is shown as it is."""
+    # pytest's own handler would fail on such a record.
+    made = logging.getLogger("x").makeRecord
+    given = (_Job(), ValueError("hunter22"))
+    assert not FromDramatiq().filter(made("dramatiq.x", 40, "a.py", 1, template, given, None))
+    [line] = _lines(stream)
+    assert line["event"] == "worker.dramatiq"
+    assert "hunter22" not in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "Failed to process message %s with unhandled exception.",
+        "Received message for undefined actor %r. Moving it to the DLQ.",
+        "Consumer encountered a connection error: %s",
+    ],
+)
+def test_what_our_events_say_is_not_logged_again(stream: io.StringIO, template: str) -> None:
+    """Each failed message is one line."""
+    logging.getLogger("dramatiq.worker.WorkerThread").error(template, _Job())
+    assert stream.getvalue() == ""
 
 
 def test_an_event_that_is_not_in_the_table_cannot_be_logged() -> None:

@@ -22,11 +22,11 @@ from worker.app import ledger_from
 from worker.cli.output import print_json, say
 from worker.demo.demo import DemoFailed
 from worker.demo.embedded import NoServer
-from worker.ledger.connection import explain
 from worker.ledger.refunds import Ledger
 from worker.observability.redaction import redact_text
 from worker.operations.dead_letters import CannotReplay
 from worker.queue.broker import Broker
+from worker.queue.server_errors import explain
 
 WRONG_USAGE = 2
 

@@ -16,7 +16,7 @@ from worker.cli import job_input
 from worker.cli.common import AsJson, connect, explain_errors, fail
 from worker.cli.output import print_json, print_line, say
 from worker.client import enqueue
-from worker.ledger.connection import explain
+from worker.queue.server_errors import explain
 
 EXAMPLE = (
     "Example: refunds request --store 4b296c48-0000-4000-8000-000000000001"

@@ -145,7 +145,7 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
         "message.quarantined": Event(
             "error",
             "A message could not be processed and became a dead letter.",
-            ("reason", "queue"),
+            ("reason", "queue", "error"),
         ),
         "doctor.refused": Event(
             "error", "This installation is not safe to run; the worker exits.", ("check", "text")
@@ -183,6 +183,11 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             "error",
             "The worker failed unexpectedly outside of a step; it keeps running.",
             ("error", "thread"),
+        ),
+        "worker.dramatiq": Event(
+            "error",
+            "dramatiq, the queue library, reports something that no other event says.",
+            ("text", "error", "logger"),
         ),
         "worker.child_ended": Event(
             "error", "A worker process ended by itself; it is restarted.", ("exit_code",)

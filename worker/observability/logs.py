@@ -9,6 +9,7 @@ from typing import Any, Literal, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from worker.observability.foreign import FromDramatiq
 from worker.observability.printable import printable
 from worker.observability.redaction import redact
 
@@ -71,6 +72,7 @@ def configure_logs(
     is_terminal = out.isatty()
     chosen = log_format or ("console" if is_terminal else "json")
     handler = logging.StreamHandler(out)
+    handler.addFilter(FromDramatiq())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*_shared(), structlog.stdlib.add_logger_name],

@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 import redis
 
-from worker.ledger.connection import explain
 from worker.operations.finding import Finding
 from worker.operations.persistence import persistence, replicas
+from worker.queue.server_errors import explain
 
 #: With a larger difference, the dates of `Retry-After` and the times in logs would be wrong.
 MAX_CLOCK_DRIFT_S = 5.0

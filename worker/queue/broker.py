@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import threading
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from dramatiq.errors import ConnectionClosed, DecodeError
 
 from worker.observability.events import log_event
 from worker.observability.redaction import redact_text
+from worker.queue.server_errors import explain
 
 #: The queue of upstream's jobs, and the queue of our own messages.
 INTAKE, STEPS = "refunds", "steps"
@@ -26,6 +28,9 @@ QUEUES = (INTAKE, STEPS)
 
 #: Blocking fetches stay below the socket's timeout.
 BLOCK_S = 1.0
+
+#: The commands of consumers. Whoever calls another one logs its failure, or tells the caller.
+CONSUMERS = frozenset({"fetch", "blmove", "ack", "requeue", "quarantine"})
 
 #: Maximum number of characters of a message that its letter keeps.
 MAX_LETTER = 20_000
@@ -48,6 +53,8 @@ class Broker(RedisBroker):
         #: the messages may still be running in a worker thread.
         self.held: dict[str, _Held] = defaultdict(_Held)
         self._queue_script = client.register_script(_QUEUE_LUA)
+        #: Consumers' commands that Redis does not answer at present; each is logged once.
+        self._failing: set[str] = set()
 
     @property
     def consumer_class(self) -> type[Consumer]:
@@ -62,10 +69,20 @@ class Broker(RedisBroker):
         """
         given = {"command": name, "worker_id": self.broker_id, "queue": queue, **arguments}
         text = json.dumps(given, ensure_ascii=False)
-        try:
+        with self.redis_errors(name):
             return self._queue_script(keys=[self.namespace], args=[text])
+
+    @contextmanager
+    def redis_errors(self, name: str) -> Iterator[None]:
+        """Raise every failure of Redis as `ConnectionClosed`; log a consumer's first one."""
+        try:
+            yield
         except redis.RedisError as error:
+            if name in CONSUMERS and name not in self._failing:
+                self._failing.add(name)
+                log_event("worker.redis_lost", error=explain(error))
             raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]  # dramatiq's
+        self._failing.discard(name)
 
     def declare_queue(self, queue_name: str) -> None:
         """Declare a queue without dramatiq's delay queue (pitfalls 3, 10)."""
@@ -166,7 +183,7 @@ class Consumer(dramatiq.Consumer):
     def _wait(self) -> bool:
         """Block until there is a message. If the reply is lost, it is in flight but unknown."""
         full = f"{self.broker.namespace}:{self.queue_name}"
-        try:
+        with self.broker.redis_errors("blmove"):
             return bool(
                 self.broker.client.blmove(
                     full,
@@ -176,8 +193,6 @@ class Consumer(dramatiq.Consumer):
                     "RIGHT",
                 )
             )
-        except redis.RedisError as error:
-            raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]  # dramatiq's
 
     def _decode(self, message_id: str, body: str) -> dramatiq.broker.MessageProxy | None:
         try:
@@ -192,12 +207,15 @@ class Consumer(dramatiq.Consumer):
             return None
         return dramatiq.broker.MessageProxy(message)
 
-    def _quarantine(self, message_id: str, reason: str, message: str, *, intact: bool) -> None:
+    def _quarantine(
+        self, message_id: str, reason: str, message: str, *, intact: bool, **more: str
+    ) -> None:
         letter = {
             "reason": reason,
             "queue": self.queue_name,
             "message": message if intact else redact_text(message[:MAX_LETTER]),
             "intact": intact,
+            **more,
         }
         try:
             self.broker.quarantine(self.queue_name, message_id, letter)
@@ -205,7 +223,11 @@ class Consumer(dramatiq.Consumer):
             # If that failed, the message is handed out and quarantined again.
             self._held.discard(message_id)
         log_event(
-            "message.quarantined", reason=reason, queue=self.queue_name, message_id=message_id
+            "message.quarantined",
+            reason=reason,
+            queue=self.queue_name,
+            message_id=message_id,
+            **more,
         )
 
     def ack(self, message: dramatiq.broker.MessageProxy) -> None:
@@ -228,7 +250,10 @@ class Consumer(dramatiq.Consumer):
         is_clean = len(text) <= MAX_LETTER and _is_clean(
             message.copy(kwargs=kwargs).encode().decode()
         )
-        self._quarantine(message.options["redis_message_id"], reason, text, intact=is_clean)
+        error = {"error": message.options["error"]} if "error" in message.options else {}
+        self._quarantine(
+            message.options["redis_message_id"], reason, text, intact=is_clean, **error
+        )
 
     def requeue(self, messages: Iterable[dramatiq.broker.MessageProxy]) -> None:
         """Give back what was fetched but not run, at shutdown (pitfall 2)."""

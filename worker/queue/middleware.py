@@ -14,7 +14,9 @@ from dramatiq.errors import ConnectionClosed
 
 from worker.errors import LeaseLost
 from worker.observability.events import log_event
+from worker.observability.foreign import type_and_place
 from worker.queue.delivery import Delivery
+from worker.queue.server_errors import explain
 
 _delivery: ContextVar[Delivery] = ContextVar("delivery")
 
@@ -70,8 +72,9 @@ class MessageContext(dramatiq.Middleware):
             if lost:
                 log_event("step.lease_lost", transition=message.actor_name)
             else:
-                log_event("step.unsettled", error=type(exception).__name__)
+                log_event("step.unsettled", error=explain(exception))
         else:
             message.options["failed_with"] = "worker_error"
+            message.options["error"] = type_and_place(exception)
             message.fail()
         structlog.contextvars.clear_contextvars()

@@ -16,6 +16,7 @@ from config.settings import Settings
 from worker.ledger.refunds import Ledger
 from worker.observability.events import log_event
 from worker.queue.broker import Broker
+from worker.queue.server_errors import explain
 from worker.scheduler.requeue import requeue_lost
 from worker.stores.probing import Prober
 
@@ -111,7 +112,7 @@ class Scheduler:
                 is_lost = False
             except (redis.RedisError, ConnectionClosed) as error:
                 if not is_lost:
-                    log_event("worker.redis_lost", error=type(error).__name__)
+                    log_event("worker.redis_lost", error=explain(error))
                 is_lost = True
             except Exception as bug:  # noqa: BLE001 - a thread must not end silently
                 log_event(

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from statemachine.flows import Flow, State, Transition, next_transition
@@ -14,6 +12,7 @@ from statemachine.machine import apply
 from worker.errors import Buried, CallFailed, EffectUnknown, Rejected, Unreadable
 from worker.flows.step import Advance, Step, Wait
 from worker.ledger.claims import StepCommit
+from worker.observability.foreign import type_and_place
 from worker.observability.redaction import redact_text
 from worker.refund import outcomes
 from worker.refund.facts import NO_FACTS, PAID_BY_PROVIDER, Facts, Lifetime
@@ -229,10 +228,5 @@ def failure_reason(error: Exception) -> dict[str, Any]:
     """Return what the record and the log say about a failure that is retried."""
     if not isinstance(error, CallFailed):
         # The text of an unexpected error may contain secrets: log only its type and place.
-        return {"reason": "worker_error", "error": f"{type(error).__name__} at {_place(error)}"}
+        return {"reason": "worker_error", "error": type_and_place(error)}
     return {"reason": "wix_failed", "error": redact_text(str(error))} | what_wix_said(error)
-
-
-def _place(error: Exception) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"

@@ -41,6 +41,7 @@ from worker.ledger.refunds import Ledger
 from worker.ledger.stores import Stores
 from worker.observability.events import log_event
 from worker.queue.delivery import Delivery
+from worker.queue.server_errors import explain
 from worker.refund.reasons import reason_of
 from worker.refund.record import Refund
 from worker.steps.refused_key import missing_box
@@ -238,7 +239,8 @@ class Steps:
             except redis.RedisError as error:
                 if pause_s is None:
                     raise
-                log_event("worker.redis_lost", error=type(error).__name__)
+                if pause_s == COMMIT_PAUSES_S[0]:
+                    log_event("worker.redis_lost", error=explain(error))
                 self.pause(pause_s)
         raise AssertionError("unreachable: the last round returns or raises")
 

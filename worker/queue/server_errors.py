@@ -1,0 +1,88 @@
+"""Errors of the Redis server, in words that say what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import redis
+from dramatiq.errors import ConnectionClosed
+from redis import exceptions
+
+#: Servers differ: HELLO without a password, and any other command.
+_ASKS_FOR_PASSWORD = ("HELLO must be called", "Authentication required")
+
+#: What each error code says; redis-py has a class for most of them, and removes the code.
+_MEANINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "MOVED": "Redis at REFUNDS_REDIS_URL is a node of a Redis Cluster, and another node holds"
+        " our keys: use the address of that node, which is in parentheses",
+        "READONLY": "Redis at REFUNDS_REDIS_URL is a read-only replica: use the address of the"
+        " primary; after a failover the address must lead to the new one",
+        "CLUSTERDOWN": "Redis at REFUNDS_REDIS_URL is a node of a Redis Cluster that is not"
+        " complete: check the cluster",
+        "MASTERDOWN": "Redis at REFUNDS_REDIS_URL is a replica that has lost its primary",
+        "LOADING": "Redis at REFUNDS_REDIS_URL is starting and still loads its data",
+        "NOPERM": "the user in REFUNDS_REDIS_URL lacks a permission; its ACL must allow what"
+        " worker/queue/README.md lists for its role",
+        "OOM": "Redis at REFUNDS_REDIS_URL has no memory left (maxmemory)",
+    }
+)
+_CODES: Mapping[type[Exception], str] = MappingProxyType(
+    {
+        exceptions.AskError: "MOVED",  # MovedError is one of these
+        exceptions.ReadOnlyError: "READONLY",
+        exceptions.MasterDownError: "MASTERDOWN",  # before the class that it inherits from
+        exceptions.ClusterDownError: "CLUSTERDOWN",
+        exceptions.BusyLoadingError: "LOADING",
+        exceptions.NoPermissionError: "NOPERM",
+        exceptions.OutOfMemoryError: "OOM",
+    }
+)
+#: Before Redis 7 a script's error has its code in the middle.
+_IN_SCRIPT = re.compile(r": -([A-Z]{3,}) ")
+
+
+def _cause(error: BaseException) -> object:
+    return error.message if isinstance(error, ConnectionClosed) else error
+
+
+def _code(cause: object) -> str:
+    """Return the code of an error that has a meaning above, "" for any other."""
+    for kind, code in _CODES.items():
+        if isinstance(cause, kind):
+            return code
+    inside = _IN_SCRIPT.search(str(cause)) if isinstance(cause, redis.ResponseError) else None
+    return inside[1] if inside and inside[1] in _MEANINGS else ""
+
+
+def is_permanent(error: BaseException) -> bool:
+    """Whether retrying is useless until somebody changes a setting."""
+    cause = _cause(error)
+    refused = isinstance(cause, redis.AuthenticationError) or _code(cause) in {"NOPERM", "MOVED"}
+    return refused or "DB index" in str(cause)
+
+
+def explain(error: BaseException) -> str:
+    """Explain an error in one sentence."""
+    cause = _cause(error)
+    if code := _code(cause):
+        return f"{_MEANINGS[code]} ({cause})"
+    if isinstance(cause, redis.AuthenticationError):
+        if any(text in str(cause) for text in _ASKS_FOR_PASSWORD):
+            return (
+                "Redis asks for a password, and REFUNDS_REDIS_URL has none; write it as"
+                " redis://:PASSWORD@HOST:PORT/0"
+            )
+        return f"Redis refuses the user or the password in REFUNDS_REDIS_URL ({cause})"
+    if "DB index" in str(cause):
+        return (
+            "Redis has no database of the number at the end of REFUNDS_REDIS_URL;"
+            " the number 0 is always there"
+        )
+    if isinstance(cause, redis.ResponseError):
+        return f"Redis at REFUNDS_REDIS_URL answers, but refuses the command ({cause})"
+    if isinstance(cause, redis.InvalidResponse):
+        return f"what answers at REFUNDS_REDIS_URL is not Redis ({cause})"
+    return f"Redis at REFUNDS_REDIS_URL does not answer ({cause}); is it running?"
