@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -123,6 +124,13 @@ class Settings(BaseSettings):
     """Minimum log level."""
     namespace: str = Field(default="refunds", pattern=r"^[a-z][a-z0-9_-]{0,40}$")
     """Prefix of all keys in Redis."""
+    installation: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,64}$", examples=[""])
+    """Id of the installation that this worker belongs to, as `refunds doctor` shows it. The worker
+    refuses the ledger of another one, and an empty one. Not needed where `REFUNDS_STATE_DIR`
+    outlives the worker and `REFUNDS_REDIS_URL` does not change."""
+    state_dir: Path | None = Field(default=None, examples=[""])
+    """Directory in which this machine remembers the installation of each ledger, in one small file
+    without secrets; if not set, `wix-refund-worker` in `$XDG_STATE_HOME` or `~/.local/state`."""
 
     processes: int = Field(default=1, ge=1, le=64)
     """Number of worker processes that `python -m worker` starts."""

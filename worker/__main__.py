@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.metadata import version
 
 import redis
@@ -16,11 +16,13 @@ from dramatiq.errors import ConnectionClosed
 
 from config.loading import SettingsError, load_settings, unknown_variables
 from config.settings import Settings
-from worker.app import App, build
+from worker.app import App, build, membership_from
 from worker.ledger.connection import redis_client
 from worker.observability.events import log_event
 from worker.observability.logs import configure_logs
 from worker.operations.doctor import examine
+from worker.operations.finding import Finding
+from worker.operations.installation import Membership
 from worker.queue.server_errors import explain, is_permanent
 
 #: How often the program checks whether its parent and its children are still running.
@@ -31,6 +33,8 @@ CLOSING_S = 2
 FIRST_ANSWER_S, MAX_PAUSE_S = 2.0, 5.0
 #: Marks a process that another worker process has started.
 _CHILD = "--child"
+#: The exit code when the ledger is not the one that the worker belongs to: a person must decide.
+OTHER_LEDGER = 3
 NO_KEYS = (
     "REFUNDS_VAULT_KEYS is not set, so no store's API key can be decrypted; make one with"
     " `refunds stores keygen` and store it like a password (or set the keys in REFUNDS_STORES)"
@@ -95,8 +99,12 @@ def run_worker(app: App, stop: threading.Event, has_parent: Callable[[], bool]) 
         return 1
     if stop.is_set():
         return 0
-    if not _is_fit(app):
+    findings = examine(app.broker.client, app.settings.redis_wait_replicas)
+    if not _is_fit(findings):
         return 1
+    membership = membership_from(app.settings, app.broker.client)
+    if code := _join(app, membership):
+        return code
     app.scheduler.start()
     worker = app.worker()
     worker.start()
@@ -106,17 +114,21 @@ def run_worker(app: App, stop: threading.Event, has_parent: Callable[[], bool]) 
         worker_id=worker_id,
         threads=app.settings.threads,
         stores=len({*app.keyring.given, *app.stores.ids()}),
+        installation=app.ledger.installation,
     )
-    while not stop.wait(POLL_S) and has_parent():
+    while not stop.wait(POLL_S) and has_parent() and not app.ledger.is_other:
         pass
+    if app.ledger.is_other:
+        known = app.ledger.installation or ""
+        log_event("worker.other_ledger", installation=known, text=membership.lost(known))
     worker.stop(timeout=(app.settings.grace_s - CLOSING_S) * 1000)
     is_busy = any(thread.is_alive() for thread in worker.workers)
     app.scheduler.stop()
     if is_busy:
         log_event("worker.grace_over")
-        return 1
-    log_event("worker.stopped", worker_id=worker_id)
-    return 0
+    else:
+        log_event("worker.stopped", worker_id=worker_id)
+    return OTHER_LEDGER if app.ledger.is_other else int(is_busy)
 
 
 def _wait_for_redis(app: App, stop: threading.Event) -> bool:
@@ -143,9 +155,21 @@ def _wait_for_redis(app: App, stop: threading.Event) -> bool:
     return True
 
 
-def _is_fit(app: App) -> bool:
-    """Run the checks of `refunds doctor` and log what they find."""
-    findings = examine(app.broker.client, app.settings.redis_wait_replicas)
+def _join(app: App, membership: Membership) -> int:
+    """Let each script name the installation; returns the exit code if the worker must not start."""
+    try:
+        joined = membership.join()
+    except redis.RedisError as error:
+        log_event("doctor.refused", check="reachable", text=explain(error))
+        return 1
+    if joined.is_new:
+        log_event("worker.installed", installation=joined.installation)
+    app.ledger.installation = joined.installation
+    return 0 if _is_fit(joined.findings) else OTHER_LEDGER
+
+
+def _is_fit(findings: Iterable[Finding]) -> bool:
+    """Log what the checks of `refunds doctor` found; returns whether none of it is refused."""
     for finding in findings:
         if finding.level == "refused":
             log_event("doctor.refused", check=finding.check, text=finding.text)
@@ -155,18 +179,23 @@ def _is_fit(app: App) -> bool:
 
 
 def _run_children(settings: Settings, stop: threading.Event) -> int:
-    """Run the worker processes, restart those that end by themselves, and stop all at the end."""
+    """Run the worker processes, restart those that end by themselves, and stop all at the end.
+
+    When one finds another ledger than its own, a person must decide, so all are stopped.
+    """
     command = [sys.executable, "-m", "worker", _CHILD]
     children = [subprocess.Popen(command) for _ in range(settings.processes)]  # noqa: S603 - this program
     while not stop.wait(POLL_S):
         for place, child in enumerate(children):
-            if child.poll() is not None and not stop.is_set():
+            if child.poll() == OTHER_LEDGER:
+                stop.set()
+            elif child.poll() is not None and not stop.is_set():
                 log_event("worker.child_ended", exit_code=child.returncode)
                 children[place] = subprocess.Popen(command)  # noqa: S603 - this program
     for child in children:
         child.terminate()
     codes = [_wait_for_end(child, settings.grace_s) for child in children]
-    return max(codes)
+    return OTHER_LEDGER if OTHER_LEDGER in codes else max(codes)
 
 
 def _wait_for_end(child: subprocess.Popen[bytes], grace_s: int) -> int:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import dramatiq
+import redis
 
 from config.settings import Settings
 from worker.actors import declare_actors
 from worker.ledger.connection import redis_client
 from worker.ledger.lanes import LaneRules
+from worker.ledger.memory import Memory, default_directory
 from worker.ledger.refunds import Ledger
 from worker.ledger.stores import Stores
 from worker.observability.redaction import register_secrets
+from worker.operations.installation import Membership
 from worker.queue.broker import Broker
 from worker.queue.middleware import MessageContext
 from worker.scheduler.scheduler import Scheduler
@@ -70,6 +74,12 @@ def ledger_from(settings: Settings) -> tuple[Broker, Ledger]:
         wait_replicas=settings.redis_wait_replicas,
     )
     return broker, ledger
+
+
+def membership_from(settings: Settings, client: redis.Redis) -> Membership:
+    """Return what compares the ledger with the one that this machine remembers."""
+    memory = Memory(settings.state_dir or default_directory(os.environ))
+    return Membership(client, settings, memory)
 
 
 def stores_from(settings: Settings, broker: Broker) -> Stores:

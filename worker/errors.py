@@ -10,7 +10,8 @@ WorkerError
 ├── Rejected              an answer for upstream: this refund will not happen
 ├── Buried                a person must decide: the refund becomes a dead letter
 ├── HeldBack              Redis may have lost writes, or may lose this one: no call was made
-└── LeaseLost             another worker may hold this order: stop at once, write nothing
+├── LeaseLost             another worker may hold this order: stop at once, write nothing
+└── OtherLedger           the ledger is not the one of this worker's installation: do nothing
 """
 
 from __future__ import annotations
@@ -133,3 +134,7 @@ class HeldBack(WorkerError):
 
 class LeaseLost(WorkerError):
     """Another worker may hold this order: stop at once, write nothing."""
+
+
+class OtherLedger(WorkerError):
+    """The ledger is empty or another one than at the start: do nothing in it."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import multiprocessing
 import os
+import shutil
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -74,6 +78,13 @@ def _skew(skew_s: int) -> None:
     time.time_ns = lambda: real_ns() + skew_s * 10**9
 
 
+@functools.cache
+def _state() -> Path:
+    place = tempfile.mkdtemp(prefix="refunds-state-")
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    return Path(place)
+
+
 def start(
     environ: Mapping[str, str],
     crash_at: tuple[str, int] | None = None,
@@ -86,8 +97,11 @@ def start(
 
     Or it freezes there, when *crash_by* is SIGSTOP. What it tells goes to *log*.
     """
+    # The server may be the tests' own: what a worker remembers must not outlive its namespace.
+    state = _state() / environ.get("REFUNDS_NAMESPACE", "refunds")
+    environ = {"REFUNDS_STATE_DIR": str(state), **environ}
     child = _CONTEXT.Process(
-        target=_work, args=(dict(environ), crash_at, skew_s, crash_by, log), daemon=True
+        target=_work, args=(environ, crash_at, skew_s, crash_by, log), daemon=True
     )
     child.start()
     return child

@@ -22,8 +22,10 @@ from config.settings import Settings
 from statemachine.flows import ACTIVE
 from worker.app import App, Seams, build
 from worker.client import enqueue
+from worker.ledger.memory import Memory
 from worker.ledger.refunds import Ledger
 from worker.operations.dead_letters import facts_after_replay
+from worker.operations.installation import Membership
 from worker.queue.broker import INTAKE, QUEUES, STEPS, Broker
 from worker.queue.delivery import Delivery
 from worker.refund.record import Refund
@@ -97,6 +99,8 @@ class Rig:
         self.redis: Any = redis.Redis.from_url(
             settings.redis_url.get_secret_value(), decode_responses=True
         )
+        self.membership = Membership(self.broker.client, settings, Memory(None))
+        self.ledger.installation = self.membership.join().installation
         self.broker.beat()
 
     def seams(self) -> Seams:

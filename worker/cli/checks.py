@@ -14,19 +14,21 @@ from rich.console import Console
 from rich.progress import Progress
 
 from config.loading import load_settings
-from worker.app import keyring_from, ledger_from, stores_from, wix_from
-from worker.cli.common import AsJson, connect, explain_errors, fail, settings
+from worker.app import keyring_from, ledger_from, membership_from, stores_from, wix_from
+from worker.cli.common import AsJson, close_at_end, connect, explain_errors, fail, settings
 from worker.cli.output import print_json, print_outcome, print_table, say
 from worker.ledger.connection import redis_client
 from worker.ledger.refunds import Ledger
 from worker.operations import audit as auditing
 from worker.operations.doctor import examine
+from worker.operations.finding import Finding
+from worker.operations.installation import Membership
 from worker.refund.outcomes import read
 
 EXAMPLES = {
     "outcomes": "Example: refunds outcomes --follow --json | your-service",
     "audit": "Example: refunds audit --repair",
-    "doctor": "Example: refunds doctor --json",
+    "doctor": "Example: refunds doctor",
 }
 
 
@@ -57,6 +59,9 @@ HOW_TO_COMPARE = (
     " Where Wix could not be asked, check REFUNDS_WIX_BASE_URL and try again."
 )
 
+#: What to do after an adoption.
+NEXT = "Start the workers, and let upstream send again each job without a final outcome."
+
 
 @explain_errors
 def audit(
@@ -74,7 +79,8 @@ def audit(
 
     The exit code is 1 if a refund is in no place or in several, or if Wix's records disagree.
     """
-    _, ledger = connect()
+    broker, ledger = connect()
+    _require_own_ledger(membership_from(load_settings(os.environ), broker.client))
     with _progress("checking", ledger.count()) as advance:
         found = list(auditing.audit(ledger, repair=repair, progress=advance))
     compared = _compare(ledger, rate) if against_wix else []
@@ -95,6 +101,15 @@ def audit(
         raise typer.Exit(1)
 
 
+def _require_own_ledger(membership: Membership) -> None:
+    """An audit of the wrong ledger would say that all is well."""
+    for finding in membership.findings():
+        if finding.level == "refused":
+            fail(finding.text)
+        if finding.level == "warning":
+            say(finding.text)
+
+
 def _compare(ledger: Ledger, rate: float) -> list[auditing.Problem]:
     given = load_settings(os.environ)
     stores = stores_from(given, ledger_from(given)[0])
@@ -113,6 +128,15 @@ def _compare(ledger: Ledger, rate: float) -> list[auditing.Problem]:
         )
 
 
+def _adopt(membership: Membership) -> tuple[Finding, ...]:
+    adopted = membership.adopt()
+    if not adopted.installation:
+        say("There is nothing to adopt.")
+    else:
+        say(f"Adopted: the ledger at {membership.place} is {adopted.installation}. {NEXT}")
+    return adopted.findings
+
+
 @contextmanager
 def _progress(text: str, total: int) -> Iterator[Callable[[int], None]]:
     """Show a progress bar if standard error is a terminal; yields a function that advances it."""
@@ -123,14 +147,28 @@ def _progress(text: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 @explain_errors
-def doctor(as_json: AsJson = False) -> None:
+def doctor(
+    adopt: Annotated[
+        bool,
+        typer.Option("--adopt", help="Accept the present ledger in the place of the missed one."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Check that this installation is safe to run.
 
-    The exit code is 1 if it is not; the worker refuses to start then.
+    The exit code is 1 if it is not; the worker refuses to start then. With --adopt, an empty or
+    another ledger is accepted first. Nothing is changed at Wix for REFUNDS_SETTLE_DELAY_MS then.
     """
     given = settings()
     ledger_from(given)
-    findings = examine(redis_client(given.redis_url.get_secret_value()), given.redis_wait_replicas)
+    client = redis_client(given.redis_url.get_secret_value())
+    close_at_end(client.close)
+    findings = examine(client, given.redis_wait_replicas)
+    if findings[-1].check != "reachable":
+        membership = membership_from(given, client)
+        if adopt:
+            findings += _adopt(membership)
+        findings += membership.findings()
     is_fit = all(finding.level != "refused" for finding in findings)
     rows = [
         # "verdict" is the name that programs read.

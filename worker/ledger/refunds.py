@@ -15,6 +15,7 @@ import redis
 
 from statemachine.flows import Transition
 from statemachine.machine import sources
+from worker.errors import OtherLedger
 from worker.ledger.claims import Change, Claim, Intent, StepCommit
 from worker.ledger.durability import is_confirmed
 from worker.ledger.lanes import LaneRules
@@ -71,17 +72,23 @@ class Ledger(Records):
         self._settle_delay_ms = settle_delay_ms
         self._wait_replicas = wait_replicas
         self._wall = wall
-        self._scripts = load_scripts(
-            client,
-            SCRIPTS,
-            namespace=namespace,
-            lanes=lanes,
-        )
+        #: The installation that the worker belongs to; until it is known, any ledger will do.
+        self.installation: str | None = None
+        self.is_other = False
+        """Whether the ledger was found to be another one."""
+        self._scripts = load_scripts(client, SCRIPTS, namespace=namespace, lanes=lanes)
 
     def _run(self, script: str, **arguments: Any) -> Any:
-        return self._scripts[script](
-            keys=[self.ns], args=[json.dumps({"dead_after_ms": self._dead_after_ms, **arguments})]
-        )
+        given = {"dead_after_ms": self._dead_after_ms, **arguments}
+        if self.installation:
+            given["installation"] = self.installation
+        try:
+            return self._scripts[script](keys=[self.ns], args=[json.dumps(given)])
+        except redis.ResponseError as error:
+            if "OTHERLEDGER" not in str(error):
+                raise
+            self.is_other = True
+            raise OtherLedger(str(error)) from None
 
     def accept(
         self, request: RefundRequest, delivery: Delivery

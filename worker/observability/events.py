@@ -151,8 +151,18 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             "error", "This installation is not safe to run; the worker exits.", ("check", "text")
         ),
         "doctor.warning": Event("warning", "This installation could be safer.", ("check", "text")),
+        "worker.installed": Event(
+            "info", "The ledger was new; it is an installation from now on.", ("installation",)
+        ),
+        "worker.other_ledger": Event(
+            "error",
+            "The ledger was emptied or replaced while the worker ran; it exits with code 3.",
+            ("installation", "text"),
+        ),
         "worker.started": Event(
-            "info", "The worker is ready and fetches messages.", ("worker_id", "threads", "stores")
+            "info",
+            "The worker is ready and fetches messages.",
+            ("worker_id", "threads", "stores", "installation"),
         ),
         "worker.stopping": Event(
             "info",

@@ -12,7 +12,7 @@ import redis
 import structlog
 from dramatiq.errors import ConnectionClosed
 
-from worker.errors import LeaseLost
+from worker.errors import LeaseLost, OtherLedger
 from worker.observability.events import log_event
 from worker.observability.foreign import type_and_place
 from worker.queue.delivery import Delivery
@@ -35,7 +35,7 @@ def _may_pass(error: BaseException) -> bool:
     """Whether the message may succeed later; an error of a script itself is permanent."""
     if type(error) is redis.ResponseError:
         return bool(_CODED.search(str(error)))
-    return isinstance(error, LeaseLost | redis.RedisError | ConnectionClosed)
+    return isinstance(error, LeaseLost | OtherLedger | redis.RedisError | ConnectionClosed)
 
 
 class MessageContext(dramatiq.Middleware):
@@ -68,10 +68,9 @@ class MessageContext(dramatiq.Middleware):
             message.options["acknowledged"] = True
         elif _may_pass(exception):
             message.options["uncommitted"] = True
-            lost = isinstance(exception, LeaseLost)
-            if lost:
+            if isinstance(exception, LeaseLost):
                 log_event("step.lease_lost", transition=message.actor_name)
-            else:
+            elif not isinstance(exception, OtherLedger):  # the program logs it once, and stops
                 log_event("step.unsettled", error=explain(exception))
         else:
             message.options["failed_with"] = "worker_error"

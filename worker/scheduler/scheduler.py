@@ -13,6 +13,7 @@ import redis
 from dramatiq.errors import ConnectionClosed
 
 from config.settings import Settings
+from worker.errors import OtherLedger
 from worker.ledger.refunds import Ledger
 from worker.observability.events import log_event
 from worker.queue.broker import Broker
@@ -114,6 +115,8 @@ class Scheduler:
                 if not is_lost:
                     log_event("worker.redis_lost", error=explain(error))
                 is_lost = True
+            except OtherLedger:
+                pass  # the program logs it once, and stops
             except Exception as bug:  # noqa: BLE001 - a thread must not end silently
                 log_event(
                     "worker.bug", error=type(bug).__name__, thread=threading.current_thread().name

@@ -24,6 +24,7 @@ from worker.errors import (
     CallFailed,
     HeldBack,
     LeaseLost,
+    OtherLedger,
     Permanent,
     Rejected,
     Unauthorized,
@@ -110,6 +111,7 @@ class Steps:
         Raises:
             redis.RedisError: the result may not be written; the message must be delivered again.
             LeaseLost: another worker may hold the order; nothing was written.
+            OtherLedger: the ledger was emptied or replaced; nothing was written.
         """
         started = self.monotonic()
         self.checkpoint("before_claim")
@@ -188,7 +190,7 @@ class Steps:
             if isinstance(result, Wait):
                 return results.waiting(result)
             return results.advanced(result)
-        except (LeaseLost, redis.RedisError):
+        except (LeaseLost, OtherLedger, redis.RedisError):
             raise
         except HeldBack as held:
             return results.held_back(str(held), held.wait_ms)

@@ -3,6 +3,11 @@
 
 local function key(...) return ns .. ':' .. table.concat({...}, ':') end
 
+-- A worker names the installation that it belongs to. In any other ledger it does nothing.
+if args.installation and redis.call('HGET', key('installation'), 'id') ~= args.installation then
+    return redis.error_reply('OTHERLEDGER this ledger does not belong to the installation ' .. args.installation)
+end
+
 -- Append one history line (a JSON object without its time).
 local function note(id, line)
     redis.call('RPUSH', key('history', id), '{"at_ms":' .. int(wall) .. ',' .. string.sub(line, 2))

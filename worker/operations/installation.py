@@ -1,0 +1,181 @@
+"""Is this the ledger that the worker has belonged to so far? Compare it with what we remember."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import redis
+
+from config.settings import Settings
+from worker.ledger.installation import (
+    Installation,
+    count_elsewhere,
+    count_unfinished,
+    find_installation,
+    install,
+)
+from worker.ledger.memory import Damaged, Memory, place_of
+from worker.operations.finding import Finding
+
+WHAT_TO_DO = (
+    "If REFUNDS_REDIS_URL or REFUNDS_NAMESPACE is wrong, correct it; if the server lost its data,"
+    " restore the backup (worker/ledger/README.md); to go on with this ledger as it is, run"
+    " `refunds doctor --adopt` with the worker's settings"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joined:
+    """What a worker found when it started, or what an adoption did."""
+
+    findings: tuple[Finding, ...] = ()
+    installation: str = ""
+    """The id; "" if the worker must not start, or if there was nothing to adopt."""
+    is_new: bool = False
+
+
+class Membership:
+    """One ledger, and what the settings and this machine know about it.
+
+    Its methods raise redis.RedisError if the server does not answer.
+    """
+
+    def __init__(self, client: redis.Redis, settings: Settings, memory: Memory) -> None:
+        self._redis = client
+        self._settings = settings
+        self._memory = memory
+        self.place = place_of(client, settings.namespace)
+
+    def findings(self) -> list[Finding]:
+        """Check, and change nothing."""
+        found = self._find()
+        return [self._identity(found), *self._cutoff(found)]
+
+    def join(self) -> Joined:
+        """Check as a worker that starts; if all is well, record and remember the installation."""
+        findings = self.findings()
+        if any(finding.level == "refused" for finding in findings):
+            return Joined(findings=tuple(findings))
+        new_id = str(uuid.uuid4())
+        known = self._install(new_id).id
+        is_new = known == new_id
+        if is_new and not any(self._memory.others(self.place)):
+            findings = []
+        return Joined(
+            findings=(*findings, *self._remember(known)), installation=known, is_new=is_new
+        )
+
+    def adopt(self) -> Joined:
+        """Accept the present ledger in the place of the one that is missed, on all machines."""
+        found = self._find()
+        if found and not self._refusal(found):
+            return Joined()
+        known = self._install(str(uuid.uuid4()), adopt=True, replaces=self._wanted()[0]).id
+        return Joined(
+            findings=tuple(self._remember(known)), installation=known, is_new=found is None
+        )
+
+    def lost(self, installation: str) -> str:
+        """Say what happened to the ledger of a worker that had joined this installation."""
+        try:
+            return self._other(self._find(), installation, "this worker started with")
+        except redis.RedisError:
+            return self._other(None, installation, "this worker started with")
+
+    def _find(self) -> Installation | None:
+        return find_installation(self._redis, self._settings.namespace)
+
+    def _install(self, new_id: str, *, adopt: bool = False, replaces: str = "") -> Installation:
+        return install(
+            self._redis,
+            self._settings.namespace,
+            new_id=new_id,
+            cutoff=self._settings.cutoff,
+            adopt=adopt,
+            replaces=replaces,
+        )
+
+    def _wanted(self) -> tuple[str, str]:
+        """Return the id that the ledger should have, if one is known, and who knows it."""
+        if self._settings.installation:
+            return self._settings.installation, "REFUNDS_INSTALLATION names"
+        try:
+            return self._memory.recall(self.place), "this machine remembers"
+        except Damaged:
+            return "", ""
+
+    def _identity(self, found: Installation | None) -> Finding:
+        if refusal := self._refusal(found):
+            return Finding("installation", "refused", refusal)
+        if found:
+            since = datetime.fromtimestamp(found.created_at_ms / 1000, UTC)
+            text = f"{found.id}, since {since.isoformat(timespec='seconds')}; {self.place}"
+            return Finding("installation", "ok", text)
+        text = f"no worker has started with this ledger yet: {self.place}"
+        if before := [str(place) for place, _ in self._memory.others(self.place)]:
+            text += f"; workers on this machine have used {'; '.join(before)}"
+        return Finding("installation", "warning", text)
+
+    def _refusal(self, found: Installation | None) -> str:
+        """Say why the worker must not work with this ledger, "" if it may."""
+        wanted, who = self._wanted()
+        if wanted:
+            is_right = found is not None and found.is_for(wanted)
+            return "" if is_right else self._other(found, wanted, who)
+        try:
+            self._memory.recall(self.place)
+        except Damaged as error:
+            return str(error)
+        return self._left_behind()
+
+    def _left_behind(self) -> str:
+        """Say so if this machine's workers have refunds in flight in another ledger beside it."""
+        for place, installation in self._memory.others(self.place):
+            if place.server != self.place.server:
+                continue
+            left = count_elsewhere(self._redis, place.database, place.namespace, installation)
+            if left:
+                return (
+                    f"the settings name the ledger at {self.place}, but {left} refunds are in"
+                    f" flight in the one that this machine has used, {place}. {WHAT_TO_DO}"
+                )
+        return ""
+
+    def _other(self, found: Installation | None, wanted: str, who: str) -> str:
+        what = f"belongs to installation {found.id}" if found else "is empty, or another one"
+        return f"the ledger at {self.place} {what}; {who} {wanted}. {WHAT_TO_DO}"
+
+    def _cutoff(self, found: Installation | None) -> Iterator[Finding]:
+        """Warn about a changed cutoff, as long as refunds from before it are in flight."""
+        if not found:
+            return
+        namespace, now = self._settings.namespace, self._settings.cutoff.isoformat()
+        if now != found.cutoff:
+            before, left = found.cutoff, count_unfinished(self._redis, namespace)
+        else:
+            before = found.previous_cutoff
+            left = count_unfinished(
+                self._redis, namespace, accepted_until_ms=found.cutoff_changed_at_ms
+            )
+            if not before or not left:
+                return
+        text = (
+            f"REFUNDS_CUTOFF was {before} and is {now}; {left} refunds from before the change are"
+            " in flight: one whose flow was chosen keeps it"
+        )
+        yield Finding("cutoff", "warning", text)
+
+    def _remember(self, installation: str) -> Iterator[Finding]:
+        try:
+            self._memory.remember(self.place, installation)
+        except OSError as error:
+            if not self._settings.installation:
+                text = (
+                    f"this machine cannot remember the installation ({error}): whether the ledger"
+                    " was emptied or replaced is only noticed while the worker runs; set"
+                    f" REFUNDS_INSTALLATION to {installation}, or REFUNDS_STATE_DIR"
+                )
+                yield Finding("installation", "warning", text)
