@@ -30,14 +30,15 @@ ACCEPT_EVENTS: Mapping[str, str] = MappingProxyType(
 def take(job: Mapping[str, Any], *, ledger: Ledger, broker: Broker, delivery: Delivery) -> None:
     """Check a job and record it as a refund, once; an invalid one becomes a dead letter."""
     try:
-        request = parse_request(job)
+        request = parse_request(job, malformed=delivery.problems)
     except InvalidJob as error:
         _quarantine(broker, delivery, "invalid_job", job, {"problems": redact(error.problems)})
         log_event("refund.invalid", problems=error.problems)
         return
     structlog.contextvars.bind_contextvars(store_id=request.store_id, order_id=request.order_id)
     status = ledger.accept(request, delivery)
-    log_event(ACCEPT_EVENTS[status])
+    due = {"due_at_ms": delivery.due_at_ms} if delivery.due_at_ms else {}
+    log_event(ACCEPT_EVENTS[status], **(due if status == "accepted" else {}))
     if status == "conflict":
         _quarantine(broker, delivery, "conflict", job, {})
 

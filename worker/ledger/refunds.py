@@ -93,7 +93,13 @@ class Ledger(Records):
     def accept(
         self, request: RefundRequest, delivery: Delivery
     ) -> Literal["accepted", "duplicate", "conflict"]:
-        """Record a job as a refund, once. The same refund_id with other content is a conflict."""
+        """Record a job as a refund, once. The same refund_id with other content is a conflict.
+
+        It starts at the delivery's due time.
+        """
+        line: dict[str, Any] = {"event": "refund.accepted", "requested_by": request.requested_by}
+        if delivery.due_at_ms:
+            line["due_at_ms"] = delivery.due_at_ms
         return self._run(  # type: ignore[no-any-return]  # one of the three words of accept.lua
             "accept",
             **delivery.fields(),
@@ -102,7 +108,8 @@ class Ledger(Records):
             order_id=request.order_id,
             request=request.canonical,
             digest=request.digest,
-            history=_line({"event": "refund.accepted", "requested_by": request.requested_by}),
+            due_at_ms=delivery.due_at_ms,
+            history=_line(line),
             outcome=outcome("accepted", "request_refund", **about(request)),
         )
 

@@ -29,7 +29,7 @@ _WIX = ("http_status", "wix_code", "wix_request_id")
 
 EVENTS: Mapping[str, Event] = MappingProxyType(
     {
-        "refund.accepted": Event("info", "A job was accepted and became a refund."),
+        "refund.accepted": Event("info", "A job was accepted and became a refund.", ("due_at_ms",)),
         "refund.duplicate": Event("info", "The same job arrived again; nothing changed."),
         "refund.conflict": Event(
             "warning", "A job with a known refund_id but different content was refused."

@@ -16,10 +16,11 @@ from typing import Any
 import dramatiq
 import redis
 from dramatiq.brokers.redis import RedisBroker
-from dramatiq.errors import ConnectionClosed, DecodeError
+from dramatiq.errors import ConnectionClosed
 
 from worker.observability.events import log_event
 from worker.observability.redaction import redact_text
+from worker.queue.decoding import Undecodable, decode
 from worker.queue.server_errors import explain
 
 #: The queue of upstream's jobs, and the queue of our own messages.
@@ -195,14 +196,10 @@ class Consumer(dramatiq.Consumer):
             )
 
     def _decode(self, message_id: str, body: str) -> dramatiq.broker.MessageProxy | None:
+        queue = self.queue_name
         try:
-            message: dramatiq.Message[Any] = dramatiq.Message.decode(body.encode())
-            options = {"redis_message_id": message_id}
-            message = message.copy(queue_name=self.queue_name, options=options)
-            # A plain producer's delay would make it wait in memory (pitfall 3).
-            message.options.pop("eta", None)
-            hash(message.actor_name)  # a list would break dramatiq's lookup of the actor
-        except (DecodeError, TypeError, ValueError, AttributeError, RecursionError):
+            message = decode(body, queue=queue, message_id=message_id, of_jobs=queue == INTAKE)
+        except Undecodable:
             self._quarantine(message_id, "undecodable", body, intact=_is_clean(body))
             return None
         return dramatiq.broker.MessageProxy(message)
@@ -244,12 +241,11 @@ class Consumer(dramatiq.Consumer):
     def nack(self, message: dramatiq.broker.MessageProxy) -> None:
         """Keep a message that no actor could take (pitfalls 12, 13) for a person."""
         reason = message.options.get("failed_with", "unknown_actor")
-        text = message.encode().decode()
+        given = message.asdict() | {"options": message.options["given"]}
+        text = json.dumps(given)
         # Secrets are not kept, but a job's metadata is the caller's.
         kwargs = {name: value for name, value in message.kwargs.items() if name != "metadata"}
-        is_clean = len(text) <= MAX_LETTER and _is_clean(
-            message.copy(kwargs=kwargs).encode().decode()
-        )
+        is_clean = len(text) <= MAX_LETTER and _is_clean(json.dumps(given | {"kwargs": kwargs}))
         error = {"error": message.options["error"]} if "error" in message.options else {}
         self._quarantine(
             message.options["redis_message_id"], reason, text, intact=is_clean, **error

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -14,6 +15,10 @@ class Delivery:
     message_id: str = ""
     execution: str = ""
     """Distinguishes two runs of the same message."""
+    due_at_ms: int = 0
+    """Before when the producer does not want a job to start, unix ms; 0 for at once."""
+    problems: Mapping[str, str] = field(default_factory=dict)
+    """What is wrong with the message of a job, by its part."""
 
     @property
     def token(self) -> str:

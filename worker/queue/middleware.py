@@ -47,7 +47,14 @@ class MessageContext(dramatiq.Middleware):
         """Bind before the actor runs."""
         message_id = message.options["redis_message_id"]
         _delivery.set(
-            Delivery(str(broker.broker_id), message.queue_name, message_id, uuid.uuid4().hex)  # type: ignore[attr-defined]  # our Broker
+            Delivery(
+                str(broker.broker_id),  # type: ignore[attr-defined]  # our Broker
+                message.queue_name,
+                message_id,
+                execution=uuid.uuid4().hex,
+                due_at_ms=message.options.get("due_at_ms", 0),
+                problems=message.options.get("problems", {}),
+            )
         )
         refund_id = message.args[0] if message.args else message.kwargs.get("refund_id")
         structlog.contextvars.clear_contextvars()

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -151,13 +152,17 @@ def _empty_lists(fields: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def parse_request(fields: Mapping[str, Any]) -> RefundRequest:
-    """Validate a job. Secrets and e-mail addresses in `reason` and `requested_by` are masked.
+def parse_request(
+    fields: Mapping[str, Any], *, malformed: Mapping[str, str] = MappingProxyType({})
+) -> RefundRequest:
+    """Validate a job, unless its message is *malformed*.
+
+    Secrets and e-mail addresses in `reason` and `requested_by` are masked.
 
     Raises:
         InvalidJob: names each invalid field and its problem.
     """
-    if problems := _empty_lists(fields):
+    if problems := {**malformed} or _empty_lists(fields):
         raise InvalidJob(problems)
     try:
         request = RefundRequest.model_validate(dict(fields))

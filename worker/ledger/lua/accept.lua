@@ -1,5 +1,6 @@
 -- A job becomes a refund, once.
 -- args: refund_id, store_id, order_id; request (JSON), digest; history (JSON); outcome;
+--       due_at_ms, by the server's time (0 for at once);
 --       worker_id, queue, message_id of the delivery.
 -- Returns accepted | duplicate | conflict.
 local record = key('refund', args.refund_id)
@@ -15,5 +16,9 @@ set_state(args.refund_id, 'accepted')
 redis.call('ZADD', key('accepted'), wall, args.refund_id)
 note(args.refund_id, args.history)
 publish(args.refund_id)
-line_up(args.refund_id, args.store_id)
+if args.due_at_ms > wall then
+    postpone(args.refund_id, args.store_id, args.due_at_ms - wall)
+else
+    line_up(args.refund_id, args.store_id)
+end
 return 'accepted'
