@@ -49,6 +49,7 @@ def test_the_samples_contain_every_fact() -> None:
         "unreadable",
         "not_refunded",
         "refused_payments",
+        "unlisted_before",
     }
 
 

@@ -21,6 +21,7 @@ from worker.flows.planning import Plan, is_waiting, plan_refund
 from worker.flows.refund_body import refund_body
 from worker.flows.step import Advance, Step, Wait
 from worker.flows.totals import asked_of, fitted
+from worker.flows.unlisted import may_hide_ours, unlisted_before
 from worker.refund.facts import Facts
 from worker.refund.reasons import end_with
 from worker.wix.billing import Refundability, Transactions
@@ -94,7 +95,7 @@ def _submit(step: Step, transactions: Transactions) -> Advance | Wait:
     total = fitted(step, asked, payments, answer)
     if is_waiting(payments, total):
         return _wait(step, payments.waiting[0])
-    if step.effect_in_doubt and _is_unlisted(answer, transactions):
+    if step.effect_in_doubt and may_hide_ours(step, answer, transactions):
         return _unlisted(step)
     if "AUTHORIZED" in statuses and not (payments.sources or payments.paid or payments.manual):
         raise end_with("authorized_only_in_full")
@@ -102,7 +103,13 @@ def _submit(step: Step, transactions: Transactions) -> Advance | Wait:
     step.learn(plan.facts)
     if plan.refusal:
         raise plan.refusal
-    if wait := _save_first(step, plan):
+    found = Facts(
+        not_refunded=plan.not_refunded,
+        unlisted_before=step.refund.facts.unlisted_before
+        if step.effect_in_doubt
+        else unlisted_before(answer, transactions),
+    )
+    if wait := _save_first(step, found):
         return wait
     try:
         refund = step.wix.submit_refund(step.order_id, refund_body(step, plan.shares, answer))
@@ -111,22 +118,26 @@ def _submit(step: Step, transactions: Transactions) -> Advance | Wait:
     return Advance(to=State.REFUND_SUBMITTED, facts=facts_of(refund))
 
 
-def _save_first(step: Step, plan: Plan) -> Wait | None:
-    """Save what cannot be refunded before the call: after a crash nobody could find it out."""
-    known = step.refund.facts.not_refunded
-    if [(n.payment_id, n.amount) for n in known] == [
-        (n.payment_id, n.amount) for n in plan.not_refunded
-    ]:
+def _save_first(step: Step, found: Facts) -> Wait | None:
+    """Save what Wix shows only before the call, unless it is saved already.
+
+    That is what it cannot refund, and what it has refunded without listing it.
+    """
+    known = step.refund.facts
+    if _essence(found) == _essence(known):
         return None
-    changed = step.refund.facts.changed + bool(known)
+    is_change = bool(known.not_refunded or known.unlisted_before)
+    changed = known.changed + is_change
     if changed > CHANGED_LOOKS:
         raise end_with("order_keeps_changing", detail="what Wix can refund kept changing")
-    return Wait(
-        why="what Wix cannot refund is saved before the rest is refunded",
-        in_ms=0,
-        effect_known=not step.may_have_happened,
-        facts=Facts(not_refunded=plan.not_refunded, changed=changed),
-    )
+    why = "what Wix shows only before the call is saved first"
+    is_known = not step.may_have_happened
+    return Wait(why=why, in_ms=0, effect_known=is_known, facts=found | Facts(changed=changed))
+
+
+def _essence(facts: Facts) -> tuple[object, ...]:
+    missing = [(one.payment_id, one.amount) for one in facts.not_refunded]
+    return missing, facts.unlisted_before
 
 
 def _refundability(step: Step, transactions: Transactions) -> Refundability:
@@ -143,14 +154,6 @@ def _void_first(step: Step) -> Advance:
     if rounds > step.settings.order_rounds:
         raise end_with("order_keeps_changing", detail=f"authorized again {rounds} times")
     return Advance(to=State.AUTHORIZED, facts=Facts(rounds=rounds))
-
-
-def _is_unlisted(answer: Refundability, transactions: Transactions) -> bool:
-    """Whether more was returned than the listed refunds account for."""
-    return any(
-        payment.already_returned > transactions.already_returned(payment.payment.payment_id)
-        for payment in answer.payments
-    )
 
 
 def _unlisted(step: Step) -> Wait:

@@ -123,6 +123,10 @@ class Facts(_Stored):
     """Wix's reason for each payment of which it refused the refund call.
     Lifetime: one transition, or until a replay."""
 
+    unlisted_before: Annotated[dict[str, str], _UntilDone] = {}
+    """What Wix counted as returned without listing it before our first call, by payment id.
+    Lifetime: one transition."""
+
     manual_ids: tuple[str, ...] = ()
     """Ids of the payments that Wix refused to refund itself. Lifetime: forever."""
     manual_asked: dict[str, ManualAmount] = {}

@@ -266,12 +266,6 @@ class Transactions(Answer):
     payments: tuple[Payment, ...]
     refunds: tuple[WixRefund, ...]
 
-    def already_returned(self, payment_id: str) -> Decimal:
-        """Return the sum of all refunds of a payment that have not failed."""
-        parts = (part for refund in self.refunds for part in refund.transactions)
-        mine = (p for p in parts if p.payment_id == payment_id and p.refund_status != "FAILED")
-        return sum((part.amount.amount for part in mine if part.amount), Decimal(0))
-
 
 class TransactionsAnswer(Answer):
     """The answer of listTransactions; possibly `{}` for an unknown order. W34."""

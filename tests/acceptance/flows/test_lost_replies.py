@@ -158,11 +158,11 @@ def test_what_a_person_ruled_out_survives_another_dead_letter(rig: Rig) -> None:
     payments = [{"amount": "30.00"}, {"amount": "100.00", "offline": True}]
     order = rig.order(AFTER, payments=payments)
     rig.simulator.set_flags(refund_list_lag_ms=10**12)
-    rig.simulator.merchant_refunds(order.id, "dashboard", "5.00", payment_id=order.payments[0].id)
     order.payments[1].offline = False
     rig.simulator.script(Fault("drop", "submit_refund"))
     refund_id = rig.request(order, amount="50.00", currency="USD")
     rig.run_queued()
+    rig.simulator.merchant_refunds(order.id, "dashboard", "5.00", payment_id=order.payments[0].id)
     order.payments[1].offline = True
     rig.run_until_idle()
     assert rig.load(refund_id).reason["reason"] == "outcome_unknown"
@@ -171,7 +171,9 @@ def test_what_a_person_ruled_out_survives_another_dead_letter(rig: Rig) -> None:
     assert "pay 25.00 USD" in rig.load(refund_id).reason["detail"]
     assert rig.replay(refund_id, operator="ann", manual_done=True)
     rig.run_queued()
-    # At once, although the list still lags.
+    rig.let_an_hour_pass()
+    rig.run_queued()
+    # Although the list still lags; what it lacks was saved first.
     assert _moved(order) == ["5.00", "25.00", "25.00"]
     rig.simulator.set_flags(refund_list_lag_ms=0)
     rig.run_until_idle()
@@ -272,3 +274,57 @@ def test_a_replay_confirms_that_earlier_refunds_are_not_ours(rig: Rig) -> None:
     rig.run_until_idle()
     assert rig.load(refund_id).state is State.REFUNDED
     assert len(order.refunds) == 2
+
+
+def _hide(order: Order, number: int) -> None:
+    """Let Wix count a refund without listing it."""
+    order.refunds[number]["_created_ms"] = 10**15
+
+
+def _unclear_and_hidden(rig: Rig, order: Order, amount: str) -> str:
+    """Let Wix carry out our call, lose the reply, and not list the refund."""
+    refund_id = _unclear(rig, order, amount=amount, currency="USD")
+    # The first step saves what is unlisted; the second one calls.
+    rig.let_an_hour_pass()
+    rig.run_queued()
+    rig.simulator.provider_says(order.id, "SUCCEEDED")
+    _hide(order, 1)
+    return refund_id
+
+
+def _refunded_before(rig: Rig) -> Order:
+    """Place an order of which the merchant has refunded 20.00, which Wix does not list."""
+    order = rig.order(AFTER, payments=[{"amount": "100.00"}])
+    rig.simulator.merchant_refunds(order.id, "dashboard", "20.00")
+    rig.simulator.provider_says(order.id, "SUCCEEDED")
+    _hide(order, 0)
+    return order
+
+
+@pytest.mark.parametrize("job", [{}, {"amount": "10.00", "currency": "USD"}])
+def test_what_was_unlisted_before_our_call_is_not_ours(rig: Rig, job: dict[str, str]) -> None:
+    """One 503 on the refund call is then an ordinary failure, which is tried again."""
+    order = _refunded_before(rig)
+    rig.simulator.script(Fault("status", "submit_refund", status=503))
+    refund = rig.run(order, **job)
+    assert refund.state is State.REFUNDED
+    assert _moved(order) == ["20.00", job.get("amount", "80.00")]
+
+
+def test_what_is_unlisted_since_our_call_may_still_be_ours(rig: Rig) -> None:
+    """Wix carried out our 10.00 and lists neither refund: nothing is sent again."""
+    order = _refunded_before(rig)
+    refund_id = _unclear_and_hidden(rig, order, "10.00")
+    rig.run_until_idle()
+    assert rig.load(refund_id).reason["reason"] == "outcome_unknown"
+    assert _moved(order) == ["20.00", "10.00"]
+
+
+def test_an_old_refund_that_is_listed_at_last_does_not_hide_ours(rig: Rig) -> None:
+    """The merchant's 20.00 appears, and ours of 20.00 does not: nothing is sent again."""
+    order = _refunded_before(rig)
+    refund_id = _unclear_and_hidden(rig, order, "20.00")
+    order.refunds[0]["_created_ms"] = 0
+    rig.run_until_idle()
+    assert rig.load(refund_id).reason["reason"] == "outcome_unknown"
+    assert _moved(order) == ["20.00", "20.00"]
