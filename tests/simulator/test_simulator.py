@@ -170,12 +170,22 @@ def test_wrong_refunds_are_refused(
 
 
 def test_offline_payments_want_an_external_refund(simulator: Simulator, http: httpx.Client) -> None:
-    """Then they are refunded at once: only recorded (documented)."""
+    """It is only recorded, but not at once: meanwhile another one is refused. W66."""
+    clock = [1_000_000]
+    simulator.clock_ms = lambda: clock[0]
     order = _order(simulator)
     order.payments[0].offline = True
     assert _code(_refund(http, order)) == (428, "EXTERNAL_REFUND_EXPECTED")
-    refund = _refund(http, order, externalRefund=True).json()["refund"]
-    assert refund["transactions"][0]["refundStatus"] == "SUCCEEDED"
+    part = {"externalRefund": True, "amount": {"amount": "1.00"}}
+    refund = _refund(http, order, **part).json()["refund"]
+    assert refund["transactions"][0]["refundStatus"] == "PENDING"
+    refused = _refund(http, order, **part)
+    assert _code(refused) == (428, "PAYMENT_NOT_REFUNDABLE")
+    data = refused.json()["details"]["applicationError"]["data"]
+    assert data["nonRefundableReason"] == "PENDING_REFUND"
+    clock[0] += simulator.flags.external_settles_ms
+    assert _refund(http, order, **part).status_code == 200
+    assert order.refunds[0]["transactions"][0]["refundStatus"] == "SUCCEEDED"
 
 
 @pytest.mark.parametrize(("flag", "status"), [("full", 200), ("400", 400)])

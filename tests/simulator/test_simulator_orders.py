@@ -401,6 +401,9 @@ def test_the_merchant_clicks_what_a_dashboard_offers(wix: Wix) -> None:
     act.merchant_refunds(order.id, "by hand", amount="30.00")
     assert wix.book(order)["refunded"] == "30.00"
     act.merchant_refunds(order.id, external=True)
+    assert wix.book(order)["refund_pending"] == "70.00"
+    wix.now_ms += act.flags.external_settles_ms
+    assert wix.get(order)["paymentStatus"] == "FULLY_REFUNDED"
     assert wix.book(order)["refunded"] == "100.00"
     act.merchant_archives(order.id)
     assert wix.get(order)["archived"] is True

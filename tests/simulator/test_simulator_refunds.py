@@ -74,7 +74,7 @@ def test_a_failed_refund_gives_everything_back(wix: Wix) -> None:
     assert answer["payments"][0]["payment"]["monetary"]["maxRefund"]["amount"] == "100.00"
     refund = wix.transactions(order)["refunds"][0]
     info = refund["transactions"][0]["refundStatusInfo"]
-    assert info["paymentGatewayReasonCode"] == "INSUFFICIENT_FUNDS"
+    assert info["paymentGatewayReasonCode"] == "3025"
     assert (refund["summary"]["failedRefundAmount"]["amount"], refund["summary"]["pending"]) == (
         "50.70",
         False,

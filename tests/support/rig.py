@@ -90,6 +90,8 @@ class Rig:
         self.settings = settings
         self.simulator = simulator
         simulator.add_store(STORE_ID, KEY)
+        # The clock of this Wix stands still for a test, so nothing may need time by default.
+        simulator.set_flags(external_settles_ms=0)
         self.pauses: list[float] = []
         self.progress: list[str] = []
         self.at: dict[str, Callable[[], object]] = {}

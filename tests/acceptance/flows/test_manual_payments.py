@@ -203,6 +203,30 @@ def test_an_authorized_payment_does_not_block_a_manual_one(rig: Rig) -> None:
     assert _moved(order) == [("7.00", True)]
 
 
+def test_two_recorded_refunds_of_a_payment_wait_for_each_other(rig: Rig) -> None:
+    """A record takes seconds at Wix, which refuses the second one meanwhile. W66."""
+    clock = [1_000_000]
+    rig.simulator.clock_ms = lambda: clock[0]
+    rig.simulator.set_flags(external_settles_ms=5_000)
+    order = rig.order(AFTER, payments=[_offline("7.00")])
+    job = {"amount": "3.00", "currency": "USD", "manual_payments": "record"}
+    both = [rig.request(order, **job) for _ in range(2)]
+    for _ in range(10):
+        rig.run_queued()
+        rig.let_an_hour_pass()
+    first, second = (rig.load(refund_id) for refund_id in both)
+    assert {first.state, second.state} == {State.REFUND_SUBMITTED, State.REFUNDABLE}
+    assert _moved(order) == [("3.00", True)]
+    clock[0] += 5_000
+    for _ in range(3):
+        rig.run_queued()
+        rig.let_an_hour_pass()
+    clock[0] += 5_000
+    rig.run_until_idle()
+    assert [rig.load(refund_id).state for refund_id in both] == [State.REFUNDED] * 2
+    assert _moved(order) == [("3.00", True), ("3.00", True)]
+
+
 #: What happens to a payment between the dead letter and its replay.
 EVENTS = st.sampled_from(["expires", "works again", "merchant refunds", "merchant records", "none"])
 

@@ -196,7 +196,7 @@ def test_a_refusal_by_the_provider_is_reported(
         payment.outcome = outcome
     refund = rig.run(order)
     assert (refund.state, refund.reason["reason"]) == (state, reason)
-    assert "INSUFFICIENT_FUNDS" in refund.reason["detail"]
+    assert "3025" in refund.reason["detail"]
     amounts = "paid 5.50 USD, failed 20.00 USD"
     assert (amounts in refund.reason["detail"]) == (reason == "refund_mixed")
 

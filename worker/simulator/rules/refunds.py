@@ -18,7 +18,7 @@ from worker.simulator.rules.refundability import (
 from worker.simulator.world.money import digits, money, total
 from worker.simulator.world.orders import max_refund
 from worker.simulator.world.payments import Payment, new_id
-from worker.simulator.world.provider import iso
+from worker.simulator.world.provider import first_status, iso
 from worker.simulator.world.views import refund_wire, transactions_wire
 
 
@@ -69,7 +69,8 @@ def _transaction(call: Call, part: Json, at: str) -> Json:
     if not 0 < amount <= most or (payment.is_whole_only and amount != payment.amount):
         raise Refusal(400, "INVALID_PAYMENT_REFUND_AMOUNT", part)
     made: Json = {"paymentId": payment.id, "amount": money(amount, order.currency)}
-    made |= {"refundStatus": "SUCCEEDED" if external else "SCHEDULED", "externalRefund": external}
+    status = first_status(call.flags, external=external)
+    made |= {"refundStatus": status, "externalRefund": external}
     if not external:
         made |= {"gatewayRefundId": new_id(), "providerRefundId": f"re_{len(order.refunds) + 1}"}
     return made

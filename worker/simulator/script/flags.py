@@ -58,6 +58,8 @@ class Flags:
     """How long a void or a capture takes."""
     provider_ms: int = 0
     """How long the payment provider takes from SCHEDULED to its end."""
+    external_settles_ms: int = 2_000
+    """How long an external refund is PENDING: 1 to 5 seconds, as observed. W66."""
     payment_status_lag_ms: int = 0
     """How long the order's `paymentStatus` lags behind a settled refund."""
     stale_ms: int = 0

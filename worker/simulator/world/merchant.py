@@ -11,7 +11,7 @@ from worker.simulator.world.money import money
 from worker.simulator.world.orders import Order, max_refund
 from worker.simulator.world.payments import new_id
 from worker.simulator.world.placing import shipment
-from worker.simulator.world.provider import advance, iso, settle
+from worker.simulator.world.provider import advance, first_status, iso, settle
 from worker.simulator.world.views import refund_wire
 from worker.simulator.world.world import World
 
@@ -93,7 +93,7 @@ class Merchant(World):
         return {
             "paymentId": payment_id,
             "amount": money(amount, order.currency),
-            "refundStatus": "SUCCEEDED" if external else "SCHEDULED",
+            "refundStatus": first_status(self.flags, external=external),
             "externalRefund": external,
         }
 
@@ -116,10 +116,10 @@ class Merchant(World):
         The clock leaves it alone from then on.
         """
         with self.lock:
-            refunds = self._current(order_id).refunds
-            refund = next(r for r in reversed(refunds) if refund_id in {None, r["id"]})
+            order = self._current(order_id)
+            refund = next(r for r in reversed(order.refunds) if refund_id in {None, r["id"]})
             for transaction in refund["transactions"]:
-                settle(transaction, status)
+                settle(transaction, status, order.payments[0].reason_code)
                 transaction["_by_hand"] = True
 
     def bank_charges_back(self, order_id: str, amount: str | None = None) -> None:

@@ -36,6 +36,8 @@ class Payment:
     """Where the merchant refunds it by hand."""
     outcome: str = "SUCCEEDED"
     """How the provider ends a refund of it."""
+    reason_code: str = "3025"
+    """The provider's code if that is FAILED; 3025 is a lack of funds. W68."""
     chargeback: Decimal = Decimal(0)
     """What the buyer's bank took back."""
     method: str = ""

@@ -9,6 +9,9 @@ from worker.simulator.script.flags import Flags
 from worker.simulator.world.orders import PENDING, Order
 from worker.simulator.world.payments import Payment
 
+#: The provider's code for a technical error. W68.
+TECHNICAL = "1013"
+
 
 def iso(at_ms: int) -> str:
     """A timestamp as Wix writes it."""
@@ -31,24 +34,36 @@ def _refund(order: Order, refund: Json, transaction: Json, flags: Flags, now_ms:
     if transaction["refundStatus"] not in PENDING or transaction.get("_by_hand"):
         return
     age_ms = now_ms - refund["_created_ms"]
+    if transaction["externalRefund"]:
+        if age_ms >= flags.external_settles_ms:
+            settle(transaction, "SUCCEEDED")
+        return
     if age_ms < flags.provider_ms:
         stage = 3 * age_ms // max(1, flags.provider_ms)
         transaction["refundStatus"] = ("SCHEDULED", "STARTED", "PENDING")[stage]
         return
     payment = order.payment(transaction["paymentId"])
-    settle(transaction, payment.outcome if payment else "FAILED")
+    code = payment.reason_code if payment else TECHNICAL
+    settle(transaction, payment.outcome if payment else "FAILED", code)
     failed = transaction["refundStatus"] == "FAILED"
     order.activities.append("PAYMENT_REFUND_FAILED" if failed else "PAYMENT_REFUNDED")
 
 
-def settle(transaction: Json, status: str) -> None:
-    """Give a refund transaction this status, with what the provider says of a failure."""
+def first_status(flags: Flags, *, external: bool) -> str:
+    """The status of a refund transaction when it is made."""
+    if not external:
+        return "SCHEDULED"
+    return "PENDING" if flags.external_settles_ms else "SUCCEEDED"
+
+
+def settle(transaction: Json, status: str, code: str = TECHNICAL) -> None:
+    """Give a refund transaction this status, with the provider's code for a failure. W68."""
     transaction["refundStatus"] = status
     transaction.pop("refundStatusInfo", None)
     if status == "FAILED":
         transaction["refundStatusInfo"] = {
-            "paymentGatewayReasonCode": "INSUFFICIENT_FUNDS",
-            "description": "The merchant's balance is too low",
+            "paymentGatewayReasonCode": code,
+            "description": "The provider refused the refund",
         }
 
 
