@@ -18,6 +18,7 @@ from statemachine.diagram import mermaid
 from statemachine.flows import Flow
 from tests.chaos.figures import figures_table
 from worker.observability.events import events_table
+from worker.refund.provider_codes import provider_codes_table
 from worker.refund.reasons import reasons_table
 from worker.refund.request import RefundRequest
 from worker.simulator.scenario import scenario_table
@@ -65,6 +66,7 @@ PARTS: Mapping[str, str] = {
     "scenario": scenario_table(),
     "settings": settings_table(),
     "reasons": reasons_table(),
+    "provider-codes": provider_codes_table(),
     "events": events_table(),
     "figures": figures_table(),
 }

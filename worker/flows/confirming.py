@@ -8,6 +8,7 @@ from worker.flows.own_refunds import facts_of, find_ours, overpayment, overpayme
 from worker.flows.standard import VANISHED_LOOKS
 from worker.flows.step import Advance, Step, Wait
 from worker.refund.facts import NO_FACTS, Facts
+from worker.refund.provider_codes import in_words, remedy_for
 from worker.refund.reasons import REASONS, end_with
 from worker.wix.billing import WixRefund
 
@@ -61,10 +62,10 @@ def _settled(step: Step, refund: WixRefund) -> Advance:
 
 def _failed(step: Step, refund: WixRefund) -> Rejected | Buried:
     """Return the end of a refund that failed; if only a part did, a person needs both amounts."""
-    codes = ", ".join(sorted(set(refund.failures())))
+    codes = sorted({code[:40] for code in refund.failures()})
     if "SUCCEEDED" not in refund.statuses:
-        return end_with("refund_failed", detail=codes)
+        return end_with("refund_failed", detail=in_words(codes), remedy=remedy_for(codes))
     paid, failed = refund.sum_of("SUCCEEDED"), refund.sum_of("FAILED")
     currency = step.refund.facts.currency
-    detail = f"paid {paid:f} {currency}, failed {failed:f} {currency}: {codes}"
+    detail = f"paid {paid:f} {currency}, failed {failed:f} {currency}: {in_words(codes)}"
     return end_with("refund_mixed", detail=detail)

@@ -205,10 +205,13 @@ REASONS: Mapping[str, Reason] = MappingProxyType({
 })  # fmt: skip
 
 
-def end_with(reason: str, cause: CallFailed | None = None, detail: str = "") -> Rejected | Buried:
+def end_with(
+    reason: str, cause: CallFailed | None = None, detail: str = "", remedy: str = ""
+) -> Rejected | Buried:
     """Return the error to raise for this reason: `Rejected` or `Buried`, as in the table."""
-    kind = Rejected if REASONS[reason].ends == "rejected" else Buried
-    return kind(reason, cause, detail)
+    if REASONS[reason].ends == "rejected":
+        return Rejected(reason, cause, detail, remedy)
+    return Buried(reason, cause, detail, remedy=remedy)
 
 
 _SHOWN = {"rejected": "rejected", "dead": "dead letter", "suspended": "suspended store"}

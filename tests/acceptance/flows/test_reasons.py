@@ -268,7 +268,7 @@ CASES: Mapping[str, Case] = {
     ),
     "too_many_payments": _many_payments,
     "manual_payment": _run(AFTER, payments=[_payment(offline=True)]),
-    "refund_failed": _run(AFTER, payments=[_payment(outcome="FAILED")]),
+    "refund_failed": _run(AFTER, payments=[_payment(outcome="FAILED", reason_code="P-999")]),
     "partly_refunded": _run(
         AFTER, payments=[_payment(), _payment(non_refundable="TRANSACTION_NOT_FOUND")]
     ),

@@ -9,6 +9,7 @@ import pytest
 from statemachine.flows import State
 from tests.support.rig import AFTER, Rig
 from worker.flows.payments import BLOCKED
+from worker.refund.provider_codes import PROVIDER_CODES
 from worker.refund.reasons import REASONS
 from worker.simulator import Fault
 from worker.simulator.script.faults import Kind
@@ -199,6 +200,26 @@ def test_a_refusal_by_the_provider_is_reported(
     assert "3025" in refund.reason["detail"]
     amounts = "paid 5.50 USD, failed 20.00 USD"
     assert (amounts in refund.reason["detail"]) == (reason == "refund_mixed")
+
+
+@pytest.mark.parametrize("code", [*PROVIDER_CODES, "P-999"])
+def test_the_providers_code_is_translated(rig: Rig, code: str) -> None:
+    """With what a person can do; a code that we do not know is shown as it is."""
+    order = rig.order(AFTER, payments=[{"amount": "9", "outcome": "FAILED", "reason_code": code}])
+    reason = rig.run(order).reason
+    known = PROVIDER_CODES.get(code)
+    assert reason["detail"] == (f"{code}: {known.meaning}" if known else code)
+    assert reason["remedy"] == (known or REASONS["refund_failed"]).remedy
+
+
+def test_the_remedies_of_several_codes_are_all_told(rig: Rig) -> None:
+    """Each once."""
+    codes = ("3025", "3033", "3022")
+    payments = [{"amount": "9", "outcome": "FAILED", "reason_code": code} for code in codes]
+    reason = rig.run(rig.order(AFTER, payments=payments)).reason
+    assert reason["detail"].count(": ") == 3
+    remedies = {PROVIDER_CODES[code].remedy for code in codes}
+    assert len(reason["remedy"]) == sum(map(len, remedies)) + 1
 
 
 def test_waiting_for_the_provider_uses_up_no_attempts(rig: Rig) -> None:
