@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import io
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
-import structlog
 
+from tests.support.logs import captured_log
 from tests.support.rig import Rig, settings_for
 from worker.demo.embedded import embedded_server
-from worker.observability.logs import configure_logs
 from worker.simulator import Simulator
 
 # Hypothesis fails a test case that takes more than 200 ms; on a busy machine any case may.
@@ -51,12 +49,6 @@ def rig(redis_url: str, simulator: Simulator) -> Iterator[Rig]:
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    """What is logged, as JSON lines; logging is as it was afterwards."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    out = io.StringIO()
-    configure_logs("json", "info", out)
-    yield out
-    root.handlers, root.level = handlers, level
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
+    """What is logged, as JSON lines."""
+    with captured_log() as out:
+        yield out

@@ -27,7 +27,6 @@ BY_NAME = {example["name"]: example for example in EXAMPLES}
 ORDER = "67668940-527d-4465-94c6-5475d8c7a412"
 PAYMENT = "b2215acc-4222-49a6-96ab-41f83272d603"
 LINE = "00000000-0000-0000-0000-000000000001"
-REFUND = BY_NAME["refundPayments"]["request"][2]
 
 
 @dataclass(frozen=True)

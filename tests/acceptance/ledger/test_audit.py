@@ -24,11 +24,7 @@ def _audit(rig: Rig, *, repair: bool = False) -> dict[str, str]:
 def _taken_in(rig: Rig, refund_id: str = "rf-1") -> str:
     """Accept a job; return the refund, whose first step is queued."""
     rig.request(rig.order(AFTER), refund_id)
-    consumer = rig.broker.consume("refunds", prefetch=2, timeout=1)
-    message = next(consumer)
-    assert message is not None
-    rig._run(rig.broker.get_actor("request_refund"), message)
-    consumer.ack(message)
+    rig._one("refunds")
     return refund_id
 
 

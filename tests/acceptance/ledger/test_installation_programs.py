@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import redis
 
-from tests.support.processes import PATIENCE_S
+from tests.support.processes import PATIENCE_S, environment_without_settings
 from tests.support.rig import KEY, STORE_ID
-from worker.demo.embedded import embedded_server, environment_without_settings
+from worker.demo.embedded import embedded_server
 
 
 class Machine:

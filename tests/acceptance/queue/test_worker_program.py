@@ -14,9 +14,15 @@ from contextlib import contextmanager
 import pytest
 
 from statemachine.flows import State
-from tests.support.processes import PATIENCE_S, WORKER, child_pids, run_program, wait_until
+from tests.support.processes import (
+    PATIENCE_S,
+    WORKER,
+    child_pids,
+    environment_without_settings,
+    run_program,
+    wait_until,
+)
 from tests.support.rig import AFTER, BEFORE, KEY, STORE_ID, Rig
-from worker.demo.embedded import environment_without_settings
 from worker.simulator import Fault, serve
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
-import logging
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-import structlog
 
+from tests.support.logs import captured_log
 from tests.support.rig import AFTER, BEFORE, KEY, STORE_ID, Rig
-from worker.observability.logs import configure_logs
 from worker.operations import dead_letters
 from worker.simulator import Fault
 
@@ -42,11 +39,7 @@ def test_no_secret_reaches_logs_ledger_letters_or_errors(rig: Rig) -> None:
 
     A job's metadata is the caller's and is stored whole: tests/acceptance/queue/test_metadata.py.
     """
-    out = io.StringIO()
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    configure_logs("json", "debug", out)
-    try:
+    with captured_log("debug") as out:
         for created in (BEFORE, AFTER):
             order = rig.order(created, fulfillments=1 if created == BEFORE else 0, email=EMAIL)
             rig.simulator.script(
@@ -67,9 +60,6 @@ def test_no_secret_reaches_logs_ledger_letters_or_errors(rig: Rig) -> None:
         }  # fmt: skip
         rig.send_raw(json.dumps(body), message_id="m-2")
         rig.run_until_idle()
-    finally:
-        root.handlers, root.level = handlers, level
-        structlog.reset_defaults()
     stored, told = _everything_stored(rig), out.getvalue()
     assert "step.done" in told
     assert "m-1" in stored

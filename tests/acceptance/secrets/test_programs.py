@@ -19,10 +19,11 @@ from tests.support.processes import (
     REFUNDS,
     WORKER,
     command_line,
+    environment_without_settings,
     run_program,
     wait_until,
 )
-from worker.demo.embedded import embedded_server, environment_without_settings
+from worker.demo.embedded import embedded_server
 from worker.simulator import Fault, Simulator, serve
 from worker.stores.vault import new_key
 

@@ -23,7 +23,6 @@ from worker.simulator.contract.routes import (
 from worker.stores import connecting
 from worker.stores.checklist import Findings
 from worker.stores.pasted import clean
-from worker.stores.permissions import BOXES
 from worker.stores.vault import Vault, new_key
 
 SITE, ACCOUNT = "4b296c48-0000-4000-8000-0000000000aa", "0f5b7a1e-0000-4000-8000-000000000002"
@@ -146,7 +145,10 @@ def test_every_combination_of_missing_boxes_is_named(
 def test_the_checklist_is_in_the_dashboards_order_and_words(rig: Rig) -> None:
     """The five boxes as a merchant sees them."""
     findings = _connect(rig)
-    assert tuple(dict.fromkeys(check.box for check in findings.checks)) == BOXES
+    boxes = list(dict.fromkeys(check.box for check in findings.checks))
+    assert boxes == [
+        "Get Sites List", "Manage Sites", "Wix Stores", "Wix Currencies", "Business Info",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("account_says", ["401", "403_html"])

@@ -17,11 +17,10 @@ from cryptography.fernet import Fernet
 from typer.testing import CliRunner, Result
 
 from statemachine.flows import State
-from tests.support.processes import PATIENCE_S, REFUNDS
+from tests.support.processes import PATIENCE_S, REFUNDS, environment_without_settings
 from tests.support.rig import AFTER, KEY, STORE_ID
 from tests.support.stores_rig import StoresRig
 from worker.cli.main import app
-from worker.demo.embedded import environment_without_settings
 from worker.simulator import Fault, serve
 from worker.simulator.contract.routes import ALL_SCOPES, BUSINESS_INFO
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
 from worker.simulator.contract.refusals import Json
-from worker.simulator.world.lines import Line
 from worker.simulator.world.money import money
 from worker.simulator.world.orders import Order, max_refund
 from worker.simulator.world.payments import new_id
@@ -129,10 +127,3 @@ class Merchant(World):
             payment = order.payments[0]
             payment.chargeback = payment.amount if amount is None else Decimal(amount)
             order.activities.append("CHARGEBACK_CREATED")
-
-    def buyer_adds(self, order_id: str, **line: Any) -> str:
-        """Another line on the order; gives its id."""
-        with self.lock:
-            made = Line(**{"price": Decimal(0)} | line)
-            self._current(order_id).lines.append(made)
-            return made.id

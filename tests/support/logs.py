@@ -1,0 +1,34 @@
+"""Logging during a test, and as it was before afterwards."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
+from worker.observability.logs import configure_logs
+
+
+@contextmanager
+def restored_logging() -> Iterator[None]:
+    """Undo at the end what the program in the context does to logging."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    try:
+        yield
+    finally:
+        root.handlers, root.level = handlers, level
+        structlog.reset_defaults()
+        structlog.contextvars.clear_contextvars()
+
+
+@contextmanager
+def captured_log(level: str = "info") -> Iterator[io.StringIO]:
+    """Yield a stream that gets what is logged at this level or above, as JSON lines."""
+    out = io.StringIO()
+    with restored_logging():
+        configure_logs("json", level, out)
+        yield out
