@@ -189,6 +189,8 @@ class Settings(BaseSettings):
     order_rounds: int = Field(default=3, ge=1, le=100)
     """How many times an order may change between our steps before it is left to a person."""
 
+    store_unknown_for_s: int = Field(default=86_400, ge=0, le=7_776_000)
+    """How long the refunds of a store that is not connected wait for it; 0 for not at all."""
     probe_first_ms: int = Field(default=60_000, ge=1, le=3_600_000)
     """Delay before the first probe of a suspended store's key; it doubles with each probe."""
     probe_cap_ms: int = Field(default=3_600_000, ge=1, le=86_400_000)

@@ -30,6 +30,7 @@ from worker.steps.watch import Watch
 from worker.stores.keyring import Keyring
 from worker.stores.probing import Prober
 from worker.stores.vault import Vault
+from worker.stores.waiting import Unconnected
 from worker.wix.client import ClientFactory, Transport
 
 
@@ -147,7 +148,10 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
     )
     watch = Watch(ledger=ledger, keyring=keyring, stores=stores, wix=wix, settings=settings)
     declare_actors(broker, ledger, steps, watch)
-    prober = Prober(stores=stores, keyring=keyring, wix=wix, settings=settings)
+    unconnected = Unconnected(stores=stores, records=ledger, keyring=keyring, settings=settings)
+    prober = Prober(
+        stores=stores, keyring=keyring, wix=wix, settings=settings, unconnected=unconnected
+    )
     return App(
         settings=settings,
         keyring=keyring,

@@ -24,13 +24,19 @@ from worker.refund.record import Refund
 PAGE = 500
 
 
+#: The reason for which the lane of a store without a key waits.
+NOT_CONNECTED = "store_not_connected"
+
+StoreState = Literal["connected", "suspended", "unknown", "disconnected", "given"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class StoreRecord:
     """One store, as read at one moment."""
 
     store_id: str
-    state: Literal["connected", "suspended", "disconnected", "given"]
-    """"given": its key comes from REFUNDS_STORES alone."""
+    state: StoreState
+    """"given": its key comes from REFUNDS_STORES alone; "unknown": refunds wait for its key."""
     sealed: str
     epoch: int
     profile: Mapping[str, Any]
@@ -45,6 +51,11 @@ class StoreRecord:
     last_error_at_ms: int
     suspension: Mapping[str, str]
     """The fields of the hash; empty when it is not suspended."""
+
+    @property
+    def suspended_epoch(self) -> int:
+        """The epoch of its suspension; 0 if it is not suspended."""
+        return int(self.suspension.get("epoch", 0))
 
     def public(self) -> dict[str, Any]:
         """Return the record as operators see it, for JSON, without the encrypted key."""
@@ -76,7 +87,7 @@ class Stores:
         self.ns = f"{{{namespace}}}"
         self._redis = client
         self._dead_after_ms = worker_dead_after_ms
-        names = ("connect", "resume", "disconnect", "bury", "reseal", "probed")
+        names = ("connect", "resume", "disconnect", "bury", "overdue", "reseal", "probed")
         self._scripts = load_scripts(client, names, namespace=namespace, lanes=lanes)
 
     def _run(self, script: str, store_id: str, **arguments: Any) -> Any:
@@ -118,11 +129,20 @@ class Stores:
         event = outcomes.of_store("disconnected", store_id)
         return bool(self._run("disconnect", store_id, outcome=event))
 
-    def bury(self, refund: Refund, *, reason: Mapping[str, Any], line: Mapping[str, Any]) -> bool:
-        """Turn an unfinished refund into a dead letter; False if it ended or a worker holds it."""
-        event = outcomes.outcome_of_end(
-            refund, State.DEAD, "disconnect", refund.facts, reason=dict(reason)
-        )
+    def bury(
+        self,
+        refund: Refund,
+        *,
+        reason: Mapping[str, Any],
+        line: Mapping[str, Any],
+        step: str = "disconnect",
+        epoch: int | None = None,
+    ) -> bool:
+        """Turn an unfinished refund into a dead letter; *step* is what does it.
+
+        Returns False if it ended, a worker holds it, or the suspension of this *epoch* is over.
+        """
+        event = outcomes.outcome_of_end(refund, State.DEAD, step, refund.facts, reason=dict(reason))
         return bool(
             self._run(
                 "bury",
@@ -131,8 +151,26 @@ class Stores:
                 reason=json.dumps(redact(reason), ensure_ascii=False),
                 history=json.dumps(redact(line), separators=(",", ":"), ensure_ascii=False),
                 outcome=event,
+                epoch="" if epoch is None else str(epoch),
             )
         )
+
+    def overdue(
+        self, store_id: str, *, for_ms: int, limit: int, epoch: int
+    ) -> tuple[int, list[str]]:
+        """Find refunds that have waited longer than *for_ms* for a store that is not connected.
+
+        Returns ms until the next one has, -1 when none waits and the suspension is over; and ids.
+        """
+        next_in_ms, *ids = self._run(
+            "overdue", store_id, for_ms=for_ms, limit=limit, epoch=str(epoch)
+        )
+        return int(next_in_ms), ids
+
+    def probe_soon(self, store_ids: Iterable[str]) -> None:
+        """Let the probes of these stores be due now, if they are suspended."""
+        for store_id in store_ids:
+            self._redis.zadd(f"{self.ns}:probes", {store_id: 0}, xx=True)
 
     def reseal(self, store_id: str, old: str, new: str) -> bool:
         """Replace an encrypted key by itself, encrypted again; False when it has changed since."""
@@ -209,11 +247,10 @@ class Stores:
         return list(ids)
 
 
-def _state(
-    fields: Mapping[str, str], suspension: Mapping[str, str]
-) -> Literal["connected", "suspended", "disconnected", "given"]:
+def _state(fields: Mapping[str, str], suspension: Mapping[str, str]) -> StoreState:
     if suspension:
-        return "suspended"
+        reason = json.loads(suspension.get("reason", "{}")).get("reason")
+        return "unknown" if reason == NOT_CONNECTED else "suspended"
     if fields.get("sealed"):
         return "connected"
     return "disconnected" if fields.get("disconnected_at_ms") else "given"

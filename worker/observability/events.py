@@ -106,12 +106,13 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
         ),
         "store.suspended": Event(
             "error",
-            "Wix refuses the store's API key: its refunds wait, other stores are not affected.",
+            "Wix refuses the store's API key, or there is none: its refunds wait, other stores are"
+            " not affected.",
             ("reason", "sentence", "remedy", "detail", *_WIX),
         ),
         "store.probed": Event(
             "info",
-            "Wix was asked about a suspended store and does not accept its key yet.",
+            "A suspended store was looked at again; Wix does not accept its key, or there is none.",
             ("error",),
         ),
         "store.resumed": Event(

@@ -174,7 +174,7 @@ REASONS: Mapping[str, Reason] = MappingProxyType({
         "All attempts failed until the time for retries was over.",
         "See the last failure, fix its cause, then replay."),
     "store_unknown": _dead(
-        "No API key is known for this store.",
+        "No API key is known for this store, and none was connected within the waiting time.",
         "Connect the store (`refunds stores connect`) or add it to REFUNDS_STORES, then replay."),
     "store_disconnected": _dead(
         "The store was disconnected before the refund had finished.",
@@ -182,6 +182,10 @@ REASONS: Mapping[str, Reason] = MappingProxyType({
     "scope_missing": _dead(
         "The store's API key lacks a permission: a box is not ticked in the Wix dashboard.",
         "Tick the box for this key under Account Settings > API Keys, then replay."),
+    "store_not_connected": _suspended(
+        "The store is not connected yet; its refunds wait for a limited time. None is lost.",
+        "Connect the store (`refunds stores connect`) or add it to REFUNDS_STORES; if its id is"
+        " wrong, wait: the refunds become dead letters."),
     "key_refused": _suspended(
         "Wix no longer accepts the store's API key. The store's refunds wait; none is lost.",
         "Ask the merchant for a new key and connect it (`refunds stores connect`),"

@@ -45,6 +45,8 @@ class Scheduler:
         self._settings = settings
         self._stop = threading.Event()
         self._leads = False
+        #: Whether this worker has led since its last look for probes.
+        self._has_probed = False
         self._monotonic = monotonic
         self._boot_id = boot_id
         self._threads = [
@@ -101,6 +103,9 @@ class Scheduler:
 
     def probe(self) -> None:
         """If this worker leads, ask Wix again about suspended stores."""
+        if self._leads and not self._has_probed:
+            self._prober.ask_soon()
+        self._has_probed = self._leads
         if self._leads:
             self._prober.turn(self._stop.is_set)
 

@@ -39,7 +39,7 @@ from worker.flows.step import Advance, Step, Wait
 from worker.flows.voiding import confirm_void, void_payments
 from worker.ledger.claims import Claim, StepCommit
 from worker.ledger.refunds import Ledger
-from worker.ledger.stores import Stores
+from worker.ledger.stores import NOT_CONNECTED, Stores
 from worker.observability.events import log_event
 from worker.queue.delivery import Delivery
 from worker.queue.server_errors import explain
@@ -49,7 +49,7 @@ from worker.steps.refused_key import missing_box
 from worker.steps.results import Results, StepResult
 from worker.steps.retry import RetryPolicy
 from worker.stores.keyring import Keyring, UnknownStore
-from worker.stores.vault import Credentials, SealedShut
+from worker.stores.vault import Credentials, NoKey
 from worker.wix.client import ClientFactory, WixStore
 
 #: The action of each transition.
@@ -147,13 +147,12 @@ class Steps:
             return unasked.ended(Buried("store_disconnected"))
         try:
             store = self.keyring.credentials(refund.request.store_id, claim.sealed)
-        except UnknownStore:
-            return unasked.ended(Buried("store_unknown"))
-        except SealedShut:
+        except NoKey as error:
+            code = NOT_CONNECTED if isinstance(error, UnknownStore) else "key_sealed_shut"
+            if code == NOT_CONNECTED and not self.settings.store_unknown_for_s:
+                return unasked.ended(Buried("store_unknown"))
             return unasked.suspended(
-                reason_of(Buried("key_sealed_shut")),
-                endpoint="",
-                probe_in_ms=self.settings.probe_first_ms,
+                reason_of(Buried(code)), endpoint="", probe_in_ms=self.settings.probe_first_ms
             )
         wix = self._wix_for(store, claim, refund, delivery)
         step = Step(refund=refund, wix=wix, now_ms=claim.now_ms, settings=self.settings)

@@ -14,6 +14,7 @@ from worker.observability.events import log_event
 from worker.stores.keyring import Keyring
 from worker.stores.permissions import BILLING
 from worker.stores.vault import Credentials, NoKey
+from worker.stores.waiting import Unconnected
 from worker.wix.account import site_of
 from worker.wix.client import ClientFactory
 
@@ -34,6 +35,11 @@ class Prober:
     keyring: Keyring
     wix: ClientFactory
     settings: Settings
+    unconnected: Unconnected
+
+    def ask_soon(self) -> None:
+        """Let the stores of REFUNDS_STORES be due: who begins to lead may know new keys."""
+        self.stores.probe_soon(self.keyring.given)
 
     def turn(self, is_stopping: Callable[[], bool]) -> None:
         """Ask about every suspended store that is due."""
@@ -45,6 +51,9 @@ class Prober:
 
     def _probe(self, store_id: str) -> None:
         record = self.stores.find(store_id)
+        if record.state == "unknown":
+            self.unconnected.look(record)
+            return
         try:
             self._ask(self.keyring.credentials(store_id, record.sealed), record)
         except (Unauthorized, NoKey) as refusal:
@@ -53,8 +62,7 @@ class Prober:
             # Wix has a problem of its own, which says nothing about the key.
             self._ask_again_later(store_id, str(error), refused=False)
         else:
-            epoch = int(record.suspension.get("epoch", 0))
-            if self.stores.resume(store_id, by="probe", epoch=epoch):
+            if self.stores.resume(store_id, by="probe", epoch=record.suspended_epoch):
                 log_event("store.resumed", by="probe")
 
     def _ask_again_later(self, store_id: str, why: str, *, refused: bool) -> None:

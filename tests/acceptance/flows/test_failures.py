@@ -43,12 +43,6 @@ def test_retry_after_is_obeyed(rig: Rig) -> None:
     assert rig.ledger.history(refund_id)[-1]["in_ms"] == 120_000
 
 
-def test_an_unknown_store_needs_a_person(rig: Rig) -> None:
-    """Without credentials Wix cannot be asked."""
-    refund = rig.run(rig.order(AFTER), store_id="00000000-0000-4000-8000-00000000dead")
-    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "store_unknown")
-
-
 def test_an_unknown_order_is_rejected(rig: Rig) -> None:
     """The reason carries Wix's code."""
     order = rig.order(AFTER)

@@ -1,12 +1,14 @@
 -- Turn an unfinished refund into a dead letter, wherever it waits; one that a living worker holds
 -- is left to its step.
--- args: refund_id, store_id; reason (JSON), history (JSON), outcome; nonce, dead_after_ms.
+-- args: refund_id, store_id; reason (JSON), history (JSON), outcome; nonce, dead_after_ms;
+--       epoch of the suspension that must not be over ("" for any).
 -- Returns 1 | 0.
 local record = key('refund', args.refund_id)
 local state = redis.call('HGET', record, 'state')
 -- A repeat of this call, whose first reply was lost.
 if redis.call('HGET', record, 'buried_by') == args.nonce then return 1 end
 if not NEXT[state] then return 0 end
+if args.epoch ~= '' and redis.call('HGET', key('suspended', args.store_id), 'epoch') ~= args.epoch then return 0 end
 local lease = key('lease', args.store_id, redis.call('HGET', record, 'order_id'))
 local held_by = redis.call('HGET', record, 'held_by')
 if held_by and redis.call('GET', lease) == held_by then

@@ -35,7 +35,7 @@ server_lost_writes_at()
 local due = redis.call('ZRANGEBYSCORE', key('due'), '-inf', now, 'LIMIT', 0, args.limit)
 for _, id in ipairs(due) do
     redis.call('ZREM', key('due'), id)
-    redis.call('HSET', key('refund', id), 'due_at_ms', 0)
+    redis.call('HSET', key('refund', id), 'due_at_ms', 0, 'updated_at_ms', int(now))
     line_up(id, redis.call('HGET', key('refund', id), 'store_id'))
 end
 -- Stores that were over their rate.
