@@ -192,7 +192,9 @@ class Settings(BaseSettings):
     store_unknown_for_s: int = Field(default=86_400, ge=0, le=7_776_000)
     """How long the refunds of a store that is not connected wait for it; 0 for not at all."""
     probe_first_ms: int = Field(default=60_000, ge=1, le=3_600_000)
-    """Delay before the first probe of a suspended store's key; it doubles with each probe."""
+    """Delay before the first probe of a suspended store's key; it doubles with each probe. A store
+    that Wix refuses with 403 without saying why pauses twice, four and eight times as long before
+    its key is judged."""
     probe_cap_ms: int = Field(default=3_600_000, ge=1, le=86_400_000)
     """Maximum delay between two probes."""
     schedule_tick_ms: int = Field(default=200, ge=5, le=60_000)

@@ -7,6 +7,7 @@ WorkerError
 │   ├── EffectUnknown     a mutating call that may have happened: look before repeating
 │   ├── Permanent         Wix refuses for good
 │   └── Unauthorized      Wix does not accept the store's key
+│       └── Forbidden     a 403 that does not say why: it may also be throttling, or a gateway
 ├── Rejected              an answer for upstream: this refund will not happen
 ├── Buried                a person must decide: the refund becomes a dead letter
 ├── HeldBack              Redis may have lost writes, or may lose this one: no call was made
@@ -82,6 +83,10 @@ class Permanent(CallFailed):
 
 class Unauthorized(CallFailed):
     """Wix does not accept the store's key, or the key may not do this."""
+
+
+class Forbidden(Unauthorized):
+    """Wix, or a gateway in front of it, answered 403 without saying why. W5."""
 
 
 class _Ending(WorkerError):

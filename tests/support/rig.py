@@ -206,8 +206,12 @@ class Rig:
             for name in ("intent_at_ms", "replayed_at_ms"):
                 if int(self.redis.hget(hash_key, name) or 0):
                     self.redis.hincrby(hash_key, name, -3_600_000)
+        paused = self.redis.zrange(self.key("paced"), 0, -1)
+        for store_id in paused:
+            self.redis.zadd(self.key("paced"), {store_id: 1})
+            self.redis.delete(self.key("rate", store_id))
         self.ledger.wake_due("rig", lead_ms=1)
-        return len(due)
+        return len(due) + len(paused)
 
     def age(self, refund_id: str, *, days: int) -> None:
         """Let what this refund waits for have begun so many days earlier."""

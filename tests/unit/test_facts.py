@@ -50,6 +50,7 @@ def test_the_samples_contain_every_fact() -> None:
         "not_refunded",
         "refused_payments",
         "unlisted_before",
+        "refusals",
     }
 
 

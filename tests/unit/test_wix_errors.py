@@ -8,7 +8,14 @@ from email.utils import format_datetime
 import httpx
 import pytest
 
-from worker.errors import CallFailed, EffectUnknown, Permanent, Retryable, Unauthorized
+from worker.errors import (
+    CallFailed,
+    EffectUnknown,
+    Forbidden,
+    Permanent,
+    Retryable,
+    Unauthorized,
+)
 from worker.wix.errors import error_from, kind_of, parse_body, retry_after_ms
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -25,7 +32,7 @@ def _error(status: int, *, mutates: bool, **more: object) -> CallFailed:
     [
         (400, Permanent, Permanent),
         (401, Unauthorized, Unauthorized),
-        (403, Unauthorized, Unauthorized),
+        (403, Forbidden, Forbidden),
         (404, Permanent, Permanent),
         (409, Retryable, EffectUnknown),
         (418, Permanent, Permanent),
@@ -53,6 +60,16 @@ def test_a_missing_site_id_counts_as_a_refused_key() -> None:
     assert kind_of(428, None) == "permanent"
 
 
+def test_a_403_says_why_or_may_be_throttling() -> None:
+    """Only a code of Wix's is a verdict; a gateway may have sent a mutating call on. W5."""
+    body = {"message": "", "details": {"applicationError": {"code": "PERMISSION_DENIED"}}}
+    for mutates in (True, False):
+        assert type(_error(403, mutates=mutates, json=body)) is Unauthorized
+    assert type(_error(403, mutates=False, content=b"<html>")) is Forbidden
+    assert type(_error(403, mutates=True, content=b"<html>")) is EffectUnknown
+    assert type(_error(403, mutates=True, json={"message": "Forbidden"})) is EffectUnknown
+
+
 def test_code_request_id_and_facts_are_kept() -> None:
     """They are what Wix's support asks for; nothing else of the body is kept."""
     found = {"paymentId": "p", "nonRefundableReason": "PENDING_REFUND", "email": "a@b.co"}
@@ -78,7 +95,7 @@ def test_a_validation_error_names_the_field() -> None:
 def test_any_error_body_is_accepted(body: bytes) -> None:
     """Wix or a gateway may send HTML, nothing, or JSON of another shape. W3."""
     error = _error(403, mutates=False, content=body)
-    assert (type(error), error.code, error.detail) == (Unauthorized, None, "")
+    assert (type(error), error.code, error.detail) == (Forbidden, None, "")
     assert parse_body(httpx.Response(200, content=body)) in (
         None,
         {"details": []},

@@ -162,6 +162,8 @@ class Ledger(Records):
             uncounted=commit.uncounted,
             watch_in_ms=commit.watch_in_ms,
             accepted_endpoints=list(commit.accepted_endpoints),
+            lacking=commit.lacking,
+            pause_ms=commit.pause_ms,
             epoch=str(claim.epoch),
             **({"suspension": dict(commit.suspension)} if commit.suspension else {}),
             **({"outcome": dict(commit.outcome)} if commit.outcome else {}),

@@ -9,7 +9,7 @@ import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import redis
 
@@ -76,6 +76,16 @@ class StoreRecord:
             "suspended_because": why,
             "checks": self.profile.get("checks"),
         }
+
+
+class Rights(NamedTuple):
+    """What a key permits, as far as steps have found out."""
+
+    worked: frozenset[str]
+    """The endpoints that have accepted it."""
+    lacking: frozenset[str]
+    """The endpoints for which it was found to lack a permission, and that have not accepted it
+    since."""
 
 
 class Stores:
@@ -195,10 +205,13 @@ class Stores:
         """Set the next probe: after twice the last wait when Wix refused, else after the same."""
         self._run("probed", store_id, first_ms=first_ms, cap_ms=cap_ms, refused=refused)
 
-    def accepted_endpoints(self, store_id: str) -> set[str]:
-        """Return the endpoints that have accepted this store's key."""
-        names: Any = self._redis.hkeys(f"{self.ns}:worked:{store_id}")
-        return set(names)
+    def rights(self, store_id: str) -> Rights:
+        """Return what this store's key is known to permit."""
+        with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hkeys(f"{self.ns}:worked:{store_id}")
+            pipe.hkeys(f"{self.ns}:lacking:{store_id}")
+            worked, lacking = pipe.execute()
+        return Rights(frozenset(worked), frozenset(lacking))
 
     def ids(self) -> list[str]:
         """Return the ids of all connected and suspended stores."""

@@ -85,9 +85,16 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             "The store is suspended: the refund waits in its lane, and no attempt is used up.",
             (*_STEP, "reason"),
         ),
+        "step.forbidden": Event(
+            "warning",
+            "Wix refused a call with 403 and did not say why, as it does when it throttles: the"
+            " store's refunds wait, or only this one if other calls work; no attempt is used up.",
+            (*_STEP, "reason", "error", *_WIX, "in_ms"),
+        ),
         "step.paced": Event(
             "debug",
-            "The store is over its rate: the refund waits in its lane, and no attempt is used up.",
+            "The store is over its rate, or pauses: the refund waits in its lane, and no attempt is"
+            " used up.",
             ("transition",),
         ),
         "step.unknown_refund": Event(

@@ -179,6 +179,9 @@ class Facts(_Stored):
     unreadable: Annotated[int, _UntilDoneOrReplay] = 0
     """How many of Wix's answers in a row were not as documented.
     Lifetime: one transition, or until a replay."""
+    refusals: Annotated[int, _UntilDoneOrReplay] = 0
+    """How many times in a row Wix refused the key, or the store paused because it might have.
+    Lifetime: one transition, or until a replay."""
     unclear_sends: Annotated[int, _UntilDone] = 0
     """How many mutating calls of the transition had an unknown effect. Lifetime: one transition."""
     asked_a_person: bool = False

@@ -186,6 +186,9 @@ REASONS: Mapping[str, Reason] = MappingProxyType({
         "The store is not connected yet; its refunds wait for a limited time. None is lost.",
         "Connect the store (`refunds stores connect`) or add it to REFUNDS_STORES; if its id is"
         " wrong, wait: the refunds become dead letters."),
+    "order_forbidden": _dead(
+        "Wix refuses this call for this order, although it accepts the store's API key for others.",
+        "Open the order in the Wix dashboard and check what is special about it; then replay."),
     "key_refused": _suspended(
         "Wix no longer accepts the store's API key. The store's refunds wait; none is lost.",
         "Ask the merchant for a new key and connect it (`refunds stores connect`),"

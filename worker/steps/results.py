@@ -73,20 +73,32 @@ class Results:
         # Waiting for the effect of an unclear call is part of the failure: its clock keeps running.
         failing_since_ms = 0 if result.effect_known else self.refund.failing_since_ms
         fields = {"attempt": self.refund.attempt - 1, "failing_since_ms": failing_since_ms}
-        readable = Facts(unreadable=0) if self.refund.facts.unreadable else NO_FACTS
+        known = self.refund.facts
+        answered = (
+            Facts(unreadable=0, refusals=0) if known.unreadable or known.refusals else NO_FACTS
+        )
         commit = self._commit(
             event,
             state=self.refund.state,
             next="later",
             due_in_ms=result.in_ms,
-            fields=self._fields(self._facts() | result.facts | readable) | fields,
+            fields=self._fields(self._facts() | result.facts | answered) | fields,
             intent="clear" if result.effect_known else "keep",
             uncounted=True,
         )
         return StepResult(commit, dict(event))
 
-    def failed(self, error: Exception, next_try: Callable[[int | None], int | None]) -> StepResult:
-        """The step failed: retry, or make the refund a dead letter if the retries are used up."""
+    def failed(
+        self,
+        error: Exception,
+        next_try: Callable[[int | None], int | None],
+        *,
+        pause_ms: int = 0,
+    ) -> StepResult:
+        """The step failed: retry, or make the refund a dead letter if the retries are used up.
+
+        *pause_ms* is how long all refunds of the store wait.
+        """
         is_unclear = self._is_unclear(error)
         if self.step and isinstance(error, Unreadable):
             self.step.learn(Facts(unreadable=self.refund.facts.unreadable + 1))
@@ -110,6 +122,7 @@ class Results:
             due_in_ms=in_ms,
             fields=self._fields(self._facts(unclear=is_unclear)) | fields,
             intent="open" if is_unclear else "keep",
+            pause_ms=pause_ms,
         )
         return StepResult(commit, dict(event))
 
@@ -152,13 +165,41 @@ class Results:
             intent="open" if unclear else "keep",
             outcome=outcomes.outcome_of_end(self.refund, to, self.transition, facts, reason=reason),
             also=outcomes.overpaid(self.refund.request, facts) if facts.overpaid else None,
+            lacking=end.cause.endpoint if end.reason == "scope_missing" and end.cause else "",
         )
         return StepResult(commit, dict(event))
+
+    def paused(self, error: CallFailed, *, in_ms: int, whole_store: bool) -> StepResult:
+        """Wix refused a call and did not say why: ask again later. The attempt does not count."""
+        self._count_refusal()
+        reason = failure_reason(error)
+        event = self._event("step.forbidden") | reason | {"in_ms": in_ms}
+        fields = {
+            "attempt": self.refund.attempt - 1,
+            "failing_since_ms": 0,
+            "reason": json.dumps(reason),
+        }
+        commit = self._commit(
+            event,
+            state=self.refund.state,
+            next="lane" if whole_store else "later",
+            due_in_ms=in_ms,
+            fields=self._fields(self._facts()) | fields,
+            intent="keep",
+            uncounted=True,
+            pause_ms=in_ms if whole_store else 0,
+        )
+        return StepResult(commit, dict(event))
+
+    def _count_refusal(self) -> None:
+        if self.step:
+            self.step.learn(Facts(refusals=self.refund.facts.refusals + 1))
 
     def suspended(
         self, reason: Mapping[str, Any], *, endpoint: str, probe_in_ms: int
     ) -> StepResult:
         """Wix refused the store's key: back into the lane. The attempt does not count."""
+        self._count_refusal()
         event = self._event("step.suspended") | {"reason": reason["reason"]}
         fields = {
             "attempt": self.refund.attempt - 1,

@@ -22,6 +22,7 @@ from statemachine.machine import Redundant, TransitionError, check
 from worker.errors import (
     Buried,
     CallFailed,
+    EffectUnknown,
     HeldBack,
     LeaseLost,
     OtherLedger,
@@ -45,7 +46,7 @@ from worker.queue.delivery import Delivery
 from worker.queue.server_errors import explain
 from worker.refund.reasons import reason_of
 from worker.refund.record import Refund
-from worker.steps.refused_key import missing_box
+from worker.steps.refused_key import Pause, judge, pause_ms
 from worker.steps.results import Results, StepResult
 from worker.steps.retry import RetryPolicy
 from worker.stores.keyring import Keyring, UnknownStore
@@ -198,17 +199,22 @@ class Steps:
         except Exception as error:  # noqa: BLE001 - a bug must neither lose nor double a refund
             if end := _end_of(error):
                 return results.ended(end)
-            return results.failed(error, self._next_try(step, error))
+            # A gateway's 403 to a mutating call.
+            is_forbidden = isinstance(error, EffectUnknown) and error.status == 403
+            wait_ms = pause_ms(step) if is_forbidden else 0
+            return results.failed(error, self._next_try(step, error), pause_ms=wait_ms)
 
     def _refused(self, results: Results, step: Step, refusal: Unauthorized) -> StepResult:
-        """Wix refused the key: suspend the store, or end with the permission that is missing."""
+        """Wix refused the key: pause or suspend the store, or end with what is missing."""
         store_id = step.refund.request.store_id
         try:
-            end = missing_box(refusal, step, lambda: self.stores.accepted_endpoints(store_id))
+            result = judge(refusal, step, lambda: self.stores.rights(store_id))
         except CallFailed as unclear:
             return results.failed(unclear, self._next_try(step, unclear))
-        if end:
-            return results.ended(end)
+        if isinstance(result, Pause):
+            return results.paused(refusal, in_ms=result.in_ms, whole_store=result.whole_store)
+        if result:
+            return results.ended(result)
         return results.suspended(
             reason_of(Buried("key_refused", refusal)),
             endpoint=refusal.endpoint,

@@ -22,10 +22,6 @@ _BOX_OF: Mapping[str, str] = MappingProxyType(
         "get_site_properties": BUSINESS_INFO,
     }
 )
-#: Calls under `/ecom/v1/order-billing`: a key that can read orders may still lack these.
-BILLING = frozenset(
-    {"get_order_refundability", "calculate_refund", "submit_refund", "void_payments"}
-)
 
 
 def box_of(endpoint: str) -> str:

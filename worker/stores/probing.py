@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import structlog
 
 from config.settings import Settings
-from worker.errors import CallFailed, Permanent, Unauthorized
-from worker.ledger.stores import StoreRecord, Stores
+from worker.errors import CallFailed, Unauthorized
+from worker.ledger.stores import Stores
 from worker.observability.events import log_event
 from worker.stores.keyring import Keyring
-from worker.stores.permissions import BILLING
 from worker.stores.vault import Credentials, NoKey
 from worker.stores.waiting import Unconnected
 from worker.wix.account import site_of
@@ -20,8 +19,6 @@ from worker.wix.client import ClientFactory
 
 #: Maximum number of stores per turn.
 BATCH = 50
-#: No such order exists; the probe only needs to know whether Wix refuses the key (inferred).
-NO_ORDER = "00000000-0000-4000-8000-000000000000"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +52,7 @@ class Prober:
             self.unconnected.look(record)
             return
         try:
-            self._ask(self.keyring.credentials(store_id, record.sealed), record)
+            self._ask(self.keyring.credentials(store_id, record.sealed))
         except (Unauthorized, NoKey) as refusal:
             self._ask_again_later(store_id, str(refusal), refused=True)
         except CallFailed as error:
@@ -74,13 +71,9 @@ class Prober:
         )
         log_event("store.probed", error=why)
 
-    def _ask(self, credentials: Credentials, record: StoreRecord) -> None:
-        """Make a call that needs the same box as the refused one, but only reads."""
-        site = site_of(self.wix, credentials.store_id, credentials.api_key)
-        if record.suspension.get("endpoint") not in BILLING:
-            site.search_orders()
-            return
-        try:
-            site.get_order_refundability(NO_ORDER)
-        except Permanent:
-            return  # "No such order": Wix has accepted the key.
+    def _ask(self, credentials: Credentials) -> None:
+        """Read orders: whoever may do that can at least cancel.
+
+        A right that is missing besides ends the refunds that need it, not the store's.
+        """
+        site_of(self.wix, credentials.store_id, credentials.api_key).search_orders()

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from worker.wix.calls import Calls
 from worker.wix.client import ClientFactory, WixStore, forbid_mutation
-from worker.wix.sites import CatalogVersion, CurrenciesAnswer, OrdersFound, Site, SitesAnswer
+from worker.wix.sites import CatalogVersion, CurrenciesAnswer, Site, SitesAnswer
 
 
 class WixSite(WixStore):
     """A site whose API key is being checked."""
-
-    def search_orders(self) -> list[str]:
-        """Return the id of one order, if there is any. W22."""
-        body = {"search": {"cursorPaging": {"limit": 1}}}
-        found = self._call("search_orders", "POST", "/ecom/v1/orders/search", OrdersFound, body)
-        return [order.id for order in found.orders]
 
     def get_catalog_version(self) -> str:
         """Return the catalog version, which says whether Wix Stores is installed. W83."""

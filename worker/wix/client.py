@@ -30,7 +30,7 @@ from worker.wix.models import (
     OrderAnswer,
     OrderWithFulfillments,
 )
-from worker.wix.sites import SiteProperties, SitePropertiesAnswer
+from worker.wix.sites import OrdersFound, SiteProperties, SitePropertiesAnswer
 
 
 def _no_cookies() -> CookieJar:
@@ -185,6 +185,12 @@ class WixStore(Calls):
         path = "/ecom/v1/order-billing/void-authorized-payments"
         body = {"orderId": order_id, "paymentIds": list(payment_ids)}
         self._call("void_payments", "POST", path, VoidAnswer, body, mutates=True)
+
+    def search_orders(self) -> list[str]:
+        """Return the id of one order, if there is any. W22."""
+        body = {"search": {"cursorPaging": {"limit": 1}}}
+        found = self._call("search_orders", "POST", "/ecom/v1/orders/search", OrdersFound, body)
+        return [order.id for order in found.orders]
 
     def get_site_properties(self) -> SiteProperties:
         """Return name, currency and time zone of the site. W81."""

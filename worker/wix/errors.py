@@ -11,10 +11,17 @@ from typing import Any, Literal, NamedTuple
 
 import httpx
 
-from worker.errors import CallFailed, EffectUnknown, Permanent, Retryable, Unauthorized
+from worker.errors import (
+    CallFailed,
+    EffectUnknown,
+    Forbidden,
+    Permanent,
+    Retryable,
+    Unauthorized,
+)
 from worker.observability.redaction import redact_text
 
-Kind = Literal["permanent", "unauthorized", "unclear"]
+Kind = Literal["permanent", "unauthorized", "forbidden", "unclear"]
 
 #: The code is looked up first ...
 BY_CODE: Mapping[str, Kind] = MappingProxyType(
@@ -32,7 +39,7 @@ BY_STATUS: Mapping[int, Kind] = MappingProxyType(
     {
         400: "permanent",
         401: "unauthorized",
-        403: "unauthorized",
+        403: "forbidden",
         404: "permanent",
         408: "unclear",
         409: "unclear",
@@ -53,6 +60,8 @@ def kind_of(status: int, code: str | None) -> Kind:
     """Look up both tables; unknown 4xx are permanent, all other unknown statuses unclear."""
     if by_code := BY_CODE.get(code or ""):
         return by_code
+    if status == 403 and code:
+        return "unauthorized"
     return BY_STATUS.get(status, "unclear" if status >= 500 or status < 400 else "permanent")
 
 
@@ -96,7 +105,9 @@ def error_from(endpoint: str, response: httpx.Response, *, mutates: bool) -> Cal
     found = found if isinstance(found, dict) else {}
     violations = _violations(details)
     kind = kind_of(response.status_code, code)
-    kind = "unclear" if kind == "permanent" and not is_wix else kind
+    # Who answers for Wix may have sent the call on.
+    is_doubtful = kind == "permanent" or (kind == "forbidden" and mutates)
+    kind = "unclear" if is_doubtful and not is_wix else kind
     error = _CLASSES[kind, mutates]
     return error(
         endpoint,
@@ -116,6 +127,8 @@ _CLASSES: Mapping[tuple[Kind, bool], type[CallFailed]] = MappingProxyType(
         ("permanent", False): Permanent,
         ("unauthorized", True): Unauthorized,
         ("unauthorized", False): Unauthorized,
+        ("forbidden", True): Forbidden,
+        ("forbidden", False): Forbidden,
         ("unclear", True): EffectUnknown,
         ("unclear", False): Retryable,
     }

@@ -89,6 +89,12 @@ def _without_billing(rig: Rig) -> Mapping[str, Any]:
     return rig.run(rig.order(AFTER)).reason
 
 
+def _forbidden(rig: Rig) -> Mapping[str, Any]:
+    order = rig.order(AFTER)
+    rig.simulator.script(Fault("throttled_403", "get_order", order_id=order.id, times=1_000))
+    return rig.run(order).reason
+
+
 def _pending_elsewhere(rig: Rig) -> str:
     order = rig.order(AFTER)
     rig.simulator.merchant_refunds(order.id, reason="dashboard")
@@ -302,6 +308,7 @@ CASES: Mapping[str, Case] = {
     "store_not_connected": _store_not_connected,
     "store_disconnected": _disconnected,
     "scope_missing": _without_billing,
+    "order_forbidden": _forbidden,
     "key_refused": _suspended(lambda rig: rig.simulator.revoke_key(KEY)),
     "key_sealed_shut": _suspended(
         lambda rig: rig.stores.connect(STORE_ID, "by another vault", {}, ())

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from statemachine.flows import State
-from tests.support.rig import AFTER, KEY, STORE_ID, settings_for
+from tests.support.rig import AFTER, BEFORE, KEY, STORE_ID, settings_for
 from tests.support.stores_rig import StoresRig, lines
 from worker.simulator import Fault, Simulator
 from worker.simulator.contract.routes import ALL_SCOPES, BILLING
@@ -66,18 +66,22 @@ def test_a_failure_of_wix_says_nothing_about_the_key(rig: StoresRig) -> None:
         assert _about(rig.wait_for_probe_ms(), 60_000)
 
 
-def test_a_probe_needs_the_box_that_was_refused(rig: StoresRig) -> None:
-    """While refunds are refused, being able to read orders does not resume the store."""
+def test_a_probe_does_not_need_the_billing_right(rig: StoresRig) -> None:
+    """A new key that lacks it lets cancellations go on; the others need a person."""
     rig.run(rig.order(AFTER))
-    rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {BILLING})
     refund_id = rig.request(rig.order(AFTER))
+    rig.run_one_step()
+    rig.simulator.set_flags(revoked_key="403")
+    rig.simulator.revoke_key(KEY)
     rig.run_until_idle()
-    rig.probe()
     assert rig.stores.find(STORE_ID).state == "suspended"
-    rig.simulator.change_key(KEY, scopes=ALL_SCOPES)
+    rig.simulator.keys[KEY].revoked = False
+    rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {BILLING})
     rig.probe()
     rig.run_until_idle()
-    assert rig.load(refund_id).state is State.REFUNDED
+    assert rig.stores.find(STORE_ID).state == "given"
+    assert rig.load(refund_id).reason["reason"] == "scope_missing"
+    assert rig.run(rig.order(BEFORE)).state is State.CANCELLED
 
 
 def test_a_stopping_worker_sends_no_more_probes(rig: StoresRig) -> None:

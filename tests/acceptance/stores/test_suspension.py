@@ -13,7 +13,6 @@ from tests.support.stores_rig import CommittingTwice, StoresRig, lines
 from worker.operations.audit import audit
 from worker.simulator import Fault, Simulator
 from worker.simulator.contract.routes import ALL_SCOPES, BILLING, BUSINESS_INFO, STORES
-from worker.stores.permissions import BILLING as BILLING_CALLS
 
 OTHER, OTHER_KEY = "4b296c48-0000-4000-8000-0000000000bb", "IST.other.canary-key.signature"
 
@@ -142,36 +141,53 @@ def test_a_key_that_can_read_neither_orders_nor_business_info_is_dead(rig: Store
 
 def test_a_refusal_that_cannot_be_explained_is_retried(rig: StoresRig) -> None:
     """Wix fails when it is asked whether another call works, which says nothing about the key."""
+    rig.simulator.set_flags(refusal_code="permission_denied")
     rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {BILLING})
     refund_id = rig.request(rig.order(AFTER))
     rig.run_one_step()
-    rig.simulator.script(Fault("status", "get_order", status=503))
+    rig.simulator.script(Fault("status", "search_orders", status=503))
     rig.run_one_step()
     assert rig.ledger.history(refund_id)[-1]["event"] == "step.retry"
     assert rig.stores.find(STORE_ID).state == "given"
 
 
-def test_403_on_a_call_that_worked_before_suspends_the_store(rig: StoresRig) -> None:
-    """The merchant has removed a box: all refunds would fail, so they wait."""
+def test_losing_the_right_to_read_orders_suspends_the_store(rig: StoresRig) -> None:
+    """The merchant has removed a box without which no refund can go on: they wait."""
     rig.run(rig.order(AFTER))
-    rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {BILLING})
-    rig.request(rig.order(AFTER))
-    rig.run_until_idle()
-    store = rig.stores.find(STORE_ID)
-    assert store.state == "suspended"
-    assert store.suspension["endpoint"] in BILLING_CALLS
-
-
-def test_a_second_refusal_of_the_same_kind_after_a_resume_is_a_dead_letter(rig: StoresRig) -> None:
-    """The store does not alternate between suspended and resumed."""
-    rig.run(rig.order(AFTER))
-    rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {BILLING})
+    rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {STORES, BILLING})
     refund_id = rig.request(rig.order(AFTER))
     rig.run_until_idle()
-    rig.stores.resume(STORE_ID, by="ann")
+    assert rig.stores.find(STORE_ID).state == "suspended"
+    rig.probe()
+    assert rig.stores.find(STORE_ID).state == "suspended"
+    rig.simulator.change_key(KEY, scopes=ALL_SCOPES)
+    rig.probe()
     rig.run_until_idle()
-    refund = rig.load(refund_id)
-    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "scope_missing")
+    assert rig.load(refund_id).state is State.REFUNDED
+
+
+@pytest.mark.parametrize("code", ["none", "permission_denied"])
+@pytest.mark.parametrize("worked", [True, False])
+def test_losing_the_billing_right_alone_suspends_nothing(
+    rig: StoresRig, code: str, worked: bool
+) -> None:
+    """Refunds that need it need a person; cancellations go on. Ticked again, it works again."""
+    rig.simulator.set_flags(refusal_code=code)
+    if worked:
+        rig.run(rig.order(AFTER))
+    rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {BILLING})
+    standard = [rig.request(rig.order(AFTER)) for _ in range(3)]
+    cancelled = rig.run(rig.order(BEFORE))
+    assert cancelled.state is State.CANCELLED
+    for refund_id in standard:
+        reason = rig.load(refund_id).reason
+        assert reason["reason"] == "scope_missing"
+        assert "get_order_refundability" in reason["detail"]
+        assert "tick “Wix Stores”" in reason["remedy"]
+    assert rig.outcomes("store.suspended") == []
+    rig.simulator.change_key(KEY, scopes=ALL_SCOPES)
+    assert rig.run(rig.order(AFTER)).state is State.REFUNDED
+    assert rig.stores.rights(STORE_ID).lacking == frozenset()
 
 
 def test_a_late_refusal_of_the_old_key_does_not_suspend_the_store_again(rig: StoresRig) -> None:

@@ -2,7 +2,7 @@
 -- lease and the acknowledgement.
 -- args: refund_id, token, fence; state; next "now" | "later" | "lane" | "end"; due_in_ms;
 --       fields {name: text}; history (JSON lines); wix_calls; intent "clear" | "keep" | "open";
---       uncounted; watch_in_ms; accepted_endpoints; epoch; suspension, outcome and also (a second
+--       uncounted; watch_in_ms; accepted_endpoints; lacking; pause_ms; epoch; suspension, outcome and also (a second
 --       outcome), if any;
 --       worker_id, queue, message_id of the delivery.
 -- Returns committed | suspended (the store, by this step) | stale (the lease was lost).
@@ -24,6 +24,7 @@ for field, value in pairs(args.fields) do redis.call('HSET', record, field, valu
 redis.call('HINCRBY', record, 'version', 1)
 redis.call('HINCRBY', record, 'wix_calls', args.wix_calls)
 charge(store, args.wix_calls)
+if args.pause_ms > 0 then pause(store, args.pause_ms) end
 if args.uncounted then redis.call('HINCRBY', record, 'attempts', -1) end
 redis.call('HSET', record, 'settled_fence', args.fence, 'updated_at_ms', int(now))
 redis.call('HDEL', record, 'held_by')
@@ -35,6 +36,10 @@ publish(args.refund_id)
 if args.watch_in_ms > 0 then redis.call('ZADD', key('watch'), now + args.watch_in_ms, args.refund_id) end
 ack()
 record_accepted(store)
+if args.lacking ~= '' then
+    redis.call('HSET', key('lacking', store), args.lacking, int(now))
+    redis.call('HDEL', key('worked', store), args.lacking)
+end
 if args.fields.reason and args.fields.reason ~= '{}' then
     redis.call('HSET', key('store', store), 'last_error', args.fields.reason, 'last_error_at_ms', int(now))
 end

@@ -11,7 +11,7 @@ redis.call('HSET', entry, 'sealed', args.sealed, 'profile', args.profile, 'conne
     'connected_at_ms', int(now))
 redis.call('HINCRBY', entry, 'epoch', 1)
 redis.call('ZADD', key('stores'), 'NX', now, args.store_id)
-redis.call('DEL', key('worked', args.store_id))
+redis.call('DEL', key('worked', args.store_id), key('lacking', args.store_id))
 record_accepted(args.store_id)
 publish_store(args.store_id, args.outcome)
 release(args.store_id, args.resumed)

@@ -8,7 +8,7 @@ redis.call('HSET', entry, 'disconnected_at_ms', int(now))
 redis.call('HINCRBY', entry, 'epoch', 1)
 redis.call('ZREM', key('stores'), args.store_id)
 redis.call('ZREM', key('probes'), args.store_id)
-redis.call('DEL', key('worked', args.store_id), key('suspended', args.store_id))
+redis.call('DEL', key('worked', args.store_id), key('lacking', args.store_id), key('suspended', args.store_id))
 publish_store(args.store_id, args.outcome)
 admit(args.store_id)
 return 1

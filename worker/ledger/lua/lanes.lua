@@ -17,6 +17,12 @@ local function is_paced(store)
     return true
 end
 
+-- Let no refund of a store start for a while, as if it were over its rate.
+local function pause(store, in_ms)
+    local paid_at = math.max(tonumber(redis.call('GET', key('rate', store)) or 0), now + in_ms + BURST_MS)
+    redis.call('SET', key('rate', store), int(paid_at), 'PX', int(paid_at - now))
+end
+
 -- Start the first refunds of a store's lane, as long as fewer than WIDTH are in flight, and unless
 -- the store is suspended or over its rate.
 local function admit(store)

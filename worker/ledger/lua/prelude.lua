@@ -59,7 +59,10 @@ local function is_suspended(store) return redis.call('EXISTS', key('suspended', 
 
 -- Record that args.accepted_endpoints of Wix have accepted the store's key.
 local function record_accepted(store)
-    for _, endpoint in ipairs(args.accepted_endpoints) do redis.call('HSET', key('worked', store), endpoint, int(now)) end
+    for _, endpoint in ipairs(args.accepted_endpoints) do
+        redis.call('HSET', key('worked', store), endpoint, int(now))
+        redis.call('HDEL', key('lacking', store), endpoint)
+    end
 end
 
 -- Enqueue a message for a refund's next transition, or for another actor.
