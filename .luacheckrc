@@ -8,7 +8,7 @@ local shared = {
     "AHEAD_MS", "wall", "offset", "last", "ns", "args", "now", "int", "SOURCE", "NEXT", "WIDTH", "PER_CALL_MS",
     "BURST_MS", "key", "note", "emit", "publish", "publish_store", "is_suspended", "record_accepted", "send", "set_state",
     "ack", "is_alive", "is_held", "is_lost", "server_lost_writes_at", "step_messages",
-    "charge", "is_paced", "admit", "line_up", "stand_back", "postpone", "release",
+    "charge", "is_paced", "pause", "admit", "line_up", "stand_back", "postpone", "release",
 }
 files["worker/ledger/lua/*.lua"] = {read_globals = shared}
 local clock = {"AHEAD_MS", "wall", "offset", "last", "ns", "args", "now", "int"}
