@@ -6,7 +6,7 @@ They get new ids, so we recognise them by their lines and tracking number (W44).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from statemachine.flows import State
@@ -18,6 +18,12 @@ from worker.wix.models import Fulfillment
 
 #: Fields that Wix sets. All others are sent back unchanged.
 _GIVEN_BY_WIX = ("id", "createdDate")
+
+#: What a person can do if Wix refuses to recreate a fulfillment.
+MARK_FULFILLED = (
+    "Open the order in the Wix dashboard, choose More Actions > Mark as Fulfilled, and add the"
+    " tracking numbers. Or fix the cause for which Wix refused to cancel it, then replay."
+)
 
 
 def restore_fulfillments(step: Step) -> Advance | Wait:
@@ -32,20 +38,33 @@ def restore_fulfillments(step: Step) -> Advance | Wait:
         unsure := step.unsure_wait("a fulfillment that we recreated earlier may still appear")
     ):
         return unsure
-    refused = [error for fulfillment in missing if (error := _create(step, fulfillment))]
-    restored = len(saved) - len(refused)
-    detail = f"{restored} of {len(saved)} removed fulfillments are restored"
+    refused = [
+        (fulfillment, error) for fulfillment in missing if (error := _create(step, fulfillment))
+    ]
+    detail = f"{len(saved) - len(refused)} of {len(saved)} removed fulfillments are restored"
     if masked := sorted({name for f in missing for name in _masked(f.whole())}):
         detail += f", but without fields that we do not keep: {', '.join(masked)}"
     if refused:
-        detail += f"; Wix refused the others: {refused[0].code or refused[0].status}"
+        detail += _left_unfulfilled(refused, whole=len(refused) == len(saved))
     # A replay starts with the fulfilled order, and saves again what it removes.
-    restored_whole = tuple(fulfillment.whole() for fulfillment in saved)
-    step.learn(Facts(restored=restored_whole, fulfillments=(), deleted=(), vanished=()))
-    raise _refused_cancel(step, detail)
+    lost = {fulfillment.id for fulfillment, _ in refused}
+    restored = tuple(fulfillment.whole() for fulfillment in saved if fulfillment.id not in lost)
+    step.learn(Facts(restored=restored, fulfillments=(), deleted=(), vanished=()))
+    raise _refused_cancel(step, detail, MARK_FULFILLED if refused else "")
 
 
-def _refused_cancel(step: Step, detail: str) -> Buried:
+def _left_unfulfilled(refused: Sequence[tuple[Fulfillment, Permanent]], *, whole: bool) -> str:
+    """Say in which state the order is, and which fulfillments are missing and why."""
+    parts = ", ".join(
+        f"{_unmasked(fulfillment.whole()).get('trackingInfo', {}).get('trackingNumber') or 'none'}"
+        f" ({error.code or error.status})"
+        for fulfillment, error in refused
+    )
+    state = "unfulfilled" if whole else "partly unfulfilled"
+    return f"; the order is left {state}; Wix refused those with the tracking numbers: {parts}"
+
+
+def _refused_cancel(step: Step, detail: str, remedy: str) -> Buried:
     refusal = step.refund.facts.refusal
     if refusal is None:
         raise AssertionError("only a refused cancel leads to restoring")
@@ -55,7 +74,7 @@ def _refused_cancel(step: Step, detail: str) -> Buried:
         code=refusal.code,
         request_id=refusal.request_id,
     )
-    return Buried(refusal.reason, cause, detail, resume=State.FULFILLED)
+    return Buried(refusal.reason, cause, detail, remedy=remedy, resume=State.FULFILLED)
 
 
 def _missing(saved: Iterable[Fulfillment], listed: Iterable[Fulfillment]) -> list[Fulfillment]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from statemachine.flows import Flow, State
-from worker.errors import Permanent
+from worker.errors import Buried, Permanent
 from worker.flows.cancellation import found_cancelled, state_of
 from worker.flows.step import Advance, Step, Wait
 from worker.refund.facts import Facts
@@ -52,10 +52,11 @@ def confirm_void(step: Step) -> Advance | Wait:
     if not waiting and ours:
         return _continue(step, payments)
     failed = [payment.void_status for payment in waiting if payment.void_status in _FAILED]
+    # A replay looks again, and voids what does not show a void: this one may have done nothing.
     if failed:
-        raise end_with("void_failed", detail=failed[0])
+        raise Buried("void_failed", detail=failed[0], resume=State.AUTHORIZED)
     if step.waiting_for_ms >= step.settings.confirm_for_s * 1000:
-        raise end_with("void_not_settled")
+        raise Buried("void_not_settled", resume=State.AUTHORIZED)
     why = "the authorization does not show as void yet"
     return step.wait(why, step.next_look_ms, effect_known=True)
 

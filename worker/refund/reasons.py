@@ -78,7 +78,8 @@ REASONS: Mapping[str, Reason] = MappingProxyType({
         "Void or capture the payment in the Wix dashboard, then replay."),
     "void_not_settled": _dead(
         "Wix did not show the authorized payment as voided within the waiting time.",
-        "Check the payment in the Wix dashboard, then replay."),
+        "Check the payment in the Wix dashboard, then replay: if it still shows as authorized,"
+        " it is voided again."),
     # Refunding.
     "already_refunded": _rejected(
         "The order's payments have already been refunded, but not by this worker.", _NOTHING),

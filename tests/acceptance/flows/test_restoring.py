@@ -57,6 +57,31 @@ def test_the_fulfillments_that_we_removed_are_recreated(rig: Rig, lost: Kind | N
     assert order.cancellations == 0
 
 
+@pytest.mark.parametrize(
+    ("times", "state", "missing"),
+    [
+        (1, "partly unfulfilled", "77 (NOT_TODAY_EITHER)"),
+        (2, "unfulfilled", "77 (NOT_TODAY_EITHER), 78 (NOT_TODAY_EITHER)"),
+    ],
+)
+def test_a_letter_says_that_the_order_is_left_unfulfilled(
+    rig: Rig, times: int, state: str, missing: str
+) -> None:
+    """If Wix refuses to recreate a fulfillment: which one, and what to click."""
+    order = _shipped(rig)
+    _refuse_cancel(rig)
+    code = "NOT_TODAY_EITHER"
+    rig.simulator.script(Fault("status", "create_fulfillment", status=428, code=code, times=times))
+    refund = rig.run(order)
+    detail = refund.reason["detail"]
+    assert f"{2 - times} of 2 removed fulfillments are restored" in detail
+    assert f"the order is left {state}; " in detail
+    assert detail.endswith(f"tracking numbers: {missing}")
+    assert "Mark as Fulfilled" in refund.reason["remedy"]
+    assert len(refund.facts.restored) == 2 - times
+    assert len(order.fulfillments) == 2 - times
+
+
 def test_a_replay_after_restoring_unfulfills_and_cancels(rig: Rig) -> None:
     """Once the cause is gone the order is cancelled, and nothing stays fulfilled."""
     order = _shipped(rig)

@@ -157,3 +157,46 @@ def test_a_void_whose_reply_was_lost_is_found(rig: Rig) -> None:
         rig.let_an_hour_pass()
     assert rig.load(refund_id).state is State.VOID_SUBMITTED
     assert _mutations(rig, order) == ["void_payments"]
+
+
+@pytest.mark.parametrize(("created", "state"), [(BEFORE, State.CANCELLED), (AFTER, State.VOIDED)])
+@pytest.mark.parametrize("ending", ["nothing", "failed"])
+def test_a_replay_voids_again_what_a_void_left_authorized(
+    rig: Rig, created: str, state: State, ending: str
+) -> None:
+    """Wix answered 200, but did nothing, or the void failed: the replay looks, then voids."""
+    rig.simulator.set_flags(authorization_ms=10**12)
+    order = _authorized(rig, created)
+    refund_id = rig.request(order)
+    while not order.payments[0].void:
+        rig.run_one_step()
+    order.payments[0].void = {} if ending == "nothing" else {"status": "FAILED"}
+    for _ in range(4):
+        rig.run_queued()
+        rig.age(refund_id, days=30)
+        rig.let_an_hour_pass()
+    reason = "void_not_settled" if ending == "nothing" else "void_failed"
+    assert rig.load(refund_id).reason["reason"] == reason
+    rig.simulator.set_flags(authorization_ms=0)
+    order.payments[0].void = {}
+    assert rig.replay(refund_id, operator="ann")
+    rig.run_until_idle()
+    assert rig.load(refund_id).state is state
+    assert _mutations(rig, order).count("void_payments") == 2
+
+
+def test_a_replay_finds_that_the_void_was_late(rig: Rig) -> None:
+    """It looks before it voids again."""
+    rig.simulator.set_flags(authorization_ms=10**12)
+    order = _authorized(rig, AFTER)
+    refund_id = rig.request(order)
+    for _ in range(4):
+        rig.run_queued()
+        rig.age(refund_id, days=30)
+        rig.let_an_hour_pass()
+    assert rig.load(refund_id).reason["reason"] == "void_not_settled"
+    rig.simulator.set_flags(authorization_ms=0)
+    assert rig.replay(refund_id, operator="ann")
+    rig.run_until_idle()
+    assert rig.load(refund_id).state is State.VOIDED
+    assert _mutations(rig, order) == ["void_payments"]
