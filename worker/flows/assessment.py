@@ -39,6 +39,7 @@ def assess_order(step: Step) -> Advance | Wait:
     flow = flow_for(order.created_date, step.settings.cutoff)
     facts = Facts(placed_at=order.created_date.isoformat(), currency=order.currency)
     if flow is Flow.STANDARD:
+        _check_allowed(order, "REFUND")
         return Advance(to=State.REFUNDABLE, flow=flow, facts=facts)
     return _cancellation(step, order, facts)
 
@@ -63,6 +64,12 @@ def _check_amounts(step: Step, order: Order) -> None:
             raise end_with("amount_precision", detail=f"{amount} {order.currency}")
 
 
+def _check_allowed(order: Order, action: str) -> None:
+    """Do not begin with an order that Wix shows as view-only (W25), lest it is half undone."""
+    if not order.allows(action):
+        raise end_with("order_view_only", detail=f"{action} is not allowed")
+
+
 def _cancellation(step: Step, order: Order, facts: Facts) -> Advance:
     flow = Flow.CANCELLATION
     if step.refund.request.is_partial:
@@ -71,7 +78,9 @@ def _cancellation(step: Step, order: Order, facts: Facts) -> Advance:
     if state is State.CANCELLED:
         found = found_cancelled(by_merchant=True)
         return Advance(to=found.to, flow=flow, facts=facts | found.facts, by_merchant=True)
+    _check_allowed(order, "CANCEL")
     if state is State.FULFILLED:
+        _check_allowed(order, "FULFILL")
         listed = step.wix.list_fulfillments(step.order_id).fulfillments
         facts |= Facts(fulfillments=tuple(fulfillment.whole() for fulfillment in listed))
     to = State.AUTHORIZED if order.has_authorization else state

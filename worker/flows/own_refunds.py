@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from worker.flows.step import Step
 from worker.refund.facts import Facts, Overpayment, RefundedPayment
-from worker.refund.record import Refund
+from worker.refund.record import Refund, fingerprint_of
 from worker.wix.billing import Transactions, WixRefund
 
 #: What precedes the fingerprint, see `Refund.customer_reason`.
@@ -21,6 +21,9 @@ PREFIX = "ref"
 ENOUGH = 12
 #: How far the clocks of Wix and of our Redis server may be apart.
 CLOCKS_MS = 300_000
+
+#: How many refunds of an order a sentence names.
+MOST_NAMED = 10
 
 _ANY_MARK = re.compile(rf"{PREFIX}([0-9a-f]{{20}})")
 
@@ -32,7 +35,11 @@ def _plain(text: str) -> str:
 
 def carries_mark(refund: Refund, reason: str) -> bool:
     """Whether a reason at Wix carries the mark of this refund."""
-    plain, fingerprint = _plain(reason), refund.fingerprint
+    return _carries(refund.fingerprint, reason)
+
+
+def _carries(fingerprint: str, reason: str) -> bool:
+    plain = _plain(reason)
     if fingerprint in plain:
         return True
     start = plain.find(PREFIX + fingerprint[:ENOUGH])
@@ -57,6 +64,24 @@ def all_ours(refund: Refund, transactions: Transactions) -> list[WixRefund]:
         for one in transactions.refunds
         if one.id == known_id or carries_mark(refund, one.reason)
     ]
+
+
+def returned_by(step: Step, transactions: Transactions) -> str:
+    """Say which refunds of the order there are: ours by their ids, the others by Wix's."""
+    request = step.refund.request
+    marks = {
+        refund_id: fingerprint_of(request.store_id, request.order_id, refund_id)
+        for refund_id in step.refunds_of_order()
+    }
+    parts = []
+    for one in transactions.refunds:
+        ours = [refund_id for refund_id, mark in marks.items() if _carries(mark, one.reason)]
+        by = "not by this worker"
+        if ours or _ANY_MARK.search(_plain(one.reason)):
+            by = f"by our refund {ours[0]}" if ours else "by another refund of this worker"
+        if set(one.statuses) != {"FAILED"}:
+            parts.append(f"{one.total:f} {step.refund.facts.currency} {by} (Wix's id {one.id})")
+    return "; ".join(parts[:MOST_NAMED]) + (" ..." if len(parts) > MOST_NAMED else "")
 
 
 def may_be_ours(step: Step, refund: WixRefund) -> bool:

@@ -15,6 +15,7 @@ from worker.flows.own_refunds import (
     facts_of,
     find_ours,
     may_be_ours,
+    returned_by,
 )
 from worker.flows.payments import WAITING, code_of, sort_payments
 from worker.flows.planning import Plan, is_waiting, plan_refund
@@ -101,6 +102,8 @@ def _submit(step: Step, transactions: Transactions) -> Advance | Wait:
         raise end_with("authorized_only_in_full")
     plan = plan_refund(step, payments, total)
     step.learn(plan.facts)
+    if plan.refusal and plan.refusal.reason == "already_refunded":
+        plan.refusal.detail = returned_by(step, transactions) or plan.refusal.detail
     if plan.refusal:
         raise plan.refusal
     found = Facts(

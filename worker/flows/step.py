@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from config.settings import Settings
@@ -51,6 +52,8 @@ class Step:
     now_ms: int
     """The ledger's time when the step was claimed."""
     settings: Settings
+    refunds_of_order: Callable[[], Iterable[str]]
+    """Returns the ids of all our refunds of the order; asks the ledger."""
     learned: Facts = NO_FACTS
     """What the step learned; added to the record even if the step fails."""
 

@@ -42,6 +42,11 @@ class Records:
         fields: Any = self._redis.hgetall(f"{self.ns}:refund:{refund_id}")
         return refund_from(fields) if fields else None
 
+    def of_order(self, store_id: str, order_id: str) -> list[str]:
+        """Return the ids of an order's refunds, sorted."""
+        ids: Any = self._redis.smembers(f"{self.ns}:order:{store_id}:{order_id}")
+        return sorted(ids)
+
     def history(self, refund_id: str) -> list[dict[str, Any]]:
         """Return the history of one refund, oldest first; each line has `at_ms` and `event`."""
         return [json.loads(x) for x in self._redis.lrange(f"{self.ns}:history:{refund_id}", 0, -1)]

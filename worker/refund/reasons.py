@@ -52,6 +52,9 @@ REASONS: Mapping[str, Reason] = MappingProxyType({
     "order_status_unknown": _dead(
         "The order has a status at Wix that this version does not know.",
         "Check the order in the Wix dashboard, report it to the maintainers, then replay."),
+    "order_view_only": _dead(
+        "Wix shows the order as view-only: its settings do not allow this action.",
+        "Refund or cancel the order in the app that owns it. If its settings change, replay."),
     "currency_mismatch": _rejected(
         "The currency in the job differs from the order's currency.",
         "Send a new refund with the order's currency, or without a currency."),
@@ -82,7 +85,8 @@ REASONS: Mapping[str, Reason] = MappingProxyType({
         " it is voided again."),
     # Refunding.
     "already_refunded": _rejected(
-        "The order's payments have already been refunded, but not by this worker.", _NOTHING),
+        "The order's payments have already been refunded; the detail says by which refunds.",
+        _NOTHING),
     "zero_price": _rejected("There is nothing to refund: the price was zero.", _NOTHING),
     "not_paid": _rejected("The order was not paid; there is nothing to refund.", _NOTHING),
     "no_payment_recorded": _rejected(
@@ -180,6 +184,9 @@ REASONS: Mapping[str, Reason] = MappingProxyType({
     "store_disconnected": _dead(
         "The store was disconnected before the refund had finished.",
         "Connect the store again (`refunds stores connect`), then replay."),
+    "wix_stores_missing": _dead(
+        "The app Wix Stores is not installed on the store's site, so Wix refuses all such calls.",
+        "Ask the merchant to add Wix Stores to the site (Apps > App Market), then replay."),
     "scope_missing": _dead(
         "The store's API key lacks a permission: a box is not ticked in the Wix dashboard.",
         "Tick the box for this key under Account Settings > API Keys, then replay."),
@@ -213,10 +220,20 @@ REASONS: Mapping[str, Reason] = MappingProxyType({
 })  # fmt: skip
 
 
+#: Our reason for each code that Wix may answer to any call.
+FOR_EVERY_CALL: Mapping[str, str] = MappingProxyType(
+    {"REQUIRED_APP_NOT_INSTALLED": "wix_stores_missing"}  # W11
+)
+
+
 def end_with(
     reason: str, cause: CallFailed | None = None, detail: str = "", remedy: str = ""
 ) -> Rejected | Buried:
-    """Return the error to raise for this reason: `Rejected` or `Buried`, as in the table."""
+    """Return the error to raise for this reason: `Rejected` or `Buried`, as in the table.
+
+    A code of Wix that means the same on every call comes first.
+    """
+    reason = FOR_EVERY_CALL.get((cause and cause.code) or "", reason)
     if REASONS[reason].ends == "rejected":
         return Rejected(reason, cause, detail, remedy)
     return Buried(reason, cause, detail, remedy=remedy)

@@ -17,6 +17,12 @@ from worker.refund.request import RefundRequest
 LONGEST_REASON = 200
 
 
+def fingerprint_of(store_id: str, order_id: str, refund_id: str) -> str:
+    """Return the mark of a refund in Wix's `customerReason`."""
+    seed = f"{store_id}/{order_id}/{refund_id}"
+    return hashlib.sha256(seed.encode()).hexdigest()[:20]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Refund:
     """Our record of one refund, as read from the ledger at one moment."""
@@ -56,8 +62,7 @@ class Refund:
     @property
     def fingerprint(self) -> str:
         """Our mark in Wix's `customerReason`, the same for every attempt of this refund. W64."""
-        seed = f"{self.request.store_id}/{self.request.order_id}/{self.refund_id}"
-        return hashlib.sha256(seed.encode()).hexdigest()[:20]
+        return fingerprint_of(self.request.store_id, self.request.order_id, self.refund_id)
 
     @property
     def customer_reason(self) -> str:

@@ -44,7 +44,7 @@ from worker.ledger.stores import NOT_CONNECTED, Stores
 from worker.observability.events import log_event
 from worker.queue.delivery import Delivery
 from worker.queue.server_errors import explain
-from worker.refund.reasons import reason_of
+from worker.refund.reasons import end_with, reason_of
 from worker.refund.record import Refund
 from worker.steps.refused_key import Pause, judge, pause_ms
 from worker.steps.results import Results, StepResult
@@ -156,7 +156,14 @@ class Steps:
                 reason_of(Buried(code)), endpoint="", probe_in_ms=self.settings.probe_first_ms
             )
         wix = self._wix_for(store, claim, refund, delivery)
-        step = Step(refund=refund, wix=wix, now_ms=claim.now_ms, settings=self.settings)
+        request = refund.request
+        step = Step(
+            refund=refund,
+            wix=wix,
+            now_ms=claim.now_ms,
+            settings=self.settings,
+            refunds_of_order=lambda: self.ledger.of_order(request.store_id, request.order_id),
+        )
         return self._act(Results(transition, refund, step), step)
 
     def _wix_for(
@@ -262,7 +269,7 @@ def _end_of(error: Exception) -> Rejected | Buried | None:
     if isinstance(error, Rejected | Buried):
         return error
     if isinstance(error, Permanent):
-        return Buried("refused_by_wix", error)
+        return end_with("refused_by_wix", error)
     return None
 
 

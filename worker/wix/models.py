@@ -18,6 +18,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StrictBool,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
@@ -90,6 +91,19 @@ class Balance(Answer):
     authorized: Lenient[Price] = None
 
 
+class CustomActions(Answer):
+    """The actions that an order allows, if they are not all."""
+
+    order_actions: Lenient[tuple[str, ...]] = None
+
+
+class OrderSettings(Answer):
+    """What may be done with an order. W25."""
+
+    limited_actions: Lenient[StrictBool] = None
+    custom_actions: Lenient[CustomActions] = None
+
+
 class Order(Answer):
     """An order, as far as we need it. W20."""
 
@@ -98,6 +112,15 @@ class Order(Answer):
     fulfillment_status: Lenient[str] = None
     currency: str = Field(pattern="^[A-Z]{3}$")
     balance_summary: Lenient[Balance] = None
+    settings: Lenient[OrderSettings] = None
+
+    def allows(self, action: str) -> bool:
+        """Whether its settings allow CANCEL, REFUND or FULFILL; True if they do not say. W25."""
+        if self.settings is None:
+            return True
+        custom = self.settings.custom_actions
+        listed = custom.order_actions if custom else None
+        return not self.settings.limited_actions and (listed is None or action in listed)
 
     @property
     def has_authorization(self) -> bool:

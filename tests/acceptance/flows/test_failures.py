@@ -193,6 +193,83 @@ def test_an_order_that_the_merchant_refunded_is_told_as_such(
     assert (refund.state, refund.reason["reason"]) == (State.REJECTED, "already_refunded")
 
 
+def test_a_second_full_refund_is_told_by_which_of_ours_it_was_refunded(rig: Rig) -> None:
+    """Ours by its id, with Wix's; the merchant's by Wix's id alone."""
+    order = rig.order(AFTER, payments=[{"amount": "20.00"}])
+    rig.simulator.merchant_refunds(order.id, "dashboard", "5.00")
+    first, second = rig.run(order, refund_id="rf-first"), rig.run(order, refund_id="rf-second")
+    assert (first.state, second.state) == (State.REFUNDED, State.REJECTED)
+    assert second.reason["reason"] == "already_refunded"
+    ids = [one["id"] for one in order.refunds]
+    assert second.reason["detail"] == (
+        f"5.00 USD not by this worker (Wix's id {ids[0]}); "
+        f"15.00 USD by our refund rf-first (Wix's id {ids[1]})"
+    )
+
+
+def test_an_earlier_refund_of_ours_that_the_ledger_does_not_know_is_told_as_ours(rig: Rig) -> None:
+    """It was made by another installation, or its record is gone."""
+    order = rig.order(AFTER, payments=[{"amount": "20.00"}])
+    rig.simulator.merchant_refunds(order.id, "(ref 0123456789abcdef0123) damaged", "20.00")
+    assert "20.00 USD by another refund of this worker" in rig.run(order).reason["detail"]
+
+
+def test_many_earlier_refunds_do_not_make_a_long_sentence(rig: Rig) -> None:
+    """The first ten are enough."""
+    order = rig.order(AFTER, payments=[{"amount": "20.00"}])
+    for _ in range(20):
+        rig.simulator.merchant_refunds(order.id, "dashboard", "1.00")
+        rig.simulator.provider_says(order.id, "SUCCEEDED")
+    detail = rig.run(order).reason["detail"]
+    assert detail.count("not by this worker") == 10
+    assert detail.endswith(" ...")
+
+
+@pytest.mark.parametrize(
+    ("created", "fulfillments", "actions", "detail"),
+    [
+        (AFTER, 0, ["CANCEL", "FULFILL"], "REFUND is not allowed"),
+        (AFTER, 0, ["REFUND"], ""),
+        (BEFORE, 0, ["REFUND", "FULFILL"], "CANCEL is not allowed"),
+        (BEFORE, 0, ["CANCEL"], ""),
+        (BEFORE, 1, ["CANCEL"], "FULFILL is not allowed"),
+        (BEFORE, 1, ["CANCEL", "FULFILL"], ""),
+        (BEFORE, 1, [], "CANCEL is not allowed"),
+    ],
+)
+def test_a_view_only_order_is_left_as_it_is(
+    rig: Rig, created: str, fulfillments: int, actions: list[str], detail: str
+) -> None:
+    """A person is asked before anything is changed. W25."""
+    settings = {"customActions": {"orderActions": actions}}
+    order = rig.order(created, fulfillments=fulfillments, extra={"settings": settings})
+    refund = rig.run(order)
+    assert refund.reason.get("reason") == ("order_view_only" if detail else None)
+    assert refund.reason.get("detail", "") == detail
+    if detail:
+        assert rig.simulator.books()["orders"][order.id]["mutating_calls"] == []
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [None, {}, [], {"limitedActions": False}, {"customActions": {}}, {"standardActions": True}],
+)
+def test_settings_that_do_not_forbid_anything_decide_nothing(rig: Rig, settings: object) -> None:
+    """Nor do settings that are not as documented."""
+    order = rig.order(AFTER, extra={"settings": settings})
+    assert rig.run(order).state is State.REFUNDED
+
+
+@pytest.mark.parametrize("endpoint", ["get_order", "list_transactions", "submit_refund"])
+def test_a_store_without_wix_stores_is_told_as_such(rig: Rig, endpoint: str) -> None:
+    """Whichever call Wix refuses for that. W11."""
+    code = "REQUIRED_APP_NOT_INSTALLED"
+    rig.simulator.script(Fault("status", endpoint, status=428, code=code, times=99))
+    refund = rig.run(rig.order(AFTER))
+    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "wix_stores_missing")
+    assert (refund.reason["wix_code"], refund.reason["http_status"]) == (code, 428)
+
+
 def test_a_refundable_payment_of_nothing_is_told_as_such(rig: Rig) -> None:
     """The order does have a payment."""
     refund = rig.run(rig.order(AFTER, payments=[{"amount": "0.004", "offline": True}]))

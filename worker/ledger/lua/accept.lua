@@ -14,6 +14,7 @@ redis.call('HSET', record, 'request', args.request, 'digest', args.digest, 'stor
     'arrival', redis.call('INCR', key('arrivals')))
 set_state(args.refund_id, 'accepted')
 redis.call('ZADD', key('accepted'), wall, args.refund_id)
+redis.call('SADD', key('order', args.store_id, args.order_id), args.refund_id)
 note(args.refund_id, args.history)
 publish(args.refund_id)
 if args.due_at_ms > wall then
