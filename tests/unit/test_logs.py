@@ -143,10 +143,20 @@ def test_what_looks_like_a_secret_is_masked(text: str) -> None:
 
 @pytest.mark.parametrize(
     "mail",
-    ["bob@münchen.de", "jörg@example.com", "bob%40example.com", "bob@例え.jp", "a.b+c@x.co.uk"],
+    [
+        *(
+            "bob@münchen.de",
+            "jörg@example.com",
+            "bob%40example.com",
+            "bob@例え.jp",
+            "a.b+c@x.co.uk",
+        ),
+        *('"bob smith"@example.com', '"bob@home"@example.com', '\\"bob smith\\"@example.com'),
+        *("user@localhost", "root@mail-1", "bob@[127.0.0.1]", '"bob"%40localhost'),
+    ],
 )
 def test_every_email_address_is_masked_as_a_whole(mail: str) -> None:
-    """In other scripts and in percent-encoding, too."""
+    """In other scripts, in percent-encoding, with a quoted name, and without a dot."""
     assert redact_text(f"for {mail} only") == f"for {MASK} only"
 
 
@@ -155,7 +165,9 @@ def test_a_lone_surrogate_is_replaced() -> None:
     assert redact_text("cut \ud83d off") == "cut ? off"
 
 
-@pytest.mark.parametrize("part", ["x", "a.", "a%40", "a.b@", "eyJa.", "bearer ", "://:"])
+@pytest.mark.parametrize(
+    "part", ["x", "a.", "a%40", "a.b@", '"', '"a', "@[", "eyJa.", "bearer ", "://:"]
+)
 def test_a_very_long_text_is_masked_in_linear_time(part: str) -> None:
     """In quadratic time it would take days and block all threads."""
     assert redact_text(part * 500_000)
@@ -205,6 +217,14 @@ def test_registered_values_are_masked_everywhere() -> None:
     register_secrets(["correct horse", "short"])
     assert redact_text("a correct horse, short") == f"a {MASK}, short"
     assert redact({"x": object, "y": None, "z": True})["y"] is None
+
+
+def test_each_part_of_a_registered_key_is_masked() -> None:
+    """A key may be cut or wrapped; what is left of it is still a secret."""
+    register_secrets(["IST.the_head_of-it.the-payload99.theSignature_0-1"])
+    text = "payload=the-payload99, then theSignature_0-1\nand the_head_of-it."
+    assert redact_text(text) == f"payload={MASK}, then {MASK}\nand {MASK}."
+    assert redact_text("xtheSignature_0-1x the-payload9") == "xtheSignature_0-1x the-payload9"
 
 
 def test_ids_and_amounts_stay_readable() -> None:

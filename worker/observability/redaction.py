@@ -30,23 +30,37 @@ _SHAPES = re.compile(
     r"IST\.[A-Za-z0-9_.\-]{6,}"
     r"|eyJ[A-Za-z0-9_\-]{10,}(?:\.[A-Za-z0-9_\-]*)*"
     r"|(?i:bearer)\s+[^\s\"',]{6,}"
-    # Matches only at the start of a word: otherwise a long word would take quadratic time.
-    r"|(?<![\w.%+\-])[\w.%+\-]+(?:@|%40)[\w\-]+(?:\.[\w\-]+)+"
+    # An email address; its name may be quoted, and its host an IP address. It matches only at the
+    # start of a word: otherwise a long word would take quadratic time.
+    r"|(?:(?<![\w.%+\-])[\w.%+\-]+|\\?\"[^\"\n]{1,64}\")(?:@|%40)(?:[\w\-]+(?:\.[\w\-]+)*|\[[\w.:]{1,50}\])"
     r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
 )
 
+_KEY = re.compile(r"IST\.[A-Za-z0-9_.\-]+")
+#: What a part of a key may look like.
+_WORD = re.compile(r"[A-Za-z0-9_\-]{8,}")
 #: Registered secrets; shorter ones are not registered, because they would mask harmless text.
 _VALUES: set[str] = set()
+#: The parts of registered keys.
+_PARTS: set[str] = set()
 _MIN_LENGTH = 8
 
 
 def register_secrets(values: Iterable[str]) -> None:
     """Mask these values from now on, whatever they look like.
 
-    Values that are masked because of their format are not registered: every registered value makes
-    every log line slower, and there may be a thousand stores.
+    Values that are masked because of their format are not searched for: that would make every log
+    line slower, and there may be a thousand stores. Only the parts of keys are remembered.
     """
-    _VALUES.update(v for v in values if len(v) >= _MIN_LENGTH and not _SHAPES.fullmatch(v))
+    for value in values:
+        if len(value) >= _MIN_LENGTH and not _SHAPES.fullmatch(value):
+            _VALUES.add(value)
+        if _KEY.fullmatch(value):
+            _PARTS.update(part for part in value.split(".")[1:] if len(part) >= _MIN_LENGTH)
+
+
+def _mask_part(word: re.Match[str]) -> str:
+    return MASK if word[0] in _PARTS else word[0]
 
 
 def redact_text(text: str) -> str:
@@ -58,7 +72,8 @@ def redact_text(text: str) -> str:
         text = text.encode("utf-8", "replace").decode()
     for value in _VALUES:
         text = text.replace(value, MASK)
-    return _SHAPES.sub(MASK, text)
+    text = _SHAPES.sub(MASK, text)
+    return _WORD.sub(_mask_part, text) if _PARTS else text
 
 
 def _names_a_secret(name: str) -> bool:

@@ -219,6 +219,9 @@ REASONS: Mapping[str, Reason] = MappingProxyType({
                            "Deploy a version that has it, then replay."),
 })  # fmt: skip
 
+#: No code of Wix's is nearly as long.
+LONGEST_CODE = 80
+
 
 #: Our reason for each code that Wix may answer to any call.
 FOR_EVERY_CALL: Mapping[str, str] = MappingProxyType(
@@ -260,7 +263,8 @@ def what_wix_said(error: CallFailed) -> dict[str, Any]:
     """Return the HTTP status, Wix's error code and its request id, as far as they are known."""
     said = {
         "http_status": error.status,
-        "wix_code": error.code,
+        # Some codes are words of Wix's answers that we do not know.
+        "wix_code": redact_text(error.code[:LONGEST_CODE]) if error.code else None,
         "wix_request_id": error.request_id,
     }
     return {name: value for name, value in said.items() if value is not None}

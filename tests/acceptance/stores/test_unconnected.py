@@ -158,6 +158,7 @@ def test_a_key_in_the_environment_of_a_new_worker_resumes_the_store(rig: StoresR
     rig.give(STORE_ID, KEY)
     rig.prober().turn(lambda: False)
     assert rig.stores.find(STORE_ID).state == "unknown"
+    rig.redis.delete(rig.key("scheduler"))  # the rig led for a millisecond
     rig.app.scheduler.wake()
     rig.app.scheduler.probe()
     rig.run_until_idle()
