@@ -46,6 +46,13 @@ REFUSALS: Mapping[str, str] = MappingProxyType(
         "PARTIAL_REFUND_FOR_MULTIPLE_LOCATIONS_NOT_ALLOWED": "restock_refused",
     }
 )
+#: Refusals because of one payment, and Wix's reason if the refusal does not name one.
+ONE_PAYMENT: Mapping[str, str] = MappingProxyType(
+    {
+        "PAYMENT_NOT_REFUNDABLE": "UNKNOWN_REASON",
+        "PAYMENT_NOT_FOUND": "TRANSACTION_NOT_FOUND",
+    }
+)
 #: How many times an order may change between our reading it and our refund call.
 CHANGED_LOOKS = 3
 
@@ -210,9 +217,10 @@ def _about_one_payment(step: Step, error: Permanent, plan: Plan) -> Facts | None
     ):
         return Facts(manual_ids=(*facts.manual_ids, payment_id))
     sent = {share.source.payment_id for share in plan.shares}
-    if error.code != "PAYMENT_NOT_REFUNDABLE" or payment_id not in sent or len(sent) == 1:
+    unnamed = ONE_PAYMENT.get(error.code or "")
+    if unnamed is None or payment_id not in sent or len(sent) == 1:
         return None
-    reason = str(error.facts.get("nonRefundableReason") or "UNKNOWN_REASON")
+    reason = str(error.facts.get("nonRefundableReason") or unnamed)
     return Facts(refused_payments=facts.refused_payments | {payment_id: reason})
 
 
