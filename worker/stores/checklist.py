@@ -154,8 +154,10 @@ def reason_for(
         return "all_refused" if listed.is_refused else "not_checked"
     if refused:
         return "site_refused"
-    if listed.is_ok and not site:
-        return "wrong_account" if site_answers else "wrong_site"
+    if listed.is_ok and not site and not site_answers:
+        return "wrong_site"
+    # A key belongs to one account, and both the account and the site have accepted it: then the
+    # site is of a kind that Wix does not list. W80.
     return _reason_of_boxes(answers)
 
 

@@ -64,7 +64,7 @@ class Examiner:
         listed = listed_site(self.answers, credentials.store_id)
         return Findings(
             reason=reason,
-            checks=tuple(self._checks(reason, site, has_orders=bool(orders))),
+            checks=tuple(self._checks(reason, site, credentials.store_id, has_orders=bool(orders))),
             name=properties.site_display_name or (listed.display_name if listed else None),
             currency=properties.payment_currency,
             time_zone=properties.time_zone,
@@ -109,9 +109,13 @@ class Examiner:
         except CallFailed:
             return False
 
-    def _checks(self, reason: str, site: WixSite, *, has_orders: bool) -> Iterator[Check]:
+    def _checks(
+        self, reason: str, site: WixSite, store_id: str, *, has_orders: bool
+    ) -> Iterator[Check]:
         answers, address = self.answers, self.wix.address
-        yield check_of(answers["query_sites"], reason, address=address)
+        is_unlisted = answers["query_sites"].is_ok and not listed_site(answers, store_id)
+        note = "; the site is of a kind that Wix does not list" if is_unlisted else ""
+        yield check_of(answers["query_sites"], reason, note, address=address)
         yield Check(
             box=MANAGE_SITES,
             about="nothing that refunds need",

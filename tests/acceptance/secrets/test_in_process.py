@@ -68,6 +68,30 @@ def test_no_secret_reaches_logs_ledger_letters_or_errors(rig: Rig) -> None:
         assert canary not in told
 
 
+@pytest.mark.parametrize("word", [KEY, EMAIL, '"canary buyer"@shop', KEY.rpartition(".")[2]])
+def test_an_unknown_word_of_wix_is_masked(rig: Rig, word: str) -> None:
+    """Whatever Wix calls a status or a reason, what looks like a secret is stored nowhere."""
+    orders = [
+        rig.order(AFTER, payments=[{"amount": "5.00", "non_refundable": word}]),
+        rig.order(AFTER, payments=[{"amount": "5.00", "offline": True, "manual": word}]),
+        rig.order(AFTER, payments=[{"amount": "5.00", "outcome": word}]),
+        rig.order(AFTER, extra={"status": word}),
+        rig.order(AFTER, extra={"currency": word}),
+    ]
+    refused = rig.order(AFTER)
+    rig.simulator.script(Fault("status", "submit_refund", status=428, code=word, times=9))
+    with captured_log("debug") as out:
+        for order in (*orders, refused):
+            rig.request(order)
+        for _ in range(5):
+            rig.run_queued()
+            rig.let_an_hour_pass()
+    assert "step.dead" in out.getvalue()
+    for text in (_everything_stored(rig), out.getvalue()):
+        assert word not in text
+        assert "canary" not in text
+
+
 @pytest.mark.parametrize("of", ["settings", "stores", "steps"])
 def test_no_repr_shows_a_key(rig: Rig, of: str) -> None:
     """A repr may end up in a log or a traceback."""

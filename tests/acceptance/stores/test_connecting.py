@@ -188,10 +188,16 @@ def test_an_owner_other_than_the_account_is_a_wrong_account(rig: Rig) -> None:
     assert _connect(rig).reason == "wrong_account"
 
 
-def test_a_list_without_the_site_is_a_wrong_account(rig: Rig) -> None:
-    """The key works for the site, but the account does not list it."""
-    _site(rig, extra={"id": str(uuid.uuid4())})
-    assert _connect(rig).reason == "wrong_account"
+@pytest.mark.parametrize(
+    "more", [{"extra": {"id": str(uuid.uuid4())}}, {"namespace": "DEV_SITE"}, {"namespace": "NEW"}]
+)
+def test_a_site_that_the_account_does_not_list_is_connected(rig: Rig, more: dict[str, Any]) -> None:
+    """Account and site accept the key, which belongs to one account: the ids are right. W80."""
+    _site(rig, **more)
+    findings = _connect(rig)
+    assert findings.reason == "connected"
+    [listed] = [check for check in findings.checks if check.box == "Get Sites List"]
+    assert (listed.verdict, "does not list" in listed.text) == ("ok", True)
 
 
 @pytest.mark.parametrize("missing", [set(), {BUSINESS_INFO}, {SITES_LIST}, {STORES, BILLING}])
