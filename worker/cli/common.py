@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import io
 import os
 import re
@@ -137,6 +138,14 @@ def connect() -> tuple[Broker, Ledger]:
     broker, ledger = ledger_from(settings())
     close_at_end(broker.client.close)
     return broker, ledger
+
+
+def user_name(get_name: Callable[[], str] = getpass.getuser) -> str:
+    """Return who runs the command; in a container the user may have a number but no name."""
+    try:
+        return get_name()
+    except (KeyError, OSError):  # KeyError until Python 3.12
+        return f"user {os.getuid()}"
 
 
 def close_at_end(close: Callable[[], object]) -> None:

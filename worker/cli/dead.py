@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Annotated
 
 import typer
 
-from worker.cli.common import AsJson, Limit, connect, explain_errors, fail, named
+from worker.cli.common import AsJson, Limit, connect, explain_errors, fail, named, user_name
 from worker.cli.output import history_rows, print_json, print_line, print_record, print_table
 from worker.operations import dead_letters
 
@@ -87,7 +86,7 @@ def dead_replay(
             code=2,
         )
     broker, ledger = connect()
-    operator = by or getpass.getuser()
+    operator = by or user_name()
     results: dict[str, str] = {}
     for letter_id in letter_ids:
         try:

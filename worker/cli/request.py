@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ import typer
 from dramatiq.errors import ConnectionClosed
 
 from worker.cli import job_input
-from worker.cli.common import AsJson, connect, explain_errors, fail
+from worker.cli.common import AsJson, connect, explain_errors, fail, user_name
 from worker.cli.output import print_json, print_line, say
 from worker.client import enqueue
 from worker.queue.server_errors import explain
@@ -154,7 +153,7 @@ def _enqueue_one(given: Mapping[str, object], *, as_json: bool) -> None:
     generated = f"rf-{uuid.uuid4()}"
     defaults = {
         "refund_id": generated,
-        "requested_by": f"refunds request, {getpass.getuser()}",
+        "requested_by": f"refunds request, {user_name()}",
     }
     try:
         [job] = job_input.from_options({**defaults, **given})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import threading
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import typer
 
 from config.loading import SettingsError
 from worker.app import keyring_from, ledger_from, stores_from, wix_from
-from worker.cli.common import AsJson, close_at_end, explain_errors, fail, named, settings
+from worker.cli.common import AsJson, close_at_end, explain_errors, fail, named, settings, user_name
 from worker.cli.output import if_encodable, moment, print_json, print_line, print_table, say
 from worker.cli.store_input import from_options, from_stdin
 from worker.ledger.refunds import Ledger
@@ -227,7 +226,7 @@ def resume(store_id: StoreId, as_json: AsJson = False) -> None:
     """
     desk = _open()
     store = named(store_id).lower()
-    if not desk.stores.resume(store, by=getpass.getuser()):
+    if not desk.stores.resume(store, by=user_name()):
         is_known = desk.stores.find(store).sealed or store in desk.keyring.given
         no_such = f"there is no store {store}; `refunds stores list` shows all stores"
         fail(f"{store} is not suspended" if is_known else no_such, store_id=store)

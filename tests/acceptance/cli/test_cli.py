@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +15,7 @@ import redis
 from tests.support.commands import ORDER_ID, refunds, settings_of
 from tests.support.processes import REFUNDS, WORKER, run_program
 from tests.support.rig import AFTER, STORE_ID, Rig
+from worker.cli.common import user_name
 from worker.demo.embedded import embedded_server
 from worker.simulator import Fault, Simulator, serve
 
@@ -353,3 +355,14 @@ def test_audit_and_doctor_answer_with_their_exit_code(rig: Rig) -> None:
         refunds(None, "doctor", environment={"REFUNDS_REDIS_URL": "redis://127.0.0.1:1"}).returncode
         == 1
     )
+
+
+@pytest.mark.parametrize("kind", [KeyError, OSError])
+def test_a_user_without_a_name_is_named_by_number(kind: type[Exception]) -> None:
+    """A container may run as a user id that /etc/passwd does not have."""
+
+    def no_name() -> str:
+        raise kind("getpwuid(): uid not found: 4321")
+
+    assert user_name(no_name) == f"user {os.getuid()}"
+    assert user_name(lambda: "ann") == "ann"
