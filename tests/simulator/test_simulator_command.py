@@ -54,7 +54,7 @@ def test_flags_are_listed_for_people_and_scripts() -> None:
         "name": "cancel_twice",
         "values": "ok, 428",
         "default": "ok",
-        "meaning": "Cancelling an order that is CANCELED.",
+        "meaning": "The answer to cancelling an order that is already CANCELED.",
     }
     text = _run("--flags").stdout
     assert all(f"{row['name']}={row['default']}\n    {row['meaning']}" in text for row in listed)
@@ -66,7 +66,7 @@ def test_flags_are_listed_for_people_and_scripts() -> None:
         (["--flag", "cancel_twice=maybe"], "--flag cancel_twice: must be one of ok, 428"),
         (["--flag", "cancel_once=ok"], "--flag: unknown name cancel_once; expected one of "),
         (["--orders", "-3"], "greater than or equal to 0"),
-        (["--scenario", "/nowhere.toml", "--orders", "2"], "--orders: the orders stand in the"),
+        (["--scenario", "/nowhere.toml", "--orders", "2"], "--orders cannot be combined with"),
         (["--scenario", "/nowhere.toml"], "/nowhere.toml: No such file or directory"),
     ],
 )
@@ -83,7 +83,7 @@ def test_a_port_that_is_taken_is_named_with_the_way_out() -> None:
         port = told["url"].rpartition(":")[2]
         done = _run("--port", port)
     assert (done.returncode, done.stdout) == (2, "")
-    said = f"--port {port}: Address already in use; --port 0 takes a free one\n"
+    said = f"--port {port}: Address already in use; --port 0 picks a free one\n"
     assert done.stderr == said
     assert _run("--port", "99999").returncode == 2
 

@@ -1,7 +1,7 @@
-"""Wix's side of the wire, as far as a refund needs it. Imports nothing of ours.
+"""A simulated Wix, with the endpoints that a refund needs. It imports nothing from the worker.
 
-The rules are the facts of worker/wix/README.md: what is documented is fixed, and every unknown
-is a field of `Flags`.
+It follows the facts in worker/wix/README.md: documented behaviour is fixed, and for each unknown
+there is a flag (see `Flags`).
 """
 
 from worker.simulator.http.server import serve

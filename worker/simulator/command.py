@@ -1,4 +1,4 @@
-"""`refunds simulator`: Wix on loopback until Ctrl-C."""
+"""`refunds simulator`: a simulated Wix on loopback, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from worker.simulator.script.reading import InvalidInput
 from worker.simulator.simulator import Simulator
 
 ORDERS = 4
-#: Sample orders take turns: before the cutoff, before it and fulfilled, after it.
+#: The kinds of sample orders, in turn: date, number of fulfillments, description.
 _SAMPLES = (
     ("2024-03-31T13:42:13.136Z", 0, "before the cutoff, unfulfilled"),
     ("2024-03-31T13:42:13.136Z", 2, "before the cutoff, two fulfillments"),
@@ -30,13 +30,15 @@ _SAMPLES = (
 def run_simulator(
     *, port: int, orders: int | None, scenario: Path | None, flags: list[str], as_json: bool
 ) -> None:
-    """Serve until a signal; say first how to point a worker at it.
+    """Serve until SIGINT or SIGTERM; first print how to connect a worker to it.
 
     Raises:
-        InvalidInput: a flag, the scenario or the port cannot be used.
+        InvalidInput: a flag or the scenario is invalid, or the port cannot be used.
     """
     if scenario and orders is not None:
-        raise InvalidInput("--orders: the orders stand in the scenario; give one of the two")
+        raise InvalidInput(
+            "--orders cannot be combined with --scenario: the scenario has its own orders"
+        )
     simulator = Simulator(Flags(provider_ms=1_500))
     what: dict[str, str] = {}
     if scenario:
@@ -65,13 +67,13 @@ def _served(simulator: Simulator, port: int) -> Iterator[str]:
             url = serving.enter_context(serve(simulator, port=port))
         except OSError as error:
             raise InvalidInput(
-                f"--port {port}: {error.strerror}; --port 0 takes a free one"
+                f"--port {port}: {error.strerror}; --port 0 picks a free one"
             ) from None
         yield url
 
 
 def _told(simulator: Simulator, url: str, what: Mapping[str, str]) -> dict[str, Any]:
-    """What a person or a script needs to begin."""
+    """Return what a person or a script needs to begin."""
     stores = {
         site_id: {"account_id": store.account_id, "api_key": simulator.api_key_of(site_id)}
         for site_id, store in simulator.stores.items()
@@ -89,7 +91,7 @@ def _told(simulator: Simulator, url: str, what: Mapping[str, str]) -> dict[str, 
 
 
 def print_flags(*, as_json: bool) -> None:
-    """List the unknowns of Wix that can be switched."""
+    """Print the flags: how Wix behaves where that is unknown."""
     rows = [row._asdict() for row in flag_rows()]
     if as_json:
         sys.stdout.write(json.dumps({"flags": rows}) + "\n")

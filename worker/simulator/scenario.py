@@ -1,4 +1,4 @@
-"""Scenarios: stores with their orders, keys, flags and faults from a TOML file."""
+"""Scenarios: stores with their orders, keys, flags and faults, read from a TOML file."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ KEY = "IST.this-is.the-simulators.key"
 
 
 class _Item(Table):
-    """Units of one line in a parcel; without a quantity all of them."""
+    """Units of one line in a parcel; all of them if no quantity is given."""
 
     index: Count | None = None
-    """Position of the line in the order, from 0; the alternative is its *id*."""
+    """Position of the line in the order, from 0; *id* can be given instead."""
     id: str | None = None
     quantity: Count | None = None
 
 
 class _Parcel(Table):
-    """A fulfillment, in Wix's spelling."""
+    """A fulfillment, with Wix's field names."""
 
     lineItems: list[_Item]  # noqa: N815 - Wix's spelling
     trackingInfo: dict[str, Any] | None = None  # noqa: N815 - Wix's spelling
@@ -160,13 +160,13 @@ def _add_store(simulator: Simulator, store: dict[str, Any], place: str) -> None:
 
 
 _TABLES: Mapping[str, tuple[str, type[Table]]] = {
-    "[[stores]]": ("a site, its account and its key", _STORE),
+    "[[stores]]": ("a site, its account and its API key", _STORE),
     "[[stores.orders]]": ("an order of that site", _ORDER),
-    "lines": ("in an order: what was sold", _LINE),
-    "payments": ("in an order: how it was paid", _PAYMENT),
+    "lines": ("in an order: the items sold", _LINE),
+    "payments": ("in an order: its payments", _PAYMENT),
     "fees": ("in an order: additional fees", _FEE),
-    "[[keys]]": ("further keys of an account", _KEY),
-    "[[faults]]": ("what goes wrong; also `faults` in an order", _FAULT),
+    "[[keys]]": ("more API keys of an account", _KEY),
+    "[[faults]]": ("what fails; also as `faults` in an order", _FAULT),
 }
 
 

@@ -1,4 +1,4 @@
-"""The simulator: every call by its rule, and the books of what was done."""
+"""The simulator: answers each call by its rule, and keeps the books of what was done."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from worker.simulator.contract.refusals import Json, Refusal
 from worker.simulator.contract.routes import MUTATING
-from worker.simulator.rules.table import RULES, WIDE_RULES, Ask, Call
+from worker.simulator.rules.table import RULES, WIDE_RULES, Call, WideCall
 from worker.simulator.world.books import all_books
 from worker.simulator.world.merchant import Merchant
 from worker.simulator.world.orders import Order
@@ -19,7 +19,7 @@ from worker.simulator.world.stores import Store
 
 @dataclass
 class Simulator(Merchant):
-    """Wix in memory. Every public method may be called from any thread."""
+    """Wix in memory. All public methods are thread-safe."""
 
     calls: list[Json] = field(default_factory=list)
     unlisted: list[str] = field(default_factory=list)
@@ -36,10 +36,10 @@ class Simulator(Merchant):
         site_id: str | None = None,
         payment_id: str = "",
     ) -> Json:
-        """Do one call on one order by its rule; with *site_id* only on this site's orders.
+        """Answer a call about one order; with *site_id*, orders of other sites are not found.
 
         Raises:
-            Refusal: every answer other than 200.
+            Refusal: any answer other than 200.
         """
         with self.lock:
             order = self.orders.get(order_id)
@@ -60,24 +60,24 @@ class Simulator(Merchant):
         store: Store | None,
         sites: list[Store],
     ) -> Json:
-        """Do one call that is about a site, an account, or many orders.
+        """Answer a call about a site, an account, or several orders.
 
         Raises:
-            Refusal: every answer other than 200.
+            Refusal: any answer other than 200.
         """
         with self.lock:
             now_ms = self.clock_ms()
             mine = {i: o for i, o in self.orders.items() if store and o.site_id == store.site_id}
             for order in mine.values():
                 advance(order, self.flags, now_ms)
-            ask = Ask(store, mine, sites, body, query, self.flags, now_ms, self._indexed)
-            return WIDE_RULES[endpoint](ask)
+            call = WideCall(store, mine, sites, body, query, self.flags, now_ms, self._indexed)
+            return WIDE_RULES[endpoint](call)
 
     def _indexed(self, order: Order) -> Order:
         return self._as_read(order, self.flags.search_lag_ms)
 
     def _as_read(self, order: Order, lag_ms: int) -> Order:
-        """What a late reader sees: perhaps the order as it was."""
+        """Return the order as a read sees it: without a change that is newer than the lag."""
         changed_ms, before = self._before.get(order.id, (0, order))
         return order if self.clock_ms() >= changed_ms + lag_ms else before
 
@@ -96,13 +96,13 @@ class Simulator(Merchant):
         return answer
 
     def note_call(self, endpoint: str, order_id: str, status: int, site_id: str = "") -> None:
-        """Write one call into the books; status 0 when the connection was dropped."""
+        """Record one call in the books; status 0 means that the connection was dropped."""
         call = {"endpoint": endpoint, "order_id": order_id, "status": status, "site_id": site_id}
         with self.lock:
             self.calls.append(call)
 
     def books(self) -> Json:
-        """The truth: what was done to every order, as JSON."""
+        """Return what was really done to each order, as JSON."""
         with self.lock:
             for order in self.orders.values():
                 advance(order, self.flags, self.clock_ms())

@@ -1,1 +1,1 @@
-"""What Wix accepts on the wire: routes, request bodies, refusals, queries."""
+"""Wix's HTTP interface: routes, request bodies, error bodies, queries."""

@@ -1,4 +1,4 @@
-"""Filters, order and pages of searches. W22, W80."""
+"""Searching: filters, sort order and pages. W22, W80."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _refuse(at: str, why: str) -> Refusal:
 
 
 def _value(value: Any) -> Any:
-    """Amounts and moments compare as what they are, not as text."""
+    """Convert amounts and timestamps, so that they are not compared as text."""
     if isinstance(value, list):
         return [_value(item) for item in value]
     if not isinstance(value, str):
@@ -54,7 +54,7 @@ def _at(item: Json, path: str) -> Any:
 
 
 def matches(item: Json, wanted: Mapping[str, Any], fields: frozenset[str]) -> bool:
-    """Whether *item* fits the filter; only *fields* may be asked for."""
+    """Return whether *item* matches the filter, which may only use *fields*."""
     return all(_fits(item, name, condition, fields) for name, condition in wanted.items())
 
 
@@ -68,18 +68,21 @@ def _fits(item: Json, name: str, condition: Any, fields: frozenset[str]) -> bool
         raise _refuse(f"filter.{name}", "cannot be filtered by")
     tests = condition if isinstance(condition, dict) else {"$eq": condition}
     if odd := tests.keys() - _OPERATORS.keys():
-        raise _refuse(f"filter.{name}", f"knows no operator {min(odd)}")
+        raise _refuse(f"filter.{name}", f"has an unknown operator {min(odd)}")
     found = _at(item, name)
     try:
         return all(_OPERATORS[op](found, _value(value)) for op, value in tests.items())
     except TypeError:
-        raise _refuse(f"filter.{name}", "compares unlike values") from None
+        raise _refuse(f"filter.{name}", "compares values of different types") from None
 
 
 def page(
     items: Iterable[Json], query: Mapping[str, Any], fields: frozenset[str], *, newest: str
 ) -> tuple[list[Json], Json]:
-    """One page and its metadata; a cursor carries filter, order and size with it (documented)."""
+    """Return one page and its metadata.
+
+    A cursor contains the filter, the sort order and the page size (documented).
+    """
     paging = query.get("cursorPaging") or {}
     start = 0
     if paging.get("cursor"):
@@ -109,5 +112,5 @@ def _opened(cursor: str) -> tuple[int, Json]:
     try:
         start, query = json.loads(base64.urlsafe_b64decode(cursor))
     except ValueError:
-        raise _refuse("cursorPaging.cursor", "is not one of ours") from None
+        raise _refuse("cursorPaging.cursor", "is invalid") from None
     return start, query

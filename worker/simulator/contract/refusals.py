@@ -1,18 +1,18 @@
-"""What Wix says when it does not do a call. W3."""
+"""Wix's answers to a call that it does not carry out. W3."""
 
 from __future__ import annotations
 
 from typing import Any
 
 Json = dict[str, Any]
-#: As a gateway answers for a service. W3.
+#: The answer of a gateway in front of Wix. W3.
 HTML = b"<html><body>Forbidden</body></html>"
 
 
 class Refusal(Exception):
-    """An answer other than 200: a business rule's *code*, or the *violations* of a wrong request.
+    """An answer other than 200: the *code* of a business rule, or *violations* of the shape.
 
-    *data* is what Wix puts beside the code; *html* means a page instead of JSON.
+    *data* goes with the code; *html* means a page of HTML instead of JSON.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Refusal(Exception):
         self.html = html
 
     def body(self) -> Json | bytes:
-        """The body on the wire."""
+        """Return the body of the answer."""
         if self.html:
             return HTML
         if self.violations:
@@ -40,14 +40,14 @@ class Refusal(Exception):
         return refused(self.status, self.code, self.data)
 
     def details(self) -> Json:
-        """What stands under `details`, for answers that carry errors inside."""
+        """Return the value of `details`, for answers with status 200 that contain errors."""
         body = self.body()
         found: Json = {} if isinstance(body, bytes) else body["details"]
         return found
 
 
 def refused(status: int, code: str, data: Json) -> Json:
-    """An error body. 5xx are empty by design, 403 has no description. W3."""
+    """Return an error body: that of a 5xx is empty, that of a 403 has no description. W3."""
     if status >= 500 or not code:
         return {"message": "", "details": {}}
     text = "" if status == 403 else code.replace("_", " ").capitalize()
@@ -56,6 +56,6 @@ def refused(status: int, code: str, data: Json) -> Json:
 
 
 def invalid(violations: list[Json]) -> Json:
-    """The body of a request that breaks its documented shape."""
+    """Return the error body for a request that does not have the documented shape."""
     said = ", ".join(f"{v['field']} {v['description']}" for v in violations)
     return {"message": said, "details": {"validationError": {"fieldViolations": violations}}}

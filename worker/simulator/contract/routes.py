@@ -1,4 +1,4 @@
-"""The endpoints that Wix makes public: W21."""
+"""Wix's public endpoints. W21."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-#: The five boxes of Wix's key page, and billing apart: whether "Wix Stores" holds it is unknown.
+#: The five permission boxes of an API key, and billing, which "Wix Stores" may or may not include.
 SITES_LIST, MANAGE_SITES = "Get Sites List", "Manage Sites"
 STORES, CURRENCIES, BUSINESS_INFO = "Wix Stores", "Wix Currencies", "Business Info"
 BILLING = "Order Billing"
@@ -15,7 +15,7 @@ ALL_SCOPES = frozenset({SITES_LIST, MANAGE_SITES, STORES, CURRENCIES, BUSINESS_I
 
 @dataclass(frozen=True)
 class Route:
-    """One endpoint: its name is the worker's word for the call."""
+    """One endpoint; it has the same name as the method of the worker's client."""
 
     endpoint: str
     verb: str
@@ -24,7 +24,7 @@ class Route:
 
     @property
     def is_account(self) -> bool:
-        """Whether it wants the account's header instead of the site's."""
+        """Whether the call has the header of an account instead of that of a site."""
         return self.scope == SITES_LIST
 
 
@@ -56,7 +56,7 @@ get_site_properties          GET    /site-properties/v4/properties
 list_currencies              GET    /currency_converter/v1/currencies
 get_catalog_version          GET    /stores/v3/provision/version
 """
-#: Prefix of a path to the box that its key needs; the first that fits.
+#: The box that a key needs, by the prefix of the path; the first match counts.
 _SCOPES: Mapping[str, str] = {
     _BILLING: BILLING,
     "/site-list": SITES_LIST,
@@ -93,7 +93,7 @@ MUTATING = frozenset(
 
 
 def find(verb: str, path: str) -> tuple[Route, dict[str, str]] | None:
-    """The endpoint of a request and the ids in its path."""
+    """Return the endpoint of a request and the ids in its path, None if there is none."""
     for route in ROUTES:
         match = route.path.fullmatch(path)
         if match and route.verb == verb:

@@ -1,7 +1,7 @@
-"""The shapes that Wix documents for requests, and the violations that it answers. W3.
+"""Checks requests for the shape that Wix documents. W3.
 
-A rule checks one value: `rule.check(value, field, strict)` gives the violations. Null counts as
-absent. *strict* refuses fields that the documents do not name.
+A rule checks one value: `rule.check(value, field, strict)` yields its violations. Null counts as
+absent. With *strict*, undocumented fields are violations.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _DECIMAL = re.compile(r"-?\d+(\.\d+)?")
 
 
 def violation(at: str, rule: str, description: str, **data: Any) -> Json:
-    """One field violation on the wire."""
+    """Return one field violation, as in the body of an answer."""
     return {
         "field": at,
         "description": description,
@@ -29,15 +29,15 @@ def violation(at: str, rule: str, description: str, **data: Any) -> Json:
 
 
 class Rule(Protocol):
-    """Anything that can check a value."""
+    """Checks a value."""
 
     def check(self, value: Any, at: str, *, strict: bool) -> Iterator[Json]:
-        """The violations of *value*, which stands at the field *at*."""
+        """Yield the violations of *value*, the value of the field *at*."""
 
 
 @dataclass(frozen=True)
 class Text:
-    """A string, or a GUID, or one of some values."""
+    """A string; perhaps a GUID, or one of a set of values."""
 
     min: int = 0
     max: int = 1_000_000
@@ -45,7 +45,7 @@ class Text:
     among: frozenset[str] = frozenset()
 
     def check(self, value: Any, at: str, *, strict: bool) -> Iterator[Json]:
-        """MIN_LENGTH, MAX_LENGTH, FORMAT, INVALID_ENUM_VALUE."""
+        """Yield MIN_LENGTH, MAX_LENGTH, FORMAT or INVALID_ENUM_VALUE."""
         del strict
         if not isinstance(value, str):
             yield violation(at, "VALIDATION", "must be a string")
@@ -60,14 +60,14 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Whole:
+class Integer:
     """An integer."""
 
     min: int = 0
     max: int = 2**31 - 1
 
     def check(self, value: Any, at: str, *, strict: bool) -> Iterator[Json]:
-        """MIN, MAX."""
+        """Yield MIN or MAX."""
         del strict
         if not isinstance(value, int) or isinstance(value, bool):
             yield violation(at, "VALIDATION", "must be an integer")
@@ -79,12 +79,12 @@ class Whole:
 
 @dataclass(frozen=True)
 class Amount:
-    """A decimal in a string: plain digits, no exponent."""
+    """A decimal in a string, without an exponent."""
 
     max: int = 10**15
 
     def check(self, value: Any, at: str, *, strict: bool) -> Iterator[Json]:
-        """FORMAT, DECIMAL_GTE, DECIMAL_LTE."""
+        """Yield FORMAT, DECIMAL_GTE or DECIMAL_LTE."""
         del strict
         if not isinstance(value, str) or not _DECIMAL.fullmatch(value):
             yield violation(at, "FORMAT", "must be a decimal", type="DECIMAL")
@@ -95,28 +95,28 @@ class Amount:
 
 
 @dataclass(frozen=True)
-class Truth:
+class Boolean:
     """A boolean."""
 
     def check(self, value: Any, at: str, *, strict: bool) -> Iterator[Json]:
-        """VALIDATION."""
+        """Yield VALIDATION."""
         del strict
         if not isinstance(value, bool):
             yield violation(at, "VALIDATION", "must be a boolean")
 
 
 @dataclass(frozen=True)
-class Anything:
-    """A part whose shape another rule, or nobody, checks."""
+class AnyValue:
+    """A value of any shape."""
 
     def check(self, value: Any, at: str, *, strict: bool) -> Iterator[Json]:
-        """Nothing is wrong with it."""
+        """Yield nothing."""
         del value, at, strict
         yield from ()
 
 
 @dataclass(frozen=True)
-class Listed:
+class Array:
     """An array."""
 
     item: Rule
@@ -124,7 +124,7 @@ class Listed:
     max: int = 100
 
     def check(self, value: Any, at: str, *, strict: bool) -> Iterator[Json]:
-        """MIN_SIZE, MAX_SIZE, and what its items break."""
+        """Yield MIN_SIZE or MAX_SIZE, or the violations of the items."""
         if not isinstance(value, list):
             yield violation(at, "VALIDATION", "must be an array")
         elif len(value) < self.min:
@@ -138,13 +138,13 @@ class Listed:
 
 @dataclass(frozen=True)
 class Fields:
-    """An object; some of its fields may be *required*."""
+    """An object, with its fields and the names of the *required* ones."""
 
     fields: Mapping[str, Rule]
     required: frozenset[str] = field(default=frozenset())
 
     def check(self, value: Any, at: str, *, strict: bool) -> Iterator[Json]:
-        """REQUIRED_FIELD, FIELD_NOT_ALLOWED, and what its fields break."""
+        """Yield REQUIRED_FIELD, FIELD_NOT_ALLOWED, and the violations of the fields."""
         if not isinstance(value, dict):
             yield violation(at, "VALIDATION", "must be an object")
             return
@@ -160,8 +160,8 @@ class Fields:
 
 
 def _absent(rule: Rule, at: str) -> Iterator[Json]:
-    """An absent array is an empty one, as in the documented example."""
-    if isinstance(rule, Listed):
+    """Treat an absent array as an empty one, as in the documented example."""
+    if isinstance(rule, Array):
         yield from rule.check([], at, strict=False)
     else:
         yield violation(at, "REQUIRED_FIELD", "must not be empty")

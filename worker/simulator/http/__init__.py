@@ -1,1 +1,1 @@
-"""The simulated Wix on a socket."""
+"""The simulator over HTTP: WSGI application, server, admin endpoints."""

@@ -1,4 +1,4 @@
-"""The admin view under /_simulator/: books, stores, keys, orders, clicks, faults, flags."""
+"""The admin endpoints under /_simulator/: they read the books and change everything else."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ _POSTS: Mapping[str, Callable[[Simulator, Json], Json]] = {
 
 
 def administer(simulator: Simulator, environ: Mapping[str, Any], raw: bytes) -> tuple[int, Json]:
-    """Answer one admin request."""
+    """Answer an admin request; returns the status and the body."""
     name = environ["PATH_INFO"].removeprefix("/_simulator/")
     if environ["REQUEST_METHOD"] == "GET" and name == "books":
         return 200, simulator.books()

@@ -1,4 +1,4 @@
-"""Serve the simulator on loopback, with the standard library alone."""
+"""Serves the simulator on loopback, using only the standard library."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class _Server(ThreadingMixIn, WSGIServer):
     request_queue_size = 128
 
     def handle_error(self, *_: Any) -> None:
-        """A client that went away is not worth a traceback."""
+        """Ignore clients that disconnect, instead of printing a traceback."""
 
 
 class _Dropping(ServerHandler):
-    """Lets a dropped connection end without an answer, instead of a 500."""
+    """Closes a dropped connection without an answer, instead of answering 500."""
 
     http_version = "1.1"
 
@@ -33,7 +33,7 @@ class _Dropping(ServerHandler):
 
 class _Handler(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
-    # Headers and body leave together: written apart they wait 40 ms for each other.
+    # Send headers and body together: otherwise the body waits 40 ms for an acknowledgement.
     wbufsize = 65536
     disable_nagle_algorithm = True
 
@@ -51,16 +51,16 @@ class _Handler(WSGIRequestHandler):
                 self.get_environ(),
                 multithread=True,
             )
-            handler.request_handler = self  # type: ignore[attr-defined]  # wsgiref's own protocol
+            handler.request_handler = self  # type: ignore[attr-defined]  # as wsgiref does it
             handler.run(self.server.get_app())  # type: ignore[attr-defined]  # a WSGIServer
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing: the books tell more."""
+        """Log nothing: the books have all calls."""
 
 
 @contextmanager
 def serve(simulator: Simulator, *, port: int = 0) -> Iterator[str]:
-    """Serve on 127.0.0.1 while the context lasts; gives the base URL. Port 0 is a free one."""
+    """Serve on 127.0.0.1 while the context lasts; yields the base URL. Port 0 picks a free port."""
     server = make_server("127.0.0.1", port, wsgi(simulator), _Server, _Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""HTTP around the rules: keys, shapes, error bodies and faults. One WSGI callable."""
+"""The WSGI application: checks the key and the request, applies faults, and asks the rules."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Answer = tuple[int, Any]
 
 
 class Request(NamedTuple):
-    """One request to an endpoint that exists."""
+    """A request to a known endpoint."""
 
     route: Route
     ids: Mapping[str, str]
@@ -39,12 +39,12 @@ class Request(NamedTuple):
 
     @property
     def order_id(self) -> str:
-        """The one order that it is about, if it is."""
+        """The id of the order that the request is about; empty if it is about none or several."""
         return str(self.ids.get("order_id") or self.body.get("orderId") or "")
 
 
 def wsgi(simulator: Simulator) -> Callable[[Environ, StartResponse], Iterable[bytes]]:
-    """The application: for `serve`, and for `httpx.WSGITransport` in tests."""
+    """Return the application, for `serve`, or for `httpx.WSGITransport` in tests."""
 
     def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         length = int(environ.get("CONTENT_LENGTH") or 0)
@@ -72,7 +72,7 @@ def wsgi(simulator: Simulator) -> Callable[[Environ, StartResponse], Iterable[by
 
 
 def _path(sent: str) -> str:
-    """Bytes as latin-1, as PEP 3333 has it; `httpx.WSGITransport` gives text."""
+    """Decode the path: PEP 3333 has bytes as latin-1, but `httpx.WSGITransport` passes text."""
     try:
         return sent.encode("latin-1").decode()
     except UnicodeError:
@@ -128,13 +128,13 @@ def _page(fault: Fault) -> Answer:
     return fault.effective_status, b"<html><body>Not here</body></html>"
 
 
-#: Answers of calls that a fault prevents, by its kind.
+#: The answer instead of carrying out the call, by the kind of fault.
 _INSTEAD: Mapping[str, Callable[[Fault], Answer]] = {
     "status": _refused,
     "not_wix": _page,
     "throttled_403": lambda fault: _page(fault) if fault.html else _refused(fault),
 }
-#: Answers of calls that were done all the same.
+#: The answer after carrying out the call, by the kind of fault.
 _AFTERWARDS: Mapping[str, Callable[[Fault], Answer]] = {
     "lost_reply": lambda fault: (fault.effective_status, refused(fault.effective_status, "", {})),
     "garbage": lambda _: (200, b"<html><body>Sorry</body></html>"),
@@ -144,7 +144,7 @@ _AFTERWARDS: Mapping[str, Callable[[Fault], Answer]] = {
 
 
 def _faulty(simulator: Simulator, request: Request, fault: Fault | None) -> Answer:
-    """Do the call, unless a fault says otherwise; answer, unless a fault says otherwise."""
+    """Carry out the call and answer it, except where the fault changes that."""
     if fault is None:
         return _by_rule(simulator, request)
     if fault.kind == "drop":
@@ -168,7 +168,7 @@ def _by_rule(simulator: Simulator, request: Request) -> Answer:
 
 
 def _answer(simulator: Simulator, request: Request) -> Json:
-    """First who calls, then the shape of the call, then its rule."""
+    """Check the key, then the shape of the request, then apply the rule."""
     route, who = request.route, (request.api_key, request.site_id, request.account_id)
     store, sites = None, []
     with simulator.lock:

@@ -1,1 +1,1 @@
-"""What each call of Wix does to the world, and when Wix refuses it."""
+"""What each call does, and when Wix refuses it."""

@@ -1,4 +1,4 @@
-"""Who may call. W1 to W6; what nobody knows is a flag."""
+"""Which key may make which call. W1 to W6; unknowns are flags."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from worker.simulator.world.world import World
 
 
 def _forbidden(world: World, route: Route) -> Refusal:
-    """403 with an empty description (observed); Site Properties documents its code (documented)."""
+    """Return a 403. Its description is empty (observed); only Site Properties documents a code."""
     is_coded = world.flags.refusal_code == "permission_denied"
     is_properties = route.endpoint == "get_site_properties"
     return Refusal(403, "PERMISSION_DENIED" if is_coded or is_properties else "")
@@ -26,10 +26,10 @@ def _known(world: World, route: Route, api_key: str) -> Key:
 
 
 def site_of(world: World, route: Route, api_key: str, site_id: str, account_id: str) -> Store:
-    """The site that a site's endpoint is called for.
+    """Return the site that a call is about.
 
     Raises:
-        Refusal: the key may not.
+        Refusal: the key does not permit the call.
     """
     if not site_id or not api_key:
         raise Refusal(428, "MISSING_METASITE_ID")
@@ -52,10 +52,10 @@ def site_of(world: World, route: Route, api_key: str, site_id: str, account_id: 
 def sites_of(
     world: World, route: Route, api_key: str, site_id: str, account_id: str
 ) -> list[Store]:
-    """The sites that an account's endpoint may show.
+    """Return the sites of an account that the key may see.
 
     Raises:
-        Refusal: the key may not; without any key it is a page (observed).
+        Refusal: the key does not permit the call; without a key it is a page of HTML (observed).
     """
     if not api_key:
         raise Refusal(403, html=True)

@@ -1,4 +1,4 @@
-"""What Wix does with fulfillments: W40 to W45."""
+"""Calls about fulfillments. W40 to W45."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from worker.simulator.world.payments import new_id
 from worker.simulator.world.provider import iso
 from worker.simulator.world.views import fulfillments_wire
 
-#: Carriers whose tracking link Wix makes itself. W45.
+#: Carriers for which Wix generates the tracking link. W45.
 _LINKS: Mapping[str, str] = {
     "fedex": "https://www.fedex.com/apps/fedextrack/?action=track&trackingnumber={}",
     "ups": "https://wwwapps.ups.com/WebTracking/track?track=yes&trackNums={}",
@@ -24,12 +24,12 @@ _LINKS: Mapping[str, str] = {
 
 
 def list_fulfillments(call: Call) -> Json:
-    """Row 7."""
+    """Return the fulfillments of an order."""
     return {"orderWithFulfillments": fulfillments_wire(call.order)}
 
 
 def create_fulfillment(call: Call) -> Json:
-    """Only for approved orders (documented); which code refuses others is unknown."""
+    """Only approved orders can be fulfilled (documented); the code of the refusal is unknown."""
     if call.order.status != "APPROVED":
         raise Refusal(428, "ORDER_NOT_APPROVED")
     made = add_fulfillment(call.order, call.body["fulfillment"], call.flags, call.now_ms)
@@ -37,7 +37,7 @@ def create_fulfillment(call: Call) -> Json:
 
 
 def add_fulfillment(order: Order, wanted: Mapping[str, Any], flags: Flags, now_ms: int) -> Json:
-    """Ship the wanted lines; an omitted quantity is all that is left (documented)."""
+    """Fulfill the given lines; a line without a quantity takes all remaining units (documented)."""
     fulfilled = order.fulfilled_units()
     items = []
     for item in wanted.get("lineItems") or [{"id": line.id} for line in order.lines]:
@@ -62,7 +62,7 @@ def add_fulfillment(order: Order, wanted: Mapping[str, Any], flags: Flags, now_m
 
 
 def _tracking(order: Order, wanted: Mapping[str, Any], own_id: str) -> Json:
-    """The tracking with its link; a number may be there once. W44."""
+    """Return the tracking with its link; an order cannot have a tracking number twice. W44."""
     number, carrier = wanted.get("trackingNumber"), str(wanted.get("shippingProvider"))
     for other in order.fulfillments:
         if other["id"] != own_id and number and _number_of(other) == number:
@@ -77,7 +77,7 @@ def _number_of(fulfillment: Json) -> str | None:
 
 
 def update_fulfillment(call: Call) -> Json:
-    """Tracking, status; lines and quantities stay as they are (documented)."""
+    """Change tracking and status; lines and quantities cannot be changed (documented)."""
     wanted = call.body["fulfillment"]
     own_id = call.ids["fulfillment_id"]
     found = next((f for f in call.order.fulfillments if f["id"] == own_id), None)
@@ -90,7 +90,7 @@ def update_fulfillment(call: Call) -> Json:
 
 
 def delete_fulfillment(call: Call) -> Json:
-    """Row 11 and 6.2."""
+    """Delete a fulfillment; the answer lists the others. W40, W43."""
     order, flags = call.order, call.flags
     left = [f for f in order.fulfillments if f["id"] != call.ids.get("fulfillment_id")]
     gone = [f for f in order.fulfillments if f not in left]

@@ -1,4 +1,4 @@
-"""What Wix does on calls to one order: W20 to W32."""
+"""Calls about one order. W20 to W32."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from worker.simulator.world.views import order_wire
 
 
 class Call(NamedTuple):
-    """What a rule may look at; *ids* are those of the path."""
+    """A call about one order; *ids* are those in its path."""
 
     order: Order
     body: Mapping[str, Any]
@@ -23,7 +23,7 @@ class Call(NamedTuple):
 
 
 def shown_order(call: Call) -> Json:
-    """The answer that most calls to an order give."""
+    """Return the order as most calls answer it."""
     shown = order_wire(call.order, call.now_ms)
     if any(payment.authorized for payment in call.order.payments):
         shown["paymentStatus"] = call.flags.authorized_shows
@@ -35,12 +35,12 @@ def shown_order(call: Call) -> Json:
 
 
 def get_order(call: Call) -> Json:
-    """Row 1."""
+    """Return the order."""
     return shown_order(call)
 
 
 def cancel_order(call: Call) -> Json:
-    """No refund, W30, `paymentStatus` stays (inferred)."""
+    """Cancel the order: no money moves and `paymentStatus` does not change. W30 to W32."""
     order = call.order
     if order.status in {"PENDING", "REJECTED"}:
         raise Refusal(428, f"ORDER_IS_{order.status}")
@@ -70,7 +70,7 @@ def cancel_order(call: Call) -> Json:
 
 
 def update_order(call: Call) -> Json:
-    """Row 4, as far as a merchant uses it: archive, and the buyer's address."""
+    """Change the order, as far as merchants do: `archived` and the buyer's e-mail address."""
     if call.order.status in {"PENDING", "REJECTED"}:
         raise Refusal(428, f"ORDER_IS_{call.order.status}")
     changed = call.body["order"]
@@ -82,7 +82,7 @@ def update_order(call: Call) -> Json:
 
 
 def add_activities(call: Call) -> Json:
-    """Row 6."""
+    """Add activities to the order."""
     added = call.body["orderActivities"]
     for activity in added:
         is_comment = "merchantComment" in activity

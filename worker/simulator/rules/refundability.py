@@ -1,4 +1,4 @@
-"""What can still be refunded: W60 to W62."""
+"""What can still be refunded. W60 to W62."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from worker.simulator.world.payments import Payment
 
 
 def obstacle(order: Order, payment: Payment, flags: Flags) -> str:
-    """The reason of 2.13 for which a payment cannot be refunded at all, or nothing."""
+    """Return why a payment cannot be refunded at all, a reason of W61; empty if it can."""
     if payment.non_refundable:
         return payment.non_refundable
     if order.status in {"PENDING", "REJECTED"}:
@@ -33,12 +33,12 @@ def obstacle(order: Order, payment: Payment, flags: Flags) -> str:
 
 
 def manual_reason(payment: Payment) -> str:
-    """Why only the merchant can refund it, or nothing."""
+    """Return why only the merchant can refund a payment, a reason of W61; empty if Wix can."""
     return payment.manual or ("OFFLINE" if payment.offline else "")
 
 
 def get_order_refundability(call: Call) -> Json:
-    """Row 13."""
+    """Return what can still be refunded of an order. W60."""
     order, price = call.order, _price(call.order)
     left = {fee.id: fee.amount - order.refunded_fee(fee.id) for fee in order.fees}
     answer: Json = {
@@ -122,7 +122,7 @@ def _payment(call: Call, payment: Payment) -> Json:
 
 
 def calculate_refund(call: Call) -> Json:
-    """A preview; what is not available is said in the 200 body (documented)."""
+    """Calculate a refund without making it; a refusal has status 200, too. W62."""
     asked = call.body.get("refundItems") or {}
     errors: list[Json] = []
     found: dict[str, list[Json]] = {"lineItems": [], "additionalFees": []}
@@ -174,7 +174,7 @@ def _summary(
 
 
 def checked_line(order: Order, item: Json) -> Json:
-    """So many units of a line, with their price."""
+    """Return the requested units of a line, with their price."""
     line = order.line(item["lineItemId"])
     if line is None:
         raise Refusal(404, "LINE_ITEM_NOT_FOUND", item)
@@ -188,7 +188,7 @@ def checked_line(order: Order, item: Json) -> Json:
 
 
 def checked_fee(order: Order, item: Json) -> Json:
-    """A fee, or the part of it that is asked for; omitted is all that is left (documented)."""
+    """Return a fee, or the requested part of it; without an amount all that is left. W62."""
     fee: Fee | None = next((fee for fee in order.fees if fee.id == item["additionalFeeId"]), None)
     if fee is None:
         raise Refusal(404, "ADDITIONAL_FEE_NOT_FOUND", item)
@@ -201,9 +201,9 @@ def checked_fee(order: Order, item: Json) -> Json:
 
 
 def checked_shipping(order: Order, item: Json) -> Json:
-    """The shipping, or the part of it that is asked for; omitted is all that is left (documented).
+    """Return the shipping, or the requested part of it; without an amount all that is left. W62.
 
-    Shipping that was free may be named, too, as the example of calculateRefund does.
+    Free shipping may be requested, too, as in the documented example of calculateRefund.
     """
     if order.shipping is None:
         raise Refusal(404, "SHIPPING_NOT_FOUND", item)

@@ -1,4 +1,4 @@
-"""Refunding payments: W63 to W67."""
+"""Refunding payments. W63 to W67."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from worker.simulator.world.views import refund_wire, transactions_wire
 
 
 def submit_refund(call: Call) -> Json:
-    """2.15: no idempotency key, so every accepted call moves money; all of it or nothing."""
+    """Refund payments: all of them, or none. There is no idempotency key. W64."""
     order = call.order
     if order.status == "CANCELED" and call.flags.refund_cancelled == "428":
         raise Refusal(428, "PAYMENT_NOT_REFUNDABLE", {"nonRefundableReason": "FORBIDDEN"})
@@ -86,7 +86,7 @@ def _reason(call: Call) -> str:
 
 
 def _amount(call: Call, part: Json, payment: Payment, most: Decimal, at: str) -> Decimal:
-    """The amount that is asked for. Gift cards and memberships take none, W63."""
+    """Return the requested amount, or all that is left. W63."""
     wanted = part.get("amount")
     if wanted is None:
         if call.flags.amount_omitted == "400" and not payment.is_whole_only:
@@ -98,7 +98,7 @@ def _amount(call: Call, part: Json, payment: Payment, most: Decimal, at: str) ->
 
 
 def check_scale(call: Call, amount: Decimal, at: str) -> None:
-    """More digits than the currency has (unknown)."""
+    """Refuse an amount with more decimals than its currency has (unknown)."""
     scale = digits(call.order.currency)
     exponent = amount.normalize().as_tuple().exponent
     if call.flags.amount_scale == "checked" and isinstance(exponent, int) and -exponent > scale:
@@ -109,7 +109,7 @@ def check_scale(call: Call, amount: Decimal, at: str) -> None:
 
 
 def _items(call: Call, transactions: list[Json]) -> Json:
-    """What the refund says it is for, each checked against what is left."""
+    """Return the items that the refund is for, each checked against what is left of it."""
     asked = call.body.get("refundItems") or {}
     lines = [checked_line(call.order, item) for item in asked.get("lineItems") or []]
     fees = [checked_fee(call.order, item) for item in asked.get("additionalFees") or []]
@@ -131,7 +131,7 @@ def _items(call: Call, transactions: list[Json]) -> Json:
 
 
 def _restock(call: Call) -> list[tuple[Any, int]]:
-    """The lines to put back, and how many units of each."""
+    """Return the lines to restock, and the number of units of each."""
     asked = (call.body.get("sideEffects") or {}).get("restock") or {}
     found = []
     for item in asked.get("lineItems") or []:

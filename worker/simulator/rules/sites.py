@@ -1,4 +1,4 @@
-"""What Wix answers about sites and about many orders. W21, W22, W80 to W83."""
+"""Calls about sites, or about several orders. W21, W22, W80 to W83."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from worker.simulator.world.stores import Store
 from worker.simulator.world.views import fulfillments_wire, order_wire, transactions_wire
 
 
-class Ask(NamedTuple):
-    """What a rule may look at: the site, its orders, and the sites that the key may see."""
+class WideCall(NamedTuple):
+    """A call about a site, an account or several orders; *sites* are those that the key may see."""
 
     store: Store | None
     orders: Mapping[str, Order]
@@ -27,10 +27,10 @@ class Ask(NamedTuple):
     flags: Flags
     now_ms: int
     indexed: Callable[[Order], Order]
-    """The order as the search index knows it."""
+    """Returns an order as the search index has it."""
 
 
-#: What orders can be searched by. W22.
+#: Fields by which orders can be searched. W22.
 _ORDER_FIELDS = frozenset(
     {
         *("id", "number", "status", "paymentStatus", "fulfillmentStatus", "archived", "imported"),
@@ -41,7 +41,7 @@ _ORDER_FIELDS = frozenset(
         "balanceSummary.refunded.amount",
     }
 )
-#: What sites can be searched by. W80.
+#: Fields by which sites can be searched. W80.
 _SITE_FIELDS = frozenset(
     {
         *("id", "name", "displayName", "namespace", "published", "premium"),
@@ -50,47 +50,47 @@ _SITE_FIELDS = frozenset(
 )
 
 
-def search_orders(ask: Ask) -> Json:
-    """INITIALIZED orders are never found (documented)."""
-    shown = (order_wire(ask.indexed(order), ask.now_ms) for order in ask.orders.values())
+def search_orders(call: WideCall) -> Json:
+    """Search orders; those that are INITIALIZED are never found. W22."""
+    shown = (order_wire(call.indexed(order), call.now_ms) for order in call.orders.values())
     found = [order for order in shown if order["status"] != "INITIALIZED"]
     orders, metadata = page(
-        found, ask.body.get("search") or {}, _ORDER_FIELDS, newest="createdDate"
+        found, call.body.get("search") or {}, _ORDER_FIELDS, newest="createdDate"
     )
     return {"orders": orders, "metadata": metadata}
 
 
-def _asked(ask: Ask) -> list[Order]:
-    return [ask.orders[i] for i in ask.body["orderIds"] if i in ask.orders]
+def _asked(call: WideCall) -> list[Order]:
+    return [call.orders[i] for i in call.body["orderIds"] if i in call.orders]
 
 
-def list_fulfillments_of_orders(ask: Ask) -> Json:
-    """Row 8."""
-    return {"ordersWithFulfillments": [fulfillments_wire(order) for order in _asked(ask)]}
+def list_fulfillments_of_orders(call: WideCall) -> Json:
+    """Return the fulfillments of several orders."""
+    return {"ordersWithFulfillments": [fulfillments_wire(order) for order in _asked(call)]}
 
 
-def list_transactions_of_orders(ask: Ask) -> Json:
-    """Row 19."""
-    return {"orderTransactions": [transactions_wire(order) for order in _asked(ask)]}
+def list_transactions_of_orders(call: WideCall) -> Json:
+    """Return the transactions of several orders."""
+    return {"orderTransactions": [transactions_wire(order) for order in _asked(call)]}
 
 
-def bulk_create_fulfillments(ask: Ask) -> Json:
-    """Each order by itself; what fails is said in the 200 body (documented)."""
+def bulk_create_fulfillments(call: WideCall) -> Json:
+    """Fulfill several orders; an order that fails does not stop the others (documented)."""
     results = [
-        _created(ask, number, wanted)
-        for number, wanted in enumerate(ask.body["ordersWithFulfillments"])
+        _created(call, number, wanted)
+        for number, wanted in enumerate(call.body["ordersWithFulfillments"])
     ]
     done = sum(result["itemMetadata"]["success"] for result in results)
     counts = {"totalSuccesses": done, "totalFailures": len(results) - done}
     return {"results": results, "bulkActionMetadata": counts | {"undetailedFailures": 0}}
 
 
-def _created(ask: Ask, number: int, wanted: Json) -> Json:
+def _created(call: WideCall, number: int, wanted: Json) -> Json:
     metadata: Json = {"id": wanted["orderId"], "originalIndex": number}
-    order = ask.orders.get(wanted["orderId"])
+    order = call.orders.get(wanted["orderId"])
     try:
         for fulfillment in wanted.get("fulfillments") or []:
-            add_fulfillment(_there(order), fulfillment, ask.flags, ask.now_ms)
+            add_fulfillment(_there(order), fulfillment, call.flags, call.now_ms)
         shown = fulfillments_wire(_there(order))
     except Refusal as refusal:
         error = {"code": refusal.code, "description": "", "data": refusal.data}
@@ -106,44 +106,44 @@ def _there(order: Order | None) -> Order:
 
 
 def _within(wanted: Mapping[str, Any] | None) -> Json:
-    """Who does not ask for a namespace sees WIX sites only (documented)."""
+    """Add the default filter: sites of the namespace WIX only. W80."""
     return {"namespace": "WIX", **(wanted or {})}
 
 
-def query_sites(ask: Ask) -> Json:
-    """2.24."""
-    query = dict(ask.body.get("query") or {})
+def query_sites(call: WideCall) -> Json:
+    """Return a page of the account's sites. W80."""
+    query = dict(call.body.get("query") or {})
     query["filter"] = _within(query.get("filter"))
-    seen = [site.wire() for site in ask.sites]
+    seen = [site.wire() for site in call.sites]
     sites, metadata = page(seen, query, _SITE_FIELDS, newest="createdDate")
     return {"sites": sites, "metadata": metadata}
 
 
-def count_sites(ask: Ask) -> Json:
-    """Row 25."""
-    wanted = _within(ask.body.get("filter"))
-    return {"count": sum(matches(site.wire(), wanted, _SITE_FIELDS) for site in ask.sites)}
+def count_sites(call: WideCall) -> Json:
+    """Count the account's sites. W80."""
+    wanted = _within(call.body.get("filter"))
+    return {"count": sum(matches(site.wire(), wanted, _SITE_FIELDS) for site in call.sites)}
 
 
-def _site(ask: Ask) -> Store:
-    if ask.store is None:
+def _site(call: WideCall) -> Store:
+    if call.store is None:
         raise Refusal(404, "META_SITE_NOT_FOUND")
-    return ask.store
+    return call.store
 
 
-def get_site_properties(ask: Ask) -> Json:
-    """2.26: all of them, or those that `fields.paths` (documented) or `fields` (the SDK) names."""
-    properties = _site(ask).properties()
-    in_one = (path for text in ask.query.get("fields", ()) for path in text.split(","))
-    paths = [*ask.query.get("fields.paths", ()), *in_one]
+def get_site_properties(call: WideCall) -> Json:
+    """Return properties of the site: all, or those in `fields.paths` (documented) or `fields`."""
+    properties = _site(call).properties()
+    in_one = (path for text in call.query.get("fields", ()) for path in text.split(","))
+    paths = [*call.query.get("fields.paths", ()), *in_one]
     named = {path: properties[path] for path in paths if path in properties}
     return {"version": "207", "properties": named if paths else properties}
 
 
-def list_currencies(ask: Ask) -> Json:
-    """Only premium sites may, as the Velo documents say (documented)."""
-    store = _site(ask)
-    if ask.flags.currencies_need_premium and not store.premium:
+def list_currencies(call: WideCall) -> Json:
+    """Return the site's currencies; only Premium sites may list them. W82."""
+    store = _site(call)
+    if call.flags.currencies_need_premium and not store.premium:
         raise Refusal(403, "PERMISSION_DENIED")
     codes = store.currencies
     return {"currencies": [{"code": code, "symbol": _symbol(code)} for code in codes]}
@@ -154,6 +154,6 @@ def _symbol(code: str) -> str:
     return text.rstrip("0.").strip()
 
 
-def get_catalog_version(ask: Ask) -> Json:
-    """2.28."""
-    return {"catalogVersion": _site(ask).catalog_version}
+def get_catalog_version(call: WideCall) -> Json:
+    """Return the version of the site's catalog. W83."""
+    return {"catalogVersion": _site(call).catalog_version}

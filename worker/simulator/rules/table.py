@@ -1,4 +1,4 @@
-"""What Wix does on each call: one function per endpoint. W21."""
+"""The rule of each endpoint. W21."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from worker.simulator.rules import fulfillments, orders, sites, transactions
 from worker.simulator.rules.orders import Call
 from worker.simulator.rules.refundability import calculate_refund, get_order_refundability
 from worker.simulator.rules.refunds import submit_refund
-from worker.simulator.rules.sites import Ask
+from worker.simulator.rules.sites import WideCall
 
-#: The rule of each endpoint that is about one order ...
+#: Endpoints that are about one order.
 RULES: Mapping[str, Callable[[Call], Json]] = {
     "get_order": orders.get_order,
     "cancel_order": orders.cancel_order,
@@ -29,8 +29,8 @@ RULES: Mapping[str, Callable[[Call], Json]] = {
     "capture_payments": transactions.capture_payments,
     "update_payment_status": transactions.update_payment_status,
 }
-#: ... and of the others.
-WIDE_RULES: Mapping[str, Callable[[Ask], Json]] = {
+#: Endpoints that are about a site, an account or several orders.
+WIDE_RULES: Mapping[str, Callable[[WideCall], Json]] = {
     "search_orders": sites.search_orders,
     "list_fulfillments_of_orders": sites.list_fulfillments_of_orders,
     "list_transactions_of_orders": sites.list_transactions_of_orders,
@@ -42,4 +42,4 @@ WIDE_RULES: Mapping[str, Callable[[Ask], Json]] = {
     "get_catalog_version": sites.get_catalog_version,
 }
 
-__all__ = ["RULES", "WIDE_RULES", "Ask", "Call"]
+__all__ = ["RULES", "WIDE_RULES", "Call", "WideCall"]

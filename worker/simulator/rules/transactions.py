@@ -1,4 +1,4 @@
-"""What Wix does with payments: W50, W75."""
+"""Calls about payments. W50, W75."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from worker.simulator.world.views import refund_wire, transactions_wire
 
 
 def list_transactions(call: Call) -> Json:
-    """Row 18."""
+    """Return the payments and refunds of an order; a new refund may be missing. W52."""
     order, since_ms = call.order, call.now_ms - call.flags.refund_list_lag_ms
     listed = [refund for refund in order.refunds if refund.get("_created_ms", 0) <= since_ms]
     shown = [refund_wire(refund, order.currency) for refund in listed]
@@ -26,7 +26,7 @@ def _payment(call: Call, payment_id: str) -> Payment:
 
 
 def void_payments(call: Call) -> Json:
-    """All or none; the status follows later, W75."""
+    """Void payments: all of them, or none. Their status changes later. W75."""
     payments = [_payment(call, payment_id) for payment_id in call.body["paymentIds"]]
     for payment in payments:
         found = {"paymentId": payment.id}
@@ -45,7 +45,7 @@ def void_payments(call: Call) -> Json:
 
 
 def capture_payments(call: Call) -> Json:
-    """The full amount only (documented); which status goes with which code is inferred."""
+    """Capture payments, in full only (documented); the statuses of the refusals are inferred."""
     wanted = [
         (_payment(call, part["paymentId"]), part.get("amount")) for part in call.body["payments"]
     ]
@@ -72,7 +72,7 @@ def capture_payments(call: Call) -> Json:
 
 
 def update_payment_status(call: Call) -> Json:
-    """Only offline payments wait for the merchant's word (inferred)."""
+    """Set the status of an offline payment; that of others cannot be set (inferred)."""
     payment = _payment(call, call.ids["payment_id"])
     status = call.body["status"]
     if not payment.offline or status not in {"APPROVED", "DECLINED", "CANCELED"}:

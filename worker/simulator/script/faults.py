@@ -1,4 +1,4 @@
-"""Scripted faults: which call, what goes wrong, how often."""
+"""Scripted faults: which call fails, how, and how often."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ Kind = Literal[
 
 
 class ConnectionDropped(Exception):
-    """The server closes the connection without an answer."""
+    """Raised when the server closes the connection without an answer."""
 
 
 @dataclass
 class Fault:
-    """One thing that goes wrong, `times` times.
+    """The next `times` matching calls fail, in the way that `kind` says.
 
-    status         answers `status` and does nothing
-    lost_reply     does it, then answers `status` (504 by default)
-    drop           closes the connection and does nothing
-    drop_after     does it, then closes the connection
-    slow           waits `slow_ms`, then does it
-    garbage        does it, then answers 200 with a page of HTML
-    not_wix        answers `status` with a page of HTML, as a gateway would, and does nothing
-    empty          does it, then answers 200 with nothing
-    odd            does it, then answers 200 with `body`, any JSON
-    throttled_403  answers 403 without a code, or with a page of HTML, and does nothing (W5)
+    status         Wix does nothing and answers `status`
+    lost_reply     Wix carries out the call, but the answer is `status` (504 by default)
+    drop           Wix does nothing and closes the connection
+    drop_after     Wix carries out the call, then closes the connection
+    slow           Wix waits `slow_ms`, then carries out the call
+    garbage        Wix carries out the call and answers 200 with a page of HTML
+    not_wix        a gateway answers `status` with a page of HTML; Wix does nothing
+    empty          Wix carries out the call and answers 200 with an empty body
+    odd            Wix carries out the call and answers 200 with `body`, any JSON
+    throttled_403  Wix does nothing and answers 403 without a code, or a page of HTML (W5)
     """
 
     kind: Kind
@@ -38,21 +38,21 @@ class Fault:
     status: int = 0
     code: str = ""
     data: dict[str, Any] = field(default_factory=dict)
-    """What stands beside the code."""
+    """The `data` beside the code in the error body."""
     retry_after_s: int | None = None
     slow_ms: int = 0
     body: Any = None
-    """What an odd answer says."""
+    """The body of an `odd` answer."""
     html: bool = False
-    """Whether a throttled call is answered with a page of HTML."""
+    """Whether the answer of `throttled_403` is a page of HTML."""
 
     def hits(self, endpoint: str, order_id: str) -> bool:
-        """Whether it is this call's turn to fail."""
+        """Return whether this call has to fail."""
         return (
             self.times > 0 and self.endpoint in {"*", endpoint} and self.order_id in {"*", order_id}
         )
 
     @property
     def effective_status(self) -> int:
-        """The HTTP status that it answers."""
+        """The HTTP status of the answer."""
         return self.status or {"lost_reply": 504, "throttled_403": 403}.get(self.kind, 503)

@@ -1,4 +1,4 @@
-"""The flags as a table for people, and their values from text."""
+"""The table of flags, and reading their values from the command line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FLAGS = table_of(Flags)
 
 
 class FlagRow(NamedTuple):
-    """One unknown of Wix."""
+    """One flag, as `refunds simulator --flags` shows it."""
 
     name: str
     values: str

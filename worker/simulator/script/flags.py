@@ -1,4 +1,4 @@
-"""What nobody knows of Wix: each a switch, so that the worker can be tried both ways."""
+"""Flags: how Wix behaves where that is unknown, so that the worker can be tested both ways."""
 
 from __future__ import annotations
 
@@ -8,79 +8,79 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class Flags:
-    """What is unknown of Wix (worker/wix/README.md), with what seems likely as default."""
+    """The unknowns of worker/wix/README.md. The defaults are what seems likely."""
 
     cancel_twice: Literal["ok", "428"] = "ok"
-    """Cancelling an order that is CANCELED."""
+    """The answer to cancelling an order that is already CANCELED."""
     cancel_fulfilled: Literal["ok", "428"] = "ok"
-    """Cancelling an order that is fulfilled."""
+    """The answer to cancelling an order that is fulfilled."""
     cancel_initialized: Literal["ok", "428"] = "428"
-    """Cancelling an order that is INITIALIZED."""
+    """The answer to cancelling an order that is INITIALIZED."""
     cancel_archived: Literal["ok", "428"] = "ok"
-    """Cancelling an archived order."""
+    """The answer to cancelling an archived order."""
     delete_twice: Literal["404", "ok"] = "404"
-    """Deleting a fulfillment that is gone."""
+    """The answer to deleting a fulfillment that is already deleted."""
     unfulfill_lag_ms: int = 0
-    """How long `fulfillmentStatus` lags behind a deleted fulfillment."""
+    """How long `fulfillmentStatus` stays the same after a fulfillment is deleted."""
     delete_restocks: bool = False
-    """Whether deleting a fulfillment gives its units back to the inventory."""
+    """Whether deleting a fulfillment restocks its units."""
     split_lines: Literal["ok", "428"] = "ok"
     """Whether a line may be in more than one fulfillment."""
     order_not_found: Literal["coded", "plain"] = "coded"
-    """Whether calls other than getOrder say ORDER_NOT_FOUND, or only 404."""
+    """Whether a 404 for an order has the code ORDER_NOT_FOUND on calls other than getOrder."""
     unknown_transactions: Literal["empty", "404"] = "empty"
-    """Listing the transactions of an unknown order."""
+    """The answer to listing the transactions of an unknown order."""
     refund_cancelled: Literal["ok", "428"] = "ok"
-    """refund-payments on a CANCELED order."""
+    """The answer to refunding a payment of a CANCELED order."""
     amount_omitted: Literal["full", "400"] = "full"
-    """A payment refund without its amount, of what is not refunded only in full."""
+    """The effect of a refund without an amount, of a payment that can be refunded in part."""
     amount_scale: Literal["checked", "ignored"] = "checked"
-    """Whether more digits than the currency has are refused."""
+    """Whether amounts with more decimals than the currency has are refused."""
     refund_totals: Literal["ignored", "checked"] = "ignored"
-    """Whether refundItems must add up to the payments' amounts."""
+    """Whether the items of a refund must add up to the amounts of its payments."""
     fingerprint_kept: bool = True
-    """Whether `customerReason` comes back as `details.reason`."""
+    """Whether `customerReason` is returned as `details.reason`."""
     reason_text: Literal["kept", "upper", "spaced", "masked"] = "kept"
-    """What becomes of the text of `customerReason`."""
+    """How Wix changes the text of `customerReason`."""
     reason_chars: int = 200
-    """So many characters of `customerReason` come back."""
+    """How many characters of `customerReason` are returned."""
     refund_list_lag_ms: int = 0
-    """How long the list of transactions lags behind an accepted refund."""
+    """How long an accepted refund is missing from the list of transactions."""
     chargeback: Literal["reduces", "blocks"] = "reduces"
-    """What a chargeback does to the rest of its payment."""
+    """Whether the rest of a payment can be refunded after a partial chargeback."""
     offline_shows_refundable: bool = False
-    """Whether refundability calls an offline payment refundable; only the refund call refuses."""
+    """Whether refundability shows an offline payment as refundable; the refund call refuses it."""
     gift_card_monetary: bool = True
-    """Whether refundability shows a gift card with amounts."""
+    """Whether refundability shows the amounts of a gift card."""
     authorized_shows: Literal["NOT_PAID", "PENDING", "PAID"] = "NOT_PAID"
     """`paymentStatus` of an order whose payment is only authorized."""
     authorization_ms: int = 0
-    """How long a void or a capture takes."""
+    """How long a void or a capture stays pending."""
     provider_ms: int = 0
-    """How long the payment provider takes from SCHEDULED to its end."""
+    """How long the payment provider takes to settle a refund."""
     external_settles_ms: int = 2_000
-    """How long an external refund is PENDING: 1 to 5 seconds, as observed. W66."""
+    """How long an external refund stays PENDING; 1 to 5 s were observed (W66)."""
     payment_status_lag_ms: int = 0
-    """How long the order's `paymentStatus` lags behind a settled refund."""
+    """How long the order's `paymentStatus` stays PAID after a refund is settled."""
     stale_ms: int = 0
-    """How old a read may be when it does not echo X-Wix-Consistent."""
+    """How old the data may be that Wix returns to a read without X-Wix-Consistent."""
     search_lag_ms: int = 0
-    """How far the search index lags behind, whatever is echoed."""
+    """How far the search index lags behind, with or without X-Wix-Consistent."""
     consistent_token: bool = True
-    """Whether answers carry X-Wix-Consistent."""
+    """Whether answers have the header X-Wix-Consistent."""
     unknown_fields: Literal["ignored", "400"] = "ignored"
-    """Fields in a request that no document names."""
+    """The answer to a request with undocumented fields."""
     revoked_key: Literal["401", "403"] = "401"
-    """A well-formed key that was revoked."""
+    """The answer to an API key that was revoked."""
     unknown_account_key: Literal["401", "403_html"] = "401"
-    """A wrong key on an account's endpoint."""
+    """The answer of an account's endpoint to an unknown key."""
     refusal_code: Literal["none", "permission_denied"] = "none"
-    """Whether a 403 carries the code PERMISSION_DENIED."""
+    """Whether a 403 has the code PERMISSION_DENIED."""
     both_ids: Literal["ok", "400"] = "ok"
-    """A call with both id headers."""
+    """The answer to a call with both the site's and the account's header."""
     closed_site: Literal["ok", "403"] = "ok"
-    """Calls to a site that is trashed or blocked."""
+    """The answer to calls to a site that is in the trash or blocked."""
     currencies_need_premium: bool = True
-    """Whether only premium sites may list currencies."""
+    """Whether a site needs a Premium plan to list currencies."""
     throttled_s: int | None = None
-    """`Retry-After` of a 429, when Wix sends one at all."""
+    """The `Retry-After` of a 429, in seconds, if Wix sends one."""

@@ -1,4 +1,4 @@
-"""Validates scenarios and flags with pydantic; errors name the place and what is allowed there."""
+"""Validates scenarios and flags; an error names the place and what is allowed there."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class InvalidInput(ValueError):
 
 
 class Table(BaseModel):
-    """A TOML table: fields with names; a value must have the type of its field."""
+    """A TOML table: unknown names are refused, and values must have the type of their field."""
 
     @model_validator(mode="before")
     @classmethod
@@ -84,7 +84,7 @@ Moment = Annotated[str, BeforeValidator(_moment)]
 Guid = Annotated[str, AfterValidator(_guid)]
 Currency = Annotated[str, AfterValidator(_currency)]
 
-#: What a TOML file has for a type in the simulator.
+#: The type of a value in a TOML file, for types of the simulator.
 _WRITTEN_AS: Mapping[Any, Any] = {
     bool: StrictBool,
     int: Count,
@@ -107,7 +107,7 @@ def among(names: Iterable[str]) -> AfterValidator:
 
 
 def list_of(table: type[Table]) -> Any:
-    """Return `list[table]`, which type checkers do not accept of a variable."""
+    """Return `list[table]`, which type checkers do not accept if *table* is a variable."""
     return GenericAlias(list, (table,))
 
 
@@ -118,9 +118,9 @@ def table_of(
     hidden: Collection[str] = (),
     **changed: Any,
 ) -> type[Table]:
-    """Make the table whose fields are those of the dataclass *kind*.
+    """Make a table with the fields of the dataclass *kind*.
 
-    *hidden* fields cannot be given; *changed* are more fields, or other types for some.
+    *hidden* fields are left out; *changed* adds fields or changes their types.
     """
     types = {name: of for name, of in get_type_hints(kind).items() if name not in hidden}
     fields = {name: _WRITTEN_AS.get(of, of) for name, of in types.items()} | changed
@@ -131,7 +131,7 @@ def table_of(
 
 
 def read(table: type[Table], given: Any, prefix: str = "") -> dict[str, Any]:
-    """Return what *given* has, validated and converted; *prefix* is for the places in errors.
+    """Return the given fields, validated and converted; *prefix* begins the places in errors.
 
     Raises:
         InvalidInput: a name is unknown or missing, or a value is invalid.
@@ -145,13 +145,13 @@ def read(table: type[Table], given: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def _given(value: Any) -> Any:
-    """Tables as dicts, without the fields that are not given."""
+    """Return tables as dicts with the given fields only."""
     if isinstance(value, Table):
         return {name: _given(getattr(value, name)) for name in value.model_fields_set}
     return [_given(item) for item in value] if isinstance(value, list) else value
 
 
-#: pydantic's types of errors, in our words.
+#: Our words for pydantic's types of errors.
 _WORDS: Mapping[str, str] = {
     "missing": "is required",
     "string_type": "must be text",
@@ -183,7 +183,7 @@ def _line(problem: ErrorDetails, prefix: str) -> str:
 
 
 def shown(value: Any) -> str:
-    """Write a value as in TOML; a table is not repeated."""
+    """Write a value as in TOML; of a table, say only that it is one."""
     if isinstance(value, dict):
         return "a table"
     return str(value) if isinstance(value, date | time) else json.dumps(value, default=str)

@@ -1,1 +1,1 @@
-"""What the simulated Wix holds: stores, orders, payments, refunds."""
+"""The state of the simulated Wix: stores, orders, payments, refunds."""

@@ -1,4 +1,4 @@
-"""The truth: what was done to every order, as JSON."""
+"""The books: what was really done to each order, as JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from worker.simulator.world.orders import Order
 
 
 def order_book(order: Order, calls: Iterable[Json]) -> Json:
-    """What became of one order, by Wix's own state."""
+    """Return the state of one order, and what was done to it."""
     return {
         "status": order.status,
         "fulfillment_status": order.fulfillment_status,
@@ -42,7 +42,7 @@ def order_book(order: Order, calls: Iterable[Json]) -> Json:
 
 
 def all_books(orders: Iterable[Order], calls: list[Json], unlisted: list[str]) -> Json:
-    """All orders, and all calls: 0 is the status of one whose connection was dropped."""
+    """Return the books of all orders and calls."""
     per_order: dict[str, list[Json]] = {}
     for call in calls:
         per_order.setdefault(call["order_id"], []).append(call)

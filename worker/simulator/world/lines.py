@@ -1,4 +1,4 @@
-"""What was sold: lines, shipping and fees, with their prices."""
+"""The items of an order: lines and additional fees, with their prices."""
 
 from __future__ import annotations
 
@@ -9,42 +9,42 @@ from worker.simulator.contract.refusals import Json
 from worker.simulator.world.money import money
 from worker.simulator.world.payments import new_id
 
-#: The app id of Wix Stores. Documented.
+#: The app id of Wix Stores (documented).
 STORES_APP = "215238eb-22a5-4c36-9e7b-e7c08025e04e"
 
 
 @dataclass
 class Line:
-    """So many units of one thing."""
+    """One line of an order."""
 
     price: Decimal
-    """Of one unit, before tax."""
+    """The price of one unit, before tax."""
     quantity: int = 1
     tax: Decimal = Decimal(0)
-    """Of the whole line."""
+    """The tax on all units together."""
     id: str = field(default_factory=new_id)
     name: str = "Brazilian Arabica"
     item_type: str = "PHYSICAL"
     sku: str = "BA-500"
     app_id: str = STORES_APP
-    """Only Wix Stores' own items can be restocked. W70."""
+    """Only items of Wix Stores can be restocked. W70."""
     locations: int = 1
-    """At how many places its units lie."""
+    """The number of stock locations of its units."""
     restocked: int = 0
     extra: Json = field(default_factory=dict)
-    """Laid over what getOrder shows."""
+    """Fields that override those of the answer."""
 
     @property
     def before_tax(self) -> Decimal:
-        """All units, without tax."""
+        """The price of all units, before tax."""
         return self.price * self.quantity
 
     def tax_of(self, units: int, step: Decimal) -> Decimal:
-        """The tax on some of the units, to the cent."""
+        """Return the tax on some of the units, rounded to *step*."""
         return (self.tax * units / self.quantity).quantize(step) if self.tax else Decimal(0)
 
     def wire(self, currency: str, refunded: int) -> Json:
-        """As getOrder shows it."""
+        """Return the line as in the answer to getOrder."""
         return {
             "id": self.id,
             "productName": {"original": self.name, "translated": self.name},
@@ -64,13 +64,13 @@ class Line:
 
 @dataclass
 class Fee:
-    """An additional fee: gift wrap, deposit, ..."""
+    """An additional fee, such as gift wrapping."""
 
     amount: Decimal
     name: str = "Gift wrap"
     id: str = field(default_factory=new_id)
 
     def wire(self, currency: str) -> Json:
-        """As getOrder shows it."""
+        """Return the fee as in the answer to getOrder."""
         price = money(self.amount, currency)
         return {"id": self.id, "name": self.name, "price": price, "priceBeforeTax": price}

@@ -1,4 +1,4 @@
-"""What the merchant, the provider and the bank do by themselves, whatever the worker does."""
+"""What merchants, payment providers and banks do, independently of the worker."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from worker.simulator.world.world import World
 
 
 class Merchant(World):
-    """Clicks in the dashboard. Every action says what happened, in Wix's own shapes."""
+    """The merchant's actions in the dashboard, and those of payment providers and banks."""
 
     def _current(self, order_id: str) -> Order:
         order = self.orders[order_id]
@@ -25,7 +25,7 @@ class Merchant(World):
     def merchant_fulfills(
         self, order_id: str, line_id: str | None = None, quantity: int | None = None
     ) -> None:
-        """Ship one line (the first when none is named), all of its units or some."""
+        """Fulfill one line, by default the first; all of its units, or some."""
         with self.lock:
             order = self._current(order_id)
             line = order.line(line_id) if line_id else order.lines[0]
@@ -36,23 +36,23 @@ class Merchant(World):
             order.fulfillments.append(made | {"createdDate": iso(self.clock_ms())})
 
     def merchant_marks_fulfilled(self, order_id: str) -> None:
-        """Mark it as fulfilled by hand: no fulfillment appears. W42."""
+        """Mark the order as fulfilled, which creates no fulfillment. W42."""
         with self.lock:
             self._current(order_id).marked_fulfilled = True
 
     def merchant_unfulfills(self, order_id: str) -> None:
-        """Mark it as unfulfilled by hand."""
+        """Mark the order as unfulfilled."""
         with self.lock:
             order = self._current(order_id)
             order.marked_fulfilled, order.fulfillments = False, []
 
     def merchant_cancels(self, order_id: str) -> None:
-        """Cancel it."""
+        """Cancel the order."""
         with self.lock:
             self._current(order_id).status = "CANCELED"
 
     def merchant_archives(self, order_id: str) -> None:
-        """Put it into the archive."""
+        """Archive the order."""
         with self.lock:
             self._current(order_id).archived = True
 
@@ -64,7 +64,7 @@ class Merchant(World):
         payment_id: str | None = None,
         external: bool = False,  # noqa: FBT001, FBT002 - also called by name from JSON
     ) -> Json:
-        """Refund all that is left, or *amount* of it, of all payments or of one."""
+        """Refund all payments or one: all that is left, or *amount* of it; returns the refund."""
         with self.lock:
             order = self._current(order_id)
             left = None if amount is None else Decimal(amount)
@@ -75,8 +75,8 @@ class Merchant(World):
                 if share <= 0 or payment_id not in {None, payment.id}:
                     continue
                 left = None if left is None else left - share
-                by_hand = external or payment.offline
-                parts.append(self._part(order, payment.id, share, external=by_hand))
+                is_external = external or payment.offline
+                parts.append(self._part(order, payment.id, share, external=is_external))
             refund: Json = {
                 "id": new_id(),
                 "createdDate": iso(self.clock_ms()),
@@ -96,32 +96,32 @@ class Merchant(World):
         }
 
     def merchant_voids(self, order_id: str) -> None:
-        """Give up the authorizations."""
+        """Void all authorized payments."""
         with self.lock:
             for payment in self._current(order_id).payments:
                 if payment.authorized:
                     payment.authorized, payment.voided = False, True
 
     def merchant_captures(self, order_id: str) -> None:
-        """Capture the authorizations."""
+        """Capture all authorized payments."""
         with self.lock:
             for payment in self._current(order_id).payments:
                 payment.authorized = False
 
     def provider_says(self, order_id: str, status: str, refund_id: str | None = None) -> None:
-        """Give the newest refund (or this one) a status, even back from SUCCEEDED to PENDING.
+        """Set the status of a refund, by default the newest; even from SUCCEEDED back to PENDING.
 
-        The clock leaves it alone from then on.
+        It no longer changes with time.
         """
         with self.lock:
             order = self._current(order_id)
             refund = next(r for r in reversed(order.refunds) if refund_id in {None, r["id"]})
             for transaction in refund["transactions"]:
                 settle(transaction, status, order.payments[0].reason_code)
-                transaction["_by_hand"] = True
+                transaction["_is_set"] = True
 
     def bank_charges_back(self, order_id: str, amount: str | None = None) -> None:
-        """The buyer's bank takes the first payment back, or *amount* of it."""
+        """Charge back the first payment, or *amount* of it."""
         with self.lock:
             order = self._current(order_id)
             payment = order.payments[0]

@@ -1,4 +1,4 @@
-"""Amounts in Wix's shape."""
+"""Amounts, in Wix's format."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from worker.simulator.contract.refusals import Json
 
-#: Digits after the point where they are not two (ISO 4217).
+#: Number of decimals of a currency, where it is not two (ISO 4217).
 _DIGITS: Mapping[str, int] = {
     "JPY": 0, "KRW": 0, "CLP": 0, "VND": 0, "ISK": 0,
     "KWD": 3, "BHD": 3, "OMR": 3, "TND": 3, "JOD": 3,
@@ -16,21 +16,21 @@ _SIGNS: Mapping[str, str] = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥",
 
 
 def digits(currency: str) -> int:
-    """How many digits an amount of this currency has after the point."""
+    """Return the number of decimals of a currency."""
     return _DIGITS.get(currency, 2)
 
 
 def cent(currency: str) -> Decimal:
-    """The smallest amount."""
+    """Return the smallest amount of a currency."""
     return Decimal(1).scaleb(-digits(currency))
 
 
 def money(amount: Decimal, currency: str = "USD") -> Json:
-    """A Price on the wire."""
+    """Return an amount as Wix sends it."""
     sign = _SIGNS.get(currency, f"{currency} ")
     return {"amount": f"{amount:f}", "formattedAmount": f"{sign}{amount:.{digits(currency)}f}"}
 
 
 def total(amounts: Iterable[Decimal]) -> Decimal:
-    """Their sum, exactly."""
+    """Return the exact sum."""
     return sum(amounts, Decimal(0))

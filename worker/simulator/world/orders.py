@@ -1,4 +1,4 @@
-"""Orders as Wix keeps them, and how its derived fields follow."""
+"""Orders, and the fields that Wix derives from others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PENDING = frozenset({"SCHEDULED", "STARTED", "PENDING"})
 
 @dataclass
 class Order:
-    """One order with everything that hangs on it."""
+    """One order, with its lines, payments, fulfillments and refunds."""
 
     id: str
     site_id: str
@@ -32,7 +32,7 @@ class Order:
     discount: Decimal = Decimal(0)
     fulfillments: list[Json] = field(default_factory=list)
     marked_fulfilled: bool = False
-    """Fulfilled by hand or automatically: without any fulfillment."""
+    """Whether the merchant marked it as fulfilled, without a fulfillment. W42."""
     refunds: list[Json] = field(default_factory=list)
     activities: list[str] = field(default_factory=list)
     cancellations: int = 0
@@ -46,22 +46,22 @@ class Order:
     lags_until_ms: int = 0
     lagging_status: str = ""
     effects: list[str] = field(default_factory=list)
-    """The mutating calls that Wix did, in order."""
+    """The mutating calls that Wix carried out, in order."""
     emails: list[str] = field(default_factory=list)
-    """Which mails the buyer got."""
+    """The e-mails that the buyer got."""
     extra: Json = field(default_factory=dict)
-    """Laid over what getOrder shows: unknown enum values, fields of tomorrow."""
+    """Fields that override those of the answer, such as unknown enum values or new fields."""
 
     @property
     def total(self) -> Decimal:
-        """The price of everything."""
+        """The total price."""
         lines = total(line.before_tax + line.tax for line in self.lines)
         fees = total(fee.amount for fee in self.fees)
         return lines + (self.shipping or Decimal(0)) + fees - self.discount
 
     @property
     def paid(self) -> Decimal:
-        """What came in, whatever went back since."""
+        """The sum of the payments, whether or not they have been refunded."""
         return total(payment.amount for payment in self.payments if payment.is_paid)
 
     @property
@@ -76,7 +76,7 @@ class Order:
         return "FULFILLED" if is_all else "PARTIALLY_FULFILLED"
 
     def fulfilled_units(self) -> Counter[str]:
-        """Units in fulfillments, for each line."""
+        """Return how many units of each line are in fulfillments."""
         units: Counter[str] = Counter()
         for fulfillment in self.fulfillments:
             for item in fulfillment["lineItems"]:
@@ -84,15 +84,15 @@ class Order:
         return units
 
     def line(self, line_id: str) -> Line | None:
-        """One line."""
+        """Return a line, None if there is none with this id."""
         return next((line for line in self.lines if line.id == line_id), None)
 
     def payment(self, payment_id: str) -> Payment | None:
-        """One payment."""
+        """Return a payment, None if there is none with this id."""
         return next((payment for payment in self.payments if payment.id == payment_id), None)
 
     def moved(self, payment_id: str, statuses: frozenset[str]) -> Decimal:
-        """The sum of this payment's refund transactions in one of *statuses*."""
+        """Return the sum of a payment's refund transactions that have one of *statuses*."""
         return total(
             Decimal(t["amount"]["amount"])
             for refund in self.refunds
@@ -101,21 +101,21 @@ class Order:
         )
 
     def pending(self, payment_id: str) -> Decimal:
-        """What is on its way to the buyer."""
+        """Return how much of a payment's refunds is pending."""
         return self.moved(payment_id, PENDING)
 
     def refunded(self, payment_id: str) -> Decimal:
-        """What went back to the buyer."""
+        """Return how much of a payment has been refunded."""
         return self.moved(payment_id, frozenset({"SUCCEEDED"}))
 
     def refunded_items(self) -> Iterable[Json]:
-        """The `details` of all refunds that did not fail."""
+        """Yield the `details` of all refunds that did not fail."""
         for refund in self.refunds:
             if any(t["refundStatus"] != "FAILED" for t in refund["transactions"]):
                 yield refund["details"]
 
     def refunded_units(self, line_id: str) -> int:
-        """Units of a line that refunds name."""
+        """Return how many units of a line have been refunded."""
         return sum(
             item["quantity"]
             for details in self.refunded_items()
@@ -124,12 +124,12 @@ class Order:
         )
 
     def refunded_shipping(self) -> Decimal:
-        """What refunds name of the shipping."""
+        """Return how much of the shipping has been refunded."""
         found = (details.get("shipping") for details in self.refunded_items())
         return total(Decimal(shipping["amount"]["amount"]) for shipping in found if shipping)
 
     def refunded_fee(self, fee_id: str) -> Decimal:
-        """What refunds name of a fee."""
+        """Return how much of a fee has been refunded."""
         return total(
             Decimal(fee["amount"]["amount"])
             for details in self.refunded_items()
@@ -139,7 +139,7 @@ class Order:
 
     @property
     def payment_status(self) -> str:
-        """Derived from payments and refunds; a cancel does not change it. W30."""
+        """Derived from payments and refunds; cancelling does not change it. W30."""
         back = total(self.refunded(p.id) for p in self.payments)
         if back:
             return "FULLY_REFUNDED" if back >= self.paid else "PARTIALLY_REFUNDED"
@@ -152,6 +152,6 @@ class Order:
 
 
 def max_refund(order: Order, payment: Payment) -> Decimal:
-    """Paid - refunded - refundPending (documented), less what the bank took back (inferred)."""
+    """Return paid - refunded - pending (documented), less the chargeback (inferred)."""
     gone = order.refunded(payment.id) + order.pending(payment.id) + payment.chargeback
     return max(Decimal(0), payment.amount - gone)

@@ -1,4 +1,4 @@
-"""Payments as Wix keeps them."""
+"""The payments of an order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from worker.simulator.world.money import money
 
 
 def new_id() -> str:
-    """An id as Wix makes them."""
+    """Return a new id, in Wix's format."""
     return str(uuid.uuid4())
 
 
@@ -25,47 +25,47 @@ class Payment:
     kind: Literal["card", "gift_card", "membership"] = "card"
     offline: bool = False
     authorized: bool = False
-    """Authorized, to be captured or voided."""
+    """Whether it is only authorized: not yet captured or voided."""
     status: str = ""
-    """PENDING, DECLINED, ...: where it stands when no money came; unknown words are kept."""
+    """Its status if it was not paid, such as PENDING or DECLINED; any text is accepted."""
     non_refundable: str = ""
-    """A reason of 2.13, when the provider refuses for good."""
+    """Why it can never be refunded: a reason of W61."""
     manual: str = ""
-    """A reason of 2.13 why only the merchant can refund it: EXPIRED, NOT_SUPPORTED, ..."""
+    """Why only the merchant can refund it: a reason of W61, such as EXPIRED."""
     provider_link: str = ""
-    """Where the merchant refunds it by hand."""
+    """Link to the provider, where the merchant can refund it."""
     outcome: str = "SUCCEEDED"
-    """How the provider ends a refund of it."""
+    """The final status of its refunds: SUCCEEDED or FAILED."""
     reason_code: str = "3025"
-    """The provider's code if that is FAILED; 3025 is a lack of funds. W68."""
+    """The provider's code if that is FAILED; 3025 means insufficient funds. W68."""
     chargeback: Decimal = Decimal(0)
-    """What the buyer's bank took back."""
+    """How much the buyer's bank charged back."""
     method: str = ""
     created_date: str = ""
     void: Json = field(default_factory=dict)
     captures: list[Json] = field(default_factory=list)
     voided: bool = False
     extra: Json = field(default_factory=dict)
-    """Laid over what listTransactions shows."""
+    """Fields that override those of the answer."""
 
     @property
     def is_paid(self) -> bool:
-        """Whether the money came."""
+        """Whether it was paid."""
         return not (self.authorized or self.status or self.voided)
 
     @property
     def is_whole_only(self) -> bool:
-        """Gift cards and memberships go back in full or not at all. W51."""
+        """Whether it can only be refunded in full, as gift cards and memberships. W51."""
         return self.kind != "card"
 
     @property
     def shown_method(self) -> str:
-        """The word of paymentMethod."""
+        """The value of `paymentMethod`."""
         kinds = {"card": "CreditCard", "gift_card": "GiftCard", "membership": "Membership"}
         return self.method or ("Offline" if self.offline else kinds[self.kind])
 
     def shown_status(self, refunded: Decimal) -> str:
-        """The word of payment.status."""
+        """Return the value of `payment.status`."""
         if self.voided or (self.is_whole_only and refunded):
             return "VOIDED"
         if self.authorized:
@@ -77,7 +77,7 @@ class Payment:
         return "APPROVED"
 
     def wire(self, refunded: Decimal, currency: str) -> Json:
-        """As listTransactions shows it."""
+        """Return the payment as in the answer to listTransactions."""
         status = self.shown_status(refunded)
         name, details = self._details(status, currency)
         return {
@@ -125,5 +125,5 @@ class Payment:
 
 
 def _public(book: Json) -> Json:
-    """Without what only the simulator keeps."""
+    """Return it without the fields that only the simulator uses."""
     return {name: value for name, value in book.items() if not name.startswith("_")}

@@ -1,4 +1,4 @@
-"""How a test, a scenario or the admin view says what an order is made of."""
+"""Builds an order from what a test, a scenario or the admin endpoint gives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from worker.simulator.world.payments import Payment, new_id
 
 Part = TypeVar("Part", Line, Fee, Payment)
 _AMOUNTS = frozenset({"amount", "price", "tax", "chargeback", "shipping", "discount"})
-#: Fields of an order that Wix fills, not whoever places it.
+#: Fields of an order that cannot be given when it is placed.
 INTERNAL = frozenset(
     {"id", "site_id", "refunds", "cancellations", "updated_date", "effects", "emails"}
     | {"lags_until_ms", "lagging_status"}
@@ -24,10 +24,10 @@ _PLAIN = frozenset(field.name for field in fields(Order)) - INTERNAL - {"lines",
 
 
 def part(kind: type[Part], given: Part | Mapping[str, Any]) -> Part:
-    """A line, fee or payment from its fields; amounts may be text."""
+    """Return a line, fee or payment made from its fields; amounts may be text."""
     if isinstance(given, kind):
         return given
-    return kind(**{name: _exact(name, value) for name, value in dict(given).items()})  # type: ignore[arg-type]  # a mapping by now
+    return kind(**{name: _exact(name, value) for name, value in dict(given).items()})  # type: ignore[arg-type]  # it is a mapping here
 
 
 def _exact(name: str, value: Any) -> Any:
@@ -44,13 +44,13 @@ def placed(
     fees: Sequence[Fee | Mapping[str, Any]] = (),
     **more: Any,
 ) -> Order:
-    """Fill an order.
+    """Fill in an order, and return it.
 
-    *lines*, *fees*, *payments*: objects, or mappings of their fields. Without *lines* there is one
-    for each fulfillment, at least one, and they share the price; without *payments* there is one
-    for each of *amounts*; without *amounts* one pays for all. *fulfillments*: so many that together
-    cover all lines, or a list of `{lineItems: [{id | index, quantity}], trackingInfo}`.
-    *more* are fields of `Order`.
+    *lines*, *fees* and *payments* are objects, or mappings with their fields. Without *lines* there
+    is one line for each fulfillment, and at least one; they share the price. Without *payments*
+    there is one for each of *amounts*; without these, one pays for everything. *fulfillments* is
+    the number of fulfillments, which then contain all lines, or a list of
+    `{lineItems: [{id | index, quantity}], trackingInfo}`. *more* has other fields of `Order`.
     """
     if odd := more.keys() - _PLAIN:
         raise TypeError(f"an order has no {', '.join(sorted(odd))}")
@@ -77,7 +77,7 @@ def placed(
 
 
 def _shared(price: Decimal, count: int, order: Order) -> list[Line]:
-    """So many lines that together cost what is left after shipping and fees."""
+    """Return *count* lines that together cost the price without shipping and fees."""
     rest = price - (order.shipping or Decimal(0)) - sum((f.amount for f in order.fees), Decimal(0))
     each = (rest / count).quantize(cent(order.currency))
     lines = [Line(each) for _ in range(count)]
@@ -98,7 +98,7 @@ def _fulfillments(order: Order, wanted: int | Iterable[Mapping[str, Any]]) -> It
 
 
 def _line_of(order: Order, item: Mapping[str, Any]) -> Line:
-    """Find a line by its position or its id."""
+    """Return the line with the given position or id."""
     lines: dict[Any, Line] = {line.id: line for line in order.lines}
     lines |= dict(enumerate(order.lines))
     named = item.get("index", item.get("id"))
@@ -110,7 +110,7 @@ def _line_of(order: Order, item: Mapping[str, Any]) -> Line:
 
 
 def shipment(order: Order, given: Mapping[str, Any], number: int) -> Json:
-    """One fulfillment; a quantity that is not given is the line's whole."""
+    """Return a fulfillment; a line without a quantity is fulfilled completely."""
     items = []
     for item in given["lineItems"]:
         line = _line_of(order, item)

@@ -1,4 +1,4 @@
-"""What happens at Wix by itself: the payment provider works on refunds, voids and captures."""
+"""What changes with time: the payment provider settles refunds, voids and captures."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ TECHNICAL = "1013"
 
 
 def iso(at_ms: int) -> str:
-    """A timestamp as Wix writes it."""
+    """Return a timestamp in Wix's format."""
     text = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 
 
 def advance(order: Order, flags: Flags, now_ms: int) -> None:
-    """Bring an order up to now."""
+    """Apply what has happened to the order by now."""
     for refund in order.refunds:
         for transaction in refund["transactions"]:
             _refund(order, refund, transaction, flags, now_ms)
@@ -30,8 +30,8 @@ def advance(order: Order, flags: Flags, now_ms: int) -> None:
 
 
 def _refund(order: Order, refund: Json, transaction: Json, flags: Flags, now_ms: int) -> None:
-    """SCHEDULED, STARTED, PENDING, then its end; a status set by hand stays."""
-    if transaction["refundStatus"] not in PENDING or transaction.get("_by_hand"):
+    """Move on from SCHEDULED to STARTED, PENDING and the end; a status that was set stays."""
+    if transaction["refundStatus"] not in PENDING or transaction.get("_is_set"):
         return
     age_ms = now_ms - refund["_created_ms"]
     if transaction["externalRefund"]:
@@ -50,14 +50,14 @@ def _refund(order: Order, refund: Json, transaction: Json, flags: Flags, now_ms:
 
 
 def first_status(flags: Flags, *, external: bool) -> str:
-    """The status of a refund transaction when it is made."""
+    """Return the status of a new refund transaction."""
     if not external:
         return "SCHEDULED"
     return "PENDING" if flags.external_settles_ms else "SUCCEEDED"
 
 
 def settle(transaction: Json, status: str, code: str = TECHNICAL) -> None:
-    """Give a refund transaction this status, with the provider's code for a failure. W68."""
+    """Set the status of a refund transaction, with the provider's code if it failed. W68."""
     transaction["refundStatus"] = status
     transaction.pop("refundStatusInfo", None)
     if status == "FAILED":

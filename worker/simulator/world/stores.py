@@ -1,4 +1,4 @@
-"""Accounts, keys and sites as Wix keeps them."""
+"""API keys and sites."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from worker.simulator.contract.routes import ALL_SCOPES
 
 @dataclass
 class Key:
-    """An API key: whose it is, which boxes are ticked, which sites it may see."""
+    """An API key: its account, the boxes that are ticked, and the sites it applies to."""
 
     account_id: str
     scopes: frozenset[str] = ALL_SCOPES
     sites: frozenset[str] | None = None
-    """None: all of its account's sites."""
+    """None means all sites of the account."""
     revoked: bool = False
 
 
@@ -34,23 +34,23 @@ class Store:
     premium: bool = True
     published: bool = True
     trashed_date: str = ""
-    """When the site went to the trash, if it did."""
+    """When the site was moved to the trash; empty if it was not."""
     blocked: bool = False
     namespace: str = "WIX"
-    """HEADLESS sites are seen only when asked for. W80."""
+    """HEADLESS sites are listed only if the filter includes them. W80."""
     catalog_version: str = "V1_CATALOG"
     currencies: tuple[str, ...] = ("USD", "EUR", "GBP", "ILS", "JPY")
     created_date: str = "2015-04-19T15:22:42.498Z"
     extra: Json = field(default_factory=dict)
-    """Laid over what Query Sites shows."""
+    """Fields that override those of the answer."""
 
     @property
     def is_closed(self) -> bool:
-        """Whether the site is trashed or blocked."""
+        """Whether the site is in the trash or blocked."""
         return bool(self.trashed_date) or self.blocked
 
     def wire(self) -> Json:
-        """As Query Sites shows it. W80."""
+        """Return the site as in the answer to Query Sites. W80."""
         return {
             "id": self.site_id,
             "name": self.name,
@@ -72,7 +72,7 @@ class Store:
         }
 
     def properties(self) -> Json:
-        """As Get Site Properties shows them. W81."""
+        """Return the properties as in the answer to Get Site Properties. W81."""
         return {
             "categories": {"primary": "store", "secondary": []},
             "locale": {"languageCode": self.language, "country": self.country},

@@ -1,4 +1,4 @@
-"""An order as Wix shows it."""
+"""Orders, fulfillments and transactions as in Wix's answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from worker.simulator.world.orders import PENDING, Order
 
 
 def order_wire(order: Order, now_ms: int) -> Json:
-    """As getOrder shows it."""
+    """Return an order as in the answer to getOrder."""
     lags = now_ms < order.lags_until_ms
     shipping = {"cost": {"price": money(order.shipping or Decimal(0), order.currency)}}
     return {
@@ -75,12 +75,12 @@ def _balance(order: Order) -> Json:
 
 
 def fulfillments_wire(order: Order) -> Json:
-    """An order with its fulfillments."""
+    """Return the fulfillments of an order."""
     return {"orderId": order.id, "fulfillments": list(order.fulfillments)}
 
 
 def refund_wire(refund: Json, currency: str) -> Json:
-    """A refund with its summary, without what only the simulator keeps."""
+    """Return a refund with its summary, without the fields that only the simulator uses."""
     sums = {"requestedRefund": Decimal(0), "pendingRefund": Decimal(0)}
     sums |= {"refunded": Decimal(0), "failedRefundAmount": Decimal(0)}
     for part in refund["transactions"]:
@@ -99,7 +99,7 @@ def refund_wire(refund: Json, currency: str) -> Json:
 
 
 def transactions_wire(order: Order) -> Json:
-    """Payments and refunds of an order."""
+    """Return the payments and refunds of an order."""
     return {
         "orderId": order.id,
         "payments": [p.wire(order.refunded(p.id), order.currency) for p in order.payments],

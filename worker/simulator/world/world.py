@@ -1,4 +1,4 @@
-"""All that exists at the simulated Wix, and how a test puts it there."""
+"""Everything at the simulated Wix, and how to set it up."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _wall_ms() -> int:
 
 @dataclass
 class World:
-    """Stores, keys, orders, faults and flags. Every public method may be called from any thread."""
+    """Stores, keys, orders, faults and flags. All public methods are thread-safe."""
 
     flags: Flags = field(default_factory=Flags)
     clock_ms: Callable[[], int] = _wall_ms
@@ -44,7 +44,7 @@ class World:
         scopes: Iterable[str] = ALL_SCOPES,
         **more: Any,
     ) -> str:
-        """Open a store; the same call with another key replaces the key.
+        """Add a store and return its site id; for a known site, replace its key.
 
         Without *account_id* the site joins the account of its key. *more* are fields of `Store`.
         """
@@ -64,7 +64,7 @@ class World:
         return site_id
 
     def api_key_of(self, site_id: str) -> str:
-        """The key that the store was opened with, or that replaced it."""
+        """Return the store's current API key."""
         return self._key_of[site_id]
 
     def add_key(
@@ -75,7 +75,7 @@ class World:
         scopes: Iterable[str] = ALL_SCOPES,
         sites: Iterable[str] | None = None,
     ) -> None:
-        """Make a key of an account, with some boxes ticked and perhaps for some sites only."""
+        """Add an API key of an account. *scopes* are the ticked boxes; without *sites*, for all."""
         ticked = frozenset(scopes)
         if odd := ticked - ALL_SCOPES:
             raise ValueError(f"no such scopes: {sorted(odd)}; there are {sorted(ALL_SCOPES)}")
@@ -84,25 +84,25 @@ class World:
             self.keys[api_key] = Key(account_id, ticked, seen)
 
     def revoke_key(self, api_key: str) -> None:
-        """The merchant deletes the key in the dashboard."""
+        """Revoke a key, as the merchant does in the dashboard."""
         with self.lock:
             self.keys[api_key].revoked = True
 
     def replace_key(self, old: str, new: str) -> None:
-        """The merchant makes a new key like the old one, and deletes the old."""
+        """Revoke a key after adding a new one with the same permissions."""
         with self.lock:
             self.keys[new] = replace(self.keys[old], revoked=False)
             self.keys[old].revoked = True
             self._key_of = {s: new if k == old else k for s, k in self._key_of.items()}
 
     def change_key(self, api_key: str, *, scopes: Iterable[str]) -> None:
-        """The merchant ticks other boxes."""
+        """Change which boxes are ticked for a key."""
         with self.lock:
             key = self.keys[api_key]
             self.add_key(api_key, key.account_id, scopes=scopes, sites=key.sites)
 
     def change_store(self, site_id: str, **changed: Any) -> None:
-        """The site is trashed, blocked, renamed, loses its premium plan, ..."""
+        """Change fields of a site: trash, block or rename it, end its Premium plan."""
         with self.lock:
             self.stores[site_id] = replace(self.stores[site_id], **changed)
 
@@ -116,7 +116,7 @@ class World:
         fulfillments: int | Iterable[Mapping[str, Any]] = 0,
         **more: Any,
     ) -> Order:
-        """Place an order; see `placing.placed` for what may be said of it."""
+        """Place an order and return it; `placing.placed` explains the arguments."""
         with self.lock:
             if store := self.stores.get(site_id):
                 more.setdefault("currency", store.currency)
@@ -131,26 +131,26 @@ class World:
         return order
 
     def script(self, *faults: Fault) -> None:
-        """Let these go wrong, each as often as it says."""
+        """Add faults; each applies as many times as it says."""
         with self.lock:
             self.faults.extend(faults)
 
     def clear_faults(self) -> None:
-        """Repair everything."""
+        """Remove all faults."""
         with self.lock:
             self.faults.clear()
 
     def set_flags(self, **flags: Any) -> None:
-        """Change some of the unknowns.
+        """Change some flags.
 
         Raises:
-            ValueError: a name or value is wrong; it says the right ones.
+            ValueError: a name or a value is invalid; the text lists the valid ones.
         """
         with self.lock:
             self.flags = replace(self.flags, **checked_flags(flags))
 
     def take_fault(self, endpoint: str, order_id: str) -> Fault | None:
-        """The fault of this call, used up by one."""
+        """Return the fault that applies to this call, if any, and count it."""
         with self.lock:
             for fault in self.faults:
                 if fault.hits(endpoint, order_id):
