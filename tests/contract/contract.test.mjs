@@ -434,10 +434,10 @@ test("an unknown site is META_SITE_NOT_FOUND, a missing box PERMISSION_DENIED", 
   const error = await refusal(poor.wix.properties.getSiteProperties());
   assert.deepEqual([error.status, error.code], [403, "PERMISSION_DENIED"]);
   for (const call of [
-    poor.wix.currencies.listCurrencies(),
-    poor.wix.billing.getOrderRefundability(NOBODY),
+    () => poor.wix.currencies.listCurrencies(),
+    () => poor.wix.billing.getOrderRefundability(NOBODY),
   ]) {
-    assert.equal((await failure(call)).status, 403);
+    assert.equal((await failure(call())).status, 403);
   }
 });
 

@@ -1,7 +1,8 @@
-"""Wix's own client against the simulator.
+"""Wix's own JavaScript client against the simulator.
 
-Proves that Wix's published client can write and read what we simulate; not that Wix behaves so.
-`make contract` insists; elsewhere it is skipped where Node or the packages are not to be had.
+This proves that Wix's published client can write and read what we simulate; it does not prove that
+Wix behaves like the simulator. `make contract` requires Node and the packages; elsewhere the test
+is skipped without them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import pytest
 from worker.simulator import Simulator, serve
 
 HERE = Path(__file__).parent
-#: Set by `make contract`: a missing Node or package is a failure then.
+#: Set by `make contract`; then missing Node or packages are a failure.
 INSISTS = os.environ.get("CONTRACT") == "1"
 
 
@@ -28,7 +29,7 @@ def _missing(why: str) -> None:
 
 
 def _packages() -> None:
-    """Install what the lock file names, once for each lock file."""
+    """Install the packages of the lock file, once for each version of the file."""
     stamp = HERE / "node_modules" / ".installed"
     lock = (HERE / "package-lock.json").read_text()
     if stamp.exists() and stamp.read_text() == lock:
@@ -53,7 +54,7 @@ def _node_is_new_enough() -> bool:
 
 
 def test_wixs_own_client_reads_and_writes_what_we_simulate() -> None:
-    """Every endpoint that we use, success and each documented error, through `@wix/sdk`."""
+    """Each endpoint that we use, with success and each documented error, through `@wix/sdk`."""
     if not (shutil.which("node") and shutil.which("npm") and _node_is_new_enough()):
         _missing("Node 20 or newer, with npm, is not installed")
     _packages()
