@@ -1,4 +1,4 @@
-"""The suite's own server, and a rig on it."""
+"""Fixtures for all tests: a server, a simulator, a rig."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from tests.support.rig import Rig, settings_for
 from worker.demo.embedded import embedded_server
 from worker.simulator import Simulator
 
-# Hypothesis fails a test case that takes more than 200 ms; on a busy machine any case may.
+# By default a case that takes over 200 ms fails; on a busy machine any case may take longer.
 hypothesis.settings.register_profile("any-speed", deadline=None)
 hypothesis.settings.load_profile("any-speed")
 
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
-    """A real server on a free port, stopped at the end."""
+    """The URL of a real server on a free port, shared by all tests of the process."""
     with embedded_server() as url:
         yield url
 
 
 @pytest.fixture(autouse=True)
 def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What workers remember on this machine: nothing that another test, or its user, did."""
+    """An empty directory for what workers remember on this machine."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     return tmp_path / "state"
 
 
 @pytest.fixture
 def simulator() -> Simulator:
-    """Wix, empty."""
+    """A simulated Wix without stores and orders."""
     return Simulator()
 
 
@@ -49,6 +49,6 @@ def rig(redis_url: str, simulator: Simulator) -> Iterator[Rig]:
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    """What is logged, as JSON lines."""
+    """Everything that is logged, as JSON lines."""
     with captured_log() as out:
         yield out

@@ -1,9 +1,9 @@
-"""Refunds a second, beside the plain chain of actors that one would write first. `make bench`.
+"""Refunds per second, compared with a plain chain of actors. `make bench`.
 
-Both cancel the same orders with the same calls, at a Wix that answers at once, so that what is left
-is the work of queues and records. The plain chain keeps a record, a lock, an intent, a history and
-an outcome, too, one command to Redis after the other, and survives little of `make faults`.
-The figures are ratios of two medians of one run, whose rounds take turns.
+Both cancel the same orders with the same calls, and Wix answers at once, so that only the work of
+queues and records is measured. The plain chain also has a record, a lock, an intent, a history and
+an outcome, but with one command to Redis for each, and it survives few of the faults of
+`make faults`. The figures are ratios of two medians of one run, in which the sides take turns.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from worker.observability.logs import configure_logs
 from worker.refund.request import parse_request
 from worker.wix.client import ClientFactory
 
-#: One thread waits for every answer; of four, Python runs one at a time.
+#: With one thread every answer is waited for; of four, Python runs one at a time.
 THREADS = (1, 4)
 PATIENCE_S = 300
 LOCK_MS = 60_000
 
 
 class Side(NamedTuple):
-    """One of the two: how a refund is asked for, and how many are done."""
+    """One of the two sides: how to request a refund, and how to count those that are done."""
 
     broker: RedisBroker
     send: Callable[[str], object]
@@ -54,7 +54,7 @@ class Side(NamedTuple):
 
 
 class InstantWix:
-    """Orders that were placed before the cutoff, and can be cancelled."""
+    """A Wix without delay, with orders that were placed before the cutoff and can be cancelled."""
 
     def __init__(self) -> None:
         self.cancelled: list[str] = []
@@ -69,7 +69,7 @@ class InstantWix:
         return httpx.Response(200, json={"order": order | {"fulfillmentStatus": "NOT_FULFILLED"}})
 
     def clients(self) -> ClientFactory:
-        """The product's own client, without a network."""
+        """Return the worker's own client, without a network."""
         return ClientFactory(
             "http://wix.test",
             connect_timeout_ms=1_000,
@@ -80,7 +80,7 @@ class InstantWix:
 
 
 def ours(settings: Settings, wix: InstantWix) -> Side:
-    """The worker as it is, but for its Wix."""
+    """Return the worker as it is, except for its Wix."""
     app = build(settings, Seams(transport=lambda: httpx.MockTransport(wix)))
     broker, ledger = app.broker, app.ledger
     broker.beat()
@@ -93,7 +93,7 @@ def ours(settings: Settings, wix: InstantWix) -> Side:
 
 
 def plain(settings: Settings, wix: InstantWix) -> Side:
-    """Three actors, each of which starts the next; dramatiq as it comes."""
+    """Return three actors that each start the next, on dramatiq's own broker."""
     url, ns = settings.redis_url.get_secret_value(), f"plain{uuid.uuid4().hex[:8]}"
     broker = RedisBroker(url=url, namespace=ns)  # type: ignore[no-untyped-call]  # dramatiq's
     client: Any = redis.Redis.from_url(url, decode_responses=True)
@@ -101,7 +101,7 @@ def plain(settings: Settings, wix: InstantWix) -> Side:
 
     @contextmanager
     def step(order_id: str, name: str) -> Iterator[Any]:
-        """Load, lock, write the intent; then settle and unlock."""
+        """Load, lock and write the intent; afterwards commit and unlock."""
         record, lock = f"{ns}:refund:{order_id}", f"{ns}:lock:{order_id}"
         client.hgetall(record)
         if not client.set(lock, name, nx=True, px=LOCK_MS):
@@ -138,7 +138,7 @@ def plain(settings: Settings, wix: InstantWix) -> Side:
 def per_s(
     make: Callable[[Settings, InstantWix], Side], url: str, count: int, threads: int
 ) -> float:
-    """Refunds a second of one round, from the worker's start until all are done."""
+    """Return the refunds per second of one round, from the worker's start until all are done."""
     wix = InstantWix()
     side = make(settings_for(url), wix)
     for _ in range(count):
@@ -162,7 +162,7 @@ def per_s(
 
 
 def main() -> int:
-    """Measure; returns the exit code."""
+    """Run the benchmark; returns the exit code."""
     parser = argparse.ArgumentParser(prog="make bench", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each side")
     parser.add_argument("--refunds", type=int, default=400, help="refunds of a round")
@@ -193,7 +193,7 @@ def main() -> int:
     return 0
 
 
-#: Who is measured.
+#: The two sides.
 SIDES: Mapping[str, Callable[[Settings, InstantWix], Side]] = {"plain": plain, "ours": ours}
 
 

@@ -1,4 +1,4 @@
-"""The plain dramatiq broker and ours, side by side, on one real server behind one proxy each."""
+"""dramatiq's own broker and ours, side by side: one real server, and a proxy for each."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from worker.queue.broker import INTAKE, Broker
 from worker.queue.middleware import MessageContext
 
 Who = Literal["plain", "ours"]
-#: The queue of the scenarios.
+#: The queue of all messages here.
 QUEUE = INTAKE
-#: Far more than it takes.
+#: Far longer than anything takes.
 PATIENCE_S = 40
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Wait for a condition, looking often."""
+    """Wait for a condition, checking it often."""
     pause = threading.Event()
     for _ in range(PATIENCE_S * 50):
         if condition():
@@ -37,12 +37,12 @@ def until(condition: Callable[[], object]) -> None:
 
 
 def port_of(url: str) -> int:
-    """The port of a server's URL."""
+    """Return the port in a server's URL."""
     return urlsplit(url).port or 6379
 
 
 def command_name(request: bytes) -> str:
-    """Name a command: `fetch refunds`, `enqueue refunds.DQ`, ..."""
+    """Return the name of a command, such as `fetch refunds` or `enqueue refunds.DQ`."""
     parts = request.split(b"\r\n")
     if len(parts) > 10 and parts[10].startswith(b"{"):
         given = json.loads(parts[10])
@@ -53,7 +53,7 @@ def command_name(request: bytes) -> str:
 
 
 class Stage(NamedTuple):
-    """One broker on its server, and a way to look at what is in Redis."""
+    """One broker, and a way to see what is in Redis."""
 
     broker: RedisBroker
     proxy: Proxy
@@ -61,23 +61,23 @@ class Stage(NamedTuple):
     ns: str
 
     def harm(self, command: str, how: Harm) -> None:
-        """Let this go wrong the next time it is asked."""
+        """Apply this fault to the next command of this name."""
         self.proxy.plan = Plan(command, 1, how)
 
     def send(self, *names: str) -> None:
-        """One message for each name."""
+        """Send one message for each name."""
         for name in names:
             self.broker.enqueue(self.message(name))
 
     @staticmethod
     def message(name: str, actor: str = "work") -> dramatiq.Message[Any]:
-        """A message whose only argument is its name."""
+        """Return a message whose only argument is its name."""
         return dramatiq.Message(
             queue_name=QUEUE, actor_name=actor, args=(name,), kwargs={}, options={}
         )
 
     def take_all(self) -> list[str]:
-        """What dramatiq's consumer thread gets: after every error it makes a new consumer."""
+        """Return what dramatiq's consumer thread gets; it makes a new consumer after each error."""
         taken: list[str] = []
         for _ in range(3):
             consumer = self.broker.consume(QUEUE, prefetch=16, timeout=1)
@@ -90,20 +90,20 @@ class Stage(NamedTuple):
         return taken
 
     def left(self) -> int:
-        """How many messages Redis still has: queued, in flight, delayed, or kept for people."""
+        """Return how many messages Redis has: queued, in flight, delayed, or kept for people."""
         kinds = ("", ".DQ", ".XQ")
         bodies = sum(self.redis.hlen(f"{self.ns}:{QUEUE}{kind}.msgs") for kind in kinds)
         return int(bodies + self.redis.hlen(f"{self.ns}:quarantine"))
 
     def in_flight(self) -> int:
-        """How many it counts as being worked at."""
+        """Return how many messages Redis counts as in flight."""
         plain = sum(self.redis.scard(key) for key in self.redis.scan_iter(f"{self.ns}:__acks__.*"))
         ours = self.redis.llen(f"{self.ns}:{QUEUE}:inflight:{self.broker.broker_id}")
         return int(plain + ours)
 
     @contextmanager
     def worker(self) -> Iterator[dramatiq.Worker]:
-        """A worker of dramatiq's own, one thread, stopped gracefully."""
+        """Run a worker of dramatiq's with one thread, and stop it gracefully."""
         worker = dramatiq.Worker(self.broker, worker_threads=1, worker_timeout=50)
         worker.start()
         try:
@@ -116,13 +116,13 @@ class Stage(NamedTuple):
 def stage(
     who: Who, url: str, *, timeout_s: float = 1.0, host: str | None = None
 ) -> Iterator[Stage]:
-    """A broker in a namespace of its own; with *host* the plain one retries as redis-py likes."""
+    """Set up a broker in its own namespace; with *host*, redis-py retries for the plain one."""
     name = f"p{uuid.uuid4().hex[:12]}"
     with proxied(port_of(url), command_name, redis_size) as proxy:
         broker = _broker(who, name, proxy.port, timeout_s, host)
         broker.declare_queue(QUEUE)
         direct: Any = redis.Redis.from_url(url, decode_responses=True)
-        # Known scripts only: a NOSCRIPT answer would take the blow that is meant for another.
+        # Load the scripts first: otherwise the answer NOSCRIPT would use up the fault.
         for script in (*broker.scripts.values(), getattr(broker, "_queue_script", None)):
             if script is not None:
                 direct.script_load(script.script)

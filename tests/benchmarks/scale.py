@@ -1,8 +1,8 @@
-"""Long lines: does what waits delay what is due, or one store another? `make scale`.
+"""Long queues: does what waits delay what is due, or one store another? `make scale`.
 
-100,000 refunds wait an hour while one is due now; 10,000 refunds of one store stand before one of
-another, in its lane and in the queue of new jobs. Ends with one line of JSON of times; the rules
-themselves are tested without a clock in tests/acceptance/queue/test_due_times.py.
+100,000 refunds wait for an hour while one is due now; 10,000 refunds of one store are ahead of one
+of another store, in the lane and in the queue of new jobs. The last line of the output is JSON with
+the times. The rules are tested without a clock in tests/acceptance/queue/test_due_times.py.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from worker.simulator import Simulator, serve
 OTHER_STORE = "4b296c48-0000-4000-8000-000000000002"
 HOUR_MS = 3_600_000
 WAITING, JOBS = 100_000, 10_000
-#: Ticks that are measured.
+#: The number of ticks to measure.
 TICKS = 50
 PATIENCE_S = 300
 
 
 def fill_due(client: Any, ns: str, count: int, *, in_ms: int = HOUR_MS) -> None:
-    """Let *count* refunds wait, each with its record, in the state of a provider's delay."""
+    """Let *count* refunds wait, each with a record, as they wait for a payment provider."""
     now_ms = client.time()[0] * 1000
     pipe = client.pipeline(transaction=False)
     for n in range(count):
@@ -67,7 +67,7 @@ def fill_due(client: Any, ns: str, count: int, *, in_ms: int = HOUR_MS) -> None:
 
 
 def fill_lane(ledger: Ledger, store_id: str, count: int, *, order_id: str = "") -> None:
-    """Accept *count* refunds of one store, of orders that Wix may not know."""
+    """Accept *count* refunds of one store, of orders that Wix need not know."""
     for n in range(count):
         job = {
             "refund_id": f"{store_id}-{n}",
@@ -78,7 +78,7 @@ def fill_lane(ledger: Ledger, store_id: str, count: int, *, order_id: str = "") 
 
 
 def tick_ms(waiting: int) -> float:
-    """Milliseconds of a tick that wakes the one that is due, with so many waiting."""
+    """Return the duration of a tick that wakes one due refund, while *waiting* others wait."""
     with _world(threads=1) as (environ, broker, ledger, _):
         fill_due(broker.client, ledger.ns, waiting)
         fill_lane(ledger, OTHER_STORE, 1)
@@ -94,7 +94,7 @@ def tick_ms(waiting: int) -> float:
 
 
 def ends_after_s(prepare: Callable[[Broker, Ledger, Simulator], None]) -> float:
-    """Seconds until one refund of the other store has ended, behind what *prepare* made."""
+    """Return the seconds until a refund of the other store has ended, after *prepare*."""
     with _world(threads=8) as (environ, broker, ledger, simulator):
         prepare(broker, ledger, simulator)
         order = simulator.add_order(OTHER_STORE, created_date=AFTER)
@@ -102,7 +102,7 @@ def ends_after_s(prepare: Callable[[Broker, Ledger, Simulator], None]) -> float:
         enqueue(broker, parse_request(job))
         worker = child.start(environ)
         try:
-            # The worker's own start is not what is measured.
+            # The start of the worker is not measured.
             while not broker.client.zcard(f"{ledger.ns}:workers"):
                 threading.Event().wait(0.005)
             started = time.monotonic()
@@ -147,7 +147,7 @@ def _world(*, threads: int) -> Iterator[tuple[dict[str, str], Broker, Ledger, Si
             "REFUNDS_WIX_BASE_URL": wix,
             "REFUNDS_STORES": json.dumps(stores),
             "REFUNDS_THREADS": str(threads),
-            # The figures are of the lines, not of polling the payment provider.
+            # Measure the queues, not the polling of the payment provider.
             "REFUNDS_CONFIRM_FIRST_MS": "50",
         }
         broker, ledger = ledger_from(load_settings(environ))
@@ -159,7 +159,7 @@ def _world(*, threads: int) -> Iterator[tuple[dict[str, str], Broker, Ledger, Si
 
 
 def main() -> int:
-    """Measure; returns the exit code."""
+    """Run the benchmark; returns the exit code."""
     parser = argparse.ArgumentParser(prog="make scale", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--write", action="store_true", help="write the figures into the README")
     options = parser.parse_args()

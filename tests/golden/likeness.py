@@ -1,4 +1,4 @@
-"""How an answer differs from a recorded one: absent fields, other kinds, other values."""
+"""Compares an answer with a recorded one: missing fields, other types, other values."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-#: In a recorded text: something stands here, and it may be anything.
+#: In a recorded answer: there is a value here, and it may be any.
 ANYTHING = "…"
 
 
 def differences(recorded: Any, found: Any, path: str = "") -> Iterator[str]:
-    """Name every place where *found* lacks or changes what is *recorded*; it may say more."""
+    """Yield each place where *found* lacks or changes something recorded; it may have more."""
     if isinstance(recorded, dict) and isinstance(found, dict):
         for name, value in recorded.items():
             if name not in found:
@@ -40,7 +40,7 @@ def _is_like(recorded: Any, found: Any, path: str) -> bool:
 
 
 def _same_number(recorded: str, found: str) -> bool:
-    """Wix writes 0 and 0.00."""
+    """Return whether two texts are the same number: Wix writes both 0 and 0.00."""
     try:
         return Decimal(recorded) == Decimal(found)
     except InvalidOperation:

@@ -1,7 +1,7 @@
-"""Requests and answers as documented, against our client and against the simulator.
+"""Wix's documented requests and answers, against our client and the simulator.
 
-The simulator has to answer the recorded request as recorded; the client has to send it, and to read
-the answer. So the two cannot agree on something that is not Wix's.
+The simulator must answer a recorded request as recorded; the client must send it, and read the
+recorded answer. So the two cannot agree on something that Wix does not do.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LINE = "00000000-0000-0000-0000-000000000001"
 
 @dataclass(frozen=True)
 class Read:
-    """A call of the client, and what has to come out of its answer."""
+    """A call of the client, and the expected result."""
 
     call: Callable[[WixStore], Any]
     facts: Callable[[Any], Any]
@@ -56,7 +56,7 @@ def _refusal(error: Permanent) -> Any:
     return (error.code, dict(error.facts))
 
 
-#: What the client makes of each example; what it does not call is not here.
+#: The expected result of each example that the client calls.
 CLIENT: Mapping[str, Read] = {
     "getOrder": Read(
         lambda store: store.get_order(ORDER),
@@ -154,7 +154,7 @@ CLIENT: Mapping[str, Read] = {
 
 @pytest.mark.parametrize("name", BY_NAME)
 def test_the_simulator_answers_as_recorded(name: str) -> None:
-    """Status, and every recorded field with its value."""
+    """With the status, and every recorded field with its value."""
     example, wix = BY_NAME[name], Wix()
     if placed := example.get("order"):
         order = wix.order(placed["created_date"], **_without(placed, "created_date"))
@@ -171,7 +171,7 @@ def test_the_simulator_answers_as_recorded(name: str) -> None:
 
 @pytest.mark.parametrize("name", CLIENT)
 def test_the_client_asks_and_reads_as_recorded(name: str) -> None:
-    """Verb, path and body go out as recorded; the facts come out."""
+    """It sends verb, path and body as recorded, and reads the expected result."""
     example, read, seen = BY_NAME[name], CLIENT[name], []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -198,7 +198,7 @@ def test_the_client_asks_and_reads_as_recorded(name: str) -> None:
 
 
 def test_every_example_that_the_client_calls_is_read() -> None:
-    """Only what operators' tools and merchants call is left out."""
+    """Examples are left out only for calls that the worker does not make."""
     assert BY_NAME.keys() - CLIENT.keys() == {"searchOrders", "updateFulfillment"}
 
 
@@ -215,7 +215,7 @@ def test_every_example_that_the_client_calls_is_read() -> None:
     ],
 )
 def test_what_differs_is_named(recorded: Any, found: Any, said: list[str]) -> None:
-    """The comparison itself can fail."""
+    """The comparison itself must be able to fail."""
     assert list(differences(recorded, found)) == said
 
 
@@ -224,7 +224,7 @@ def _without(given: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def filled(recorded: Any) -> Any:
-    """A recorded answer as it could come: a date where one stands, an id elsewhere."""
+    """Return a recorded answer with real values: dates for dates, ids elsewhere."""
     if isinstance(recorded, dict):
         return {name: filled(value) for name, value in recorded.items()}
     if isinstance(recorded, list):

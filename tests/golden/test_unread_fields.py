@@ -1,4 +1,4 @@
-"""Fields that nobody reads decide nothing, whatever becomes of them."""
+"""Fields that the worker does not read decide nothing, whatever their value."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.unread import CHANGES, changed, unread
 from worker.wix import billing, models, sites
 from worker.wix.client import ClientFactory, WixStore
 
-#: The recorded answers with which Wix agrees.
+#: The recorded successful answers.
 AGREED = sorted(name for name in CLIENT if BY_NAME[name]["status"] == 200)
 
 
@@ -33,7 +33,7 @@ class _Seeing(WixStore):
 
 
 def _read(name: str, body: Any) -> tuple[type[BaseModel], Any]:
-    """Return the model of this recorded call, and what the client makes of the answer *body*."""
+    """Return the model of this recorded call, and the client's result for the answer *body*."""
     factory = ClientFactory(
         "http://wix.test",
         connect_timeout_ms=1_000,
@@ -64,7 +64,7 @@ def test_each_unread_field_may_be_anything(name: str, change: str) -> None:
 
 @given(st.data())
 def test_any_of_them_in_any_way(data: st.DataObject) -> None:
-    """Each unread field is left alone, removed, null or of another type."""
+    """Any of them are removed, null or of another type, in any combination."""
     name = data.draw(st.sampled_from(AGREED))
     body = filled(BY_NAME[name]["response"])
     model, _ = _read(name, body)
@@ -75,7 +75,7 @@ def test_any_of_them_in_any_way(data: st.DataObject) -> None:
 
 
 def _fields() -> list[tuple[str, str]]:
-    """Return class and name of every field that is read of an answer."""
+    """Return class and name of each field that is read from an answer."""
     found = [
         (kind.__name__, name)
         for module in (models, billing, sites)
@@ -86,7 +86,7 @@ def _fields() -> list[tuple[str, str]]:
     return sorted(set(found))
 
 
-#: Fields whose presence alone tells an answer from an error.
+#: Fields that only show that the answer is not an error.
 _PRESENCE = {
     ("CurrenciesAnswer", "currencies"),
     ("FulfillmentsChanged", "order_with_fulfillments"),
@@ -95,7 +95,7 @@ _PRESENCE = {
 
 
 def test_the_models_hold_only_what_the_code_reads() -> None:
-    """A field that is validated, but not read, could make an answer unreadable for nothing."""
+    """A field that is validated but not read could make an answer unreadable for no reason."""
     product = [p for p in (ROOT / "worker").rglob("*.py") if "simulator" not in p.parts]
     used = {name for p in product for name in re.findall(r"\.(\w+)\b", p.read_text())}
     assert {field for field in _fields() if field[1] not in used} <= _PRESENCE

@@ -26,7 +26,7 @@ from worker.simulator.scenario import scenario_table
 ROOT = Path(__file__).parents[2]
 ENV_EXAMPLE = ROOT / ".env.example"
 
-#: Types of the JSON schema, in the words of the table.
+#: The words of the table for types of the JSON schema.
 _TYPES = {
     "string": "text",
     "integer": "number",

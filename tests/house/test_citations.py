@@ -13,7 +13,7 @@ QUEUE = ROOT / "worker" / "queue" / "README.md"
 ELSEWHERE = re.compile(r"wix-api\.md|design\.md|layout\.md|style\.md|[Ff]ield notes?\b")
 #: A path of the repository, as it is written in comments and documents.
 PATH = re.compile(r"\b(?:worker|statemachine|config|tests)/[\w./-]*\w")
-#: A test.
+#: The definition of a test.
 TEST = re.compile(r"^def (test_\w+)\(", re.MULTILINE)
 
 
@@ -67,9 +67,9 @@ def test_no_document_outside_the_repository_is_cited() -> None:
 
 
 def test_every_path_that_is_named_exists() -> None:
-    """A file that was moved or renamed takes its mentions along."""
+    """If a file is moved or renamed, its mentions change too."""
     found = [(name, path) for name, text in _texts() for path in PATH.findall(text)]
-    # Installed only where Node.js is.
+    # Only there where Node is installed.
     named = [(name, path) for name, path in found if not path.endswith("/node_modules")]
     assert len(named) > 20
     assert [(name, path) for name, path in named if not (ROOT / path).exists()] == []

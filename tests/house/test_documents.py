@@ -12,13 +12,13 @@ from worker.refund.outcomes import STORE_TYPES, TYPES
 
 
 def test_the_generated_parts_of_the_documents_are_current() -> None:
-    """`make docs` writes them; a change of the code that they come from needs it."""
+    """If this fails, run `make docs`."""
     texts = documents()
     assert texts == with_parts(texts)
 
 
 def test_the_first_page_is_short() -> None:
-    """At most 200 lines. Everything else is in the README of the folder that it is about."""
+    """At most 200 lines; everything else is in the README of its folder."""
     assert len((ROOT / "README.md").read_text().splitlines()) <= 200
 
 
@@ -51,7 +51,7 @@ def test_the_links_of_the_documents_are_not_broken() -> None:
 
 
 def test_every_type_of_outcome_is_documented() -> None:
-    """Upstream reads them, and looks them up in worker/refund/README.md."""
+    """Upstream looks them up in worker/refund/README.md."""
     text = (ROOT / "worker" / "refund" / "README.md").read_text()
     types = {*TYPES.values(), *STORE_TYPES.values()}
     assert [name for name in types if f"`{name}`" not in text] == []

@@ -1,4 +1,4 @@
-"""House rules that can be checked by a program."""
+"""House rules that a program can check."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def _lines(path: Path) -> int:
 
 
 def test_the_top_level_has_only_what_is_agreed() -> None:
-    """A new file belongs into the folder that it is about."""
+    """A new file belongs in the folder that it is about."""
     assert {name.partition("/")[0] for name in tracked_files()} <= TOP_LEVEL
 
 
 def test_modules_are_small() -> None:
     """A module has at most 300 lines; the median is at most 120."""
-    sizes = {path.name: _lines(path) for path in PRODUCT}
+    sizes = {str(path.relative_to(ROOT)): _lines(path) for path in PRODUCT}
     assert [name for name, size in sizes.items() if size > 300] == []
     assert statistics.median(sizes.values()) <= 120
 
@@ -66,7 +66,7 @@ def test_functions_are_small() -> None:
 
 
 def test_one_word_per_transition() -> None:
-    """Actor and function of the flow have its name, so that `grep` finds everything about it."""
+    """Its actor and its function have its name, so that `grep` finds everything about it."""
     sources = "\n".join(path.read_text() for path in PRODUCT)
     for transition in Transition:
         assert len(re.findall(rf"def {transition}\(", sources)) >= 2
@@ -88,7 +88,7 @@ def test_every_event_that_is_logged_is_in_the_table_with_its_fields() -> None:
 
 
 def test_names_of_events_are_written_out() -> None:
-    """Never built from parts, so that `grep` finds where an event is logged."""
+    """They are never built from parts, so that `grep` finds where an event is logged."""
     table = ROOT / "worker" / "observability" / "events.py"
     constants = {
         node.value
@@ -109,7 +109,7 @@ def test_every_reason_in_the_code_is_in_the_table() -> None:
 
 
 def test_no_function_sleeps() -> None:
-    """Waiting is a due time in the ledger. Only three places may pause the program for a moment."""
+    """Waiting is a due time in the ledger. Only three places may pause for a moment."""
     sleeping = {
         f"{path.parent.name}/{path.name}" for path in PRODUCT if "time.sleep" in path.read_text()
     }

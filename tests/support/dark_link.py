@@ -1,4 +1,4 @@
-"""A host of our own behind a link that can go dark: a network namespace and a pair of interfaces.
+"""A host behind a link that can be cut: a network namespace and a pair of virtual interfaces.
 
 Needs root and `ip` (Debian package iproute2). All traffic stays on this machine.
 """
@@ -16,15 +16,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-#: The two ends of the link: documentation addresses, used nowhere else (RFC 5737).
+#: The two ends of the link; these addresses are reserved for documentation (RFC 5737).
 NEAR, FAR = "198.51.100.1", "198.51.100.2"
-#: Of the namespace, and of the near end of the link.
+#: The name of the namespace, and of the near end of the link.
 NAME = "refunds-link"
 FAR_MAC = "02:00:00:00:00:02"
 
 
 def why_not() -> str:
-    """Return the reason why this machine cannot do it, "" when it can."""
+    """Return why this machine cannot make the link, "" if it can."""
     if not sys.platform.startswith("linux"):
         return "network namespaces exist on Linux only"
     if os.geteuid() != 0:
@@ -51,19 +51,20 @@ class Link:
         )
 
     def darken(self) -> None:
-        """Lose every packet in both directions, as an unplugged cable does."""
+        """Drop every packet in both directions, as if the cable were unplugged."""
         _ip("-n", NAME, "link", "set", "far", "down")
 
     def light(self) -> None:
-        """Carry packets again."""
+        """Let packets through again."""
         _ip("-n", NAME, "link", "set", "far", "up")
 
 
 @contextmanager
 def dark_link() -> Iterator[Link]:
-    """Make the far host and the link to it; both are gone afterwards.
+    """Make the far host and the link to it; both are removed afterwards.
 
-    One at a time on a machine: the addresses are fixed. What a killed run left is removed first.
+    Only one at a time on a machine, because the addresses are fixed. Leftovers of a killed run are
+    removed first.
     """
     with (Path(tempfile.gettempdir()) / f"{NAME}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -96,7 +97,7 @@ def _ip(*arguments: str) -> None:
 def unacknowledged(address: str) -> int:
     """Return how many bytes this machine's kernel still tries to deliver to *address*.
 
-    They may belong to a socket that no program holds any more.
+    They may belong to a socket that no program has open any more.
     """
     wanted = f"{int.from_bytes(socket.inet_aton(address), sys.byteorder):08X}"
     rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])

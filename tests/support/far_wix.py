@@ -1,4 +1,4 @@
-"""A Wix on the far host: prints its port, then one line for each request that arrives."""
+"""A simulated Wix for the far host: prints its port, then one line for each request."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
     do_GET = do_POST = _answer  # noqa: N815 - http.server's names
 
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - http.server's
-        """Say nothing: the lines above are all that is read."""
+        """Log nothing: the test reads standard output."""
 
 
 if __name__ == "__main__":

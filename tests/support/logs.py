@@ -1,4 +1,4 @@
-"""Logging during a test, and as it was before afterwards."""
+"""Captures the log of a test, and restores the logging configuration afterwards."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from worker.observability.logs import configure_logs
 
 @contextmanager
 def restored_logging() -> Iterator[None]:
-    """Undo at the end what the program in the context does to logging."""
+    """Restore the logging configuration when the context ends."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     try:
@@ -27,7 +27,7 @@ def restored_logging() -> Iterator[None]:
 
 @contextmanager
 def captured_log(level: str = "info") -> Iterator[io.StringIO]:
-    """Yield a stream that gets what is logged at this level or above, as JSON lines."""
+    """Yield a stream that receives everything logged at *level* or above, as JSON lines."""
     out = io.StringIO()
     with restored_logging():
         configure_logs("json", level, out)

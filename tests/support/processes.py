@@ -1,4 +1,4 @@
-"""Running our programs, waiting for them and looking at them; the machine may have no `ps`."""
+"""Runs our programs, waits for them and inspects them; the machine may have no `ps`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import psutil
 
-#: Seconds. Far more than anything takes; a test waits this long only when it fails.
+#: Seconds; far longer than anything takes. A test waits this long only if it fails.
 PATIENCE_S = 180
 #: The commands `refunds` and `python -m worker`, whether or not the virtual environment is active.
 REFUNDS = (sys.executable, "-c", "from worker.cli.main import main; main()")

@@ -1,7 +1,7 @@
-"""A worker without threads and without waiting: the tests turn the crank.
+"""A worker without threads that the tests drive message by message.
 
-Real Redis, real scripts, real consumer and middleware; Wix is the simulator behind
-`httpx.WSGITransport`. `run_until_idle()` runs everything that is queued or due, whenever it is due.
+Server, scripts, consumer and middleware are real; Wix is the simulator behind
+`httpx.WSGITransport`. `run_until_idle()` runs everything that is queued or waits, without waiting.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ KEY = "IST.canary-key.aaaabbbb.ccccdddd"
 BEFORE, AFTER = "2024-03-31T13:42:13.136Z", "2025-01-02T03:04:05.000Z"
 STORE_ID = "4b296c48-0000-4000-8000-000000000001"
 
-#: Short enough that nothing waits by the clock; the crank makes due what must wait.
+#: Few attempts; what has to wait is made due by the rig.
 QUICK = {
     "REFUNDS_RETRY_ATTEMPTS": "4",
     "REFUNDS_RETRY_FOR_S": "0",
@@ -51,7 +51,7 @@ QUICK = {
 
 
 def settings_for(url: str, **more: str) -> Settings:
-    """Settings of a test: quick, one store, a namespace of its own."""
+    """Return the settings of a test: short times, one store, a namespace of its own."""
     stores = {STORE_ID: {"account_id": "a", "api_key": KEY}}
     given = {
         "REFUNDS_REDIS_URL": url,
@@ -62,10 +62,10 @@ def settings_for(url: str, **more: str) -> Settings:
 
 
 class SimulatorTransport(httpx.WSGITransport):
-    """The simulator without a socket; a dropped connection looks as it does on one."""
+    """The simulator without a socket; a dropped connection raises the error that a socket would."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer, or break off."""
+        """Answer the request, or raise the error of a dropped connection."""
         try:
             return super().handle_request(request)
         except ConnectionDropped:
@@ -73,7 +73,7 @@ class SimulatorTransport(httpx.WSGITransport):
 
 
 def lose_reply(scripts: dict[str, Any], name: str) -> None:
-    """Let a script's first reply get lost every time: redis-py runs the script again."""
+    """Run the script *name* twice on each call, as redis-py does if the first reply is lost."""
     script = scripts[name]
 
     def twice(**arguments: Any) -> Any:
@@ -84,13 +84,13 @@ def lose_reply(scripts: dict[str, Any], name: str) -> None:
 
 
 class Rig:
-    """One worker, one Wix."""
+    """One worker and one simulated Wix."""
 
     def __init__(self, settings: Settings, simulator: Simulator) -> None:
         self.settings = settings
         self.simulator = simulator
         simulator.add_store(STORE_ID, KEY)
-        # The clock of this Wix stands still for a test, so nothing may need time by default.
+        # `let_an_hour_pass` does not move the simulator's clock.
         simulator.set_flags(external_settles_ms=0)
         self.pauses: list[float] = []
         self.progress: list[str] = []
@@ -106,7 +106,7 @@ class Rig:
         self.broker.beat()
 
     def seams(self) -> Seams:
-        """What is not real here: the network to Wix, chance, and pauses."""
+        """Return what is replaced: the network to Wix, random numbers, and pauses."""
         return Seams(
             random=lambda: 0.5,
             pause=self.pauses.append,
@@ -119,14 +119,14 @@ class Rig:
         return replace(self.steps, ledger=ledger)
 
     def prober(self) -> Prober:
-        """What asks Wix again about suspended stores."""
+        """Return what checks suspended stores at Wix."""
         return self.app.prober
 
     def _checkpoint(self, place: str) -> None:
         self.at.get(place, lambda: None)()
 
     def examiner(self) -> Examiner:
-        """What asks Wix about a key; its pauses are noted, not waited for."""
+        """Return what checks an API key at Wix; its pauses are recorded and take no time."""
         return Examiner(wix=self.wix, progress=self.progress.append, pause=self.pauses.append)
 
     def order(self, created: str = AFTER, **more: Any) -> Order:
@@ -141,7 +141,7 @@ class Rig:
         return refund_id
 
     def send_raw(self, body: str, message_id: str = "m-1", queue: str = INTAKE) -> None:
-        """Put any text on a queue, as a stranger might."""
+        """Put any text on a queue, as a foreign program might."""
         self.broker.command("enqueue", queue, message_id=message_id, message=body)
 
     def run_queued(self) -> int:
@@ -150,11 +150,11 @@ class Rig:
         for queue in QUEUES:
             while self._waiting(queue):
                 done += self._one(queue)
-                assert done < 1_000, "it goes in a circle"
+                assert done < 1_000, "messages cause each other without end"
         return done
 
     def run_one_step(self) -> None:
-        """Take in all jobs, then handle one step."""
+        """Accept all jobs, then handle one step."""
         for queue in QUEUES:
             while self._waiting(queue):
                 self._one(queue)
@@ -162,7 +162,7 @@ class Rig:
                     return
 
     def _waiting(self, queue: str) -> bool:
-        """Whether a message is queued, or in flight here without anybody knowing it."""
+        """Return whether a message is queued, or in flight here but held by no consumer."""
         inflight = self.redis.lrange(self.key(queue, "inflight", self.broker.broker_id), 0, -1)
         forgotten = set(inflight) - set(self.broker.held[queue].ids())
         return bool(forgotten or self.redis.llen(self.key(queue)))
@@ -182,7 +182,7 @@ class Rig:
         return 1
 
     def _run(self, actor: Any, message: MessageProxy) -> None:
-        """As dramatiq's worker thread does it."""
+        """Run the actor with the middleware around it, as dramatiq's worker thread does."""
         self.broker.emit_before("process_message", message)
         try:
             actor(*message.args, **message.kwargs)
@@ -192,13 +192,13 @@ class Rig:
             self.broker.emit_after("process_message", message, result=None)
 
     def make_due(self) -> None:
-        """Make what waits due now, and leave an unclear call as recent as it is."""
+        """Make everything that waits due now, without making calls with an unknown effect older."""
         for refund_id in self.redis.zrange(self.key("due"), 0, -1):
             self.redis.zadd(self.key("due"), {refund_id: 1})
         self.ledger.wake_due("rig", lead_ms=1)
 
     def let_an_hour_pass(self) -> int:
-        """Let an hour pass for all that waits: it becomes due, and uncertainty old."""
+        """Make everything that waits due, and calls with an unknown effect an hour older."""
         due = self.redis.zrange(self.key("due"), 0, -1)
         for refund_id in due:
             self.redis.zadd(self.key("due"), {refund_id: 1})
@@ -214,7 +214,7 @@ class Rig:
         return len(due) + len(paused)
 
     def age(self, refund_id: str, *, days: int) -> None:
-        """Let what this refund waits for have begun so many days earlier."""
+        """Let the refund have waited *days* days longer."""
         refund_hash = self.key("refund", refund_id)
         facts = json.loads(self.redis.hget(refund_hash, "facts") or "{}")
         if "waiting_since_ms" in facts:
@@ -222,29 +222,29 @@ class Rig:
             self.redis.hset(refund_hash, "facts", json.dumps(facts))
 
     def run_until_idle(self, *, rounds: int = 60) -> None:
-        """Turn the crank until nothing is queued and nothing waits."""
+        """Handle messages and let time pass until nothing is queued and nothing waits."""
         for _ in range(rounds):
             if not self.run_queued() and not self.let_an_hour_pass():
                 return
-        raise AssertionError("it does not come to rest")
+        raise AssertionError("something is still queued or waits")
 
     def close(self) -> None:
-        """Close what a test opened beside its fixture."""
+        """Close the rig's own connections."""
         self.redis.close()
         self.broker.client.close()
 
     def key(self, *parts: str) -> str:
-        """A key of the ledger."""
+        """Return the name of a key in Redis."""
         return ":".join((self.ledger.ns, *parts))
 
     def load(self, refund_id: str) -> Refund:
-        """The record, which must be there."""
+        """Return the record of a refund that exists."""
         refund = self.ledger.load(refund_id)
         assert refund is not None
         return refund
 
     def run(self, order: Order, **more: Any) -> Refund:
-        """One refund from its job to its end."""
+        """Run one refund from its job to its end."""
         refund_id = self.request(order, **more)
         self.run_until_idle()
         refund = self.load(refund_id)
@@ -254,7 +254,7 @@ class Rig:
     def replay(
         self, refund_id: str, *, operator: str, manual_done: bool = False, not_done: bool = False
     ) -> bool:
-        """Replay a dead letter, whatever its reason; False when it is none."""
+        """Replay a dead letter, whatever its reason; False if it is not a dead letter."""
         refund = self.load(refund_id)
         facts = facts_after_replay(refund, manual_done=manual_done, not_done=not_done)
         return self.ledger.replay(refund, facts, operator=operator)
@@ -262,7 +262,7 @@ class Rig:
     def delivery(
         self, worker_id: str = "", message_id: str = "m", execution: str = "e"
     ) -> Delivery:
-        """Somebody's message."""
+        """Return a delivery of a message to some worker."""
         return Delivery(worker_id or self.broker.broker_id, "steps", message_id, execution)
 
 

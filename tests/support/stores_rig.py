@@ -1,4 +1,4 @@
-"""A rig whose stores' keys change: given, connected, revoked."""
+"""A rig with stores whose API keys are added, connected and revoked."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from worker.stores.vault import Credentials, Vault, new_key
 
 
 class StoresRig(Rig):
-    """One worker, whose keys come from the environment or from a vault."""
+    """One worker with keys from the environment or from a vault."""
 
     @classmethod
     def with_vault(cls, redis_url: str) -> StoresRig:
-        """A worker with vault keys and no store in its environment."""
+        """Return a rig with a vault key, and without stores in its environment."""
         settings = settings_for(redis_url, vault_keys=new_key(), stores="{}")
         return cls(settings, Simulator())
 
     @property
     def vault(self) -> Vault:
-        """The vault, which must be there."""
+        """The vault, which the rig must have."""
         assert self.steps.keyring.vault is not None
         return self.steps.keyring.vault
 
     @property
     def account_id(self) -> str:
-        """The account that owns the store at Wix."""
+        """The id of the account that owns the store at Wix."""
         return self.simulator.stores[STORE_ID].account_id
 
     def give(self, store_id: str, api_key: str) -> None:
-        """As if REFUNDS_STORES had another entry, and the worker had been restarted."""
+        """Add an entry of REFUNDS_STORES, as if the worker had been restarted with it."""
         self.steps.keyring._given[store_id] = Credentials(store_id, "a", api_key)
 
     def connect(self, key: str = KEY) -> Findings:
@@ -52,7 +52,7 @@ class StoresRig(Rig):
         return findings
 
     def disconnect(self, *, force: bool) -> tuple[int, int]:
-        """As `refunds stores disconnect` does."""
+        """Disconnect the store, as `refunds stores disconnect` does."""
         return connecting.disconnect(
             STORE_ID,
             keyring=self.steps.keyring,
@@ -62,43 +62,43 @@ class StoresRig(Rig):
         )
 
     def run_intake(self) -> None:
-        """Take in all jobs, and do no step."""
+        """Accept all jobs, without running a step."""
         while self._waiting(INTAKE):
             self._one(INTAKE)
 
     def outcomes(self, *kinds: str) -> list[dict[str, Any]]:
-        """What upstream heard of these kinds."""
+        """Return the events of these types that upstream can read."""
         events = [event for _, event in read(self.redis, self.settings.namespace)]
         return [event for event in events if event["type"] in kinds]
 
     def wait_for_probe_ms(self) -> int:
-        """How long until Wix is asked again, by the server's clock."""
+        """Return the time until the next probe of the store, by the server's clock."""
         seconds, micros = self.redis.time()
         due_ms = int(self.redis.zscore(self.key("probes"), STORE_ID))
         return due_ms - int(seconds) * 1000 - int(micros) // 1000
 
     def probe(self) -> None:
-        """Let the time of the next probe come, and probe."""
+        """Make the next probe due, and run it."""
         assert self.redis.zadd(self.key("probes"), {STORE_ID: 1}, xx=True, ch=True)
         self.prober().turn(lambda: False)
 
 
 class CommittingTwice:
-    """A ledger that settles everything twice, as if the first reply had been lost."""
+    """A ledger that commits everything twice, as if the first reply had been lost."""
 
     def __init__(self, ledger: Any) -> None:
         self._ledger = ledger
-        self.verdicts: list[str] = []
+        self.statuses: list[str] = []
 
     def commit(self, *arguments: Any) -> str:
-        """Settle twice."""
-        self.verdicts += [self._ledger.commit(*arguments) for _ in range(2)]
-        return self.verdicts[-1]
+        """Commit twice."""
+        self.statuses += [self._ledger.commit(*arguments) for _ in range(2)]
+        return self.statuses[-1]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ledger, name)
 
 
 def lines(log: io.StringIO) -> list[dict[str, Any]]:
-    """What was logged."""
+    """Return the lines of a log."""
     return [json.loads(line) for line in log.getvalue().splitlines()]

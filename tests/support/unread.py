@@ -1,4 +1,4 @@
-"""Which fields of an answer nobody reads, and answers in which these are different."""
+"""Finds the fields of an answer that no model reads, and changes them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Model = type[BaseModel]
 
 
 def unread(model: Model, answer: Any, path: Path = ()) -> Iterator[Path]:
-    """Give the paths of all fields that the model does not have; those inside of them are not."""
+    """Yield the paths of fields that the model does not have, without the fields inside them."""
     if isinstance(answer, list):
         for number, item in enumerate(answer):
             yield from unread(model, item, (*path, number))
@@ -30,7 +30,7 @@ def unread(model: Model, answer: Any, path: Path = ()) -> Iterator[Path]:
 
 
 def _model_in(annotation: Any) -> Model | None:
-    """Return the model of a field, which may be optional, lenient, or a list of them."""
+    """Return the model in the type of a field, such as `list[Model] | None`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     found = (_model_in(part) for part in get_args(annotation))
@@ -46,7 +46,7 @@ def _null(parent: dict[str, Any], name: str) -> None:
 
 
 def _retyped(parent: dict[str, Any], name: str) -> None:
-    """Give it a type that it never has."""
+    """Replace the value by one of another type."""
     was = parent[name]
     parent[name] = [{"odd": 1}] if isinstance(was, str | int | dict | None) else "odd"
 
@@ -59,7 +59,7 @@ CHANGES: Mapping[str, Callable[[dict[str, Any], str], None]] = {
 
 
 def changed(answer: Any, change: str, paths: Iterable[Path]) -> Any:
-    """Return a copy of the answer in which these fields are removed, null or retyped."""
+    """Return a copy of the answer with these fields removed, set to null, or of another type."""
     made = copy.deepcopy(answer)
     for *places, name in paths:
         parent = made

@@ -1,4 +1,4 @@
-"""A caller of the simulator, as plain HTTP: for the tests of the simulator itself."""
+"""A plain HTTP client of the simulator, for the tests of the simulator itself."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BILLING = "/ecom/v1/order-billing"
 
 
 class Wix:
-    """One store at the simulator, and a client with its key."""
+    """A simulator with one store, and a client with its key."""
 
     def __init__(self) -> None:
         self.now_ms = 1_800_000_000_000
@@ -36,7 +36,7 @@ class Wix:
     def call(
         self, verb: str, path: str, body: Any = None, *, key: str = KEY, **headers: str
     ) -> httpx.Response:
-        """One call as the store; *headers* with `_` for `-`."""
+        """Send a call as the store; in the names of *headers*, `_` stands for `-`."""
         sent = {"wix_site_id": SITE} | headers
         named = {name.replace("_", "-"): value for name, value in sent.items() if value}
         if key:
@@ -44,25 +44,25 @@ class Wix:
         return self.http.request(verb, path, json=body, headers=named)
 
     def account(self, path: str, body: Any, key: str = KEY, account: str = ACCOUNT) -> Any:
-        """One call as the account."""
+        """Send a call as the account."""
         headers = {"wix_site_id": "", "wix_account_id": account}
         return self.call("POST", f"/site-list/v2/sites/{path}", body, key=key, **headers)
 
     def get(self, order: Order) -> Any:
-        """The order as getOrder shows it."""
+        """Return the order, as getOrder answers it."""
         return self.call("GET", f"/ecom/v1/orders/{order.id}").json()["order"]
 
     def transactions(self, order: Order) -> Any:
-        """Its payments and refunds."""
+        """Return the payments and refunds of the order."""
         path = f"/ecom/v1/payments/orders/{order.id}"
         return self.call("GET", path).json()["orderTransactions"]
 
     def bill(self, name: str, order: Order, **body: Any) -> httpx.Response:
-        """One call of Order Billing."""
+        """Send a call of Order Billing."""
         return self.call("POST", f"{BILLING}/{name}", {"orderId": order.id} | body)
 
     def refund(self, order: Order, *amounts: str | None, **body: Any) -> httpx.Response:
-        """Refund so much of each payment, in their order; None sends no amount."""
+        """Refund these amounts of the payments, in their order; with None the amount is omitted."""
         parts: list[dict[str, Any]] = []
         for payment, amount in zip(order.payments, amounts, strict=False):
             money = {} if amount is None else {"amount": {"amount": amount}}
@@ -70,26 +70,26 @@ class Wix:
         return self.bill("refund-payments", order, **{"paymentRefunds": parts} | body)
 
     def refundability(self, order: Order) -> Any:
-        """What can still be refunded."""
+        """Return what can still be refunded."""
         return self.bill("get-order-refundability", order).json()
 
     def book(self, order: Order) -> Any:
-        """The truth about one order."""
+        """Return the books of the order: what was really done to it."""
         return self.simulator.books()["orders"][order.id]
 
 
 def code(response: httpx.Response) -> tuple[int, str]:
-    """Status and application code."""
+    """Return the status and the application code."""
     details = response.json()["details"]
     return response.status_code, details.get("applicationError", {}).get("code", "")
 
 
 def found(response: httpx.Response) -> Any:
-    """What Wix puts beside the code."""
+    """Return the data beside the application code."""
     return response.json()["details"]["applicationError"]["data"]
 
 
 def violations(response: httpx.Response) -> list[tuple[str, str]]:
-    """Field and rule of each violation."""
+    """Return the field and the rule of each violation."""
     listed = response.json()["details"]["validationError"]["fieldViolations"]
     return [(one["field"], one["violatedRule"]) for one in listed]

@@ -144,7 +144,7 @@ def _result(findings: Findings, site_id: str) -> str:
 def _print_checks(findings: Findings) -> None:
     rows = [
         {
-            "": if_encodable(MARKS[check.verdict], check.verdict),
+            "": if_encodable(MARKS[check.result], check.result),
             "box": check.box,
             "for": check.about,
             "result": check.text,

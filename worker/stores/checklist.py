@@ -58,11 +58,16 @@ class Check:
 
     box: str
     about: str
-    verdict: Literal["ok", "missing", "unknown"]
+    result: Literal["ok", "missing", "unknown"]
     text: str
     http_status: int | None = None
     wix_code: str | None = None
     wix_request_id: str | None = None
+
+    def public(self) -> dict[str, Any]:
+        """Return the line for programs, which know the result as `verdict`."""
+        fields = asdict(self)
+        return {"box": self.box, "about": self.about, "verdict": fields.pop("result"), **fields}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +96,7 @@ class Findings:
             "name": self.name,
             "currency": self.currency,
             "time_zone": self.time_zone,
-            "checks": [asdict(check) for check in self.checks],
+            "checks": [check.public() for check in self.checks],
         }
 
 
@@ -201,17 +206,17 @@ def check_of(answer: Answer, reason: str, note: str = "", *, address: str = "") 
     """
     box, error = box_of(answer.endpoint), answer.error
     if error is None:
-        verdict, text = "ok", f"ok{note}"
+        result, text = "ok", f"ok{note}"
     elif answer.is_refused and reason in _BOXES_ARE_MISSING:
-        verdict = "missing"
+        result = "missing"
         text = f"missing: tick “{box}”{_OR_ELSE.get(answer.endpoint, '')}"
     else:
         because = SENTENCES[reason] if answer.is_refused else note or _why_unknown(error, address)
-        verdict, text = "unknown", f"could not be checked: {because}"
+        result, text = "unknown", f"could not be checked: {because}"
     return Check(
         box=box,
         about=QUESTIONS[answer.endpoint],
-        verdict=verdict,  # type: ignore[arg-type]  # one of the three
+        result=result,  # type: ignore[arg-type]  # one of the three
         text=text,
         http_status=error.status if error else None,
         wix_code=error.code if error else None,

@@ -119,7 +119,7 @@ class Examiner:
         yield Check(
             box=MANAGE_SITES,
             about="nothing that refunds need",
-            verdict="unknown",
+            result="unknown",
             text="cannot be verified: the only call that needs this box deletes sites",
         )
         orders = answers["search_orders"]

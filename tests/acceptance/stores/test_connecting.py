@@ -64,7 +64,7 @@ def _is_saved(rig: Rig) -> bool:
 
 
 def _missing(findings: Findings) -> set[str]:
-    return {check.box for check in findings.checks if check.verdict == "missing"}
+    return {check.box for check in findings.checks if check.result == "missing"}
 
 
 def _told(rig: Rig) -> list[dict[str, Any]]:
@@ -76,7 +76,7 @@ def test_a_good_key_is_connected(rig: Rig) -> None:
     rig.simulator.add_order(SITE, created_date=AFTER)
     findings = _connect(rig)
     assert findings.reason == "connected"
-    assert [(check.box, check.verdict) for check in findings.checks] == [
+    assert [(check.box, check.result) for check in findings.checks] == [
         ("Get Sites List", "ok"),
         ("Manage Sites", "unknown"),
         ("Wix Stores", "ok"),
@@ -114,7 +114,7 @@ def test_a_store_without_orders_is_connected(rig: Rig) -> None:
     findings = _connect(rig)
     assert findings.is_good
     refunds = findings.checks[3]
-    assert (refunds.verdict, "no orders yet" in refunds.text) == ("unknown", True)
+    assert (refunds.result, "no orders yet" in refunds.text) == ("unknown", True)
 
 
 _SOME = [
@@ -136,7 +136,7 @@ def test_every_combination_of_missing_boxes_is_named(
     findings = _connect(rig)
     assert not findings.is_good
     assert _missing(findings) == {BOX[scope] for scope in missing}
-    texts = {check.box: check.text for check in findings.checks if check.verdict == "missing"}
+    texts = {check.box: check.text for check in findings.checks if check.result == "missing"}
     assert all(f"tick “{box}”" in text for box, text in texts.items())
     assert not _is_saved(rig)
     assert _told(rig) == []
@@ -197,7 +197,7 @@ def test_a_site_that_the_account_does_not_list_is_connected(rig: Rig, more: dict
     findings = _connect(rig)
     assert findings.reason == "connected"
     [listed] = [check for check in findings.checks if check.box == "Get Sites List"]
-    assert (listed.verdict, "does not list" in listed.text) == ("ok", True)
+    assert (listed.result, "does not list" in listed.text) == ("ok", True)
 
 
 @pytest.mark.parametrize("missing", [set(), {BUSINESS_INFO}, {SITES_LIST}, {STORES, BILLING}])

@@ -312,7 +312,7 @@ def test_a_commit_whose_reply_was_lost_suspends_once(rig: StoresRig) -> None:
     rig.steps_with(twice).run(  # type: ignore[arg-type]  # a ledger with one twist
         Transition.ASSESS_ORDER, refund_id, rig.delivery()
     )
-    assert twice.verdicts == ["suspended", "suspended"]
+    assert twice.statuses == ["suspended", "suspended"]
     assert len(rig.outcomes("store.suspended")) == 1
 
 
