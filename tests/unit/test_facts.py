@@ -51,6 +51,10 @@ def test_the_samples_contain_every_fact() -> None:
         "refused_payments",
         "unlisted_before",
         "refusals",
+        "paid",
+        "moved_by_wix",
+        "to_pay_back",
+        "also_refundable",
     }
 
 

@@ -76,7 +76,7 @@ def _cancellation(step: Step, order: Order, facts: Facts) -> Advance:
         raise end_with("partial_needs_standard_refund")
     state = state_of(order)
     if state is State.CANCELLED:
-        found = found_cancelled(by_merchant=True)
+        found = found_cancelled(step, by_merchant=True)
         return Advance(to=found.to, flow=flow, facts=facts | found.facts, by_merchant=True)
     _check_allowed(order, "CANCEL")
     if state is State.FULFILLED:

@@ -10,6 +10,8 @@ from types import MappingProxyType
 
 from statemachine.flows import State
 from worker.errors import Buried, EffectUnknown, Permanent, Rejected
+from worker.flows.amounts import rounded
+from worker.flows.paid_back import after_cancellation, refundable_by_wix
 from worker.flows.step import Advance, Step, Wait
 from worker.refund.facts import CancelRefusal, Facts
 from worker.refund.reasons import end_with
@@ -35,12 +37,12 @@ def state_of(order: Order) -> State:
     return State.UNFULFILLED if order.is_unfulfilled else State.FULFILLED
 
 
-def found_cancelled(*, by_merchant: bool) -> Advance:
+def found_cancelled(step: Step, *, by_merchant: bool) -> Advance:
     """Finish: the order is already cancelled."""
     effect = "already_cancelled" if by_merchant else "order_cancelled"
     return Advance(
         to=State.CANCELLED,
-        facts=Facts(effect=effect),
+        facts=Facts(effect=effect) | after_cancellation(step),
         found=not by_merchant,
         by_merchant=by_merchant,
     )
@@ -53,7 +55,7 @@ def unfulfill_order(step: Step) -> Advance | Wait:
     """
     state = state_of(step.wix.get_order(step.order_id))
     if state is State.CANCELLED:
-        return found_cancelled(by_merchant=True)
+        return found_cancelled(step, by_merchant=True)
     listed = step.wix.list_fulfillments(step.order_id).fulfillments
     saved = step.refund.facts.fulfillments
     step.learn(_fulfillments(step, listed))
@@ -70,7 +72,7 @@ def unfulfill_order(step: Step) -> Advance | Wait:
         return Wait(why=why, in_ms=0, effect_known=False, facts=rounds)
     state = state_of(step.wix.get_order(step.order_id))
     if state is State.CANCELLED:
-        return found_cancelled(by_merchant=True)
+        return found_cancelled(step, by_merchant=True)
     if state is State.UNFULFILLED:
         return Advance(to=state)
     return _still_fulfilled(
@@ -132,6 +134,8 @@ def cancel_order(step: Step) -> Advance | Wait:
         return looked
     if unsure := step.unsure_wait("an earlier cancel may still take effect"):
         return unsure
+    _check_refundable(step)
+    step.learn(after_cancellation(step))
     request = step.refund.request
     try:
         order = step.wix.cancel_order(
@@ -147,6 +151,22 @@ def cancel_order(step: Step) -> Advance | Wait:
     return Advance(to=State.CANCELLED, facts=Facts(effect="order_cancelled"))
 
 
+def _check_refundable(step: Step) -> None:
+    """Say that Wix could refund the order's payments; leave it to a person if the settings do.
+
+    Wix may only refuse refunds of old orders in practice: that it always does is unknown.
+    """
+    if not (amount := refundable_by_wix(step)):
+        return
+    currency = step.facts.currency
+    told = {"amount": f"{rounded(amount, currency):f}", "currency": currency}
+    if step.settings.cancellation_refundable == "escalate":
+        raise end_with("also_refundable", detail=" ".join(told.values()))
+    if not step.facts.also_refundable:
+        step.notices.append({"event": "order.also_refundable", **told})
+    step.learn(Facts(also_refundable=told["amount"]))
+
+
 def _look(step: Step) -> Advance | Wait | None:
     """Find out whether the order is already cancelled, or fulfilled again; None if neither."""
     try:
@@ -154,7 +174,7 @@ def _look(step: Step) -> Advance | Wait | None:
     except Permanent as error:
         raise _end(step, error) from None
     if state is State.CANCELLED:
-        return found_cancelled(by_merchant=not step.may_have_happened)
+        return found_cancelled(step, by_merchant=not step.may_have_happened)
     if state is State.UNFULFILLED:
         return None
     listed = step.wix.list_fulfillments(step.order_id).fulfillments

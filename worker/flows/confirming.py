@@ -5,12 +5,13 @@ from __future__ import annotations
 from statemachine.flows import State
 from worker.errors import Buried, Rejected
 from worker.flows.own_refunds import facts_of, find_ours, overpayment, overpayment_text
+from worker.flows.paid_back import after_refund
 from worker.flows.standard import VANISHED_LOOKS
 from worker.flows.step import Advance, Step, Wait
 from worker.refund.facts import NO_FACTS, Facts
 from worker.refund.provider_codes import in_words, remedy_for
 from worker.refund.reasons import REASONS, end_with
-from worker.wix.billing import WixRefund
+from worker.wix.billing import Transactions, WixRefund
 
 
 def confirm_refund(step: Step) -> Advance | Wait:
@@ -25,7 +26,7 @@ def confirm_refund(step: Step) -> Advance | Wait:
         raise end_with("refund_vanished", detail=f"missing from Wix's list in {misses} looks")
     statuses = set(refund.statuses) if refund else set()
     if refund and statuses == {"SUCCEEDED"}:
-        return _settled(step, refund)
+        return _settled(step, refund, transactions)
     if refund and statuses and statuses <= {"SUCCEEDED", "FAILED"}:
         paid = Facts(refund_amount=f"{refund.sum_of('SUCCEEDED'):f}")
         step.learn(facts_of(refund) | paid)
@@ -36,15 +37,17 @@ def confirm_refund(step: Step) -> Advance | Wait:
     return step.wait(why, step.next_look_ms, effect_known=True, facts=facts)
 
 
-def _settled(step: Step, refund: WixRefund) -> Advance:
+def _settled(step: Step, refund: WixRefund, transactions: Transactions) -> Advance:
     """Finish, unless a person must see to what Wix could not refund.
 
     Of a full refund upstream is told what is missing and why, as if it had asked for that alone.
     """
     missing = step.refund.facts.not_refunded
+    facts = facts_of(refund)
+    facts |= after_refund(step, transactions, facts.payments)
     if not missing:
-        return Advance(to=State.REFUNDED, facts=facts_of(refund))
-    facts = facts_of(refund) | Facts(effect="partly_refunded")
+        return Advance(to=State.REFUNDED, facts=facts)
+    facts |= Facts(effect="partly_refunded")
     if not step.refund.request.is_partial and all(
         one.reason in REASONS and REASONS[one.reason].ends == "rejected" for one in missing
     ):

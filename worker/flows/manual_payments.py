@@ -14,7 +14,7 @@ from typing import NamedTuple
 from worker.flows.amounts import Source
 from worker.refund.facts import Facts, ManualAmount
 from worker.refund.record import Refund
-from worker.wix.billing import PaymentRefundability
+from worker.wix.refundability import PaymentRefundability
 
 
 class PaidManually(NamedTuple):

@@ -19,8 +19,9 @@ from worker.flows.manual_payments import (
     split_manual,
 )
 from worker.flows.step import Step
-from worker.wix.billing import PaymentRefundability, Refundability, Transactions
+from worker.wix.billing import Transactions
 from worker.wix.models import needed
+from worker.wix.refundability import PaymentRefundability, Refundability
 
 #: Wix's reasons that pass by themselves, and our code for each that outlasts our waiting.
 WAITING: Mapping[str, str] = MappingProxyType(

@@ -8,7 +8,7 @@ from typing import Any
 
 from worker.flows.amounts import Share, price
 from worker.flows.step import Step
-from worker.wix.billing import Refundability
+from worker.wix.refundability import Refundability
 
 
 def items_of(step: Step) -> dict[str, Any]:

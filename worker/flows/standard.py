@@ -25,7 +25,8 @@ from worker.flows.totals import asked_of, fitted
 from worker.flows.unlisted import may_hide_ours, unlisted_before
 from worker.refund.facts import Facts
 from worker.refund.reasons import end_with
-from worker.wix.billing import Refundability, Transactions
+from worker.wix.billing import Transactions
+from worker.wix.refundability import Refundability
 
 #: How many looks in a row may miss a refund that Wix accepted.
 VANISHED_LOOKS = 10

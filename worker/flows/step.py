@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from config.settings import Settings
 from statemachine.flows import Flow, State
@@ -56,6 +57,8 @@ class Step:
     """Returns the ids of all our refunds of the order; asks the ledger."""
     learned: Facts = NO_FACTS
     """What the step learned; added to the record even if the step fails."""
+    notices: list[dict[str, Any]] = field(default_factory=list)
+    """Events that are logged and written into the history beside the step's own."""
 
     def learn(self, facts: Facts) -> None:
         """Add to what the step learned."""

@@ -11,7 +11,7 @@ from worker.flows.payments import SortedPayments
 from worker.flows.refund_body import items_of
 from worker.flows.step import Step
 from worker.refund.reasons import end_with
-from worker.wix.billing import Refundability
+from worker.wix.refundability import Refundability
 
 #: Wix's codes for parts that cannot be refunded, or not any more. W65.
 PARTS_REFUSED = frozenset(

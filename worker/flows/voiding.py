@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from statemachine.flows import Flow, State
 from worker.errors import Buried, Permanent
 from worker.flows.cancellation import found_cancelled, state_of
+from worker.flows.paid_back import nothing_paid
 from worker.flows.step import Advance, Step, Wait
 from worker.refund.facts import Facts
 from worker.refund.reasons import end_with
@@ -70,9 +71,13 @@ def _continue(step: Step, payments: Iterable[Payment]) -> Advance:
     if step.refund.flow == Flow.CANCELLATION:
         state = state_of(step.wix.get_order(step.order_id))
         if state is State.CANCELLED:
-            return found_cancelled(by_merchant=True)
+            return found_cancelled(step, by_merchant=True)
         return Advance(to=state)
     if is_voided(payments):
         by_merchant = not step.refund.facts.void_ids
-        return Advance(to=State.VOIDED, facts=Facts(effect="voided"), by_merchant=by_merchant)
+        return Advance(
+            to=State.VOIDED,
+            facts=Facts(effect="voided") | nothing_paid(step),
+            by_merchant=by_merchant,
+        )
     return Advance(to=State.REFUNDABLE)

@@ -58,6 +58,12 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             "The refund became a dead letter: a person must decide.",
             (*_STEP, "from_state", "reason", "sentence", *_WIX),
         ),
+        "order.also_refundable": Event(
+            "info",
+            "The order is cancelled, which moves no money, although Wix says that it could refund"
+            " its payments.",
+            ("amount", "currency"),
+        ),
         "step.redundant": Event(
             "info", "A message asked for something that is already done.", ("transition", "state")
         ),

@@ -49,6 +49,17 @@ class RefundedPayment(_Stored):
     """Whether Wix only records this part and moves no money, W66."""
 
 
+class PaidPayment(_Stored):
+    """A payment that the order took."""
+
+    payment_id: str
+    """Wix's id of the payment."""
+    amount: str | None = None
+    """A decimal in the order's currency; None for a membership, which has no amount."""
+    provider: str = ""
+    """Who took it, in Wix's words, "" if Wix does not say."""
+
+
 class ManualAmount(_Stored):
     """The total that a person was asked to pay back for one payment."""
 
@@ -113,6 +124,17 @@ class Facts(_Stored):
     """The sum of our refund, a decimal in the order's currency. Lifetime: forever."""
     payments: tuple[RefundedPayment, ...] = ()
     """The parts of our refund, one for each payment. Lifetime: forever."""
+    paid: tuple[PaidPayment, ...] | None = None
+    """What the order had taken; None if it is not known. Lifetime: forever."""
+    moved_by_wix: str = ""
+    """What Wix returned, a decimal in the order's currency; "" if it is not known.
+    Lifetime: forever."""
+    to_pay_back: str = ""
+    """What somebody still has to pay back, a decimal in the order's currency; "" if it is not
+    known. Lifetime: forever."""
+    also_refundable: str = ""
+    """What Wix could have refunded of an order that was cancelled, a decimal in the order's
+    currency. Lifetime: forever."""
     refunds_before: Annotated[tuple[str, ...], _UntilDone] = ()
     """Wix's ids of the refunds that the order had before our first call.
     Lifetime: one transition."""

@@ -115,13 +115,26 @@ def outcome_of_end(
         return None
     content = about(refund.request) | {"state": to.value, "flow": refund.flow or None} | more
     if KIND_OF[to] == "finished":
-        content |= {"effect": facts.effect, "amount": None}
+        content |= {"effect": facts.effect, "amount": None} | _paid_back(facts)
     if facts.refund_amount:
         currency = facts.currency or None
         content["amount"] = {"amount": facts.refund_amount, "currency": currency}
         content["payments"] = facts.known().get("payments", [])
         content |= {name: facts.known()[name] for name in ("not_refunded",) if facts.not_refunded}
     return outcome(KIND_OF[to], step, **content)
+
+
+def _paid_back(facts: Facts) -> dict[str, Any]:
+    """Return who has paid and paid back; None for what is not known."""
+
+    def money(amount: str) -> dict[str, Any] | None:
+        return {"amount": amount, "currency": facts.currency or None} if amount else None
+
+    return {
+        "moved_by_wix": money(facts.moved_by_wix),
+        "paid": facts.known().get("paid"),
+        "to_pay_back": money(facts.to_pay_back),
+    }
 
 
 def overpaid(request: RefundRequest, facts: Facts) -> dict[str, str]:

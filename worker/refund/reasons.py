@@ -70,6 +70,10 @@ REASONS: Mapping[str, Reason] = MappingProxyType({
         " cancel it like this.",
         "Open the order in the Wix dashboard, choose More Actions > Mark as Unfulfilled,"
         " then replay."),
+    "also_refundable": _dead(
+        "The order is due to be cancelled, which moves no money; Wix says that it could refund it.",
+        "Refund the order in the Wix dashboard, or set REFUNDS_CANCELLATION_REFUNDABLE to cancel;"
+        " then replay."),
     "order_keeps_changing": _dead(
         "The order kept changing while it was being cancelled.",
         "Ask the merchant to leave the order unchanged, then replay."),

@@ -31,6 +31,7 @@ class StepResult(NamedTuple):
 
     commit: StepCommit
     event: dict[str, Any]
+    """The step's own event, which is logged last."""
 
 
 @dataclass(frozen=True)
@@ -227,7 +228,10 @@ class Results:
         """Add what all results have: the history line, the calls, the endpoints that worked."""
         calls = self.step.wix.calls if self.step else 0
         accepted = tuple(sorted(self.step.wix.accepted_endpoints)) if self.step else ()
-        return StepCommit(history=(event,), wix_calls=calls, accepted_endpoints=accepted, **fields)
+        notices = self.step.notices if self.step else []
+        return StepCommit(
+            history=(*notices, event), wix_calls=calls, accepted_endpoints=accepted, **fields
+        )
 
     def _event(self, name: str) -> dict[str, Any]:
         event: dict[str, Any] = {

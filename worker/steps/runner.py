@@ -129,7 +129,9 @@ class Steps:
         self.checkpoint("before_commit")
         status = self._commit(refund_id, claim, result.commit, delivery)
         self.checkpoint("after_commit")
-        log_event(event.pop("event"), **event)
+        for line in (*result.commit.history[:-1], event):
+            fields = dict(line)
+            log_event(fields.pop("event"), **fields)
         if result.commit.also:
             log_event("refund.overpaid", **_overpaid(result.commit.also))
         if status == "suspended" and result.commit.suspension:

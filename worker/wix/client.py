@@ -10,15 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
-from worker.wix.billing import (
-    Calculation,
-    Refundability,
-    RefundAnswer,
-    Transactions,
-    TransactionsAnswer,
-    VoidAnswer,
-    WixRefund,
-)
+from worker.wix.billing import RefundAnswer, Transactions, TransactionsAnswer, VoidAnswer, WixRefund
 from worker.wix.calls import Calls
 from worker.wix.deadline import DeadlineTransport
 from worker.wix.models import (
@@ -30,6 +22,7 @@ from worker.wix.models import (
     OrderAnswer,
     OrderWithFulfillments,
 )
+from worker.wix.refundability import Calculation, Refundability
 from worker.wix.sites import OrdersFound, SiteProperties, SitePropertiesAnswer
 
 

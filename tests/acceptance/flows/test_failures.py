@@ -138,7 +138,9 @@ def test_an_unknown_refusal_needs_a_person(rig: Rig, created: str, endpoint: str
     order = rig.order(created, fulfillments=1 if created == BEFORE else 0)
     rig.simulator.script(Fault("status", endpoint, status=418, code="TEAPOT", times=99))
     refund = rig.run(order)
-    used = rig.simulator.faults[0].times < 99
+    # A cancellation only tells upstream what the transactions say; it goes on without them.
+    is_optional = (created, endpoint) == (BEFORE, "list_transactions")
+    used = rig.simulator.faults[0].times < 99 and not is_optional
     assert (refund.state is State.DEAD) == used
     if used:
         assert (refund.reason["reason"], refund.reason["wix_code"]) == ("refused_by_wix", "TEAPOT")

@@ -17,19 +17,14 @@ from worker.simulator import Fault, Simulator
 from worker.simulator.contract.routes import find
 from worker.simulator.http.wsgi import wsgi
 from worker.simulator.world.orders import Order
-from worker.wix.billing import (
-    Calculation,
-    Refundability,
-    RefundAnswer,
-    TransactionsAnswer,
-    VoidAnswer,
-)
+from worker.wix.billing import RefundAnswer, TransactionsAnswer, VoidAnswer
 from worker.wix.models import (
     CancelAnswer,
     FulfillmentsAnswer,
     FulfillmentsChanged,
     OrderAnswer,
 )
+from worker.wix.refundability import Calculation, Refundability
 
 #: A body with status 200 that is really an error.
 ERROR_BODY = {"message": "Internal error", "details": {}}

@@ -95,6 +95,14 @@ def _forbidden(rig: Rig) -> Mapping[str, Any]:
     return rig.run(order).reason
 
 
+def _also_refundable(rig: Rig) -> Mapping[str, Any]:
+    settings = rig.settings.model_copy(update={"cancellation_refundable": "escalate"})
+    strict = Rig(settings, rig.simulator)
+    reason = strict.run(strict.order(BEFORE)).reason
+    strict.close()
+    return reason
+
+
 def _pending_elsewhere(rig: Rig) -> str:
     order = rig.order(AFTER)
     rig.simulator.merchant_refunds(order.id, reason="dashboard")
@@ -258,6 +266,7 @@ CASES: Mapping[str, Case] = {
     "amount_precision": _run(AFTER, {"amount": "1.50", "currency": "JPY"}, currency="JPY"),
     "partial_needs_standard_refund": _run(BEFORE, {"amount": "1.00", "currency": "USD"}),
     "cannot_unfulfill": _cannot_unfulfill,
+    "also_refundable": _also_refundable,
     "order_keeps_changing": _keeps_changing,
     "order_authorized": _refused("cancel_order", "ORDER_HAS_AUTHORIZED_TRANSACTION", BEFORE),
     "void_failed": _void_refused,

@@ -1,0 +1,139 @@
+"""What upstream is told of money: what Wix returned, and what somebody still has to pay back."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from statemachine.flows import State
+from tests.support.rig import AFTER, BEFORE, Rig
+from worker.refund.outcomes import read
+from worker.simulator import Fault
+from worker.simulator.world.orders import Order
+
+
+def _finished(rig: Rig, order: Order, **job: Any) -> dict[str, Any]:
+    """Run a refund to its end; return what upstream reads of it."""
+    refund = rig.run(order, **job)
+    data = [
+        event["data"]
+        for _, event in read(rig.redis, rig.settings.namespace)
+        if (event["subject"], event["type"]) == (refund.refund_id, "refund.finished")
+    ]
+    [told] = data
+    return told  # type: ignore[no-any-return]  # a JSON object
+
+
+def _usd(amount: str) -> dict[str, str]:
+    return {"amount": amount, "currency": "USD"}
+
+
+def _sums(told: dict[str, Any]) -> tuple[Any, Any]:
+    return told["moved_by_wix"], told["to_pay_back"]
+
+
+def test_a_cancelled_order_leaves_all_to_be_paid_back(rig: Rig) -> None:
+    """A cancel moves no money; each payment is named with who took it."""
+    order = rig.order(
+        BEFORE, payments=[{"amount": "60.00"}, {"amount": "41.40", "kind": "gift_card"}]
+    )
+    told = _finished(rig, order)
+    assert _sums(told) == (_usd("0.00"), _usd("101.40"))
+    assert [(p["amount"], p["provider"]) for p in told["paid"]] == [
+        ("60.00", "CreditCard"),
+        ("41.40", "gift card"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("act", "moved", "left"),
+    [
+        (lambda rig, order: rig.simulator.merchant_refunds(order.id), "101.40", "0.00"),
+        (
+            lambda rig, order: rig.simulator.merchant_refunds(order.id, "", "30.00"),
+            "30.00",
+            "71.40",
+        ),
+        (
+            lambda rig, order: rig.simulator.merchant_refunds(order.id, external=True),
+            "0.00",
+            "0.00",
+        ),
+        (lambda _rig, _order: None, "0.00", "101.40"),
+    ],
+)
+def test_what_the_merchant_returned_before_counts(
+    rig: Rig, act: Callable[[Rig, Order], object], moved: str, left: str
+) -> None:
+    """The dashboard's Cancel and Refund moves money, a plain cancel does not."""
+    order = rig.order(BEFORE)
+    act(rig, order)
+    rig.simulator.merchant_cancels(order.id)
+    told = _finished(rig, order)
+    assert told["effect"] == "already_cancelled"
+    assert _sums(told) == (_usd(moved), _usd(left))
+
+
+def test_a_standard_refund_leaves_nothing(rig: Rig) -> None:
+    """Wix moves all that was asked for, also if it is only a part."""
+    told = _finished(rig, rig.order(AFTER), amount="20.00", currency="USD")
+    assert _sums(told) == (_usd("20.00"), _usd("0.00"))
+    assert [p["amount"] for p in told["paid"]] == ["101.40"]
+
+
+def test_a_recorded_payment_is_still_to_be_paid_back(rig: Rig) -> None:
+    """Wix only records it; somebody has to hand over the money."""
+    order = rig.order(AFTER, payments=[{"amount": "60.00"}, {"amount": "41.40", "offline": True}])
+    told = _finished(rig, order, manual_payments="record")
+    assert _sums(told) == (_usd("60.00"), _usd("41.40"))
+
+
+def test_an_authorization_took_nothing(rig: Rig) -> None:
+    """It is voided, and no money has to go back."""
+    told = _finished(rig, rig.order(AFTER, payments=[{"amount": "20.00", "authorized": True}]))
+    assert (told["paid"], *_sums(told)) == ([], _usd("0.00"), _usd("0.00"))
+
+
+@pytest.mark.parametrize(
+    "fault", [{"status": 403}, {"status": 428, "code": "NEW"}, {"status": 503}]
+)
+def test_a_cancellation_does_not_depend_on_what_it_only_tells(
+    rig: Rig, fault: dict[str, Any]
+) -> None:
+    """Without the right to read payments, or while that call fails, the sums are unknown."""
+    for endpoint in ("list_transactions", "get_order_refundability"):
+        rig.simulator.script(Fault("status", endpoint, times=1_000, **fault))
+    order = rig.order(BEFORE)
+    told = _finished(rig, order)
+    assert order.cancellations == 1
+    assert (told["paid"], *_sums(told)) == (None, None, None)
+
+
+def test_an_order_that_wix_could_refund_is_noticed(rig: Rig, log: io.StringIO) -> None:
+    """It is cancelled, as the owner wants it; the log says what Wix could have returned."""
+    refund = rig.run(rig.order(BEFORE))
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    [line] = [line for line in lines if line["event"] == "order.also_refundable"]
+    assert (line["amount"], line["currency"]) == ("101.40", "USD")
+    history = [line["event"] for line in rig.ledger.history(refund.refund_id)]
+    assert history.count("order.also_refundable") == 1
+
+
+def test_the_settings_can_leave_it_to_a_person(rig: Rig) -> None:
+    """Nothing is changed at Wix; once the merchant has refunded it, a replay cancels."""
+    strict = Rig(
+        rig.settings.model_copy(update={"cancellation_refundable": "escalate"}), rig.simulator
+    )
+    order = strict.order(BEFORE)
+    refund = strict.run(order)
+    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "also_refundable")
+    assert order.cancellations == 0
+    rig.simulator.merchant_refunds(order.id)
+    assert strict.replay(refund.refund_id, operator="ann")
+    strict.run_until_idle()
+    assert strict.load(refund.refund_id).state is State.CANCELLED
+    strict.close()

@@ -1,0 +1,122 @@
+"""What the order took, what Wix returned of it, and what somebody still has to pay back.
+
+A cancel moves no money (W30); the dashboard's "Cancel & Refund" does. Upstream needs both sums.
+They are for people: an answer that does not say them must not stop a refund, so they may be
+unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import TypeVar
+
+from worker.errors import CallFailed, Retryable, Unreadable
+from worker.flows.amounts import rounded
+from worker.flows.step import Step
+from worker.refund.facts import NO_FACTS, Facts, PaidPayment, RefundedPayment
+from worker.wix.billing import NOTHING_PAID, Payment, RefundTransaction, Transactions
+from worker.wix.refundability import Refundability
+
+Answer = TypeVar("Answer", Transactions, Refundability)
+
+#: Wix's reasons why nothing of a payment is left to be paid back.
+_RETURNED_BY_OTHERS = frozenset({"ALREADY_REFUNDED", "AMOUNT_OFFSET_BY_CHARGEBACK"})
+#: Attempts at a call that only tells upstream more; then the refund goes on without its answer.
+ATTEMPTS = 3
+
+
+def after_cancellation(step: Step) -> Facts:
+    """Return what a cancelled order leaves to be paid back: all that was not returned so far."""
+    transactions = _optional(step, lambda: step.wix.list_transactions(step.order_id))
+    if transactions is None:
+        return NO_FACTS
+    try:
+        paid = tuple(_paid(transactions.payments))
+        parts = [part for refund in transactions.refunds for part in refund.transactions]
+    except Unreadable:
+        return NO_FACTS
+    parts = [part for part in parts if part.refund_status != "FAILED"]
+    amounts = [None if one.amount is None else Decimal(one.amount) for one in paid]
+    by_wix = [part for part in parts if not part.external_refund]
+    owed = _sum(amounts) - _sum_of(parts)
+    return _facts(step, paid, moved=_sum_of(by_wix), owed=max(owed, Decimal(0)))
+
+
+def after_refund(step: Step, transactions: Transactions, parts: Iterable[RefundedPayment]) -> Facts:
+    """Return what a settled refund leaves to be paid back: the parts that Wix only recorded."""
+    try:
+        paid = tuple(_paid(transactions.payments))
+    except Unreadable:
+        return NO_FACTS
+    parts = [part for part in parts if part.amount is not None]
+    moved = _sum(Decimal(part.amount or 0) for part in parts if not part.external)
+    recorded = _sum(Decimal(part.amount or 0) for part in parts if part.external)
+    # A person who confirmed the payment has paid what was recorded.
+    owed = Decimal(0) if step.facts.manual_done else recorded
+    for missing in step.facts.not_refunded:
+        if missing.wix_code not in _RETURNED_BY_OTHERS:
+            if missing.amount is None:
+                return _facts(step, paid, moved=moved)
+            owed += Decimal(missing.amount)
+    return _facts(step, paid, moved=moved, owed=owed)
+
+
+def refundable_by_wix(step: Step) -> Decimal:
+    """Return the sum that Wix could refund itself, 0 if it does not say."""
+    answer = _optional(step, lambda: step.wix.get_order_refundability(step.order_id))
+    return _refundable(answer) if answer else Decimal(0)
+
+
+def _refundable(answer: Refundability) -> Decimal:
+    open_ones = (
+        one
+        for one in answer.payments
+        if one.non_refundable is None and one.manually_refundable is None
+    )
+    return _sum(one.max_refund for one in open_ones)
+
+
+def _optional(step: Step, ask: Callable[[], Answer]) -> Answer | None:
+    """Return the answer of a reading call that the refund does not depend on."""
+    try:
+        return ask()
+    except CallFailed as error:
+        may_pass = isinstance(error, Retryable) and not isinstance(error, Unreadable)
+        if may_pass and step.refund.attempt < ATTEMPTS:
+            raise
+        return None
+
+
+def _paid(payments: Iterable[Payment]) -> Iterable[PaidPayment]:
+    for payment in payments:
+        if payment.effective_status not in NOTHING_PAID | {"AUTHORIZED"}:
+            yield PaidPayment(
+                payment_id=payment.id,
+                amount=f"{payment.amount.amount:f}" if payment.amount else None,
+                provider=payment.provider,
+            )
+
+
+def _sum(amounts: Iterable[Decimal | None]) -> Decimal:
+    return sum((amount for amount in amounts if amount is not None), Decimal(0))
+
+
+def _sum_of(parts: Iterable[RefundTransaction]) -> Decimal:
+    return _sum(part.amount.amount for part in parts if part.amount)
+
+
+def _facts(
+    step: Step, paid: tuple[PaidPayment, ...], *, moved: Decimal, owed: Decimal | None = None
+) -> Facts:
+    currency = step.facts.currency
+    return Facts(
+        paid=paid,
+        moved_by_wix=f"{rounded(moved, currency):f}",
+        to_pay_back="" if owed is None else f"{rounded(owed, currency):f}",
+    )
+
+
+def nothing_paid(step: Step) -> Facts:
+    """Return what a voided authorization leaves to be paid back: nothing was taken."""
+    return _facts(step, (), moved=Decimal(0), owed=Decimal(0))
