@@ -5,7 +5,7 @@ max_line_length = 125
 read_globals = {"redis", "cjson", "KEYS", "ARGV"}
 
 local shared = {
-    "AHEAD_MS", "wall", "offset", "last", "ns", "args", "now", "int", "SOURCE", "NEXT", "WIDTH", "PER_CALL_MS",
+    "AHEAD_MS", "wall", "offset", "last", "ns", "args", "now", "int", "SOURCE", "NEXT", "ENDED", "SCHEMA", "is_newer", "WIDTH", "PER_CALL_MS",
     "BURST_MS", "key", "note", "emit", "publish", "publish_store", "is_suspended", "record_accepted", "send", "set_state",
     "ack", "is_alive", "is_held", "is_lost", "server_lost_writes_at", "step_messages",
     "charge", "is_paced", "pause", "admit", "line_up", "stand_back", "postpone", "release",

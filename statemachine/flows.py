@@ -39,6 +39,13 @@ class State(StrEnum):
     DEAD = "dead"
     """A person must decide: a dead letter."""
 
+    @classmethod
+    def _missing_(cls, value: object) -> State:
+        """Return a state that only a newer version knows; no transition is due in it."""
+        state = str.__new__(cls, value)
+        state._name_, state._value_ = str(value).upper(), str(value)
+        return state
+
 
 class Transition(StrEnum):
     """A named edge. Its actor, the log field and the tests use the same name."""

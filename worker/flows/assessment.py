@@ -24,15 +24,24 @@ REFUSING: Mapping[str, str] = MappingProxyType(
 #: Statuses that change by themselves, and the reason with which the refund ends if they do not.
 PASSING: Mapping[str, str] = MappingProxyType({"INITIALIZED": "order_not_approved"})
 
+#: How old a job may be for its order to be looked for again, ms, and how many times at most.
+NEW_JOB_MS = 180_000
+MISSING_LOOKS = 8
+
 
 def assess_order(step: Step) -> Advance | Wait:
     """Read the order, choose its flow by `createdDate`, and save its fulfillments."""
     try:
         order = step.wix.get_order(step.order_id)
     except Permanent as error:
-        if error.code == "ORDER_NOT_FOUND":
-            raise end_with("order_not_found", error) from None
-        raise
+        if error.code != "ORDER_NOT_FOUND":
+            raise
+        # A new order may not be readable yet.
+        age_ms = step.now_ms - step.refund.accepted_at_ms
+        if age_ms < NEW_JOB_MS and step.looks + 1 < MISSING_LOOKS:
+            why = "Wix does not know the order yet"
+            return step.wait(why, step.next_look_ms, effect_known=True)
+        raise end_with("order_not_found", error) from None
     if order.status not in _CONTINUING:
         return _not_ready(step, order.status)
     _check_amounts(step, order)

@@ -15,7 +15,7 @@ from worker.refund.record import Refund
 class Claim:
     """The answer to a claim; `refund` is None only when the id is not known."""
 
-    status: Literal["claimed", "unknown", "refused", "early", "busy", "suspended", "paced"]
+    status: Literal["claimed", "unknown", "newer", "refused", "early", "busy", "suspended", "paced"]
     now_ms: int
     fence: int
     refund: Refund | None

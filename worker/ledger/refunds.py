@@ -26,7 +26,7 @@ from worker.queue.delivery import Delivery
 from worker.refund.facts import Facts
 from worker.refund.outcomes import about, outcome
 from worker.refund.record import Refund, refund_from
-from worker.refund.request import RefundRequest
+from worker.refund.request import SCHEMA, RefundRequest
 
 #: A lease ends with its worker's heartbeat; this frees one that a living worker forgot.
 LEASE_CAP_MS = 7_200_000
@@ -108,6 +108,7 @@ class Ledger(Records):
             order_id=request.order_id,
             request=request.canonical,
             digest=request.digest,
+            schema=SCHEMA,
             due_at_ms=delivery.due_at_ms,
             history=_line(line),
             outcome=outcome("accepted", "request_refund", **about(request)),

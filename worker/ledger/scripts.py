@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import redis
 
-from statemachine.flows import State, next_transition
+from statemachine.flows import TERMINAL, State, next_transition
 from worker.ledger.lanes import LaneRules
 from worker.queue.broker import CLOCK_LUA
+from worker.refund.request import SCHEMA
 
 if TYPE_CHECKING:
     from redis.commands.core import Script
@@ -26,6 +27,8 @@ def load_scripts(
     following = {s.value: t.value for s in State if (t := next_transition(s))}
     head = f"local SOURCE = 'wix-refund-worker/{namespace}'\n"
     head += f"local NEXT = cjson.decode('{json.dumps(following)}')\n"
+    ended = dict.fromkeys((*TERMINAL, State.DEAD), True)
+    head += f"local ENDED = cjson.decode('{json.dumps(ended)}')\nlocal SCHEMA = {SCHEMA}\n"
     head += lanes.constants()
     head += CLOCK_LUA + (_LUA / "prelude.lua").read_text() + (_LUA / "lanes.lua").read_text()
     return {

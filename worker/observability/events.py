@@ -75,6 +75,11 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
         "step.early": Event(
             "info", "A message arrived before its refund was due; it was dropped.", ("transition",)
         ),
+        "step.newer": Event(
+            "warning",
+            "Only a newer version of the worker can run this refund; it waits in its lane.",
+            ("transition",),
+        ),
         "step.held_back": Event(
             "warning",
             "The Redis server restarted or was replaced and may have forgotten a call, or too few"

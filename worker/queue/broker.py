@@ -6,7 +6,6 @@ The pitfalls that each override answers are listed in worker/queue/README.md.
 from __future__ import annotations
 
 import json
-import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from dramatiq.errors import ConnectionClosed
 from worker.observability.events import log_event
 from worker.observability.redaction import redact_text
 from worker.queue.decoding import Undecodable, decode
+from worker.queue.held import Held
 from worker.queue.server_errors import explain
 
 #: The queue of upstream's jobs, and the queue of our own messages.
@@ -52,7 +52,7 @@ class Broker(RedisBroker):
         )
         #: By queue. It outlives a consumer, which dramatiq recreates after each connection error:
         #: the messages may still be running in a worker thread.
-        self.held: dict[str, _Held] = defaultdict(_Held)
+        self.held: dict[str, Held] = defaultdict(Held)
         self._queue_script = client.register_script(_QUEUE_LUA)
         #: Consumers' commands that Redis does not answer at present; each is logged once.
         self._failing: set[str] = set()
@@ -239,7 +239,15 @@ class Consumer(dramatiq.Consumer):
         self._held.discard(message_id)
 
     def nack(self, message: dramatiq.broker.MessageProxy) -> None:
-        """Keep a message that no actor could take (pitfalls 12, 13) for a person."""
+        """Keep a message that no actor could take (pitfalls 12, 13) for a person.
+
+        A step that this version does not know was sent by a newer one, which finds the refund in
+        its lane.
+        """
+        if self.queue_name == STEPS and "failed_with" not in message.options:
+            self.ack(message)
+            log_event("step.newer", transition=message.actor_name)
+            return
         reason = message.options.get("failed_with", "unknown_actor")
         given = message.asdict() | {"options": message.options["given"]}
         text = json.dumps(given)
@@ -263,29 +271,3 @@ class Consumer(dramatiq.Consumer):
     def close(self) -> None:
         """Return what was fetched but not handed out."""
         self.requeue([])
-
-
-class _Held:
-    """The messages of one queue that this process holds, whichever consumer fetched them."""
-
-    def __init__(self) -> None:
-        self._ids: set[str] = set()
-        self._room = threading.Condition()
-
-    def ids(self) -> list[str]:
-        with self._room:
-            return sorted(self._ids)
-
-    def add(self, ids: Iterable[str]) -> None:
-        with self._room:
-            self._ids.update(ids)
-
-    def discard(self, *ids: str) -> None:
-        with self._room:
-            self._ids.difference_update(ids)
-            self._room.notify()
-
-    def has_room(self, prefetch: int, wait_s: float) -> bool:
-        """Whether another message may be held; waits up to *wait_s* for one to leave."""
-        with self._room:
-            return self._room.wait_for(lambda: len(self._ids) < prefetch, wait_s)

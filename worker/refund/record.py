@@ -11,7 +11,7 @@ from typing import Any
 
 from statemachine.flows import State
 from worker.refund.facts import Facts, facts_from
-from worker.refund.request import RefundRequest
+from worker.refund.request import RefundRequest, stored_request
 
 #: Maximum length of `customerReason`, W63. Whether Wix counts UTF-16 units is unknown; we do.
 LONGEST_REASON = 200
@@ -111,7 +111,7 @@ def refund_from(fields: Mapping[str, str]) -> Refund:
         return int(Decimal(fields.get(name) or 0))
 
     return Refund(
-        request=RefundRequest.model_validate_json(fields["request"]),
+        request=stored_request(fields["request"]),
         state=State(fields["state"]),
         flow=fields.get("flow", ""),
         version=number("version"),

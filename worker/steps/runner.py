@@ -71,6 +71,7 @@ ACTIONS: Mapping[Transition, Callable[[Step], Advance | Wait]] = MappingProxyTyp
 UNCLAIMED_EVENTS: Mapping[str, str] = MappingProxyType(
     {
         "unknown": "step.unknown_refund",
+        "newer": "step.newer",
         "early": "step.early",
         "busy": "step.busy",
         "suspended": "step.suspended",

@@ -306,3 +306,22 @@ def test_one_empty_list_does_not_make_a_pending_refund_a_dead_letter(rig: Rig) -
     rig.let_an_hour_pass()
     rig.run_queued()
     assert rig.load(refund_id).facts.misses == 0
+
+
+def test_an_order_that_appears_a_moment_later_is_refunded(rig: Rig) -> None:
+    """Wix's reads may lag: a job younger than some minutes looks again."""
+    order = rig.order(AFTER)
+    rig.simulator.script(Fault("status", "get_order", status=404, code="ORDER_NOT_FOUND", times=3))
+    assert rig.run(order).state is State.REFUNDED
+
+
+def test_the_order_of_an_old_job_is_not_looked_for_again(rig: Rig) -> None:
+    """It waited in its lane long enough for any read to catch up."""
+    order = rig.order(AFTER)
+    rig.simulator.script(Fault("status", "get_order", status=404, code="ORDER_NOT_FOUND"))
+    refund_id = rig.request(order)
+    rig._one("refunds")
+    rig.redis.hincrby(rig.key("refund", refund_id), "accepted_at_ms", -3_600_000)
+    rig.run_queued()
+    refund = rig.load(refund_id)
+    assert (refund.state, refund.reason["reason"]) == (State.REJECTED, "order_not_found")

@@ -1,6 +1,6 @@
 -- A job becomes a refund, once.
--- args: refund_id, store_id, order_id; request (JSON), digest; history (JSON); outcome;
---       due_at_ms, by the server's time (0 for at once);
+-- args: refund_id, store_id, order_id; request (JSON), digest, schema (the version it needs);
+--       history (JSON); outcome; due_at_ms, by the server's time (0 for at once);
 --       worker_id, queue, message_id of the delivery.
 -- Returns accepted | duplicate | conflict.
 local record = key('refund', args.refund_id)
@@ -10,7 +10,7 @@ if digest and digest ~= args.digest then return 'conflict' end
 ack()
 if digest then return 'duplicate' end
 redis.call('HSET', record, 'request', args.request, 'digest', args.digest, 'store_id', args.store_id,
-    'order_id', args.order_id, 'version', 1, 'accepted_at_ms', int(wall), 'updated_at_ms', int(now),
+    'order_id', args.order_id, 'version', 1, 'schema', args.schema, 'accepted_at_ms', int(wall), 'updated_at_ms', int(now),
     'arrival', redis.call('INCR', key('arrivals')))
 set_state(args.refund_id, 'accepted')
 redis.call('ZADD', key('accepted'), wall, args.refund_id)

@@ -17,6 +17,7 @@ local function problem_of(id, record, store, state)
     end
     if not redis.call('ZSCORE', key('state', state), id) then return 'not listed under its state' end
     if state == 'dead' and not redis.call('ZSCORE', key('dead'), id) then return 'dead, but not listed' end
+    if is_newer(id) then return places == 1 and 'needs a newer version of the worker' or 'in no place, or in several' end
     if not NEXT[state] then return places > 0 and 'ended, but still in a line' or nil end
     if places == 0 then return 'nowhere' end
     if places > 1 then return 'in several places' end
@@ -32,7 +33,7 @@ for _, id in ipairs(args.ids) do
     if problem then
         problems[#problems + 1] = id
         problems[#problems + 1] = problem
-        if args.repair and state then
+        if args.repair and state and not is_newer(id) then
             if not is_held(record, store) then leave(id, store) end
             set_state(id, state)
             if state == 'dead' then redis.call('ZADD', key('dead'), 'NX', now, id) end
@@ -42,7 +43,7 @@ for _, id in ipairs(args.ids) do
             else
                 admit(store)
             end
-        elseif args.repair then
+        elseif args.repair and not state then
             redis.call('ZREM', key('due'), id)
             redis.call('ZREM', key('dead'), id)
         end

@@ -3,7 +3,7 @@
 --       busy_ms, lease_cap_ms, dead_after_ms;
 --       worker_id, queue, message_id of the delivery.
 -- Returns {status, now, fence, sealed key, epoch, disconnected, record...};
--- status: claimed | unknown | refused | early | busy | suspended | paced.
+-- status: claimed | unknown | newer | refused | early | busy | suspended | paced.
 -- The same token may ask again: a lost reply changes nothing. The same message in the same worker
 -- may take over from its earlier execution, which has ended.
 local record = key('refund', args.refund_id)
@@ -13,6 +13,10 @@ local function unclaimed(status)
     return {status, int(now), 0, '', 0, '', unpack(redis.call('HGETALL', record))}
 end
 if not state then return unclaimed('unknown') end
+if is_newer(args.refund_id) then
+    stand_back(args.refund_id, redis.call('HGET', record, 'store_id'))
+    return unclaimed('newer')
+end
 if not args.sources[state] then return unclaimed('refused') end
 if redis.call('ZSCORE', key('due'), args.refund_id) then return unclaimed('early') end
 local store = redis.call('HGET', record, 'store_id')

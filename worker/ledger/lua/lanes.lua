@@ -23,20 +23,36 @@ local function pause(store, in_ms)
     redis.call('SET', key('rate', store), int(paid_at), 'PX', int(paid_at - now))
 end
 
+-- Whether only a newer version of the worker can run a refund: it does not know its state, or would
+-- ignore a part of its job.
+local function is_newer(id)
+    local known = redis.call('HMGET', key('refund', id), 'state', 'schema')
+    local state = known[1]
+    return state and (not NEXT[state] and not ENDED[state] or tonumber(known[2] or 1) > SCHEMA)
+end
+
 -- Start the first refunds of a store's lane, as long as fewer than WIDTH are in flight, and unless
 -- the store is suspended or over its rate.
 local function admit(store)
     local lane, busy = key('lane', store), key('busy', store)
     local held = is_suspended(store) or is_paced(store)
+    -- Refunds that need a newer version stay in the lane, and the others pass them.
+    local passed = 0
     while not held and redis.call('ZCARD', busy) < WIDTH do
-        local first = redis.call('ZPOPMIN', lane)
-        if not first[1] then break end
-        if NEXT[redis.call('HGET', key('refund', first[1]), 'state')] then
-            redis.call('ZADD', busy, now, first[1])
-            send(first[1])
+        local first = redis.call('ZRANGE', lane, passed, passed)[1]
+        if not first then break end
+        if is_newer(first) then
+            passed = passed + 1
+        else
+            redis.call('ZREM', lane, first)
+            if NEXT[redis.call('HGET', key('refund', first), 'state')] then
+                redis.call('ZADD', busy, now, first)
+                send(first)
+            end
         end
     end
-    if redis.call('ZCARD', busy) > 0 then
+    -- A newer worker finds them there, when it leads (requeue.lua).
+    if redis.call('ZCARD', busy) > 0 or passed > 0 then
         redis.call('SADD', key('busy_stores'), store)
     else
         redis.call('SREM', key('busy_stores'), store)

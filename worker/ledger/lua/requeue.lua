@@ -9,7 +9,9 @@ for _, store in ipairs(args.stores) do
         if is_lost(record, store, messages) then
             local message_id = redis.call('HGET', record, 'message_id')
             if message_id then redis.call('HDEL', ns .. ':steps.msgs', message_id) end
-            if NEXT[redis.call('HGET', record, 'state')] then
+            if is_newer(id) then
+                stand_back(id, store)
+            elseif NEXT[redis.call('HGET', record, 'state')] then
                 send(id)
                 requeued[#requeued + 1] = id
             else

@@ -1,0 +1,121 @@
+"""The release before this one and this one, as programs on one server, as in a rolling deploy."""
+
+from __future__ import annotations
+
+import io
+import signal
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from statemachine.flows import State
+from tests.chaos.bottomless import bottomless
+from tests.support.processes import PATIENCE_S, wait_until
+from tests.support.rig import AFTER, BEFORE, Rig
+from worker.demo.embedded import environment_without_settings
+from worker.operations.audit import audit
+from worker.simulator import serve
+from worker.simulator.world.orders import Order
+
+from .test_recovery import Workers
+
+ROOT = Path(__file__).parents[3]
+#: The release before the packages of this one.
+PREVIOUS = "561fbf8c1019cac546b3d6f2712e5551dba0873a"
+END = {AFTER: State.REFUNDED, BEFORE: State.CANCELLED}
+
+
+@pytest.fixture(scope="session")
+def previous(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sources of the previous release; it runs with the packages of this one."""
+    packed = subprocess.run(
+        ("git", "-C", str(ROOT), "archive", PREVIOUS, "worker", "config", "statemachine"),
+        capture_output=True,
+        check=False,
+    )
+    if packed.returncode:
+        pytest.skip(f"the clone does not contain the commit {PREVIOUS} of the previous release")
+    folder = tmp_path_factory.mktemp("previous")
+    with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as files:
+        files.extractall(folder, filter="data")
+    return folder
+
+
+class Versions:
+    """Worker programs of both versions."""
+
+    def __init__(self, workers: Workers, previous: Path) -> None:
+        self._environ = environment_without_settings() | workers.environ
+        self._folders = {"previous": previous, "this": ROOT}
+        self._running: list[subprocess.Popen[bytes]] = []
+
+    def start(self, version: str) -> subprocess.Popen[bytes]:
+        """Start a worker of one version; its sources come first on the path of its modules."""
+        program = subprocess.Popen(
+            (sys.executable, "-m", "worker"), cwd=self._folders[version], env=self._environ
+        )
+        self._running.append(program)
+        return program
+
+    def stop(self, program: subprocess.Popen[bytes]) -> None:
+        """End it as a deploy does."""
+        program.send_signal(signal.SIGTERM)
+        assert program.wait(PATIENCE_S) == 0
+
+    def kill_all(self) -> None:
+        """End what a failed test left."""
+        for program in self._running:
+            program.kill()
+            program.wait()
+
+
+@pytest.fixture
+def versions(rig: Rig, previous: Path) -> Iterator[Versions]:
+    """Both versions, against the simulator over HTTP."""
+    with serve(rig.simulator) as url:
+        versions = Versions(Workers(rig, url), previous)
+        yield versions
+        versions.kill_all()
+
+
+def _orders(rig: Rig, count: int) -> dict[str, Order]:
+    """Ask for refunds of both flows."""
+    found = {}
+    for number in range(count):
+        created = (AFTER, BEFORE)[number % 2]
+        order = bottomless(rig.simulator, rig.order(created, fulfillments=number % 2))
+        found[rig.request(order)] = order
+    return found
+
+
+def _all_in(rig: Rig, orders: dict[str, Order], *states: State) -> bool:
+    found = [rig.ledger.load(refund_id) for refund_id in orders]
+    return all(refund and refund.state in states for refund in found)
+
+
+@pytest.mark.parametrize(("first", "then"), [("previous", "this"), ("this", "previous")])
+def test_a_rolling_deploy_with_refunds_in_flight(
+    rig: Rig, versions: Versions, first: str, then: str
+) -> None:
+    """Forward and back: each refund once, no repeat of a job is a conflict, nothing is stuck."""
+    rig.simulator.set_flags(provider_ms=10**12)
+    orders = _orders(rig, 6)
+    old = versions.start(first)
+    wait_until(lambda: _all_in(rig, orders, State.REFUND_SUBMITTED, State.CANCELLED))
+    new = versions.start(then)
+    orders |= _orders(rig, 6)
+    for refund_id, order in orders.items():
+        rig.request(order, refund_id)
+    wait_until(lambda: _all_in(rig, orders, State.REFUND_SUBMITTED, State.CANCELLED))
+    versions.stop(old)
+    rig.simulator.set_flags(provider_ms=0)
+    wait_until(lambda: _all_in(rig, orders, State.REFUNDED, State.CANCELLED))
+    wait_until(lambda: not rig.redis.llen(rig.key("refunds")))
+    versions.stop(new)
+    assert [o.cancellations + len(o.refunds) for o in orders.values()] == [1] * len(orders)
+    assert rig.broker.quarantined() == {}
+    assert list(audit(rig.ledger, repair=False, progress=lambda _: None)) == []
