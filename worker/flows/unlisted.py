@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from worker.flows.step import Step
-from worker.wix.billing import Refundability, Transactions, WixRefund
+from worker.wix.billing import Transactions, WixRefund
+from worker.wix.refundability import Refundability
 
 
 def unlisted_before(answer: Refundability, transactions: Transactions) -> dict[str, str]:

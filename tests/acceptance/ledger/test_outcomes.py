@@ -35,6 +35,9 @@ def test_a_refund_has_events_from_its_acceptance_to_its_effect(rig: Rig) -> None
         "effect": "payments_refunded",
         "amount": {"amount": "101.40", "currency": "USD"},
         "payments": refund.public()["facts"]["payments"],
+        "moved_by_wix": {"amount": "101.40", "currency": "USD"},
+        "paid": refund.public()["facts"]["paid"],
+        "to_pay_back": {"amount": "0.00", "currency": "USD"},
     }
     for event in events:
         assert event["specversion"] == "1.0"

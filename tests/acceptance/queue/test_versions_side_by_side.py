@@ -14,9 +14,8 @@ import pytest
 
 from statemachine.flows import State
 from tests.chaos.bottomless import bottomless
-from tests.support.processes import PATIENCE_S, wait_until
+from tests.support.processes import PATIENCE_S, environment_without_settings, wait_until
 from tests.support.rig import AFTER, BEFORE, Rig
-from worker.demo.embedded import environment_without_settings
 from worker.operations.audit import audit
 from worker.simulator import serve
 from worker.simulator.world.orders import Order
