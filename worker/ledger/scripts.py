@@ -27,7 +27,8 @@ def load_scripts(
     following = {s.value: t.value for s in State if (t := next_transition(s))}
     head = f"local SOURCE = 'wix-refund-worker/{namespace}'\n"
     head += f"local NEXT = cjson.decode('{json.dumps(following)}')\n"
-    ended = dict.fromkeys((*TERMINAL, State.DEAD), True)
+    # Sorted, so that all processes send the same script.
+    ended = dict.fromkeys(sorted((*TERMINAL, State.DEAD)), True)
     head += f"local ENDED = cjson.decode('{json.dumps(ended)}')\nlocal SCHEMA = {SCHEMA}\n"
     head += lanes.constants()
     head += CLOCK_LUA + (_LUA / "prelude.lua").read_text() + (_LUA / "lanes.lua").read_text()
