@@ -12,12 +12,12 @@ from tests.support.rig import AFTER, BEFORE, Rig
 
 
 def _restart(rig: Rig) -> None:
-    """Let the server be another one than the ledger remembers."""
+    """Make the ledger remember another server, as if this one had restarted."""
     assert rig.redis.hset(rig.key("clock"), "run_id", "another") == 0
 
 
 def _ready(rig: Rig, created: str) -> str:
-    """A refund whose next step changes something at Wix; the ledger has seen its server."""
+    """Return a refund whose next step changes something at Wix, on a known server."""
     rig.run(rig.order(AFTER))
     refund_id = rig.request(rig.order(created))
     rig._one("refunds")
@@ -43,7 +43,7 @@ def test_nothing_is_changed_at_wix_until_the_forgotten_call_can_no_longer_arrive
 
 
 def test_it_goes_on_after_the_settle_delay_and_is_not_in_doubt(rig: Rig) -> None:
-    """It looks, finds nothing, and sends: like any first call."""
+    """It looks, finds nothing, and sends the call as the first one."""
     refund_id = _ready(rig, AFTER)
     _restart(rig)
     rig.run_queued()
@@ -54,7 +54,7 @@ def test_it_goes_on_after_the_settle_delay_and_is_not_in_doubt(rig: Rig) -> None
 
 
 def test_a_forgotten_call_that_arrived_is_found(rig: Rig) -> None:
-    """The first call's refund shows by then, with our mark."""
+    """The refund is visible by then, with our fingerprint."""
     refund_id = _ready(rig, AFTER)
     order = next(o for o in rig.simulator.orders.values() if not o.refunds)
     _restart(rig)
@@ -89,5 +89,5 @@ def test_the_first_refund_of_a_ledger_waits_as_well(rig: Rig) -> None:
 
 
 def test_a_new_installation_does_not_wait(rig: Rig) -> None:
-    """There is nothing that its server could have forgotten."""
+    """Its server cannot have forgotten anything."""
     assert rig.run(rig.order(AFTER)).state is State.REFUNDED

@@ -1,4 +1,4 @@
-"""Messages that any dramatiq producer could send by mistake, or anybody on purpose."""
+"""Messages that any dramatiq producer could send by mistake or on purpose."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _nested(levels: int) -> Any:
 def test_a_malformed_job_is_invalid_and_says_what_is_wrong(
     rig: Rig, log: io.StringIO, body: str, field: str
 ) -> None:
-    """It is no bug of the worker, and nothing is refunded."""
+    """It is not a bug of the worker, and nothing is refunded."""
     rig.send_raw(body)
     good = rig.request(rig.order(AFTER))
     rig.run_until_idle()
@@ -92,7 +92,7 @@ def test_a_malformed_job_is_invalid_and_says_what_is_wrong(
     ],
 )
 def test_a_malformed_message_for_a_step_could_not_be_read(rig: Rig, parts: dict[str, Any]) -> None:
-    """Somebody wrote to our own queue."""
+    """Another program has written to the queue of steps."""
     step = {"queue_name": "steps", "actor_name": "assess_order", "args": ["rf-1"], "kwargs": {}}
     rig.send_raw(_body(**step | parts), queue="steps")
     rig.run_until_idle()
@@ -119,7 +119,7 @@ def test_no_option_of_a_message_is_obeyed(rig: Rig, options: dict[str, Any]) -> 
 
 
 def _delayed(rig: Rig, job: dict[str, Any], delay_ms: int) -> None:
-    """Send a job as any program with dramatiq does."""
+    """Send a job with a delay, as any program with dramatiq does."""
     plain = RedisBroker(client=rig.redis, namespace=rig.ledger.ns)  # type: ignore[no-untyped-call]  # dramatiq's
     plain.declare_queue("refunds")
     message: dramatiq.Message[None] = dramatiq.Message(
@@ -169,7 +169,7 @@ def test_a_delay_that_is_over_starts_at_once(rig: Rig) -> None:
 
 
 def test_a_message_for_a_later_version_keeps_its_delay(rig: Rig) -> None:
-    """Its letter holds the message as it came."""
+    """Its dead letter holds the message as it arrived."""
     options = {"eta": 1_700_000_000_000, "x": "y"}
     rig.send_raw(_body(actor_name="of_tomorrow", options=options))
     rig.run_queued()

@@ -25,7 +25,7 @@ def slow(redis_url: str) -> Iterator[Rig]:
 
 
 def _let_time_pass(rig: Rig) -> None:
-    """Pretend that the calls made so far are paid off."""
+    """Pay off the calls made so far, as if time had passed."""
     rig.redis.delete(rig.key("rate", STORE_ID))
     rig.redis.zadd(rig.key("paced"), {STORE_ID: 1}, xx=True)
     rig.ledger.wake_due("rig", lead_ms=1)

@@ -1,4 +1,4 @@
-"""Connecting a store: what Wix answers, read together, in the dashboard's words."""
+"""Connecting a store: Wix's answers are interpreted together, in the words of the dashboard."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from worker.stores.vault import Vault, new_key
 
 SITE, ACCOUNT = "4b296c48-0000-4000-8000-0000000000aa", "0f5b7a1e-0000-4000-8000-000000000002"
 KEY = "IST.connect.canary-key.signature"
-#: The simulator's name of a scope to the box of the dashboard.
+#: The box of the dashboard for each scope of the simulator.
 BOX = {
     SITES_LIST: "Get Sites List",
     STORES: "Wix Stores",

@@ -120,7 +120,7 @@ def test_dead_letters_are_counted_even_if_replies_of_redis_are_lost(vaulted: Sto
 
 
 def test_an_old_message_takes_a_replayed_refund_out_of_the_lane(vaulted: StoresRig) -> None:
-    """If it were in the lane and in flight at once, it would keep its slot for ever."""
+    """If it were both in the lane and in flight, it would keep its slot forever."""
     vaulted.simulator.set_flags(provider_ms=10**9)
     count = vaulted.settings.lane_width + 1
     ids = [vaulted.request(vaulted.order(AFTER)) for _ in range(count)]
@@ -159,7 +159,7 @@ def test_connecting_a_new_key_resumes_the_store(vaulted: StoresRig) -> None:
 def test_a_sealed_key_that_does_not_open_suspends_instead_of_losing_refunds(
     vaulted: StoresRig,
 ) -> None:
-    """A worker with wrong vault keys makes no dead letters; with the right ones it resumes."""
+    """A worker with wrong vault keys makes no dead letters; with the right ones it continues."""
     vaulted.redis.hset(vaulted.key("store", STORE_ID), "sealed", "of another vault")
     refund_id = vaulted.request(vaulted.order(AFTER))
     vaulted.run_until_idle()

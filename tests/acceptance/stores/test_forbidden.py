@@ -1,4 +1,4 @@
-"""A 403 may be throttling, a gateway, or one order: a store is suspended only for a dead key."""
+"""A 403 may mean throttling, a gateway, or one order: only a dead key suspends a store."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _pause_ms(rig: StoresRig) -> int:
 
 @pytest.mark.parametrize("html", [False, True], ids=["json", "html"])
 def test_a_throttled_store_pauses_for_minutes(rig: StoresRig, log: io.StringIO, html: bool) -> None:
-    """No call is made meanwhile, no attempt is used up, and other stores go on."""
+    """Meanwhile no call is made, no attempt is used up, and other stores continue."""
     ids = [rig.request(rig.order(AFTER if n % 2 else BEFORE)) for n in range(9)]
     rig.simulator.script(Fault("throttled_403", times=1, html=html))
     rig.run_one_step()
@@ -69,7 +69,7 @@ def test_a_throttled_store_pauses_for_minutes(rig: StoresRig, log: io.StringIO, 
 def test_throttling_that_goes_on_suspends_nothing_for_some_pauses(
     rig: StoresRig, html: bool
 ) -> None:
-    """Every call is refused, the questions about the key as well."""
+    """Every call is refused, including those that check the key."""
     refund_id = rig.request(rig.order(AFTER))
     for minutes in (2, 4, 8):
         rig.simulator.clear_faults()
@@ -89,7 +89,7 @@ def test_throttling_that_goes_on_suspends_nothing_for_some_pauses(
 def test_a_403_bound_to_one_order_never_suspends_the_store(
     rig: StoresRig, endpoint: str, first: bool, html: bool
 ) -> None:
-    """Its refund needs a person; all others happen."""
+    """Its refund needs a person; all others are made."""
     order, *others = [_order(rig, endpoint) for _ in range(4)]
     if not first:
         more = _order(rig, endpoint)
@@ -121,14 +121,14 @@ def _order(rig: StoresRig, endpoint: str) -> Order:
 
 
 def _lines(order: Order, endpoint: str) -> dict[str, Any]:
-    """Ask for lines if the call is only made for them."""
+    """Return lines for the job, if the call is only made for a refund of lines."""
     line = {"line_item_id": order.lines[0].id, "quantity": 1}
     return {"lines": [line]} if endpoint == "calculate_refund" else {}
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-def test_a_401_on_one_endpoint_only_ends_in_a_letter(rig: StoresRig, endpoint: str) -> None:
-    """After a bounded number of suspensions: it names the call and the box."""
+def test_a_401_on_one_endpoint_only_ends_in_a_dead_letter(rig: StoresRig, endpoint: str) -> None:
+    """After a limited number of suspensions; it names the call and the box."""
     rig.simulator.script(Fault("status", endpoint, status=401, times=10**6))
     orders = [_order(rig, endpoint) for _ in range(3)]
     ids = [rig.request(order, **_lines(order, endpoint)) for order in orders]
@@ -153,7 +153,7 @@ def test_a_401_on_one_endpoint_only_ends_in_a_letter(rig: StoresRig, endpoint: s
 def test_a_dead_key_that_is_answered_with_403_suspends_the_store_after_the_pauses(
     rig: StoresRig,
 ) -> None:
-    """Throttling would have passed, and the site cannot be read either."""
+    """Throttling would have ended by then, and the site cannot be read either."""
     rig.run(rig.order(AFTER))
     rig.simulator.set_flags(revoked_key="403")
     rig.simulator.revoke_key(KEY)
@@ -169,7 +169,7 @@ def test_a_dead_key_that_is_answered_with_403_suspends_the_store_after_the_pause
 
 @pytest.mark.parametrize("created", [BEFORE, AFTER])
 def test_a_gateways_403_to_a_change_is_looked_at_first(rig: StoresRig, created: str) -> None:
-    """Who answers for Wix may have sent the call on; the store pauses all the same."""
+    """The gateway may have forwarded the call; the store pauses all the same."""
     order = rig.order(created)
     endpoint = "cancel_order" if created == BEFORE else "submit_refund"
     rig.simulator.script(Fault("throttled_403", endpoint, html=True))

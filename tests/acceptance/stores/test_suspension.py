@@ -1,4 +1,4 @@
-"""A key that stops working suspends its store: nothing is lost, and no other store notices."""
+"""A key that stops working suspends its store: no refund is lost, no other store affected."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_a_refusal_that_cannot_be_explained_is_retried(rig: StoresRig) -> None:
 
 
 def test_losing_the_right_to_read_orders_suspends_the_store(rig: StoresRig) -> None:
-    """The merchant has removed a box without which no refund can go on: they wait."""
+    """The merchant removed a box that every refund needs, so they wait."""
     rig.run(rig.order(AFTER))
     rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {STORES, BILLING})
     refund_id = rig.request(rig.order(AFTER))
@@ -171,7 +171,7 @@ def test_losing_the_right_to_read_orders_suspends_the_store(rig: StoresRig) -> N
 def test_losing_the_billing_right_alone_suspends_nothing(
     rig: StoresRig, code: str, worked: bool
 ) -> None:
-    """Refunds that need it need a person; cancellations go on. Ticked again, it works again."""
+    """Refunds that need it need a person; cancellations continue. Ticked again, all is well."""
     rig.simulator.set_flags(refusal_code=code)
     if worked:
         rig.run(rig.order(AFTER))
@@ -197,7 +197,7 @@ def test_a_late_refusal_of_the_old_key_does_not_suspend_the_store_again(rig: Sto
     rig.request(rig.order(AFTER), "rf-2")
 
     def meanwhile() -> None:
-        """The other refund suspends the store, and somebody resumes it, while this step runs."""
+        """Suspend the store and resume it, while this step runs."""
         rig.at = {}
         rig.steps.run(Transition.ASSESS_ORDER, "rf-2", rig.delivery(message_id="rf-2~1"))
         assert rig.stores.find(STORE_ID).state == "suspended"
@@ -309,7 +309,7 @@ def test_a_commit_whose_reply_was_lost_suspends_once(rig: StoresRig) -> None:
     refund_id = rig.request(rig.order(AFTER))
     rig.run_intake()
     twice = CommittingTwice(rig.ledger)
-    rig.steps_with(twice).run(  # type: ignore[arg-type]  # a ledger with one twist
+    rig.steps_with(twice).run(  # type: ignore[arg-type]  # a ledger with one change
         Transition.ASSESS_ORDER, refund_id, rig.delivery()
     )
     assert twice.statuses == ["suspended", "suspended"]

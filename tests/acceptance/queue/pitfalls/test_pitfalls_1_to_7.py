@@ -159,7 +159,7 @@ def test_6_a_crash_is_noticed_by_lottery_with_the_plain_broker(redis_url: str) -
         assert next(plain.broker.consume(QUEUE, prefetch=2, timeout=1)) is not None
         plain.redis.zadd(f"{plain.ns}:__heartbeats__", {plain.broker.broker_id: long_ago})
         other = RedisBroker(url=redis_url, namespace=plain.ns)  # type: ignore[no-untyped-call]  # dramatiq's
-        random.seed(4)  # as most seeds: no maintenance in 160 commands
+        random.seed(4)  # like most seeds: no maintenance in 160 commands
         consumers = [other.consume(QUEUE, prefetch=2, timeout=1) for _ in range(160)]
         assert [next(consumer) for consumer in consumers] == [None] * 160
         other.client.close()
