@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from worker.cli.files import Unreadable, read_json, read_text
 from worker.refund.request import InvalidJob, RefundRequest, parse_request
 
 
@@ -28,7 +29,7 @@ def parse_line(text: str) -> dict[str, Any]:
         return {"line_item_id": text}
     return {
         "line_item_id": line_item_id,
-        "quantity": int(quantity) if quantity.isdigit() else quantity,
+        "quantity": int(quantity) if re.fullmatch("[0-9]{1,9}", quantity) else quantity,
     }
 
 
@@ -59,7 +60,12 @@ def from_file(file: Path, options: Collection[str]) -> list[RefundRequest]:
             f" ({', '.join(options)}): put these fields into the file"
         )
     jobs: dict[str, Any] = {}
-    for number, text in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        content = read_text(file)
+    except Unreadable as error:
+        raise WrongJobs(f"{file.name} {error}") from None
+    # Only a line feed ends a line: others of str.splitlines() may stand in a text.
+    for number, text in enumerate(content.split("\n"), start=1):
         if text.strip():
             jobs[f"{file.name}, line {number}"] = _decoded(text)
     if not jobs:
@@ -70,9 +76,9 @@ def from_file(file: Path, options: Collection[str]) -> list[RefundRequest]:
 def _decoded(text: str) -> Any:
     """Return the object of a line, or a string that says why it is not one."""
     try:
-        job = json.loads(text)
-    except ValueError as error:
-        return f"is not JSON: {error}"
+        job = read_json(text)
+    except Unreadable as error:
+        return str(error)
     return job if isinstance(job, dict) else "is not a JSON object"
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
 import typer
 
-from worker.cli.common import fail
+from worker.cli.common import LONGEST_ID, NOT_SHOWN, fail
+from worker.cli.files import Unreadable, read_json, read_text
 from worker.observability.redaction import redact_text, register_secrets
 
 _FIELDS = ("site_id", "account_id", "api_key")
@@ -17,9 +17,10 @@ _FIELDS = ("site_id", "account_id", "api_key")
 def from_stdin() -> dict[str, str]:
     """Read one JSON object from standard input; error messages repeat none of its content."""
     try:
-        given = json.loads(sys.stdin.read())
-    except ValueError:
-        fail("standard input is not JSON", code=2)
+        given = read_json(read_text(None))
+    except Unreadable as error:
+        # Without the position in the text, which is of no use here.
+        fail(f"standard input {str(error).partition(':')[0]}", code=2)
     if not isinstance(given, dict) or set(given) != set(_FIELDS):
         fail(f"--stdin takes one JSON object with exactly {', '.join(_FIELDS)}", code=2)
     if not all(isinstance(value, str) for value in given.values()):
@@ -46,10 +47,10 @@ def from_options(site: str, account: str, api_key_file: str) -> dict[str, str]:
 
 def _read_key(place: str) -> str:
     try:
-        text = sys.stdin.read() if place == "-" else Path(place).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        # Redacted, because people give the key itself where its file name belongs.
-        why = getattr(error, "strerror", None) or "it is not text"
-        fail(f"--api-key-file: {redact_text(place)} cannot be read: {why}", code=2)
+        text = read_text(None if place == "-" else Path(place))
+    except Unreadable as error:
+        # People give the key itself where its file name belongs.
+        shown = redact_text(place) if len(place) <= LONGEST_ID else NOT_SHOWN
+        fail(f"--api-key-file: {shown} {error}", code=2)
     # Every editor ends a file with a line break, so removing one is not worth a note.
     return text.removesuffix("\n").removesuffix("\r")
