@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,6 +14,7 @@ from pydantic import (
     AliasChoices,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     Json,
@@ -49,6 +52,20 @@ def _redis_url(given: SecretStr) -> SecretStr:
 
 def _no_trailing_slash(url: str) -> str:
     return url.rstrip("/")
+
+
+def _no_key_twice(text: object) -> object:
+    """Refuse an object of JSON in which a key stands twice: nobody knows which value is meant."""
+
+    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError("a key stands twice in an object")
+        return dict(pairs)
+
+    if isinstance(text, str):
+        with suppress(json.JSONDecodeError):
+            json.loads(text, object_pairs_hook=once)
+    return text
 
 
 class StoreEntry(BaseModel):
@@ -97,7 +114,7 @@ class Settings(BaseSettings):
         str, Field(pattern=r"^https?://[^\s]+$"), AfterValidator(_no_trailing_slash)
     ] = "https://www.wixapis.com"
     """Base URL of the Wix API, or of the simulator."""
-    stores: Json[dict[str, StoreEntry]] = Field(
+    stores: Annotated[Json[dict[str, StoreEntry]], BeforeValidator(_no_key_twice)] = Field(
         default="{}",
         validate_default=True,
         examples=[

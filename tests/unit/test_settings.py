@@ -50,6 +50,8 @@ def test_a_missing_variable_stops_the_start_with_its_name_and_an_example() -> No
         ("REFUNDS_WIX_BASE_URL", "wixapis.com"),
         ("REFUNDS_LOG_FORMAT", "xml"),
         ("REFUNDS_STORES", "{"),
+        ("REFUNDS_STORES", '{"s": {"account_id": "a", "api_key": "k", "api_key": "l"}}'),
+        ("REFUNDS_STORES", '{"s": {"account_id": "a", "api_key": "k"}, "s": {}}'),
         ("REFUNDS_STORES", '{"s": {"account_id": "a"}}'),
         ("REFUNDS_STORES", '{"s": {"account_id": "a", "api_key": "k", "IST.canary": 1}}'),
         ("REFUNDS_NAMESPACE", "{x}"),

@@ -105,7 +105,9 @@ def connect(
     desk = _open()
     vault = desk.vault
     given = from_stdin() if stdin else from_options(site, account, api_key_file)
-    pasted = clean(**given)
+    pasted = clean(
+        site_id=given["site_id"], account_id=given["account_id"], api_key=given["api_key"]
+    )
     for note in (*pasted.cleaned, *pasted.warnings):
         say(note)
     if pasted.problems:
