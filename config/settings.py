@@ -23,7 +23,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from config.urls import check_redis_url
+from config.urls import check_redis_url, is_unencrypted
 
 PREFIX = "REFUNDS_"
 
@@ -114,6 +114,9 @@ class Settings(BaseSettings):
         str, Field(pattern=r"^https?://[^\s]+$"), AfterValidator(_no_trailing_slash)
     ] = "https://www.wixapis.com"
     """Base URL of the Wix API, or of the simulator."""
+    wix_allow_http: bool = False
+    """Whether `REFUNDS_WIX_BASE_URL` may be an `http://` address of another machine: API keys are
+    then sent unencrypted."""
     stores: Annotated[Json[dict[str, StoreEntry]], BeforeValidator(_no_key_twice)] = Field(
         default="{}",
         validate_default=True,
@@ -220,9 +223,14 @@ class Settings(BaseSettings):
     """Interval at which the scheduler checks for lost refunds and requeues them."""
 
     @model_validator(mode="after")
-    def _times_fit_together(self) -> Settings:
-        """Check pairs of times that are valid by themselves but not together."""
+    def _settings_fit_together(self) -> Settings:
+        """Check settings that are valid by themselves but not together."""
         problems = []
+        if is_unencrypted(self.wix_base_url) and not self.wix_allow_http:
+            problems.append(
+                f"{PREFIX}WIX_BASE_URL is an http:// address of another machine, to which API keys"
+                f" would be sent unencrypted: use https://, or set {PREFIX}WIX_ALLOW_HTTP=true"
+            )
         if self.settle_delay_ms < self.wix_total_timeout_ms:
             problems.append(
                 f"{PREFIX}SETTLE_DELAY_MS is {self.settle_delay_ms}, but must be at least"

@@ -46,7 +46,7 @@ STORE_ID = "4b296c48-0000-4000-8000-000000000001"
 QUICK = {
     "REFUNDS_RETRY_ATTEMPTS": "4",
     "REFUNDS_RETRY_FOR_S": "0",
-    "REFUNDS_WIX_BASE_URL": "http://wix.test",
+    "REFUNDS_WIX_BASE_URL": "https://wix.test",
 }
 
 
@@ -142,7 +142,7 @@ class Rig:
 
     def send_raw(self, body: str, message_id: str = "m-1", queue: str = INTAKE) -> None:
         """Put any text on a queue, as a foreign program might."""
-        self.broker.command("enqueue", queue, message_id=message_id, message=body)
+        self.broker.put(queue, message_id, body)
 
     def run_queued(self) -> int:
         """Handle every message that is queued now; returns how many there were."""

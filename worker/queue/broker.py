@@ -6,7 +6,6 @@ The pitfalls that each override answers are listed in worker/queue/README.md.
 from __future__ import annotations
 
 import json
-import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from dramatiq.errors import ConnectionClosed
 from worker.observability.events import log_event
 from worker.observability.redaction import redact_text
 from worker.queue.decoding import Undecodable, decode
+from worker.queue.held import Held
 from worker.queue.server_errors import explain
 
 #: The queue of upstream's jobs, and the queue of our own messages.
@@ -38,6 +38,7 @@ MAX_LETTER = 20_000
 
 #: In front of every script, also of the ledger's.
 CLOCK_LUA = (Path(__file__).parent / "clock.lua").read_text()
+_ENQUEUE_LUA = (Path(__file__).parent / "enqueue.lua").read_text()
 _QUEUE_LUA = CLOCK_LUA + (Path(__file__).parent / "queue.lua").read_text()
 
 
@@ -52,8 +53,9 @@ class Broker(RedisBroker):
         )
         #: By queue. It outlives a consumer, which dramatiq recreates after each connection error:
         #: the messages may still be running in a worker thread.
-        self.held: dict[str, _Held] = defaultdict(_Held)
+        self.held: dict[str, Held] = defaultdict(Held)
         self._queue_script = client.register_script(_QUEUE_LUA)
+        self._enqueue_script = client.register_script(_ENQUEUE_LUA)
         #: Consumers' commands that Redis does not answer at present; each is logged once.
         self._failing: set[str] = set()
 
@@ -100,8 +102,18 @@ class Broker(RedisBroker):
             raise ValueError("delays are kept in the ledger, not in the queue: do not set one")
         message = message.copy(options={"redis_message_id": message.message_id})
         text = message.encode().decode()
-        self.command("enqueue", message.queue_name, message_id=message.message_id, message=text)
+        self.put(message.queue_name, message.message_id, text)
         return message
+
+    def put(self, queue: str, message_id: str, text: str) -> None:
+        """Put the text of a message on a queue, with rights to this queue alone.
+
+        Raises:
+            ConnectionClosed: see `command`.
+        """
+        keys = [f"{self.namespace}:{queue}", f"{self.namespace}:{queue}.msgs"]
+        with self.redis_errors("enqueue"):
+            self._enqueue_script(keys=keys, args=[message_id, text])
 
     def beat(self) -> None:
         """Write this worker's heartbeat; a thread of its own calls this (pitfall 6)."""
@@ -263,29 +275,3 @@ class Consumer(dramatiq.Consumer):
     def close(self) -> None:
         """Return what was fetched but not handed out."""
         self.requeue([])
-
-
-class _Held:
-    """The messages of one queue that this process holds, whichever consumer fetched them."""
-
-    def __init__(self) -> None:
-        self._ids: set[str] = set()
-        self._room = threading.Condition()
-
-    def ids(self) -> list[str]:
-        with self._room:
-            return sorted(self._ids)
-
-    def add(self, ids: Iterable[str]) -> None:
-        with self._room:
-            self._ids.update(ids)
-
-    def discard(self, *ids: str) -> None:
-        with self._room:
-            self._ids.difference_update(ids)
-            self._room.notify()
-
-    def has_room(self, prefetch: int, wait_s: float) -> bool:
-        """Whether another message may be held; waits up to *wait_s* for one to leave."""
-        with self._room:
-            return self._room.wait_for(lambda: len(self._ids) < prefetch, wait_s)

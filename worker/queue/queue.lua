@@ -8,14 +8,6 @@ local inflight = ns .. ':' .. args.queue .. ':inflight:' .. args.worker_id
 
 local commands = {}
 
--- args: message_id, message. A repeat of the same id is not queued twice (pitfall 8). Returns 1.
-function commands.enqueue()
-    if redis.call('HSET', msgs, args.message_id, args.message) == 1 then
-        redis.call('RPUSH', list, args.message_id)
-    end
-    return 1
-end
-
 -- Write this worker's heartbeat. Returns 1.
 function commands.beat()
     redis.call('ZADD', ns .. ':workers', int(now), args.worker_id)

@@ -86,7 +86,7 @@ def test_a_producer_logs_nothing(log: io.StringIO) -> None:
     """The caller gets the exception; the log is the caller's, not ours."""
     broker = Broker(redis_client("redis://127.0.0.1:1/0", tries=1), namespace="n", middleware=[])
     with pytest.raises(ConnectionClosed):
-        broker.command("enqueue", "refunds", message_id="m", message="{}")
+        broker.put("refunds", "m", "{}")
     assert log.getvalue() == ""
 
 
