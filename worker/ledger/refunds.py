@@ -261,7 +261,7 @@ class Ledger(Records):
         return Woken(bool(leads), int(woken), int(stepped_ms))
 
     def requeue_lost(self) -> Iterator[str]:
-        """Requeue lost refunds: those without a message and a living worker. Gives their ids."""
+        """Requeue lost refunds: those without a message and a living worker. Yields their ids."""
         stores: Any = self._redis.smembers(f"{self.ns}:busy_stores")
         listed = sorted(stores)
         for start in range(0, len(listed), PAGE):

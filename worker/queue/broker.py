@@ -122,7 +122,7 @@ class Broker(RedisBroker):
     def reclaim(self, dead_after_ms: int) -> list[str]:
         """Give dead workers' messages back to their queues; return those workers (pitfall 6).
 
-        Also takes in what a plain producer delayed: nobody else reads dramatiq's delay queue.
+        Also accepts what a plain producer delayed: nothing else reads dramatiq's delay queue.
         """
         return list(self.command("reclaim", dead_after_ms=dead_after_ms, queues=QUEUES))
 

@@ -98,7 +98,7 @@ function commands.quarantine()
     return redis.call('HDEL', msgs, args.message_id)
 end
 
--- args: message_id, message. Put a letter's message back on its queue. Returns the length | 0.
+-- args: message_id, message. Put the message of a dead letter back on its queue. Returns the length | 0.
 function commands.restore()
     if redis.call('HDEL', ns .. ':quarantine', args.message_id) == 0 then return 0 end
     redis.call('HSET', msgs, args.message_id, args.message)

@@ -166,7 +166,7 @@ REASONS: Mapping[str, Reason] = MappingProxyType({
         "Check the order in the Wix dashboard. If it was not refunded, run `refunds dead replay ID"
         " --not-done`; without that option, a replay only checks Wix again."),
     "paid_twice": _dead(
-        "Wix shows more than one refund of ours: the buyer got more than requested.",
+        "Wix shows our refund more than once: the buyer got more than requested.",
         "Recover the amount from the buyer or at the payment provider; the dead letter names Wix's"
         " refunds.", replayable=False),
     "refused_by_wix": _dead(
