@@ -264,6 +264,17 @@ def test_a_question_without_a_usable_answer_is_repeated(rig: Rig, kind: Any) -> 
     assert rig.pauses == [1.0, 2.0]
 
 
+def test_if_wix_cannot_be_reached_its_variable_is_named(rig: Rig) -> None:
+    """The checklist claims nothing about the orders or the key."""
+    rig.simulator.script(Fault("drop", times=100))
+    findings = _connect(rig)
+    assert findings.reason == "not_checked"
+    said = " ".join(check.text for check in findings.checks)
+    assert f"{rig.settings.wix_base_url} (REFUNDS_WIX_BASE_URL) did not answer" in said
+    assert "Wix answered" not in said
+    assert "no orders yet" not in said
+
+
 def test_a_short_retry_after_is_obeyed(rig: Rig) -> None:
     """Two seconds are, but not an hour, because a person is waiting."""
     rig.simulator.script(Fault("status", "query_sites", status=429, retry_after_s=3))

@@ -340,17 +340,6 @@ def test_an_empty_key_is_only_called_empty(shop: Shop) -> None:
     assert done.stderr == "the API Key is empty\nNothing was saved.\n"
 
 
-def test_if_wix_cannot_be_reached_its_variable_is_named(shop: Shop) -> None:
-    """The checklist claims nothing about the orders or the key."""
-    shop.environment["REFUNDS_WIX_BASE_URL"] = "http://127.0.0.1:1"
-    done = shop.connect()
-    assert done.exit_code == 1
-    said = " ".join(done.stdout.split())
-    assert "http://127.0.0.1:1 (REFUNDS_WIX_BASE_URL) did not answer" in said
-    assert "Wix answered" not in said
-    assert "no orders yet" not in said
-
-
 def test_a_failure_of_wix_is_not_blamed_on_the_key(shop: Shop) -> None:
     """The operator is asked to try again."""
     shop.rig.simulator.script(Fault("status", "list_currencies", status=400, times=9))
