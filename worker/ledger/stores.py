@@ -40,7 +40,7 @@ class StoreRecord:
     sealed: str
     epoch: int
     profile: Mapping[str, Any]
-    """What Wix said when it was connected or checked: name, currency, time_zone, checks."""
+    """What Wix answered when it was connected or checked: name, currency, time_zone, checks."""
     waiting: int
     """Refunds in its lane."""
     in_flight: int

@@ -261,13 +261,13 @@ def reasons_table() -> str:
 
 def what_wix_said(error: CallFailed) -> dict[str, Any]:
     """Return the HTTP status, Wix's error code and its request id, as far as they are known."""
-    said = {
+    known = {
         "http_status": error.status,
         # Some codes are words of Wix's answers that we do not know.
         "wix_code": redact_text(error.code[:LONGEST_CODE]) if error.code else None,
         "wix_request_id": error.request_id,
     }
-    return {name: value for name, value in said.items() if value is not None}
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def reason_of(ending: Rejected | Buried) -> dict[str, Any]:
