@@ -92,6 +92,8 @@ class Rig:
         simulator.add_store(STORE_ID, KEY)
         # `let_an_hour_pass` does not move the simulator's clock.
         simulator.set_flags(external_settles_ms=0)
+        self.may_have_bugs = False
+        """Whether the test lets the worker fail by an unexpected error."""
         self.pauses: list[float] = []
         self.progress: list[str] = []
         self.at: dict[str, Callable[[], object]] = {}
@@ -228,10 +230,19 @@ class Rig:
                 return
         raise AssertionError("something is still queued or waits")
 
+    def bugs(self) -> list[str]:
+        """Return where the worker itself failed; a step is repeated then, and hides it."""
+        found = list(self.broker.quarantined().values())
+        for refund_id in self.ledger.all_ids():
+            found += self.ledger.history(refund_id)
+        return [str(line.get("error")) for line in found if line.get("reason") == "worker_error"]
+
     def close(self) -> None:
-        """Close the rig's own connections."""
+        """Close the rig's own connections; fail if the worker had an error that nobody expects."""
+        bugs = [] if self.may_have_bugs else self.bugs()
         self.redis.close()
         self.broker.client.close()
+        assert bugs == []
 
     def key(self, *parts: str) -> str:
         """Return the name of a key in Redis."""

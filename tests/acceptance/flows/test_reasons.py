@@ -199,6 +199,7 @@ def _bug(rig: Rig) -> Mapping[str, Any]:
     def broken(_: str) -> None:
         raise ZeroDivisionError
 
+    rig.may_have_bugs = True
     actor = rig.broker.actors["assess_order"]
     actor.fn, real = broken, actor.fn
     rig.request(rig.order(AFTER))
