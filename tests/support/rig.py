@@ -24,6 +24,7 @@ from worker.app import App, Seams, build
 from worker.client import enqueue
 from worker.ledger.memory import Memory
 from worker.ledger.refunds import Ledger
+from worker.operations.audit import Problem, audit
 from worker.operations.dead_letters import facts_after_replay
 from worker.operations.installation import Membership
 from worker.queue.broker import INTAKE, QUEUES, STEPS, Broker
@@ -261,6 +262,10 @@ class Rig:
         refund = self.load(refund_id)
         assert refund.state not in ACTIVE
         return refund
+
+    def problems(self) -> list[Problem]:
+        """Return what `refunds audit` finds: nothing if each refund is in exactly one place."""
+        return list(audit(self.ledger, repair=False, progress=lambda _: None))
 
     def replay(
         self, refund_id: str, *, operator: str, manual_done: bool = False, not_done: bool = False

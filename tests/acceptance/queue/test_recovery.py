@@ -17,7 +17,6 @@ from tests.chaos import child
 from tests.chaos.bottomless import bottomless
 from tests.support.processes import PATIENCE_S, is_stopped, wait_until
 from tests.support.rig import AFTER, BEFORE, KEY, STORE_ID, Rig
-from worker.operations.audit import audit
 from worker.refund.outcomes import read
 from worker.simulator import Fault, serve
 from worker.simulator.world.orders import Order
@@ -177,7 +176,7 @@ def test_a_worker_that_was_frozen_after_its_call_writes_nothing_when_it_wakes(
     assert [e["type"] for e in outcomes] == ["refund.accepted", "refund.finished"]
     assert _lease_lost_in(log) == [refund_id]
     assert _effects(order) == 1
-    assert list(audit(rig.ledger, repair=False, progress=lambda _: None)) == []
+    assert rig.problems() == []
 
 
 @pytest.mark.parametrize("created", [BEFORE, AFTER])
@@ -200,7 +199,7 @@ def test_a_woken_worker_does_not_write_over_one_that_runs_the_same_step(
     os.kill(_pid(other), signal.SIGCONT)
     workers.wait_for(refund_id, END[created])
     assert _effects(order) == 1
-    assert list(audit(rig.ledger, repair=False, progress=lambda _: None)) == []
+    assert rig.problems() == []
 
 
 def _pid(program: BaseProcess) -> int:

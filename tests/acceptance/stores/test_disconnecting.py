@@ -9,7 +9,6 @@ import pytest
 from statemachine.flows import State, Transition
 from tests.support.rig import AFTER, KEY, STORE_ID, lose_reply
 from tests.support.stores_rig import StoresRig
-from worker.operations.audit import audit
 from worker.simulator import Fault
 from worker.stores import connecting
 
@@ -48,7 +47,7 @@ def test_a_forced_disconnect_makes_all_unfinished_refunds_dead_letters(vaulted: 
     assert len(vaulted.outcomes("refund.dead_lettered")) == 8
     store = vaulted.stores.find(STORE_ID)
     assert (store.state, store.sealed, store.waiting, store.in_flight) == ("disconnected", "", 0, 0)
-    assert not list(audit(vaulted.ledger, repair=False, progress=lambda _: None))
+    assert not vaulted.problems()
     vaulted.run_until_idle()
     assert len(vaulted.simulator.orders) == 9
     assert sum(len(order.refunds) for order in vaulted.simulator.orders.values()) == 1
@@ -131,7 +130,7 @@ def test_an_old_message_takes_a_replayed_refund_out_of_the_lane(vaulted: StoresR
         assert vaulted.replay(refund_id, operator="ann")
     assert vaulted.redis.zrange(vaulted.key("lane", STORE_ID), 0, -1) == ids[:1]
     vaulted.run_queued()
-    assert not list(audit(vaulted.ledger, repair=False, progress=lambda _: None))
+    assert not vaulted.problems()
     assert {vaulted.load(i).state for i in ids} == {State.REFUND_SUBMITTED}
     assert vaulted.redis.zcard(vaulted.key("busy", STORE_ID)) == 0
 

@@ -9,13 +9,11 @@ from typing import Any
 import pytest
 
 from statemachine.flows import State
-from tests.support.rig import AFTER, BEFORE, KEY, STORE_ID, settings_for
-from tests.support.stores_rig import StoresRig, lines
-from worker.operations.audit import audit
-from worker.simulator import Fault, Simulator
+from tests.support.rig import AFTER, BEFORE, KEY, STORE_ID
+from tests.support.stores_rig import OTHER, StoresRig, lines
+from worker.simulator import Fault
 from worker.simulator.world.orders import Order
 
-OTHER, OTHER_KEY = "4b296c48-0000-4000-8000-0000000000bb", "IST.other.canary-key.signature"
 #: All calls of both flows that may be refused.
 ENDPOINTS = (
     "get_order", "list_transactions", "get_order_refundability", "calculate_refund",
@@ -26,15 +24,9 @@ ENDPOINTS = (
 @pytest.fixture
 def rig(redis_url: str) -> Iterator[StoresRig]:
     """A worker with two stores that have different keys."""
-    rig = StoresRig(settings_for(redis_url), Simulator())
-    rig.simulator.add_store(OTHER, OTHER_KEY)
-    rig.give(OTHER, OTHER_KEY)
+    rig = StoresRig.with_two_stores(redis_url)
     yield rig
     rig.close()
-
-
-def _is_clean(rig: StoresRig) -> bool:
-    return not list(audit(rig.ledger, repair=False, progress=lambda _: None))
 
 
 def _pause_ms(rig: StoresRig) -> int:
@@ -56,13 +48,13 @@ def test_a_throttled_store_pauses_for_minutes(rig: StoresRig, log: io.StringIO, 
     rig.run_queued()
     assert len([c for c in rig.simulator.calls if c["site_id"] == STORE_ID]) == calls == 1
     assert rig.load(theirs).state is State.REFUNDED
-    assert _is_clean(rig)
+    assert not rig.problems()
     rig.run_until_idle()
     assert {rig.load(refund_id).state for refund_id in ids} == {State.REFUNDED, State.CANCELLED}
     [told] = [line for line in lines(log) if line["event"] == "step.forbidden"]
     assert (told["http_status"], told["in_ms"]) == (403, 120_000)
     assert rig.outcomes("store.suspended") == []
-    assert _is_clean(rig)
+    assert not rig.problems()
 
 
 @pytest.mark.parametrize("html", [False, True], ids=["json", "html"])

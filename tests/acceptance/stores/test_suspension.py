@@ -8,21 +8,16 @@ from collections.abc import Iterator
 import pytest
 
 from statemachine.flows import State, Transition
-from tests.support.rig import AFTER, BEFORE, KEY, STORE_ID, lose_reply, settings_for
-from tests.support.stores_rig import CommittingTwice, StoresRig, lines
-from worker.operations.audit import audit
-from worker.simulator import Fault, Simulator
+from tests.support.rig import AFTER, BEFORE, KEY, STORE_ID, lose_reply
+from tests.support.stores_rig import OTHER, CommittingTwice, StoresRig, lines
+from worker.simulator import Fault
 from worker.simulator.contract.routes import ALL_SCOPES, BILLING, BUSINESS_INFO, STORES
-
-OTHER, OTHER_KEY = "4b296c48-0000-4000-8000-0000000000bb", "IST.other.canary-key.signature"
 
 
 @pytest.fixture
 def rig(redis_url: str) -> Iterator[StoresRig]:
     """A worker with two stores that have different keys."""
-    rig = StoresRig(settings_for(redis_url), Simulator())
-    rig.simulator.add_store(OTHER, OTHER_KEY)
-    rig.give(OTHER, OTHER_KEY)
+    rig = StoresRig.with_two_stores(redis_url)
     yield rig
     rig.redis.close()
     rig.broker.client.close()
@@ -35,10 +30,6 @@ def _others_order(rig: StoresRig) -> str:
 
 def _states(rig: StoresRig, ids: list[str]) -> set[State]:
     return {rig.load(refund_id).state for refund_id in ids}
-
-
-def _is_clean(rig: StoresRig) -> bool:
-    return not list(audit(rig.ledger, repair=False, progress=lambda _: None))
 
 
 def _refuse_all(rig: StoresRig, status: int, code: str = "") -> None:
@@ -69,7 +60,7 @@ def test_200_refunds_wait_for_a_revoked_key_while_the_other_store_continues(
     assert 0 < store["waiting"] < 200
     assert store["suspended_because"]["http_status"] == 401
     assert not list(rig.ledger.newest(state=State.DEAD, limit=10))
-    assert _is_clean(rig)
+    assert not rig.problems()
     [told] = rig.outcomes("store.suspended")
     assert (told["subject"], told["data"]["reason"]["reason"]) == (STORE_ID, "key_refused")
     assert [e["event"] for e in lines(log)].count("store.suspended") == 1
@@ -81,7 +72,7 @@ def test_200_refunds_wait_for_a_revoked_key_while_the_other_store_continues(
     assert _states(rig, mine) == {State.REFUNDED, State.CANCELLED}
     assert [len(o.refunds) + o.cancellations for o in orders] == [1] * 200
     assert len(rig.outcomes("store.suspended", "store.resumed")) == 2
-    assert _is_clean(rig)
+    assert not rig.problems()
 
 
 @pytest.mark.parametrize(
@@ -267,7 +258,7 @@ def test_a_message_of_a_suspended_store_goes_back_without_an_attempt(rig: Stores
     assert len(rig.simulator.calls) == calls
     refund = rig.load(refund_id)
     assert (refund.attempts, refund.state) == (0, State.ACCEPTED)
-    assert _is_clean(rig)
+    assert not rig.problems()
 
 
 def _suspend(rig: StoresRig) -> None:
