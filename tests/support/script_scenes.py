@@ -51,7 +51,7 @@ def in_state(state: str, before: str = "accepted") -> Changes:
 def changes(rig: Rig, act: Callable[[], object]) -> Changes:
     """Return what *act* changes; `rf` was last updated long ago."""
     if rig.redis.exists(rig.key("refund", "rf")):
-        rig.redis.hset(rig.key("refund", "rf"), "updated_at_ms", 1)
+        rig.redis.hset(rig.key("refund", "rf"), mapping={"updated_at_ms": 1, "committed_at_ms": 1})
     return change(rig, act, ORDER=ORDER_ID)
 
 

@@ -44,6 +44,7 @@ ACCEPTED: Changes = {
     "outcomes": ["refund.accepted"],
     "refund:rf.accepted_at_ms": "now",
     "refund:rf.arrival": 1,
+    "refund:rf.committed_at_ms": "now",
     "refund:rf.digest": "DIGEST",
     "refund:rf.order_id": "ORDER",
     "refund:rf.request": "REQUEST",
@@ -63,6 +64,7 @@ CLAIMED: Changes = {
 }
 COMMITTED: Changes = {
     "lease:STORE:ORDER": GONE,
+    "refund:rf.committed_at_ms": "now",
     "refund:rf.held_by": GONE,
     "refund:rf.intent_at_ms": 0,
     "refund:rf.settled_fence": 1,
