@@ -16,6 +16,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from config.loading import load_settings
+from tests.chaos.steppable import make_steppable
 from worker.__main__ import run_worker
 from worker.app import Seams, build
 from worker.observability.logs import configure_logs
@@ -26,7 +27,7 @@ QUICK = {
     "REFUNDS_WORKER_DEAD_AFTER_MS": "700",
     "REFUNDS_RECONCILE_EVERY_MS": "50",
     "REFUNDS_SCHEDULE_TICK_MS": "20",
-    "REFUNDS_SETTLE_DELAY_MS": "900",
+    "REFUNDS_SETTLE_DELAY_MS": "1500",
     "REFUNDS_WIX_CONNECT_TIMEOUT_MS": "400",
     "REFUNDS_WIX_READ_TIMEOUT_MS": "400",
     "REFUNDS_WIX_TOTAL_TIMEOUT_MS": "600",
@@ -65,7 +66,9 @@ def _work(
                 # To this very thread: a whole program that is told to stop goes on a little.
                 signal.pthread_kill(threading.get_ident(), number)
 
-    os._exit(run_worker(build(load_settings(environ), Seams(checkpoint=at)), stop, lambda: True))
+    app = build(load_settings(environ), Seams(checkpoint=at))
+    make_steppable(app.broker, app.ledger, app.stores)
+    os._exit(run_worker(app, stop, lambda: True))
 
 
 def _skew(skew_s: int) -> None:

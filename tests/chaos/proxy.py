@@ -11,32 +11,50 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
-Harm = Literal["request_lost", "reply_lost", "cut", "killed"]
-HARMS: tuple[Harm, ...] = ("request_lost", "reply_lost", "cut", "killed")
+Harm = Literal["none", "request_lost", "reply_lost", "cut", "late"]
+
+#: From the strike to what else happens: by then the server has done what it was asked.
+MOMENT_S = 0.05
 
 
 @dataclass
 class Plan:
-    """Harm the *nth* request of this kind (1-based); the rest goes through."""
+    """Harm the *nth* request of this kind (1-based); the rest goes through.
+
+    A late request arrives *held_s* after it was sent, and nobody hears the answer.
+    """
 
     kind: str
     nth: int
     harm: Harm
-    kill: Callable[[], None] = lambda: None
+    held_s: float = 0.0
+    then: Callable[[], None] = lambda: None
+    """What else happens, a moment later."""
+    struck: threading.Event = field(default_factory=threading.Event)
     done: threading.Event = field(default_factory=threading.Event)
+    """Whether that has happened as well, and a late request has arrived."""
     _seen: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def strikes(self, kind: str) -> bool:
-        """Whether this request is the one."""
+        """Whether this request is the one; if so, the rest of the plan follows."""
         with self._lock:
-            if kind != self.kind or self.done.is_set():
+            if kind != self.kind or self.struck.is_set():
                 return False
             self._seen += 1
             if self._seen < self.nth:
                 return False
-            self.done.set()
-            return True
+            self.struck.set()
+        threading.Thread(target=self._follow, daemon=True).start()
+        return True
+
+    def _follow(self) -> None:
+        pause = threading.Event()
+        pause.wait(MOMENT_S)
+        self.then()
+        # Once more a moment, in which the server does what arrives late.
+        pause.wait(self.held_s)
+        self.done.set()
 
 
 class Proxy:
@@ -49,18 +67,33 @@ class Proxy:
         self._name = name
         self._size = size
         self.plan: Plan | None = None
+        self.before: Callable[[str], None] = lambda _: None
+        """Called with the kind of each request before it is passed on."""
         self.seen: list[str] = []
         self._sockets: list[socket.socket] = []
+        self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = int(self._listener.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
         """Cut everything."""
-        for one in [self._listener, *self._sockets]:
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
+        _wake(self._listener)
+        self._listener.close()
+        self._cut()
+
+    def lead_to(self, port: int) -> None:
+        """From now on stand before another server; whoever is connected must connect again."""
+        with self._lock:
+            self._upstream = ("127.0.0.1", port)
+        self._cut()
+
+    def _cut(self) -> None:
+        """Cut all connections; the threads that serve them close them."""
+        with self._lock:
+            sockets, self._sockets = self._sockets, []
+        for one in sockets:
+            _wake(one)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -70,9 +103,13 @@ class Proxy:
 
     def _serve(self, client: socket.socket) -> None:
         with contextlib.suppress(OSError), client:
-            server = socket.create_connection(self._upstream)
-            self._sockets += [client, server]
+            upstream = self._upstream
+            server = socket.create_connection(upstream)
             with server:
+                with self._lock:
+                    if upstream != self._upstream:
+                        return
+                    self._sockets += [client, server]
                 for one in (client, server):
                     one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 gag = threading.Event()
@@ -83,9 +120,7 @@ class Proxy:
                 back.start()
                 with contextlib.suppress(OSError):
                     self._forth(client, server, gag, cut)
-                # Closing alone would not wake the thread that reads there.
-                with contextlib.suppress(OSError):
-                    server.shutdown(socket.SHUT_RDWR)
+                _wake(server)
                 back.join()
 
     def _forth(
@@ -101,25 +136,18 @@ class Proxy:
             while size := self._size(buffer):
                 request, buffer = buffer[:size], buffer[size:]
                 kind = self._name(request)
+                self.before(kind)
                 plan = self.plan
                 if plan and plan.strikes(kind):
                     if plan.harm == "request_lost":
                         continue
-                    gag.set()
+                    if plan.harm != "none":
+                        gag.set()
                     if plan.harm == "cut":
                         cut.set()
-                    if plan.harm == "killed":
-                        plan.done.clear()
-                        threading.Thread(target=self._kill_after, args=(plan,), daemon=True).start()
+                    threading.Event().wait(plan.held_s)
                 self.seen.append(kind)
                 server.sendall(request)
-
-    @staticmethod
-    def _kill_after(plan: Plan) -> None:
-        """Give the server the moment it needs to do what it was asked, then kill the asker."""
-        threading.Event().wait(0.05)
-        plan.done.set()
-        plan.kill()
 
     @staticmethod
     def _back(
@@ -132,8 +160,13 @@ class Proxy:
                 if not gag.is_set():
                     client.sendall(chunk)
         # A server that ended with a reset, too, must not leave its client waiting.
-        with contextlib.suppress(OSError):
-            client.shutdown(socket.SHUT_RDWR)
+        _wake(client)
+
+
+def _wake(one: socket.socket) -> None:
+    """Cut a connection; closing it would not wake the thread that reads there."""
+    with contextlib.suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)
 
 
 def redis_size(buffer: bytes) -> int:

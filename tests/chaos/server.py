@@ -20,11 +20,11 @@ class Server:
     told are safe: nothing behind the server could know of them.
     """
 
-    def __init__(self, place: Path, *, fsync: str = "always") -> None:
+    def __init__(self, place: Path, *, fsync: str = "always", **more: str) -> None:
         self.place = place
         self.port = _quiet_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
-        config = {"appendonly": "yes", "appendfsync": fsync}
+        config = {"appendonly": "yes", "appendfsync": fsync} | more
         self._server = bundled_server(port=self.port, data_dir=place, config=config)
 
     def start(self) -> None:

@@ -16,7 +16,8 @@ from dramatiq.brokers.redis import RedisBroker
 
 from statemachine.flows import State
 from tests.benchmarks.plain import QUEUE, Stage, Who, port_of, stage, until
-from tests.chaos.matrix import Point, run
+from tests.chaos.bench import Point
+from tests.chaos.matrix import run
 from tests.chaos.server import Server
 from tests.support.rig import AFTER, Rig, settings_for
 from worker.ledger.connection import redis_client
@@ -44,7 +45,7 @@ def test_1_a_blip_at_retry_time_loses_the_job_with_the_plain_broker(redis_url: s
         assert (ran, plain.left(), plain.in_flight()) == (["job"], 0, 0)
         assert work.actor_name == "work"
     retrying = Point("standard", "redis", "commit", 1, "request_lost")
-    result = run(redis_url, port_of(redis_url), retrying, Fault("status", "get_order", status=503))
+    result = run(port_of(redis_url), retrying, Fault("status", "get_order", status=503))
     assert (result.struck, result.lost, result.doubled, result.stuck) == (True, *[False] * 3)
 
 
