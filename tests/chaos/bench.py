@@ -1,4 +1,4 @@
-"""One refund on the bench: one worker behind two proxies, one simulator, and a harm to come."""
+"""Runs one refund under one harm: a worker behind two proxies, and a simulator."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from worker.simulator import Simulator, serve
 
 #: A refund that has not ended by then is stuck.
 PATIENCE_S = 25
-#: What goes on all the time, with or without a refund.
+#: Commands that are sent all the time, with or without a refund.
 _IDLE = {
     *("beat", "wake", "requeue", "reclaim", "smembers", "zrange", "zrangebyscore", "hget"),
     *("hello", "client", "ping", "info", "time", "config", "eval", "script", "hgetall", "other"),
 }
 HOUR_S = 3_600
-#: A late command arrives after Redis's client has given up and asked again.
+#: A late command arrives after the client of Redis has given up and tried again.
 LATE_COMMAND_S = 0.8
 #: A late call arrives after the client has given up, and before the settle delay is over. The old
 #: default of that delay was hardly longer than the total timeout: 0.65 s here.
@@ -42,7 +42,7 @@ LATE_CALL_S = (0.7, 1.2)
 
 
 class Harm(NamedTuple):
-    """What goes wrong at one point, beside what happens to the one request."""
+    """What goes wrong at one point, in addition to what happens to the one request."""
 
     request: proxy.Harm
     is_late: bool = False
@@ -50,7 +50,7 @@ class Harm(NamedTuple):
     kills: bool = False
     """Whether the worker is killed."""
     spare: str = ""
-    """Which server takes over."""
+    """Which server takes over, if any."""
     step_s: int = 0
     """By how much the server's clock steps."""
 
@@ -70,7 +70,7 @@ HARMS: Mapping[str, Harm] = {
 
 @dataclass(frozen=True)
 class Point:
-    """Where something goes wrong."""
+    """A point at which something goes wrong."""
 
     scene: str
     server: str
@@ -81,7 +81,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Result:
-    """How it ended, by Wix's books and our record."""
+    """The result, by Wix's records and by ours."""
 
     point: Point
     lost: bool
@@ -91,7 +91,7 @@ class Result:
 
 
 class Bench:
-    """One refund, one worker behind two proxies, one simulator."""
+    """One refund, one worker behind two proxies, and one simulator."""
 
     def __init__(self, redis_port: int, scene: str, namespace: str = "") -> None:
         self.scene = SCENES[scene]
@@ -109,7 +109,7 @@ class Bench:
         self._connect(redis_port)
 
     def _connect(self, port: int) -> None:
-        """Talk to this server, not through the proxy: it is ours, not the worker's."""
+        """Connect this program, not the worker, to the server, past the proxy."""
         url = {"REFUNDS_REDIS_URL": f"redis://127.0.0.1:{port}/0"}
         self.broker, self.ledger = ledger_from(load_settings(self.environ | url))
         self._clients.append(self.broker.client)
@@ -119,7 +119,7 @@ class Bench:
 
     @contextmanager
     def proxies(self) -> Iterator[tuple[Proxy, Proxy]]:
-        """To Redis and to Wix."""
+        """Yield the proxies to Redis and to Wix."""
         with (
             serve(self.simulator) as url,
             proxied(self.redis_port, self._command_name(), redis_size) as to_redis,
@@ -150,7 +150,7 @@ class Bench:
         return name
 
     def plan(self, point: Point, kill: Callable[[], None], spare: Spare | None) -> Plan:
-        """Let it go wrong at this point."""
+        """Plan the harm of this point."""
         harm = HARMS[point.harm]
         is_call = point.server == "wix"
 
@@ -174,14 +174,14 @@ class Bench:
         return plan
 
     def _keep(self, spare: Spare, plan: Plan, kind: str) -> None:
-        """After the strike the first server does nothing more: only what was before is lost."""
+        """Let the first server do nothing more after the harm, so that no later write is lost."""
         if plan.struck.is_set():
             self._switched.wait(PATIENCE_S)
         elif not is_idle(kind):
             spare.keep(kind)
 
     def _change_servers(self, spare: Spare) -> None:
-        """Another server takes over; upstream, which saw it, sends its job again."""
+        """Let the other server take over; upstream, which noticed, sends its job again."""
         port = spare.take_over()
         self._connect(port)
         self.to_redis.lead_to(port)
@@ -194,7 +194,7 @@ class Bench:
         enqueue(self.broker, parse_request(job | dict(self.scene.job)))
 
     def wait(self, is_over: Callable[[], bool], patience_s: float = PATIENCE_S) -> bool:
-        """Whether it happened in time."""
+        """Wait; return whether the condition became true in time."""
         pause = threading.Event()
         until = time.monotonic() + patience_s
         while time.monotonic() < until:
@@ -204,16 +204,16 @@ class Bench:
         return False
 
     def has_ended(self) -> bool:
-        """Whether the record says so."""
+        """Return whether the refund has reached its end, by our record."""
         refund = self.ledger.load(self.refund_id)
         return bool(refund and refund.state is self.scene.ends)
 
     def is_clean(self) -> bool:
-        """Whether the audit finds nothing."""
+        """Return whether the audit finds nothing."""
         return not self.ledger.misplaced([self.refund_id], repair=False)
 
     def judge(self, point: Point, *, struck: bool) -> Result:
-        """By Wix's books."""
+        """Return the result, by Wix's records and by ours."""
         return Result(
             point,
             lost=bool(self.scene.missing(self.order)),
@@ -223,16 +223,16 @@ class Bench:
         )
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close all connections."""
         for client in self._clients:
             client.close()
 
 
 def is_idle(kind: str) -> bool:
-    """Whether a command of this kind is sent with or without a refund."""
+    """Return whether commands of this kind are sent with or without a refund."""
     return kind.split(" ", maxsplit=1)[0] in _IDLE
 
 
 def new_namespace() -> str:
-    """A namespace that nobody else uses."""
+    """Return a namespace that nothing else uses."""
     return f"m{uuid.uuid4().hex[:12]}"

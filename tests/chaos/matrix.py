@@ -1,7 +1,7 @@
-"""The fault matrix: every command and call that a refund makes, under every harm, one at a time.
+"""The fault matrix: each command and call of a refund, with each harm, one at a time.
 
-`make faults` prints the table and one line of JSON, and writes the table into the README; exit 1
-if a refund was lost, doubled or stuck.
+`make faults` prints the table and one line of JSON, and writes the table into the README; the exit
+code is 1 if a refund was lost, doubled or stuck.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PLACES = (
 
 
 def points(redis_port: int) -> list[Point]:
-    """Every place where a refund talks, found by watching one undisturbed refund of each scene."""
+    """Return all points of a refund of each scene, found by watching one without harm."""
     found = []
     for scene in SCENES:
         bench = Bench(redis_port, scene)
@@ -50,7 +50,7 @@ def points(redis_port: int) -> list[Point]:
             for server, proxy in (("redis", to_redis), ("wix", to_wix)):
                 kinds = Counter(k for k in proxy.seen if not is_idle(k))
                 for kind, count in kinds.items():
-                    # Fetches repeat as long as nothing comes: three of each are enough.
+                    # Fetches are repeated while nothing arrives: three of each are enough.
                     most = min(count, 3) if "fetch" in kind or "blmove" in kind else count
                     found += [
                         Point(scene, server, kind, nth, harm)
@@ -78,7 +78,7 @@ def _spare(point: Point, redis_port: int, namespace: str) -> Iterator[Spare | No
 
 
 def run(redis_port: int, point: Point, *faults: Fault) -> Result:
-    """One refund under one harm, and under these faults of Wix."""
+    """Run one refund with one harm, and with these faults of Wix."""
     namespace = new_namespace()
     with _spare(point, redis_port, namespace) as spare:
         bench = Bench(spare.primary if spare else redis_port, point.scene, namespace)
@@ -106,7 +106,7 @@ def _run(bench: Bench, point: Point, spare: Spare | None) -> Result:
             bench.wait(bench.has_ended)
             if plan and plan.struck.is_set():
                 bench.wait(plan.done.is_set)
-                # What had ended may have been lost with the server.
+                # The end may have been lost with the server.
                 bench.wait(bench.has_ended)
             struck = plan.done.is_set() if plan else not worker.is_alive()
             bench.wait(bench.is_clean)
@@ -117,7 +117,7 @@ def _run(bench: Bench, point: Point, spare: Spare | None) -> Result:
 
 
 def table(results: list[Result]) -> str:
-    """Points by harms: how many refunds were run, and how many went wrong."""
+    """Return the table: points by harms, how many refunds were run, and how many went wrong."""
     rows = ["| refund | between worker and | " + " | ".join(HARMS) + " | lost | doubled | stuck |"]
     rows.append("|---" * (len(HARMS) + 5) + "|")
     for scene in SCENES:
@@ -132,7 +132,7 @@ def table(results: list[Result]) -> str:
 
 
 def run_all(todo: list[Point], redis_port: int, workers: int) -> list[Result]:
-    """All of them, some at once; tells its progress on standard error."""
+    """Run all points, some at once; prints the progress on standard error."""
     results = []
     with ThreadPoolExecutor(workers) as pool:
         for result in pool.map(lambda point: run(redis_port, point), todo):
@@ -145,7 +145,7 @@ def run_all(todo: list[Point], redis_port: int, workers: int) -> list[Result]:
 
 
 def _a_third(todo: list[Point], chance: random.Random) -> Iterator[Point]:
-    """Of each harm between a refund and a server a third, and at least one."""
+    """Return a third of the points of each harm between a refund and a server, at least one."""
     groups: dict[tuple[str, str, str], list[Point]] = {}
     for point in todo:
         groups.setdefault((point.scene, point.server, point.harm), []).append(point)
@@ -154,7 +154,7 @@ def _a_third(todo: list[Point], chance: random.Random) -> Iterator[Point]:
 
 
 def matrix(*, third: int | None, workers: int) -> list[Result]:
-    """Start a server, find the points, run them: all, or a third chosen by a seed."""
+    """Start a server, find the points, and run them: all, or a third that the seed chooses."""
     with embedded_server() as redis_url:
         port = int(redis_url.rsplit(":", 1)[1].split("/")[0])
         todo = points(port)
@@ -164,7 +164,7 @@ def matrix(*, third: int | None, workers: int) -> list[Result]:
 
 
 def summary(results: list[Result], seed: int | None) -> dict[str, int | None]:
-    """The line of JSON at the end."""
+    """Return the line of JSON at the end."""
     return {
         "runs": len(results),
         "lost": sum(r.lost for r in results),
@@ -184,11 +184,11 @@ def main() -> int:
     options = parser.parse_args()
     results = matrix(third=options.third, workers=options.workers)
     sys.stdout.write(table(results))
-    told = summary(results, options.third)
-    sys.stdout.write(json.dumps(told) + "\n")
+    result = summary(results, options.third)
+    sys.stdout.write(json.dumps(result) + "\n")
     if options.write:
         write(with_part(documents(), "faults", table(results)))
-    return int(any(told[name] for name in ("lost", "doubled", "stuck")))
+    return int(any(result[name] for name in ("lost", "doubled", "stuck")))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A TCP proxy that knows where one request ends, and does one bad thing to one of them."""
+"""A TCP proxy that recognises requests, and harms one of them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from typing import Literal
 
 Harm = Literal["none", "request_lost", "reply_lost", "cut", "late"]
 
-#: From the strike to what else happens: by then the server has done what it was asked.
+#: Time from the harm to what else happens: by then the server has carried out the request.
 MOMENT_S = 0.05
 
 
 @dataclass
 class Plan:
-    """Harm the *nth* request of this kind (1-based); the rest goes through.
+    """Harm the *nth* request of this kind (1-based); all others pass.
 
-    A late request arrives *held_s* after it was sent, and nobody hears the answer.
+    A late request arrives *held_s* after it was sent, and its answer is lost.
     """
 
     kind: str
@@ -32,12 +32,12 @@ class Plan:
     """What else happens, a moment later."""
     struck: threading.Event = field(default_factory=threading.Event)
     done: threading.Event = field(default_factory=threading.Event)
-    """Whether that has happened as well, and a late request has arrived."""
+    """Set when that has happened as well, and a late request has arrived."""
     _seen: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def strikes(self, kind: str) -> bool:
-        """Whether this request is the one; if so, the rest of the plan follows."""
+        """Return whether this is the request to harm; if so, the rest of the plan follows."""
         with self._lock:
             if kind != self.kind or self.struck.is_set():
                 return False
@@ -52,13 +52,13 @@ class Plan:
         pause = threading.Event()
         pause.wait(MOMENT_S)
         self.then()
-        # Once more a moment, in which the server does what arrives late.
+        # By then the server has carried out a late request.
         pause.wait(self.held_s)
         self.done.set()
 
 
 class Proxy:
-    """Stands between a worker and one server. `seen` lists the kinds that went through."""
+    """A proxy between a worker and one server; `seen` lists the kinds of requests that passed."""
 
     def __init__(
         self, port: int, name: Callable[[bytes], str], size: Callable[[bytes], int]
@@ -77,13 +77,13 @@ class Proxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
-        """Cut everything."""
+        """Cut all connections."""
         _wake(self._listener)
         self._listener.close()
         self._cut()
 
     def lead_to(self, port: int) -> None:
-        """From now on stand before another server; whoever is connected must connect again."""
+        """Connect to another server from now on; existing connections are cut."""
         with self._lock:
             self._upstream = ("127.0.0.1", port)
         self._cut()
@@ -159,18 +159,18 @@ class Proxy:
                     break
                 if not gag.is_set():
                     client.sendall(chunk)
-        # A server that ended with a reset, too, must not leave its client waiting.
+        # If the server reset the connection, its client must not wait either.
         _wake(client)
 
 
 def _wake(one: socket.socket) -> None:
-    """Cut a connection; closing it would not wake the thread that reads there."""
+    """Cut a connection; closing it would not wake the thread that reads from it."""
     with contextlib.suppress(OSError):
         one.shutdown(socket.SHUT_RDWR)
 
 
 def redis_size(buffer: bytes) -> int:
-    """Length of the first whole RESP command in *buffer*, 0 when there is none yet."""
+    """Return the length of the first complete RESP command in *buffer*, 0 if there is none yet."""
     end = buffer.find(b"\r\n")
     if end < 0:
         return 0
@@ -186,7 +186,7 @@ def redis_size(buffer: bytes) -> int:
 
 
 def http_size(buffer: bytes) -> int:
-    """Length of the first whole HTTP/1.1 request in *buffer*, 0 when there is none yet."""
+    """Return the length of the first complete request in *buffer*, 0 if there is none yet."""
     end = buffer.find(b"\r\n\r\n")
     if end < 0:
         return 0
@@ -196,7 +196,7 @@ def http_size(buffer: bytes) -> int:
 
 
 def http_name(request: bytes) -> str:
-    """Verb and path without ids."""
+    """Return verb and path without the ids."""
     verb, path, *_ = request.split(b" ", 2)
     return f"{verb.decode()} {re.sub(r'[0-9a-f-]{36}', '*', path.decode())}"
 
@@ -205,7 +205,7 @@ def http_name(request: bytes) -> str:
 def proxied(
     port: int, name: Callable[[bytes], str], size: Callable[[bytes], int]
 ) -> Iterator[Proxy]:
-    """A proxy while the context lasts."""
+    """Run a proxy while the context lasts."""
     proxy = Proxy(port, name, size)
     try:
         yield proxy

@@ -145,16 +145,17 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=5, help="kills at once")
     parser.add_argument("--write", action="store_true", help="write the figures into the README")
     options = parser.parse_args()
-    told = summary(recover(options.kills, options.seed, options.workers), options.seed)
-    sys.stdout.write(json.dumps(told) + "\n")
-    wrong = any(told[name] for name in ("lost", "doubled", "stuck"))
-    is_slow = told["p99_s"] is None or told["p99_s"] >= LIMIT_S
+    result = summary(recover(options.kills, options.seed, options.workers), options.seed)
+    sys.stdout.write(json.dumps(result) + "\n")
+    wrong = any(result[name] for name in ("lost", "doubled", "stuck"))
+    is_slow = result["p99_s"] is None or result["p99_s"] >= LIMIT_S
     if options.write and not wrong:
         figures.write(
             "recovery",
-            f"{told['runs']} kills, default settings: a fresh worker carries on after"
-            f" {told['median_s']} s (median), {told['p99_s']} s (99 of 100); lost {told['lost']},"
-            f" doubled {told['doubled']}, stuck {told['stuck']} (seed {told['seed']})",
+            f"{result['runs']} kills, default settings: a new worker continues after"
+            f" {result['median_s']} s (median), {result['p99_s']} s (99 of 100);"
+            f" lost {result['lost']}, doubled {result['doubled']},"
+            f" stuck {result['stuck']} (seed {result['seed']})",
         )
     return int(wrong or is_slow)
 

@@ -1,4 +1,4 @@
-"""The servers that take over after a crash, without the last writes of the one that crashed."""
+"""Servers that take over after a crash, without the last writes of the one that crashed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import redis
 from tests.chaos.server import Server
 from tests.support.processes import wait_until
 
-#: These servers are never restarted, so nothing is written to a disk.
+#: These servers are never restarted, so they write nothing to disk.
 IN_MEMORY = {"appendonly": "no", "save": ""}
 
 _DUMP = """
@@ -34,17 +34,17 @@ class Spare(Protocol):
     """A server that can take over."""
 
     primary: int
-    """The port of the server that works first."""
+    """The port of the first server."""
 
     def keep(self, kind: str) -> None:
-        """Keep what is true now, before a request of this kind, as far as this spare does."""
+        """Save the present state before a request of this kind, if this spare does that."""
 
     def take_over(self) -> int:
-        """Work with what was kept; gives the port."""
+        """Take over with the saved state; returns the port."""
 
 
 class Backup:
-    """Another server that gets a copy of all keys as they were one step ago: before a claim."""
+    """A server that gets a copy of all keys, made one step earlier, before a claim."""
 
     def __init__(self, primary: int, spare: int, namespace: str) -> None:
         self.primary = primary
@@ -53,7 +53,7 @@ class Backup:
         self._kept: list[tuple[bytes, int, bytes]] = []
 
     def keep(self, kind: str) -> None:
-        """A new copy before each claim; the first one before anything happens."""
+        """Make a new copy before each claim, and one at the beginning."""
         if kind == "claim" or not self._kept:
             with _client(self.primary) as client:
                 self._kept = client.eval(_DUMP, 1, self._namespace)
@@ -67,7 +67,7 @@ class Backup:
 
 
 class Replica:
-    """A real replica that lags one write of the ledger behind."""
+    """A real replica that is one write of the ledger behind."""
 
     WRITES = ("accept", "claim", "intent", "commit")
 
@@ -83,7 +83,7 @@ class Replica:
             wait_until(lambda: second.info("replication").get("master_link_status") == "up")
 
     def keep(self, kind: str) -> None:
-        """Let everything through that was written before this write."""
+        """Pass on everything that was written before this write."""
         if kind not in self.WRITES:
             return
         with self._lock, _client(self.primary) as first, _client(self._spare) as second:
@@ -95,7 +95,7 @@ class Replica:
             self._gate.open.clear()
 
     def take_over(self) -> int:
-        """Promote it: what the gate holds back is lost."""
+        """Promote the replica; what the gate holds back is lost."""
         with self._lock, _client(self._spare) as client:
             client.execute_command("REPLICAOF", "NO", "ONE")
             self._is_promoted = True
@@ -103,7 +103,7 @@ class Replica:
 
 
 class Gate:
-    """Stands between a server and its replica, and holds back what the server sends when closed."""
+    """Passes the data from a server to its replica, or holds it back while closed."""
 
     def __init__(self, port: int) -> None:
         self.open = threading.Event()
@@ -114,7 +114,7 @@ class Gate:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def close(self) -> None:
-        """End; what is held back stays so."""
+        """Stop; what is held back is not passed on."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -144,14 +144,14 @@ def _client(port: int) -> Any:
 
 @contextmanager
 def backup(primary: int, namespace: str) -> Iterator[Spare]:
-    """A spare server beside one that is there already."""
+    """Start a spare server for a server that is running."""
     with _started() as spare:
         yield Backup(primary, spare.port, namespace)
 
 
 @contextmanager
 def replica() -> Iterator[Spare]:
-    """A server with a replica that lags."""
+    """Start a server, and a replica that lags behind."""
     with _started() as primary, _started() as spare:
         gate = Gate(primary.port)
         try:

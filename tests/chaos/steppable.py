@@ -1,8 +1,7 @@
-"""A server's clock that can step: all scripts of the worker see the server's time plus a number.
+"""A server's clock that can step: all scripts of the worker see the server's time plus an offset.
 
-The number is a key beside the ledger. Only the scripts read the time for anything that matters, and
-Redis itself for expiry: a step shortens or lengthens the life of every key that expires, as the
-real one does.
+The offset is a key in Redis. Only the scripts read the time, and Redis itself, for expiry: a step
+shortens or lengthens the life of each key that expires, as a real step does.
 """
 
 from __future__ import annotations
@@ -34,18 +33,18 @@ end
 
 
 def make_steppable(broker: Broker, ledger: Ledger, *more: Stores) -> dict[str, Script]:
-    """Let their scripts see a clock that can step; gives the scripts by name."""
+    """Let the scripts see a clock that can step; returns the scripts by name."""
     named = dict(ledger._scripts) | {"": broker._queue_script}
     scripts: Iterator[Script] = (s for one in more for s in one._scripts.values())
     for script in (*named.values(), *scripts):
         text = str(script.script)
         if text.count(_TIME) != 1:
-            raise AssertionError("the scripts read the time elsewhere now")
+            raise AssertionError("the scripts read the time in another way now")
         script.script = text.replace(_TIME, _STEPPED)
         script.sha = hashlib.sha1(script.script.encode()).hexdigest()  # noqa: S324 - as Redis does
     return named
 
 
 def step_clock(client: redis.Redis, namespace: str, by_s: int) -> None:
-    """Let the server's clock step, ahead or back."""
+    """Step the server's clock, ahead or back."""
     client.eval(_STEP, 1, namespace, str(by_s))

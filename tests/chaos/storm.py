@@ -162,7 +162,7 @@ class Storm:
                 for worker in self.workers:
                     child.end(worker)
                 self.broker.client.close()
-        told = {
+        summary = {
             "runs": len(self.orders),
             **verdict,
             "deeds": dict(self.deeds),
@@ -172,9 +172,9 @@ class Storm:
             "took_s": round(time.monotonic() - self.started),
             "seed": self.seed,
         }
-        if not failures(told):
+        if not failures(summary):
             shutil.rmtree(self.place)
-        return told
+        return summary
 
     @contextmanager
     def _running_server(self) -> Iterator[None]:
@@ -283,20 +283,21 @@ class Storm:
             self.pause.wait(0.2)
 
 
-def failures(told: dict[str, Any]) -> list[str]:
+def failures(summary: dict[str, Any]) -> list[str]:
     """Return what must be 0 and is not."""
     names = ("lost", "doubled", "stuck", "dead", "rejected", "misheard", "disagreeing")
-    return [name for name in names if told[name]]
+    return [name for name in names if summary[name]]
 
 
-def _sentence(told: dict[str, Any], minutes: float) -> str:
-    deeds, freeze_s = told["deeds"], minutes * 60 * FREEZE_SHARE
+def _sentence(summary: dict[str, Any], minutes: float) -> str:
+    deeds, freeze_s = summary["deeds"], minutes * 60 * FREEZE_SHARE
     return (
-        f"{told['runs']:,} refunds of {len(HOPEFUL)} kinds on {STORES} stores in"
-        f" {told['took_s']} s: {deeds['kill']} kills, {deeds['server']} restarts of the server,"
-        f" one freeze of {freeze_s:.0f} s, {sum(told['wix_wrongs'].values()):,} of"
-        f" {told['wix_calls']:,} calls gone wrong; lost {told['lost']}, doubled {told['doubled']},"
-        f" stuck {told['stuck']}, dead {told['dead']} (seed {told['seed']})"
+        f"{summary['runs']:,} refunds of {len(HOPEFUL)} kinds on {STORES} stores in"
+        f" {summary['took_s']} s: {deeds['kill']} kills, {deeds['server']} restarts of the server,"
+        f" one freeze of {freeze_s:.0f} s, {sum(summary['wix_wrongs'].values()):,} of"
+        f" {summary['wix_calls']:,} calls gone wrong; lost {summary['lost']},"
+        f" doubled {summary['doubled']}, stuck {summary['stuck']},"
+        f" dead {summary['dead']} (seed {summary['seed']})"
     )
 
 
@@ -309,15 +310,15 @@ def main() -> int:
     options = parser.parse_args()
     sys.stderr.write(f"seed {options.seed}: repeat with --seed {options.seed}\n")
     storm = Storm(options.seed, options.minutes)
-    told = storm.run()
-    sys.stdout.write(json.dumps(told) + "\n")
-    if failures(told):
+    summary = storm.run()
+    sys.stdout.write(json.dumps(summary) + "\n")
+    if failures(summary):
         sys.stderr.write(
-            f"WRONG: {', '.join(failures(told))}; the server's file is in {storm.place}\n"
+            f"WRONG: {', '.join(failures(summary))}; the server's file is in {storm.place}\n"
         )
     elif options.write:
-        figures.write("chaos", _sentence(told, options.minutes), runs=2)
-    return int(bool(failures(told)))
+        figures.write("chaos", _sentence(summary, options.minutes), runs=2)
+    return int(bool(failures(summary)))
 
 
 if __name__ == "__main__":

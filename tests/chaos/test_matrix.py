@@ -1,4 +1,4 @@
-"""A third of the fault matrix, chosen by a seed; `make faults` runs all of it."""
+"""A third of the fault matrix, which a seed chooses; `make faults` runs all of it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from tests.chaos.bench import HARMS
 from tests.chaos.matrix import PLACES, matrix, summary, table
 from tests.chaos.scenes import SCENES
 
-#: A third is the same in every run; it has each harm at each kind of command of some refund.
+#: The same third in every run; it has each harm at each kind of command.
 SEED = 12
 
 
 def test_no_refund_is_lost_doubled_or_stuck_under_any_single_fault() -> None:
-    """Commands and calls that a refund makes, under every harm, for every kind of refund."""
+    """Commands and calls of a refund, with each harm, for each kind of refund."""
     results = matrix(third=SEED, workers=6)
-    told = summary(results, SEED)
-    assert (told["lost"], told["doubled"], told["stuck"]) == (0, 0, 0)
-    # The harms really happened: a few points of an undisturbed run may not come up again.
+    result = summary(results, SEED)
+    assert (result["lost"], result["doubled"], result["stuck"]) == (0, 0, 0)
+    # The harms really happened; a few points of a run without harm may not occur again.
     struck = [result for result in results if result.struck]
     assert len(struck) > 0.9 * len(results)
     seen = {(r.point.kind, r.point.harm) for r in struck}
