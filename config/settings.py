@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,6 +14,7 @@ from pydantic import (
     AliasChoices,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     Json,
@@ -20,7 +23,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from config.urls import check_redis_url
+from config.urls import check_redis_url, is_unencrypted
 
 PREFIX = "REFUNDS_"
 
@@ -49,6 +52,20 @@ def _redis_url(given: SecretStr) -> SecretStr:
 
 def _no_trailing_slash(url: str) -> str:
     return url.rstrip("/")
+
+
+def _no_key_twice(text: object) -> object:
+    """Refuse an object of JSON in which a key stands twice: nobody knows which value is meant."""
+
+    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError("a key stands twice in an object")
+        return dict(pairs)
+
+    if isinstance(text, str):
+        with suppress(json.JSONDecodeError):
+            json.loads(text, object_pairs_hook=once)
+    return text
 
 
 class StoreEntry(BaseModel):
@@ -97,7 +114,10 @@ class Settings(BaseSettings):
         str, Field(pattern=r"^https?://[^\s]+$"), AfterValidator(_no_trailing_slash)
     ] = "https://www.wixapis.com"
     """Base URL of the Wix API, or of the simulator."""
-    stores: Json[dict[str, StoreEntry]] = Field(
+    wix_allow_http: bool = False
+    """Whether `REFUNDS_WIX_BASE_URL` may be an `http://` address of another machine: API keys are
+    then sent unencrypted."""
+    stores: Annotated[Json[dict[str, StoreEntry]], BeforeValidator(_no_key_twice)] = Field(
         default="{}",
         validate_default=True,
         examples=[
@@ -206,9 +226,14 @@ class Settings(BaseSettings):
     """Interval at which the scheduler checks for lost refunds and requeues them."""
 
     @model_validator(mode="after")
-    def _times_fit_together(self) -> Settings:
-        """Check pairs of times that are valid by themselves but not together."""
+    def _settings_fit_together(self) -> Settings:
+        """Check settings that are valid by themselves but not together."""
         problems = []
+        if is_unencrypted(self.wix_base_url) and not self.wix_allow_http:
+            problems.append(
+                f"{PREFIX}WIX_BASE_URL is an http:// address of another machine, to which API keys"
+                f" would be sent unencrypted: use https://, or set {PREFIX}WIX_ALLOW_HTTP=true"
+            )
         if self.settle_delay_ms < self.wix_total_timeout_ms:
             problems.append(
                 f"{PREFIX}SETTLE_DELAY_MS is {self.settle_delay_ms}, but must be at least"

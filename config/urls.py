@@ -1,7 +1,8 @@
-"""Validate the Redis URL before the client library fails on it."""
+"""Validate the addresses of Redis and of Wix before anything is sent there."""
 
 from __future__ import annotations
 
+import ipaddress
 from urllib.parse import SplitResult, urlsplit
 
 import redis
@@ -49,3 +50,15 @@ def _check_path(parts: SplitResult) -> None:
     # The library silently uses database 0 for anything that is not a number.
     if number and not (number.isascii() and number.isdigit()):
         raise ValueError(f"the database must be a number; {_FORMATS}")
+
+
+def is_unencrypted(url: str) -> bool:
+    """Whether what is sent to *url* can be read on the way: plain HTTP that leaves this machine."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme == "https" or host == "localhost":
+        return False
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return True

@@ -16,7 +16,7 @@ from dramatiq.errors import ConnectionClosed
 
 from config.loading import SettingsError, load_settings, unknown_variables
 from config.settings import Settings
-from worker.app import App, build, membership_from
+from worker.app import App, build, keyring_from, membership_from
 from worker.ledger.connection import redis_client
 from worker.observability.events import log_event
 from worker.observability.logs import configure_logs
@@ -46,6 +46,7 @@ def main(arguments: list[str]) -> int:
     is_child = _parse(arguments).child
     try:
         settings = load_settings(os.environ)
+        keyring_from(settings)
     except SettingsError as error:
         sys.stderr.write(f"the worker cannot start:\n{error}\n")
         return 2

@@ -116,7 +116,7 @@ class Seams:
 
     monotonic: Callable[[], float] = boottime
     random: Callable[[], float] = random.SystemRandom().random
-    """Gives numbers from 0 to 1, without 1."""
+    """Returns random numbers from 0 to 1, without 1."""
     pause: Callable[[float], None] = time.sleep
     """Waits, seconds: between two attempts to commit while Redis is away."""
     transport: Callable[[], Transport] | None = None

@@ -44,6 +44,9 @@ def port_of(url: str) -> int:
 def command_name(request: bytes) -> str:
     """Return the name of a command, such as `fetch refunds` or `enqueue refunds.DQ`."""
     parts = request.split(b"\r\n")
+    if len(parts) > 10 and parts[10].endswith(b".msgs"):
+        # Our script that enqueues a message: its keys are the queue and the queue's messages.
+        return f"enqueue {parts[8].decode().rpartition(':')[2]}"
     if len(parts) > 10 and parts[10].startswith(b"{"):
         given = json.loads(parts[10])
         return f"{given['command']} {given['queue']}"

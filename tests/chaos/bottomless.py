@@ -1,6 +1,6 @@
-"""Orders whose payments are never used up: a Wix that pays as often as it is asked.
+"""Orders whose payments can be refunded without limit.
 
-The real one refuses what exceeds a payment, and so hides a refund that was sent twice.
+The real Wix refuses what exceeds a payment, and so would hide a refund that was sent twice.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from worker.simulator.world.orders import Order
 
 
 class BottomlessOrder(Order):
-    """Never forgets to pay."""
+    """An order that forgets its refunds, so that it can always be refunded."""
 
     def moved(
         self,
         payment_id: str,  # noqa: ARG002 - the order's signature
         statuses: frozenset[str],  # noqa: ARG002 - see above
     ) -> Decimal:
-        """Nothing, whatever was refunded."""
+        """Return 0, whatever was refunded."""
         return Decimal(0)
 
 
 def bottomless(simulator: Simulator, order: Order) -> Order:
-    """Put a bottomless order in the place of this one; gives the new one."""
+    """Replace an order by one that can be refunded without limit; returns the new one."""
     with simulator.lock:
         made = simulator.orders[order.id] = BottomlessOrder(**vars(order))
     return made

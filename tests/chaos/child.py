@@ -1,4 +1,4 @@
-"""A worker in a process of its own, started fast, that can be killed for real."""
+"""A worker in a process of its own that starts fast and can be killed."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from config.loading import load_settings
+from tests.chaos.steppable import make_steppable
 from worker.__main__ import run_worker
 from worker.app import Seams, build
 from worker.observability.logs import configure_logs
 
-#: Everything that waits, waits shortly; what kills is real.
+#: Short times, so that a run is short; the kills are real.
 QUICK = {
     "REFUNDS_WORKER_BEAT_MS": "100",
     "REFUNDS_WORKER_DEAD_AFTER_MS": "700",
     "REFUNDS_RECONCILE_EVERY_MS": "50",
     "REFUNDS_SCHEDULE_TICK_MS": "20",
-    "REFUNDS_SETTLE_DELAY_MS": "900",
+    "REFUNDS_SETTLE_DELAY_MS": "1500",
     "REFUNDS_WIX_CONNECT_TIMEOUT_MS": "400",
     "REFUNDS_WIX_READ_TIMEOUT_MS": "400",
     "REFUNDS_WIX_TOTAL_TIMEOUT_MS": "600",
@@ -48,7 +49,7 @@ def _work(
     number: signal.Signals,
     log: Path | None,
 ) -> None:
-    out = (log or Path(os.devnull)).open("w")  # for its whole life
+    out = (log or Path(os.devnull)).open("w")  # open as long as the process runs
     configure_logs("json", "info" if log else "error", out)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
@@ -62,16 +63,18 @@ def _work(
         if crash_at and place == crash_at[0]:
             left[0] -= 1
             if left[0] == 0:
-                # To this very thread: a whole program that is told to stop goes on a little.
+                # To this thread: a signal to the process would take effect a little later.
                 signal.pthread_kill(threading.get_ident(), number)
 
-    os._exit(run_worker(build(load_settings(environ), Seams(checkpoint=at)), stop, lambda: True))
+    app = build(load_settings(environ), Seams(checkpoint=at))
+    make_steppable(app.broker, app.ledger, app.stores)
+    os._exit(run_worker(app, stop, lambda: True))
 
 
 def _skew(skew_s: int) -> None:
-    """Let this program's wall clock be off from its first step on: NTP has failed.
+    """Set this program's wall clock off from its first step on, as if NTP had failed.
 
-    Not earlier: a worker whose clock is off refuses to start.
+    Not earlier, because a worker whose clock is off refuses to start.
     """
     real_s, real_ns = time.time, time.time_ns
     time.time = lambda: real_s() + skew_s
@@ -93,9 +96,9 @@ def start(
     crash_by: signal.Signals = signal.SIGKILL,
     log: Path | None = None,
 ) -> BaseProcess:
-    """Start a worker; with *crash_at* it kills itself at the nth visit of a named place.
+    """Start a worker; with *crash_at* it kills itself at the nth visit of a named point.
 
-    Or it freezes there, when *crash_by* is SIGSTOP. What it tells goes to *log*.
+    If *crash_by* is SIGSTOP, it freezes there. It logs to *log*.
     """
     # The server may be the tests' own: what a worker remembers must not outlive its namespace.
     state = _state() / environ.get("REFUNDS_NAMESPACE", "refunds")
@@ -108,6 +111,6 @@ def start(
 
 
 def end(child: BaseProcess) -> None:
-    """Kill it, if it still runs."""
+    """Kill the worker, if it is still running."""
     child.kill()
     child.join()

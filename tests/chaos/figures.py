@@ -8,24 +8,24 @@ from pathlib import Path
 
 KEPT = Path(__file__).parent / "figures.json"
 
-#: What writes a row, and what it shows.
+#: The name of each row, and what it shows.
 ROWS: Mapping[str, str] = {
     "chaos": "`make chaos`: everything at once",
     "recovery": "`make recovery`: the only worker is killed in the middle of a step",
-    "scale": "`make scale`: long lines",
+    "scale": "`make scale`: long queues",
     "bench": "`make bench`: throughput",
 }
 
 
 def write(name: str, text: str, *, runs: int = 1) -> None:
-    """Keep one row's figures: of its last runs, the newest last."""
+    """Save the figures of a row, those of its last *runs* runs, the newest last."""
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     texts = [*kept.get(name, []), text][-runs:]
     KEPT.write_text(json.dumps(kept | {name: texts}, indent=1, sort_keys=True) + "\n")
 
 
 def figures_table() -> str:
-    """The rows as Markdown."""
+    """Return the rows as Markdown."""
     kept = json.loads(KEPT.read_text())
     rows = [
         f"| {what} | {'<br>'.join(kept[name])} |\n" for name, what in ROWS.items() if name in kept

@@ -1,4 +1,4 @@
-"""A TCP proxy that knows where one request ends, and does one bad thing to one of them."""
+"""A TCP proxy that recognises requests, and harms one of them."""
 
 from __future__ import annotations
 
@@ -11,36 +11,54 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
-Harm = Literal["request_lost", "reply_lost", "cut", "killed"]
-HARMS: tuple[Harm, ...] = ("request_lost", "reply_lost", "cut", "killed")
+Harm = Literal["none", "request_lost", "reply_lost", "cut", "late"]
+
+#: Time from the harm to what else happens: by then the server has carried out the request.
+MOMENT_S = 0.05
 
 
 @dataclass
 class Plan:
-    """Harm the *nth* request of this kind (1-based); the rest goes through."""
+    """Harm the *nth* request of this kind (1-based); all others pass.
+
+    A late request arrives *held_s* after it was sent, and its answer is lost.
+    """
 
     kind: str
     nth: int
     harm: Harm
-    kill: Callable[[], None] = lambda: None
+    held_s: float = 0.0
+    then: Callable[[], None] = lambda: None
+    """What else happens, a moment later."""
+    struck: threading.Event = field(default_factory=threading.Event)
     done: threading.Event = field(default_factory=threading.Event)
+    """Set when that has happened as well, and a late request has arrived."""
     _seen: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def strikes(self, kind: str) -> bool:
-        """Whether this request is the one."""
+        """Return whether this is the request to harm; if so, the rest of the plan follows."""
         with self._lock:
-            if kind != self.kind or self.done.is_set():
+            if kind != self.kind or self.struck.is_set():
                 return False
             self._seen += 1
             if self._seen < self.nth:
                 return False
-            self.done.set()
-            return True
+            self.struck.set()
+        threading.Thread(target=self._follow, daemon=True).start()
+        return True
+
+    def _follow(self) -> None:
+        pause = threading.Event()
+        pause.wait(MOMENT_S)
+        self.then()
+        # By then the server has carried out a late request.
+        pause.wait(self.held_s)
+        self.done.set()
 
 
 class Proxy:
-    """Stands between a worker and one server. `seen` lists the kinds that went through."""
+    """A proxy between a worker and one server; `seen` lists the kinds of requests that passed."""
 
     def __init__(
         self, port: int, name: Callable[[bytes], str], size: Callable[[bytes], int]
@@ -49,18 +67,33 @@ class Proxy:
         self._name = name
         self._size = size
         self.plan: Plan | None = None
+        self.before: Callable[[str], None] = lambda _: None
+        """Called with the kind of each request before it is passed on."""
         self.seen: list[str] = []
         self._sockets: list[socket.socket] = []
+        self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = int(self._listener.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
-        """Cut everything."""
-        for one in [self._listener, *self._sockets]:
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
+        """Cut all connections."""
+        _wake(self._listener)
+        self._listener.close()
+        self._cut()
+
+    def lead_to(self, port: int) -> None:
+        """Connect to another server from now on; existing connections are cut."""
+        with self._lock:
+            self._upstream = ("127.0.0.1", port)
+        self._cut()
+
+    def _cut(self) -> None:
+        """Cut all connections; the threads that serve them close them."""
+        with self._lock:
+            sockets, self._sockets = self._sockets, []
+        for one in sockets:
+            _wake(one)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -70,9 +103,13 @@ class Proxy:
 
     def _serve(self, client: socket.socket) -> None:
         with contextlib.suppress(OSError), client:
-            server = socket.create_connection(self._upstream)
-            self._sockets += [client, server]
+            upstream = self._upstream
+            server = socket.create_connection(upstream)
             with server:
+                with self._lock:
+                    if upstream != self._upstream:
+                        return
+                    self._sockets += [client, server]
                 for one in (client, server):
                     one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 gag = threading.Event()
@@ -83,9 +120,7 @@ class Proxy:
                 back.start()
                 with contextlib.suppress(OSError):
                     self._forth(client, server, gag, cut)
-                # Closing alone would not wake the thread that reads there.
-                with contextlib.suppress(OSError):
-                    server.shutdown(socket.SHUT_RDWR)
+                _wake(server)
                 back.join()
 
     def _forth(
@@ -101,25 +136,18 @@ class Proxy:
             while size := self._size(buffer):
                 request, buffer = buffer[:size], buffer[size:]
                 kind = self._name(request)
+                self.before(kind)
                 plan = self.plan
                 if plan and plan.strikes(kind):
                     if plan.harm == "request_lost":
                         continue
-                    gag.set()
+                    if plan.harm != "none":
+                        gag.set()
                     if plan.harm == "cut":
                         cut.set()
-                    if plan.harm == "killed":
-                        plan.done.clear()
-                        threading.Thread(target=self._kill_after, args=(plan,), daemon=True).start()
+                    threading.Event().wait(plan.held_s)
                 self.seen.append(kind)
                 server.sendall(request)
-
-    @staticmethod
-    def _kill_after(plan: Plan) -> None:
-        """Give the server the moment it needs to do what it was asked, then kill the asker."""
-        threading.Event().wait(0.05)
-        plan.done.set()
-        plan.kill()
 
     @staticmethod
     def _back(
@@ -131,13 +159,18 @@ class Proxy:
                     break
                 if not gag.is_set():
                     client.sendall(chunk)
-        # A server that ended with a reset, too, must not leave its client waiting.
-        with contextlib.suppress(OSError):
-            client.shutdown(socket.SHUT_RDWR)
+        # If the server reset the connection, its client must not wait either.
+        _wake(client)
+
+
+def _wake(one: socket.socket) -> None:
+    """Cut a connection; closing it would not wake the thread that reads from it."""
+    with contextlib.suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)
 
 
 def redis_size(buffer: bytes) -> int:
-    """Length of the first whole RESP command in *buffer*, 0 when there is none yet."""
+    """Return the length of the first complete RESP command in *buffer*, 0 if there is none yet."""
     end = buffer.find(b"\r\n")
     if end < 0:
         return 0
@@ -153,7 +186,7 @@ def redis_size(buffer: bytes) -> int:
 
 
 def http_size(buffer: bytes) -> int:
-    """Length of the first whole HTTP/1.1 request in *buffer*, 0 when there is none yet."""
+    """Return the length of the first complete request in *buffer*, 0 if there is none yet."""
     end = buffer.find(b"\r\n\r\n")
     if end < 0:
         return 0
@@ -163,7 +196,7 @@ def http_size(buffer: bytes) -> int:
 
 
 def http_name(request: bytes) -> str:
-    """Verb and path without ids."""
+    """Return verb and path without the ids."""
     verb, path, *_ = request.split(b" ", 2)
     return f"{verb.decode()} {re.sub(r'[0-9a-f-]{36}', '*', path.decode())}"
 
@@ -172,7 +205,7 @@ def http_name(request: bytes) -> str:
 def proxied(
     port: int, name: Callable[[bytes], str], size: Callable[[bytes], int]
 ) -> Iterator[Proxy]:
-    """A proxy while the context lasts."""
+    """Run a proxy while the context lasts."""
     proxy = Proxy(port, name, size)
     try:
         yield proxy

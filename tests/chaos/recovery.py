@@ -1,8 +1,9 @@
-"""How soon a fresh worker carries on after the only one was killed, with the default settings.
+"""How soon a new worker continues after the only one was killed, with the default settings.
 
-`make recovery`: fifty refunds, each of whose worker is killed (SIGKILL) at a named place of a step;
-a fresh one is started at once. Measured from the kill to the next line of the refund's history.
-Ends with one line of JSON; exit 1 when one in a hundred takes 20 s or longer, or anything is wrong.
+`make recovery`: fifty refunds; the worker of each is killed (SIGKILL) at a named point of a step,
+and a new one is started at once. The time is measured from the kill to the next line of the
+history. The last line of the output is JSON; the exit code is 1 if more than one in a hundred takes
+20 s or longer, or if anything is wrong.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from worker.simulator import Simulator, serve
 
 KILLS = 50
 LIMIT_S = 20.0
-#: What has not gone on so long after the kill is lost.
+#: A refund that has not continued so long after the kill is lost.
 PATIENCE_S = 90
 
 
@@ -46,14 +47,14 @@ class Recovery:
     place: str
     scene: str
     carried_on_s: float | None
-    """From the kill to the next line of the history; None when none came."""
+    """Seconds from the kill to the next line of the history; None if there was none."""
     is_lost: bool
     is_doubled: bool
     has_ended: bool
 
 
 def kill_and_recover(redis_url: str, seed: int, number: int) -> Recovery:
-    """One refund in a namespace of its own, one killed worker, one fresh one."""
+    """Run one refund in a namespace of its own; its worker is killed, and a new one is started."""
     chance = random.Random(f"{seed}/{number}")  # noqa: S311 - repeatable on purpose
     place, nth = chance.choice(PLACES), chance.choice((1, 2))
     name = chance.choice(sorted(SCENES))
@@ -72,7 +73,7 @@ def kill_and_recover(redis_url: str, seed: int, number: int) -> Recovery:
         refund_id = f"rf-{number}"
         job = {"refund_id": refund_id, "store_id": STORE_ID, "order_id": order.id}
         enqueue(broker, parse_request(job | dict(scene.job)))
-        # A place that changes nothing at Wix may be visited once only: then the first visit counts.
+        # A point that changes nothing at Wix may be visited only once: then the first visit counts.
         first = child.start(environ, (place, 1 if place == "before_call" else nth))
         first.join(PATIENCE_S)
         killed = time.monotonic()
@@ -103,7 +104,7 @@ def kill_and_recover(redis_url: str, seed: int, number: int) -> Recovery:
 
 
 def recover(kills: int, seed: int, workers: int) -> list[Recovery]:
-    """All of them, some at once: they wait more than they work."""
+    """Run all of them, several at once: they wait more than they work."""
     results = []
     with tempfile.TemporaryDirectory(prefix="refunds-recovery-") as place:
         server = Server(Path(place))
@@ -120,7 +121,7 @@ def recover(kills: int, seed: int, workers: int) -> list[Recovery]:
 
 
 def summary(results: list[Recovery], seed: int) -> dict[str, Any]:
-    """The line of JSON."""
+    """Return the line of JSON."""
     times = sorted(r.carried_on_s for r in results if r.carried_on_s is not None)
     last = times[min(len(times) - 1, round(0.99 * len(times)))] if times else None
     return {
@@ -144,16 +145,17 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=5, help="kills at once")
     parser.add_argument("--write", action="store_true", help="write the figures into the README")
     options = parser.parse_args()
-    told = summary(recover(options.kills, options.seed, options.workers), options.seed)
-    sys.stdout.write(json.dumps(told) + "\n")
-    wrong = any(told[name] for name in ("lost", "doubled", "stuck"))
-    is_slow = told["p99_s"] is None or told["p99_s"] >= LIMIT_S
+    result = summary(recover(options.kills, options.seed, options.workers), options.seed)
+    sys.stdout.write(json.dumps(result) + "\n")
+    wrong = any(result[name] for name in ("lost", "doubled", "stuck"))
+    is_slow = result["p99_s"] is None or result["p99_s"] >= LIMIT_S
     if options.write and not wrong:
         figures.write(
             "recovery",
-            f"{told['runs']} kills, default settings: a fresh worker carries on after"
-            f" {told['median_s']} s (median), {told['p99_s']} s (99 of 100); lost {told['lost']},"
-            f" doubled {told['doubled']}, stuck {told['stuck']} (seed {told['seed']})",
+            f"{result['runs']} kills, default settings: a new worker continues after"
+            f" {result['median_s']} s (median), {result['p99_s']} s (99 of 100);"
+            f" lost {result['lost']}, doubled {result['doubled']},"
+            f" stuck {result['stuck']} (seed {result['seed']})",
         )
     return int(wrong or is_slow)
 

@@ -1,4 +1,4 @@
-"""What is refunded under faults: an order, its job, and what Wix must have done, each once."""
+"""The refunds that run under faults: an order, its job, and what Wix must have done, each once."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from worker.simulator.world.orders import Order
 
 
 class Scene(NamedTuple):
-    """One refund, from the order that it meets to its end."""
+    """One kind of refund: its order, its job, and its expected end."""
 
     order: Mapping[str, Any]
-    """What `Simulator.add_order` is told."""
+    """The arguments of `Simulator.add_order`."""
     effects: tuple[str, ...]
-    """The mutating calls that Wix must have done, no more and no fewer."""
+    """The mutating calls that Wix must have carried out, no more and no fewer."""
     ends: State
     job: Mapping[str, Any] = {}
-    """What the job says beside its ids."""
+    """The fields of the job in addition to its ids."""
     refuses: str = ""
-    """The endpoint that Wix refuses for good."""
+    """The endpoint that Wix always refuses."""
 
     def stage(
         self, simulator: Simulator, store_id: str = STORE_ID, order_id: str | None = None
     ) -> Order:
-        """Place the order; it pays as often as it is asked."""
+        """Place the order, which can be refunded without limit."""
         order = simulator.add_order(store_id, order_id=order_id, **self.order)
         order = bottomless(simulator, order)
         if self.refuses:
@@ -38,11 +38,11 @@ class Scene(NamedTuple):
         return order
 
     def missing(self, order: Order) -> Counter[str]:
-        """What Wix should have done and has not."""
+        """Return what Wix should have done but has not."""
         return Counter(self.effects) - Counter(order.effects)
 
     def surplus(self, order: Order) -> Counter[str]:
-        """What Wix did, and should not have, or not so often."""
+        """Return what Wix did but should not have, or did too often."""
         return Counter(order.effects) - Counter(self.effects)
 
 

@@ -1,4 +1,4 @@
-"""A Valkey server that can be killed and comes back on its append-only file, on the same port."""
+"""A Valkey server that can be killed and started again with its append-only file, on its port."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ START_S = 60
 
 
 class Server:
-    """With `appendfsync always` every acknowledged write is on disk: a kill forgets nothing.
+    """With `appendfsync always` every acknowledged write is on disk: a kill loses nothing.
 
-    With `everysec` a lost machine may forget the last second, and with it jobs that upstream was
-    told are safe: nothing behind the server could know of them.
+    With `everysec` a crash of the machine may lose the last second, and with it jobs that were
+    acknowledged to upstream; nothing but upstream could know of them.
     """
 
-    def __init__(self, place: Path, *, fsync: str = "always") -> None:
+    def __init__(self, place: Path, *, fsync: str = "always", **more: str) -> None:
         self.place = place
         self.port = _quiet_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
-        config = {"appendonly": "yes", "appendfsync": fsync}
+        config = {"appendonly": "yes", "appendfsync": fsync} | more
         self._server = bundled_server(port=self.port, data_dir=place, config=config)
 
     def start(self) -> None:
-        """Start it, and wait until it has read its file."""
+        """Start the server, and wait until it has read its file."""
         with spared_from_ctrl_c():
             self._server.start(timeout=START_S)
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """Send it a signal, SIGTERM or SIGKILL, and wait until it is gone."""
+        """Send a signal, SIGTERM or SIGKILL, and wait until the server has ended."""
         if number is signal.SIGKILL:
             self._server.terminate()
         else:
@@ -41,7 +41,7 @@ class Server:
 
 
 def _quiet_port() -> int:
-    """A free port from which no connection starts: a client must not meet itself there."""
+    """Return a free port outside the range of outgoing connections, so that none uses it."""
     while True:
         port = random.SystemRandom().randrange(20_000, 32_000)
         with socket.socket() as probe:

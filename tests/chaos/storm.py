@@ -1,8 +1,9 @@
-"""The long chaos run: `make chaos` (seeded; `--minutes`, `--seed`). Ends with one line of JSON.
+"""The long chaos run: `make chaos` (seeded; `--minutes`, `--seed`). The last line is JSON.
 
-Workers are killed and frozen, the server is killed and restarted on its append-only file, one
-worker's clock is 61 s off, and every tenth call to Wix goes wrong. At the end Wix's books must show
-every order exactly once, upstream must have heard so exactly once, and the audit must be clean.
+Workers are killed and frozen, the server is killed and restarted with its append-only file, the
+clock of one worker is 61 s off, and every tenth call to Wix fails. At the end Wix's records must
+show each refund exactly once, upstream must have got its events exactly once, and the audit must
+find nothing.
 """
 
 from __future__ import annotations
@@ -42,13 +43,13 @@ from worker.simulator import Fault, Flags, Simulator, serve
 from worker.simulator.world.orders import Order
 
 STORES = 20
-#: What a run of five minutes sees; a shorter one has its share.
+#: Disturbances of a run of five minutes; a shorter one has proportionally fewer.
 REFUNDS, KILLS, RESTARTS = 2_400, 40, 4
-#: A frozen worker sleeps for this share of the run: a minute of five.
+#: A frozen worker stays frozen for this share of the run: one minute of five.
 FREEZE_SHARE = 0.2
-#: Jobs and deeds come in this share of the run; the rest is for what they left unfinished.
+#: Jobs and disturbances come in this share of the run; the rest is for finishing.
 STORM_SHARE = 0.85
-#: What has not ended so long after the last job is stuck.
+#: A refund that has not ended so long after the last job is stuck.
 PATIENCE_S = 240
 TELL_EVERY_S = 5.0
 SKEW_S = 61
@@ -62,11 +63,11 @@ SETTINGS = child.QUICK | {
     "REFUNDS_UNFULFILL_LOOKS": "100",
     "REFUNDS_ORDER_ROUNDS": "100",
 }
-#: Reads without the token are half a second old; the provider takes its time, too.
+#: Reads without the token are half a second old, and the provider needs time, too.
 FLAGS = Flags(provider_ms=300, authorization_ms=300, stale_ms=500)
-#: What comes to a good end, sooner or later: nothing may be dead.
+#: Kinds of refunds that must all finish; none may become a dead letter.
 HOPEFUL = [scene for scene in SCENES.values() if scene.ends is not State.DEAD]
-#: How a call goes wrong. Slow is longer than the worker waits, so that it acts after its timeout.
+#: How a call fails. A slow one takes effect after the worker has given it up.
 WRONGS: dict[str, Fault] = {
     "429": Fault("status", status=429),
     "500": Fault("status", status=500),
@@ -80,7 +81,7 @@ WRONGS: dict[str, Fault] = {
 
 
 class Deed(NamedTuple):
-    """What happens, and how long after the start."""
+    """One disturbance, and when it happens after the start."""
 
     at_s: float
     what: str
@@ -88,9 +89,9 @@ class Deed(NamedTuple):
 
 @dataclass
 class StormySimulator(Simulator):
-    """Wix on a bad day: every tenth call goes wrong.
+    """A simulated Wix of which every tenth call fails.
 
-    What the nth call about an order meets is the same in every run of a seed, whatever the timing.
+    The nth call about an order has the same fault in every run of a seed, whatever the timing.
     """
 
     seed: int = 0
@@ -99,7 +100,7 @@ class StormySimulator(Simulator):
     _visits: Counter[str] = field(default_factory=Counter)
 
     def take_fault(self, endpoint: str, order_id: str) -> Fault | None:
-        """Mostly nothing."""
+        """Return a fault for every tenth call."""
         with self.lock:
             visit = f"{endpoint}/{order_id}"
             self._visits[visit] += 1
@@ -112,7 +113,7 @@ class StormySimulator(Simulator):
 
 
 def plan(seed: int, minutes: float) -> list[Deed]:
-    """All that will happen: the seed alone decides."""
+    """Return all disturbances; they depend on the seed alone."""
     chance = random.Random(seed)  # noqa: S311 - repeatable on purpose
     share, storm_s = minutes / 5, minutes * 60 * STORM_SHARE
     jobs = max(40, round(REFUNDS * share))
@@ -145,7 +146,7 @@ class Storm:
         self._told = 0.0
 
     def run(self) -> dict[str, Any]:
-        """From the first job to the last refund; returns the summary."""
+        """Run from the first job to the last refund; returns the summary."""
         with serve(self.simulator) as wix_url, self._running_server():
             environ = self._environ(wix_url)
             self.broker, self.ledger = ledger_from(load_settings(environ))
@@ -161,7 +162,7 @@ class Storm:
                 for worker in self.workers:
                     child.end(worker)
                 self.broker.client.close()
-        told = {
+        summary = {
             "runs": len(self.orders),
             **verdict,
             "deeds": dict(self.deeds),
@@ -171,9 +172,9 @@ class Storm:
             "took_s": round(time.monotonic() - self.started),
             "seed": self.seed,
         }
-        if not failures(told):
+        if not failures(summary):
             shutil.rmtree(self.place)
-        return told
+        return summary
 
     @contextmanager
     def _running_server(self) -> Iterator[None]:
@@ -201,7 +202,7 @@ class Storm:
             self.pause.wait(min(left_s, TELL_EVERY_S))
 
     def _tell(self) -> None:
-        """Progress, on standard error, every few seconds."""
+        """Print the progress on standard error every few seconds."""
         now = time.monotonic()
         if now - self._told < TELL_EVERY_S:
             return
@@ -234,7 +235,7 @@ class Storm:
             self.server.start()
 
     def _kill(self, environ: dict[str, str]) -> None:
-        """One of the workers, at once and without warning; not the one that sleeps."""
+        """Kill one of the workers at once and without warning, but not the one that is frozen."""
         place = self.chance.randrange(2)
         if self.workers[place] is self.frozen:
             place = 1 - place
@@ -242,7 +243,7 @@ class Storm:
         self.workers[place] = child.start(environ, skew_s=SKEW_S * place)
 
     def _freeze(self) -> None:
-        """One worker stops in the middle of its steps, and goes on as if nothing had been."""
+        """Freeze one worker in the middle of its steps, and let it continue later."""
         self.frozen = frozen = self.workers[0]
         if frozen.pid and frozen.is_alive():
             os.kill(frozen.pid, signal.SIGSTOP)
@@ -262,11 +263,11 @@ class Storm:
             try:
                 return enqueue(self.broker, job)
             except ConnectionClosed:
-                # Upstream does what its documentation says: again, until it is told yes.
+                # Upstream sends the job again until it is accepted, as the documentation says.
                 self.pause.wait(0.1)
 
     def _calm_down(self, environ: dict[str, str]) -> None:
-        """Good weather and fresh reads: wait until nothing is on its way."""
+        """Stop all faults and stale reads, and wait until nothing is running."""
         self.simulator.is_calm = True
         self.simulator.set_flags(stale_ms=0)
         until = time.monotonic() + PATIENCE_S
@@ -282,20 +283,21 @@ class Storm:
             self.pause.wait(0.2)
 
 
-def failures(told: dict[str, Any]) -> list[str]:
-    """What must be 0 and is not."""
+def failures(summary: dict[str, Any]) -> list[str]:
+    """Return what must be 0 and is not."""
     names = ("lost", "doubled", "stuck", "dead", "rejected", "misheard", "disagreeing")
-    return [name for name in names if told[name]]
+    return [name for name in names if summary[name]]
 
 
-def _sentence(told: dict[str, Any], minutes: float) -> str:
-    deeds, freeze_s = told["deeds"], minutes * 60 * FREEZE_SHARE
+def _sentence(summary: dict[str, Any], minutes: float) -> str:
+    deeds, freeze_s = summary["deeds"], minutes * 60 * FREEZE_SHARE
     return (
-        f"{told['runs']:,} refunds of {len(HOPEFUL)} kinds on {STORES} stores in"
-        f" {told['took_s']} s: {deeds['kill']} kills, {deeds['server']} restarts of the server,"
-        f" one freeze of {freeze_s:.0f} s, {sum(told['wix_wrongs'].values()):,} of"
-        f" {told['wix_calls']:,} calls gone wrong; lost {told['lost']}, doubled {told['doubled']},"
-        f" stuck {told['stuck']}, dead {told['dead']} (seed {told['seed']})"
+        f"{summary['runs']:,} refunds of {len(HOPEFUL)} kinds on {STORES} stores in"
+        f" {summary['took_s']} s: {deeds['kill']} kills, {deeds['server']} restarts of the server,"
+        f" one freeze of {freeze_s:.0f} s, {sum(summary['wix_wrongs'].values()):,} of"
+        f" {summary['wix_calls']:,} calls gone wrong; lost {summary['lost']},"
+        f" doubled {summary['doubled']}, stuck {summary['stuck']},"
+        f" dead {summary['dead']} (seed {summary['seed']})"
     )
 
 
@@ -308,15 +310,15 @@ def main() -> int:
     options = parser.parse_args()
     sys.stderr.write(f"seed {options.seed}: repeat with --seed {options.seed}\n")
     storm = Storm(options.seed, options.minutes)
-    told = storm.run()
-    sys.stdout.write(json.dumps(told) + "\n")
-    if failures(told):
+    summary = storm.run()
+    sys.stdout.write(json.dumps(summary) + "\n")
+    if failures(summary):
         sys.stderr.write(
-            f"WRONG: {', '.join(failures(told))}; the server's file is in {storm.place}\n"
+            f"WRONG: {', '.join(failures(summary))}; the server's file is in {storm.place}\n"
         )
     elif options.write:
-        figures.write("chaos", _sentence(told, options.minutes), runs=2)
-    return int(bool(failures(told)))
+        figures.write("chaos", _sentence(summary, options.minutes), runs=2)
+    return int(bool(failures(summary)))
 
 
 if __name__ == "__main__":

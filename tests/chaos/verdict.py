@@ -1,4 +1,4 @@
-"""How a chaos run ended: by Wix's books, by what upstream heard, and by the audit."""
+"""The result of a chaos run: by Wix's records, by the events for upstream, and by the audit."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from worker.operations.audit import COMPARED, against_wix, audit
 from worker.refund.outcomes import read
 from worker.simulator.world.orders import Order
 
-#: Of each kind of wrong, so many are told in full.
+#: How many examples of each kind of failure are printed.
 SHOWN = 3
 
 
 def judge(
     ledger: Ledger, orders: Mapping[str, tuple[Scene, Order]], settings: Settings
 ) -> dict[str, int]:
-    """Count what went wrong; *orders* maps each refund asked for to its order, one to one."""
+    """Count what went wrong; *orders* maps each refund to its order, one to one."""
     problems = list(audit(ledger, repair=False, progress=lambda _: None))
     active = [
         r.refund_id for state in ACTIVE for r in ledger.newest(state=state, limit=len(orders))
@@ -46,7 +46,7 @@ def judge(
 
 
 def _misheard(ledger: Ledger, settings: Settings, orders: Iterable[str]) -> list[str]:
-    """Refunds of which upstream did not hear exactly once that they were accepted, and finished."""
+    """Return the refunds without exactly one event of acceptance and one of the end."""
     heard = Counter(
         (event["subject"], event["type"]) for _, event in read(ledger._redis, settings.namespace)
     )
@@ -56,7 +56,7 @@ def _misheard(ledger: Ledger, settings: Settings, orders: Iterable[str]) -> list
 
 
 def _disagreeing(ledger: Ledger, settings: Settings, limit: int) -> list[str]:
-    """Finished refunds that Wix shows otherwise: `refunds audit --against-wix`."""
+    """Return the finished refunds that Wix shows differently: `refunds audit --against-wix`."""
     finished = (refund for state in COMPARED for refund in ledger.newest(state=state, limit=limit))
     problems = against_wix(
         finished,

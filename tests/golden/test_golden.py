@@ -1,7 +1,8 @@
-"""Wix's documented requests and answers, against our client and the simulator.
+"""Requests and answers in Wix's documented form, against our client and the simulator.
 
 The simulator must answer a recorded request as recorded; the client must send it, and read the
-recorded answer. So the two cannot agree on something that Wix does not do.
+recorded answer. So the two cannot agree on something that Wix does not do. The source of an example
+is one of those in worker/wix/README.md; where it is not a sample of Wix's, the values are made up.
 """
 
 from __future__ import annotations
@@ -131,8 +132,8 @@ CLIENT: Mapping[str, Read] = {
         _refusal,
         ("PAYMENT_NOT_REFUNDABLE", {"paymentId": PAYMENT, "nonRefundableReason": "PENDING_REFUND"}),
     ),
-    "refundPayments, by hand": Read(
-        _refund("refundPayments, by hand"),
+    "refundPayments, external": Read(
+        _refund("refundPayments, external"),
         _refusal,
         ("EXTERNAL_REFUND_EXPECTED", {"paymentId": PAYMENT}),
     ),

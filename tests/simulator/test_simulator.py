@@ -1,4 +1,4 @@
-"""The simulator keeps Wix's rules, documented ones always and unknown ones both ways."""
+"""The simulator follows the facts about Wix; for each unknown both answers are tested."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOBODY = "00000000-0000-4000-8000-00000000dead"
 
 @pytest.fixture
 def simulator() -> Simulator:
-    """With one store."""
+    """A simulator with one store."""
     simulator = Simulator()
     simulator.add_store("site", KEY)
     return simulator
@@ -29,7 +29,7 @@ def simulator() -> Simulator:
 
 @pytest.fixture
 def http(simulator: Simulator) -> Iterator[httpx.Client]:
-    """A client with the right key."""
+    """A client with the store's key."""
     headers = {"Authorization": KEY, "wix-site-id": "site"}
     transport = httpx.WSGITransport(wsgi(simulator))
     with httpx.Client(transport=transport, base_url="http://wix.test", headers=headers) as client:
@@ -64,26 +64,26 @@ def _refund(http: httpx.Client, order: Order, **more: Any) -> httpx.Response:
 def test_keys_are_checked_as_wix_does(
     simulator: Simulator, http: httpx.Client, headers: dict[str, str], expected: tuple[int, str]
 ) -> None:
-    """428 without a site, 401 for a bad key, 403 for another's site. W1, W4, W6."""
+    """428 without a site, 401 for an unknown key, 403 for another account's site. W1, W4, W6."""
     order = _order(simulator)
     assert _code(http.get(f"/ecom/v1/orders/{order.id}", headers=headers)) == expected
 
 
 def test_another_stores_order_is_not_found(simulator: Simulator, http: httpx.Client) -> None:
-    """Stores do not see each other."""
+    """A store sees only its own orders."""
     simulator.add_store("second", "IST.second")
     order = simulator.add_order("second", created_date=AFTER)
     assert _code(http.get(f"/ecom/v1/orders/{order.id}")) == (404, "ORDER_NOT_FOUND")
 
 
 def test_a_call_that_wix_does_not_list_is_noted(simulator: Simulator, http: httpx.Client) -> None:
-    """The books show every call that should not be."""
+    """The books list calls to unknown endpoints."""
     assert http.post("/ecom/v1/orders/x/update-status").status_code == 404
     assert simulator.books()["unlisted_calls"] == ["POST /ecom/v1/orders/x/update-status"]
 
 
 def test_a_cancel_moves_no_money(simulator: Simulator, http: httpx.Client) -> None:
-    """Status CANCELED, payment status unchanged. W30."""
+    """The status is CANCELED, and the payment status is unchanged. W30."""
     order = _order(simulator)
     answer = http.post(f"/ecom/v1/orders/{order.id}/cancel", json={}).json()["order"]
     assert (answer["status"], answer["paymentStatus"]) == ("CANCELED", "PAID")
@@ -103,7 +103,7 @@ def test_pending_and_rejected_orders_are_not_cancelled(
 def test_unknowns_can_be_switched(
     simulator: Simulator, http: httpx.Client, flag: str, status: int
 ) -> None:
-    """Cancelling twice and cancelling what is fulfilled, both ways (unknown)."""
+    """Cancelling twice, and cancelling a fulfilled order (unknown)."""
     simulator.set_flags(cancel_twice=flag, cancel_fulfilled=flag)
     twice, fulfilled = _order(simulator), _order(simulator, fulfillments=1)
     simulator.merchant_cancels(twice.id)
@@ -130,7 +130,7 @@ def test_fulfillment_status_follows_the_fulfillments(
 def test_every_accepted_refund_moves_money_and_no_more_than_was_paid(
     simulator: Simulator, http: httpx.Client
 ) -> None:
-    """No idempotency key; maxRefund = paid - refunded - pending (documented)."""
+    """There is no idempotency key; maxRefund = paid - refunded - pending (documented)."""
     order = _order(simulator)
     assert _refund(http, order, amount={"amount": "100.00"}).status_code == 200
     assert _code(_refund(http, order, amount={"amount": "1.41"})) == (
@@ -143,7 +143,7 @@ def test_every_accepted_refund_moves_money_and_no_more_than_was_paid(
 
 
 def test_a_pending_refund_blocks_the_next(simulator: Simulator, http: httpx.Client) -> None:
-    """PENDING_REFUND: the natural guard (documented)."""
+    """PENDING_REFUND (documented)."""
     simulator.set_flags(provider_ms=10**9)
     order = _order(simulator)
     assert _refund(http, order, amount={"amount": "1.00"}).status_code == 200
@@ -169,7 +169,7 @@ def test_wrong_refunds_are_refused(
     assert _code(_refund(http, _order(simulator), **change)) == expected
 
 
-def test_offline_payments_want_an_external_refund(simulator: Simulator, http: httpx.Client) -> None:
+def test_offline_payments_need_an_external_refund(simulator: Simulator, http: httpx.Client) -> None:
     """It is only recorded, but not at once: meanwhile another one is refused. W66."""
     clock = [1_000_000]
     simulator.clock_ms = lambda: clock[0]
@@ -192,7 +192,7 @@ def test_offline_payments_want_an_external_refund(simulator: Simulator, http: ht
 def test_an_omitted_amount_can_be_switched(
     simulator: Simulator, http: httpx.Client, flag: str, status: int
 ) -> None:
-    """What Wix does then is unknown."""
+    """What Wix does is unknown."""
     simulator.set_flags(amount_omitted=flag)
     assert _refund(http, _order(simulator), amount=None).status_code == status
 
@@ -211,7 +211,7 @@ def test_a_refund_needs_1_to_50_payments(
 
 
 def test_the_provider_takes_its_time(simulator: Simulator, http: httpx.Client) -> None:
-    """SCHEDULED, STARTED, PENDING, then its end, on the simulator's clock."""
+    """SCHEDULED, STARTED, PENDING, then SUCCEEDED, by the simulator's clock."""
     now = [0]
     simulator.clock_ms = lambda: now[0]
     simulator.set_flags(provider_ms=300)
@@ -233,10 +233,8 @@ def test_transactions_of_an_unknown_order_can_be_switched(
     assert http.get("/ecom/v1/payments/orders/nobody").status_code == 404
 
 
-def test_a_reader_without_the_token_may_see_old_books(
-    simulator: Simulator, http: httpx.Client
-) -> None:
-    """Stale for a while; fresh with the echo (inferred)."""
+def test_a_read_without_the_token_may_be_stale(simulator: Simulator, http: httpx.Client) -> None:
+    """For a while; it is current with the token (inferred)."""
     now = [1_000]
     simulator.clock_ms = lambda: now[0]
     simulator.set_flags(stale_ms=500)
@@ -251,7 +249,7 @@ def test_a_reader_without_the_token_may_see_old_books(
 
 
 def test_faults_do_what_they_say(simulator: Simulator, http: httpx.Client) -> None:
-    """Which of them act on the order, and what the caller sees."""
+    """Whether the call is carried out, and what the caller gets."""
     done = {}
     for kind in ("status", "lost_reply", "drop", "drop_after", "slow", "garbage", "empty"):
         order = _order(simulator)
@@ -274,7 +272,7 @@ def test_faults_do_what_they_say(simulator: Simulator, http: httpx.Client) -> No
 
 
 def test_the_admin_view_does_all_that_a_test_needs() -> None:
-    """Over real HTTP: stores, orders, the merchant, faults, flags, books."""
+    """Over real HTTP: stores, orders, merchants, faults, flags, books."""
     simulator = Simulator(Flags())
     with (
         serve(simulator) as url,

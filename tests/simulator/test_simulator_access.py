@@ -1,4 +1,4 @@
-"""Who may call what: keys, boxes, accounts, sites. W1, W3 to W6, W10."""
+"""Which key may make which call: keys, boxes, accounts, sites. W1, W3 to W6, W10."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from worker.simulator.contract.routes import ALL_SCOPES
 WITHIN = {"query": {"filter": {"id": {"$in": [SITE]}}}}
 HEADLESS = {"namespace": {"$in": ["WIX", "HEADLESS"]}}
 
-#: A read-only call for each box of the key page.
+#: A read-only call for each box of a key.
 PROBES = {
     "Wix Stores": ("POST", "/ecom/v1/orders/search", {"search": {}}),
     "Order Billing": (
@@ -26,7 +26,7 @@ PROBES = {
 
 @pytest.fixture
 def wix() -> Wix:
-    """With one store."""
+    """A simulator with one store."""
     return Wix()
 
 
@@ -37,7 +37,7 @@ def _probe(wix: Wix, box: str, key: str = KEY, **headers: str) -> httpx.Response
 
 @pytest.mark.parametrize("missing", sorted(PROBES))
 def test_a_missing_box_is_refused_at_its_own_endpoints_only(wix: Wix, missing: str) -> None:
-    """403 there, with an empty description; everything else goes on."""
+    """403 with an empty description; all other endpoints still work."""
     wix.simulator.change_key(KEY, scopes=ALL_SCOPES - {missing})
     refused = {box for box in PROBES if _probe(wix, box).status_code == 403}
     assert refused == {missing}
@@ -46,15 +46,15 @@ def test_a_missing_box_is_refused_at_its_own_endpoints_only(wix: Wix, missing: s
 
 
 def test_site_properties_name_their_refusal(wix: Wix) -> None:
-    """PERMISSION_DENIED and META_SITE_NOT_FOUND (documented)."""
+    """With PERMISSION_DENIED or META_SITE_NOT_FOUND (documented)."""
     unknown = _probe(wix, "Business Info", wix_site_id=NOBODY)
     wix.simulator.change_key(KEY, scopes=ALL_SCOPES - {"Business Info"})
     assert code(_probe(wix, "Business Info")) == (403, "PERMISSION_DENIED")
     assert code(unknown) == (404, "META_SITE_NOT_FOUND")
 
 
-def test_the_site_list_wants_its_own_box(wix: Wix) -> None:
-    """Get Sites List; Manage Sites is never looked at."""
+def test_the_site_list_needs_its_own_box(wix: Wix) -> None:
+    """Get Sites List; the box Manage Sites does not matter."""
     wix.simulator.change_key(KEY, scopes=ALL_SCOPES - {"Manage Sites"})
     assert wix.account("query", WITHIN).status_code == 200
     wix.simulator.change_key(KEY, scopes=ALL_SCOPES - {"Get Sites List"})
@@ -62,7 +62,7 @@ def test_the_site_list_wants_its_own_box(wix: Wix) -> None:
 
 
 def test_without_a_key_the_site_list_is_a_page(wix: Wix) -> None:
-    """403 text/html (observed); a wrong key both ways (unknown)."""
+    """403 with text/html (observed); what an unknown key gets is a flag (unknown)."""
     answer = wix.account("query", WITHIN, key="")
     assert (answer.status_code, answer.headers["content-type"]) == (403, "text/html")
     assert wix.account("query", WITHIN, key="IST.other").status_code == 401
@@ -71,7 +71,7 @@ def test_without_a_key_the_site_list_is_a_page(wix: Wix) -> None:
 
 
 def test_another_account_is_refused(wix: Wix) -> None:
-    """With the right key too; a site of another account as well."""
+    """Even with a valid key; so is a site of another account."""
     assert wix.account("query", WITHIN, account=NOBODY).status_code == 403
     other = wix.simulator.add_store(api_key="IST.other")
     for box in PROBES:
@@ -79,7 +79,7 @@ def test_another_account_is_refused(wix: Wix) -> None:
 
 
 def test_a_key_may_be_limited_to_some_sites(wix: Wix) -> None:
-    """It sees neither calls nor list entries of the others (documented)."""
+    """Other sites are refused, and are not listed (documented)."""
     second = wix.simulator.add_store(account_id=ACCOUNT, api_key="IST.second")
     wix.simulator.add_key("IST.limited", ACCOUNT, sites=[second])
     assert _probe(wix, "Wix Currencies", "IST.limited").status_code == 403
@@ -89,8 +89,8 @@ def test_a_key_may_be_limited_to_some_sites(wix: Wix) -> None:
     assert wix.account("count", {}).json() == {"count": 2}
 
 
-def test_a_revoked_key_opens_nothing_and_its_successor_everything(wix: Wix) -> None:
-    """401 by default, 403 by flag (unknown)."""
+def test_a_revoked_key_is_refused_and_its_successor_accepted(wix: Wix) -> None:
+    """401 by default, 403 with the flag (unknown)."""
     wix.simulator.replace_key(KEY, "IST.new")
     assert {_probe(wix, box).status_code for box in PROBES} == {401}
     assert {_probe(wix, box, "IST.new").status_code for box in PROBES} == {200, 404}
@@ -102,7 +102,7 @@ def test_a_revoked_key_opens_nothing_and_its_successor_everything(wix: Wix) -> N
 
 
 def test_a_new_key_of_the_same_store_replaces_the_old(wix: Wix) -> None:
-    """What the store is called, and whose it is, stays."""
+    """The store's name and account stay the same."""
     wix.simulator.change_store(SITE, name="Zoë")
     wix.simulator.add_store(SITE, "IST.another")
     assert _probe(wix, "Business Info").status_code == 401
@@ -112,14 +112,14 @@ def test_a_new_key_of_the_same_store_replaces_the_old(wix: Wix) -> None:
 
 
 def test_wrong_boxes_are_refused_when_a_key_is_made(wix: Wix) -> None:
-    """A spelling mistake in a test would make it prove nothing."""
+    """Otherwise a misspelt box would make a test meaningless."""
     with pytest.raises(ValueError, match=r"no such scopes: \['Wix Shops'\]"):
         wix.simulator.add_key("k", ACCOUNT, scopes=["Wix Shops"])
 
 
 @pytest.mark.parametrize(("flag", "status"), [("ok", 200), ("403", 403)])
 def test_a_closed_site_is_shown_as_such(wix: Wix, flag: str, status: int) -> None:
-    """Trashed and blocked are said in the list; what its calls answer is unknown."""
+    """The list shows that it is in the trash or blocked; the answer to its calls is unknown."""
     wix.simulator.set_flags(closed_site=flag)
     wix.simulator.change_store(SITE, trashed_date="2025-05-05T00:00:00Z", blocked=True)
     site = wix.account("query", WITHIN).json()["sites"][0]
@@ -128,7 +128,7 @@ def test_a_closed_site_is_shown_as_such(wix: Wix, flag: str, status: int) -> Non
 
 
 def test_only_premium_sites_list_currencies(wix: Wix) -> None:
-    """As the Velo documents say (documented); a flag, because it may be otherwise for REST."""
+    """Documented for Velo; a flag, because the REST API may differ. W82."""
     wix.simulator.change_store(SITE, premium=False)
     assert _probe(wix, "Wix Currencies").status_code == 403
     wix.simulator.set_flags(currencies_need_premium=False)
@@ -137,7 +137,7 @@ def test_only_premium_sites_list_currencies(wix: Wix) -> None:
 
 
 def test_sites_are_found_by_filter_page_and_namespace(wix: Wix) -> None:
-    """HEADLESS only when asked for (documented); pages by cursor."""
+    """HEADLESS sites only if the filter includes them (documented); pages by cursor."""
     more = {"account_id": ACCOUNT, "api_key": KEY}
     headless = wix.simulator.add_store(namespace="HEADLESS", **more)
     second = wix.simulator.add_store(name="Second", **more)
@@ -155,7 +155,7 @@ def test_sites_are_found_by_filter_page_and_namespace(wix: Wix) -> None:
 
 
 def test_site_properties_and_catalog_version_are_the_stores(wix: Wix) -> None:
-    """All of them, or the named ones."""
+    """All properties, or only the requested ones."""
     wix.simulator.change_store(
         SITE, currency="JPY", time_zone="Asia/Tokyo", catalog_version="V3_CATALOG"
     )
@@ -172,7 +172,7 @@ def test_site_properties_and_catalog_version_are_the_stores(wix: Wix) -> None:
 
 @pytest.mark.parametrize(("flag", "status"), [("ok", 200), ("400", 400)])
 def test_both_id_headers_can_be_switched(wix: Wix, flag: str, status: int) -> None:
-    """Whether the API takes both is unknown."""
+    """Whether Wix accepts both is unknown."""
     wix.simulator.set_flags(both_ids=flag)
     assert _probe(wix, "Wix Currencies", wix_account_id=ACCOUNT).status_code == status
     headers = {"wix_account_id": ACCOUNT}
@@ -180,8 +180,8 @@ def test_both_id_headers_can_be_switched(wix: Wix, flag: str, status: int) -> No
     assert body.status_code == status
 
 
-def test_a_refusal_may_carry_its_code(wix: Wix) -> None:
-    """Whether it does is unknown; the description is empty anyway (observed)."""
+def test_a_refusal_may_have_a_code(wix: Wix) -> None:
+    """Whether it has one is unknown; the description is empty in any case (observed)."""
     wix.simulator.set_flags(refusal_code="permission_denied")
     wix.simulator.change_key(KEY, scopes=["Wix Stores"])
     answer = _probe(wix, "Wix Currencies")

@@ -1,4 +1,4 @@
-"""`refunds simulator` as people and scripts use it."""
+"""`refunds simulator`, as people and scripts use it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @contextmanager
 def _serving(*arguments: str) -> Iterator[Any]:
-    """What it says at its start, while it serves."""
+    """Run the simulator; yield what it prints when it starts."""
     program = subprocess.Popen(
         [*COMMAND, "--port", "0", "--json", *arguments], stdout=subprocess.PIPE, text=True
     )
@@ -71,14 +71,14 @@ def test_flags_are_listed_for_people_and_scripts() -> None:
     ],
 )
 def test_wrong_usage_ends_with_2_and_the_right_words(arguments: list[str], said: str) -> None:
-    """Before anything is served."""
+    """Exit code 2 and an explanation, before anything is served."""
     done = _run("--port", "0", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
 
 
 def test_a_port_that_is_taken_is_named_with_the_way_out() -> None:
-    """One line, no traceback."""
+    """One line that says what to do, no traceback."""
     with _serving("--orders", "0") as told:
         port = told["url"].rpartition(":")[2]
         done = _run("--port", port)
@@ -88,8 +88,8 @@ def test_a_port_that_is_taken_is_named_with_the_way_out() -> None:
     assert _run("--port", "99999").returncode == 2
 
 
-def test_people_are_told_the_three_things_of_each_store() -> None:
-    """To connect it as a merchant's would be; the key is shown, for it is nobody's."""
+def test_site_account_and_key_of_each_store_are_printed() -> None:
+    """So that it can be connected like a merchant's store."""
     program = subprocess.Popen([*COMMAND, "--port", "0"], stdout=subprocess.PIPE, text=True)
     try:
         assert program.stdout is not None
@@ -101,7 +101,7 @@ def test_people_are_told_the_three_things_of_each_store() -> None:
 
 
 def test_a_scenario_is_served_with_its_stores_and_flags(tmp_path: Path) -> None:
-    """What it prints is what a worker needs; flags of the command line win."""
+    """It prints what a worker needs; flags of the command line take precedence."""
     path = tmp_path / "scenario.toml"
     path.write_text(
         '[flags]\ncancel_twice = "428"\ncancel_archived = "428"\n'

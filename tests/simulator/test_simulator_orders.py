@@ -18,7 +18,7 @@ FULFILLMENTS = "/ecom/v1/fulfillments"
 
 @pytest.fixture
 def wix() -> Wix:
-    """With one store."""
+    """A simulator with one store."""
     return Wix()
 
 
@@ -35,8 +35,8 @@ def _cancel(wix: Wix, order: Order, **body: Any) -> httpx.Response:
     return wix.call("POST", f"/ecom/v1/orders/{order.id}/cancel", body)
 
 
-def test_every_public_row_has_its_rule() -> None:
-    """24 endpoints, none twice, none without a rule."""
+def test_every_endpoint_has_a_rule() -> None:
+    """24 endpoints, each with exactly one rule."""
     names = [route.endpoint for route in ROUTES]
     assert len(names) == len(set(names)) == 24
     assert set(names) == RULES.keys() | WIDE_RULES.keys()
@@ -44,7 +44,7 @@ def test_every_public_row_has_its_rule() -> None:
 
 
 def test_an_order_has_wixs_shape(wix: Wix) -> None:
-    """Prices that add up, balances, channel, and whatever a test lays over it."""
+    """Prices that add up, balances, channel, and the fields that a test overrides."""
     order = wix.order(
         BEFORE,
         lines=[{"price": "48.75", "quantity": 2, "tax": "3.90", "name": "Käsekuchen 🍰"}],
@@ -76,8 +76,8 @@ def test_an_order_has_wixs_shape(wix: Wix) -> None:
     assert shown["lineItems"][0]["price"]["formattedAmount"] == "$48.75"
 
 
-def test_big_orders_are_no_problem(wix: Wix) -> None:
-    """300 lines, 50 payments."""
+def test_the_largest_orders_can_be_placed(wix: Wix) -> None:
+    """300 lines and 50 payments."""
     order = wix.order(lines=[{"price": "1.00"}] * 300, amounts=["6.00"] * 50)
     shown = wix.get(order)
     assert (len(shown["lineItems"]), shown["paymentStatus"]) == (300, "PAID")
@@ -97,12 +97,12 @@ def test_big_orders_are_no_problem(wix: Wix) -> None:
 def test_the_payment_status_follows_the_payments(
     wix: Wix, payments: list[dict[str, Any]], status: str
 ) -> None:
-    """Words of W50."""
+    """With the values of W50."""
     assert wix.get(wix.order(payments=payments))["paymentStatus"] == status
 
 
 def test_what_an_authorized_order_shows_can_be_switched(wix: Wix) -> None:
-    """No document says (unknown)."""
+    """Its payment status is unknown."""
     wix.simulator.set_flags(authorized_shows="PAID")
     order = wix.order(payments=[{"amount": "5", "authorized": True}])
     assert wix.get(order)["paymentStatus"] == "PAID"
@@ -110,7 +110,7 @@ def test_what_an_authorized_order_shows_can_be_switched(wix: Wix) -> None:
 
 
 def test_a_cancel_restocks_and_mails_only_when_asked(wix: Wix) -> None:
-    """Each in the books."""
+    """The books show both."""
     quiet, loud = wix.order(), wix.order(lines=[{"price": "1.00", "quantity": 3}])
     _cancel(wix, quiet)
     _cancel(wix, loud, restockAllItems=True, sendOrderCanceledEmail=True)
@@ -130,7 +130,7 @@ def test_a_cancel_restocks_and_mails_only_when_asked(wix: Wix) -> None:
     ],
 )
 def test_unknown_cancels_can_be_switched(wix: Wix, flag: str, order: dict[str, Any]) -> None:
-    """Both ways (unknown); a refused one changes nothing."""
+    """Each is accepted or refused (unknown); a refused one changes nothing."""
     placed = wix.order(**order)
     wix.simulator.set_flags(**{flag: "428"})
     assert _cancel(wix, placed).status_code == 428
@@ -140,7 +140,7 @@ def test_unknown_cancels_can_be_switched(wix: Wix, flag: str, order: dict[str, A
 
 
 def test_fulfillments_are_made_with_units_and_links(wix: Wix) -> None:
-    """An omitted quantity is all that is left; known carriers get their link (documented)."""
+    """Without a quantity all remaining units; known carriers get a link (documented)."""
     order = wix.order(lines=[{"price": "1.00", "quantity": 3}, {"price": "1.00"}])
     made = _create(wix, order, (0, 1), trackingNumber="1", shippingProvider="ups").json()
     first = made["orderWithFulfillments"]["fulfillments"][0]
@@ -155,7 +155,7 @@ def test_fulfillments_are_made_with_units_and_links(wix: Wix) -> None:
 
 
 def test_a_tracking_number_is_there_once(wix: Wix) -> None:
-    """409, at create and at update (documented); one's own number is no clash."""
+    """409 on create and on update (documented), but not because of its own number."""
     order = wix.order(lines=[{"price": "1.00"}, {"price": "1.00"}])
     first = _create(wix, order, (0, 1), trackingNumber="1").json()["fulfillmentId"]
     assert code(_create(wix, order, (1, 1), trackingNumber="1")) == (
@@ -172,7 +172,7 @@ def test_a_tracking_number_is_there_once(wix: Wix) -> None:
 
 
 def test_only_approved_orders_are_fulfilled(wix: Wix) -> None:
-    """Documented; and only with lines that they have."""
+    """And only with lines that they have (documented)."""
     assert _create(wix, wix.order(status="PENDING"), (0, 1)).status_code == 428
     order = wix.order()
     body = {"fulfillment": {"lineItems": [{"id": NOBODY, "quantity": 1}]}}
@@ -181,7 +181,7 @@ def test_only_approved_orders_are_fulfilled(wix: Wix) -> None:
 
 
 def test_a_line_in_two_fulfillments_can_be_switched(wix: Wix) -> None:
-    """The documents contradict each other (unknown)."""
+    """Wix's documents contradict each other (unknown)."""
     order = wix.order(lines=[{"price": "1.00", "quantity": 2}])
     _create(wix, order, (0, 1))
     wix.simulator.set_flags(split_lines="428")
@@ -191,7 +191,7 @@ def test_a_line_in_two_fulfillments_can_be_switched(wix: Wix) -> None:
 
 
 def test_whether_a_delete_restocks_can_be_switched(wix: Wix) -> None:
-    """Not documented (unknown)."""
+    """It is not documented (unknown)."""
     for restocks in (False, True):
         wix.simulator.set_flags(delete_restocks=restocks)
         order = wix.order(fulfillments=1)
@@ -200,8 +200,8 @@ def test_whether_a_delete_restocks_can_be_switched(wix: Wix) -> None:
         assert bool(wix.book(order)["restocked"]) == restocks
 
 
-def test_many_orders_are_asked_for_at_once(wix: Wix) -> None:
-    """Unknown ones are left out, or said in the answer (documented)."""
+def test_several_orders_are_read_in_one_call(wix: Wix) -> None:
+    """Unknown ones are left out, or reported in the answer (documented)."""
     first, second = wix.order(fulfillments=1), wix.order()
     ids = {"orderIds": [first.id, NOBODY, second.id]}
     listed = wix.call("POST", f"{FULFILLMENTS}/list-by-ids", ids).json()["ordersWithFulfillments"]
@@ -217,7 +217,7 @@ def test_many_orders_are_asked_for_at_once(wix: Wix) -> None:
 
 
 def test_a_void_takes_its_time(wix: Wix) -> None:
-    """PENDING, then VOIDED; meanwhile still authorized (documented)."""
+    """PENDING, then VOIDED; until then still authorized (documented)."""
     wix.simulator.set_flags(authorization_ms=1_000)
     order = wix.order(payments=[{"amount": "5.00", "authorized": True}])
     assert code(_cancel(wix, order)) == (428, "ORDER_HAS_AUTHORIZED_TRANSACTION")
@@ -233,7 +233,7 @@ def test_a_void_takes_its_time(wix: Wix) -> None:
 
 
 def test_a_capture_takes_its_time_and_makes_it_a_payment(wix: Wix) -> None:
-    """Then it can be refunded, and not voided any more (documented)."""
+    """Then it can be refunded, and no longer voided (documented)."""
     wix.simulator.set_flags(authorization_ms=1_000)
     order = wix.order(payments=[{"amount": "5.00", "authorized": True}])
     payment = {"paymentId": order.payments[0].id}
@@ -267,15 +267,15 @@ def test_a_capture_takes_its_time_and_makes_it_a_payment(wix: Wix) -> None:
 def test_voids_are_refused_with_their_codes(
     wix: Wix, payment: dict[str, Any] | None, expected: tuple[int, str]
 ) -> None:
-    """The five of W75, with PAYMENT_ALREADY_CAPTURED above."""
+    """Those of W75; PAYMENT_ALREADY_CAPTURED is tested above."""
     order = wix.order(payments=[{"amount": "5.00"} | (payment or {})])
     wanted = NOBODY if payment is None else order.payments[0].id
     answer = wix.bill("void-authorized-payments", order, paymentIds=[wanted])
     assert code(answer) == expected
 
 
-def test_the_merchants_word_settles_an_offline_payment(wix: Wix) -> None:
-    """Row 20; a card's status is not his to set."""
+def test_the_merchant_sets_the_status_of_an_offline_payment(wix: Wix) -> None:
+    """The status of a card payment cannot be set."""
     waiting = {"amount": "5.00", "offline": True, "status": "PENDING_MERCHANT"}
     order = wix.order(payments=[waiting, {"amount": "1.00"}])
     for payment, status in zip(order.payments, (200, 428), strict=True):
@@ -286,7 +286,7 @@ def test_the_merchants_word_settles_an_offline_payment(wix: Wix) -> None:
 
 
 def test_orders_are_archived_and_get_activities(wix: Wix) -> None:
-    """Rows 4 and 6."""
+    """With the calls that merchants and their tools use."""
     order = wix.order()
     path = f"/ecom/v1/orders/{order.id}"
     wix.call("PATCH", path, {"order": {"archived": True, "buyerInfo": {"email": "z@b.co"}}})
@@ -305,7 +305,7 @@ def _search(wix: Wix, **search: Any) -> Any:
 
 
 def test_searches_filter_sort_and_page(wix: Wix) -> None:
-    """Newest first; a cursor carries the search with it; INITIALIZED is never found."""
+    """Newest first; a cursor contains the search; INITIALIZED orders are never found."""
     orders = [wix.order(f"2025-01-0{day}T00:00:00.000Z") for day in range(1, 6)]
     wix.order(status="INITIALIZED")
     cheap = wix.order("2024-01-01T00:00:00.000Z", amounts=("9.00",))
@@ -341,7 +341,7 @@ def test_searches_filter_sort_and_page(wix: Wix) -> None:
     ],
 )
 def test_wrong_searches_are_refused(wix: Wix, search: dict[str, Any]) -> None:
-    """400 with the field."""
+    """400 with the name of the field."""
     wix.order()
     answer = wix.call("POST", "/ecom/v1/orders/search", {"search": search})
     assert answer.status_code == 400
@@ -349,7 +349,7 @@ def test_wrong_searches_are_refused(wix: Wix, search: dict[str, Any]) -> None:
 
 
 def test_the_search_index_may_lag(wix: Wix) -> None:
-    """Even with the token (inferred); getOrder does not."""
+    """Even with the token (inferred); getOrder does not lag."""
     wix.simulator.set_flags(search_lag_ms=1_000)
     order = wix.order()
     _cancel(wix, order)
@@ -370,8 +370,8 @@ def test_the_payment_status_may_lag_behind_a_refund(wix: Wix) -> None:
 
 
 @pytest.mark.parametrize(("flag", "expected"), [("coded", "ORDER_NOT_FOUND"), ("plain", "")])
-def test_how_unknown_orders_are_said_can_be_switched(wix: Wix, flag: str, expected: str) -> None:
-    """GetOrder documents its code (documented), the others none (unknown)."""
+def test_the_answer_for_unknown_orders_can_be_switched(wix: Wix, flag: str, expected: str) -> None:
+    """GetOrder documents its code (documented), the other calls have none (unknown)."""
     wix.simulator.set_flags(order_not_found=flag)
     path = f"/ecom/v1/orders/{NOBODY}"
     assert code(wix.call("GET", path)) == (404, "ORDER_NOT_FOUND")
@@ -379,7 +379,7 @@ def test_how_unknown_orders_are_said_can_be_switched(wix: Wix, flag: str, expect
 
 
 def test_a_throttled_call_may_say_how_long(wix: Wix) -> None:
-    """Whether a 429 carries Retry-After is unknown."""
+    """Whether a 429 has Retry-After is unknown."""
     order = wix.order()
     for wait_s in (None, 7):
         wix.simulator.set_flags(throttled_s=wait_s)
@@ -388,8 +388,8 @@ def test_a_throttled_call_may_say_how_long(wix: Wix) -> None:
         assert answer.headers.get("retry-after") == (str(wait_s) if wait_s else None)
 
 
-def test_the_merchant_clicks_what_a_dashboard_offers(wix: Wix) -> None:
-    """Each action as the worker will find it."""
+def test_the_merchant_can_do_what_the_dashboard_offers(wix: Wix) -> None:
+    """Each action, as the worker will find the order."""
     act = wix.simulator
     order = wix.order(lines=[{"price": "50.00", "quantity": 2}])
     act.merchant_fulfills(order.id, quantity=1)
@@ -398,7 +398,7 @@ def test_the_merchant_clicks_what_a_dashboard_offers(wix: Wix) -> None:
     assert wix.get(order)["fulfillmentStatus"] == "FULFILLED"
     act.merchant_unfulfills(order.id)
     assert wix.get(order)["fulfillmentStatus"] == "NOT_FULFILLED"
-    act.merchant_refunds(order.id, "by hand", amount="30.00")
+    act.merchant_refunds(order.id, "refunded", amount="30.00")
     assert wix.book(order)["refunded"] == "30.00"
     act.merchant_refunds(order.id, external=True)
     assert wix.book(order)["refund_pending"] == "70.00"
@@ -416,7 +416,7 @@ def test_the_merchant_clicks_what_a_dashboard_offers(wix: Wix) -> None:
 
 
 def test_the_books_show_what_was_sent_and_what_was_done(wix: Wix) -> None:
-    """Refused and lost calls are sent, but only some are done."""
+    """Refused and lost calls are listed, but only some of them were carried out."""
     order = wix.order(fulfillments=1)
     path = f"{FULFILLMENTS}/{order.fulfillments[0]['id']}/orders/{order.id}"
     wix.simulator.script(Fault("lost_reply", "delete_fulfillment"))
@@ -435,7 +435,7 @@ def test_the_books_show_what_was_sent_and_what_was_done(wix: Wix) -> None:
 
 
 def test_wrong_orders_are_not_placed(wix: Wix) -> None:
-    """A field that does not exist, a line that is not there."""
+    """A field that does not exist, or a line that the order does not have."""
     with pytest.raises(TypeError, match="an order has no colour"):
         wix.order(colour="red")
     with pytest.raises(ValueError, match="no line"):

@@ -1,4 +1,4 @@
-"""Refunds at the simulator: what may go back, what is refused and how. W60 to W65."""
+"""Refunds at the simulator: what can be refunded, and the codes of refusals. W60 to W65."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ LINES = [
 
 @pytest.fixture
 def wix() -> Wix:
-    """With one store."""
+    """A simulator with one store."""
     return Wix()
 
 
 def _rich(wix: Wix, **more: Any) -> Order:
-    """Two lines, shipping and a fee: 97.50 + 3.90 + 30 + 5 + 2 = 138.40, by card and gift card."""
+    """Return an order of two lines, shipping and a fee, paid by card and gift card: 138.40."""
     payments = [{"amount": "100.00"}, {"amount": "38.40", "kind": "gift_card"}]
     given = {"lines": LINES, "shipping": "5.00", "fees": [{"amount": "2.00"}], "payments": payments}
     return wix.order(**given | more)
@@ -44,8 +44,8 @@ def test_refundability_shows_every_part(wix: Wix) -> None:
     assert answer["additionalFees"][0]["availableRefundAmount"]["amount"] == "2.00"
 
 
-def test_what_a_refund_names_is_not_available_any_more(wix: Wix) -> None:
-    """Quantities and amounts of a settled refund, and of a pending one."""
+def test_refunded_items_are_no_longer_available(wix: Wix) -> None:
+    """Quantities and amounts, of settled and of pending refunds."""
     wix.simulator.set_flags(provider_ms=1_000)
     order = _rich(wix)
     items = {
@@ -64,8 +64,8 @@ def test_what_a_refund_names_is_not_available_any_more(wix: Wix) -> None:
     assert wix.get(order)["lineItems"][0]["refundQuantity"] == 1
 
 
-def test_a_failed_refund_gives_everything_back(wix: Wix) -> None:
-    """FAILED, with the provider's code; the amount is refundable again."""
+def test_items_of_a_failed_refund_are_available_again(wix: Wix) -> None:
+    """FAILED, with the provider's code; the amount can be refunded again."""
     order = _rich(wix)
     order.payments[0].outcome = "FAILED"
     wix.refund(order, "50.70", refundItems={"lineItems": [_line(order, 0, 1)]})
@@ -82,7 +82,7 @@ def test_a_failed_refund_gives_everything_back(wix: Wix) -> None:
 
 
 def test_a_calculated_refund_adds_up(wix: Wix) -> None:
-    """Price, tax, shipping and fee of what is asked for; omitted amounts are what is left."""
+    """Price, tax, shipping and fee; without an amount all that is left."""
     order = _rich(wix)
     items = {
         "lineItems": [_line(order, 0, 1), _line(order, 1, 2)],
@@ -106,7 +106,7 @@ def test_a_calculated_refund_adds_up(wix: Wix) -> None:
 
 
 def test_a_discount_is_shared_by_the_lines(wix: Wix) -> None:
-    """What a line costs is less than its price."""
+    """A line costs less than its price."""
     lines = [{"price": "30.00"}, {"price": "10.00", "quantity": 2}]
     order = wix.order(lines=lines, discount="5.00")
     items = {"lineItems": [_line(order, 1, 1)]}
@@ -114,8 +114,8 @@ def test_a_discount_is_shared_by_the_lines(wix: Wix) -> None:
     assert answer["summary"]["total"]["amount"] == "9.00"
 
 
-def test_what_cannot_be_calculated_is_said_in_the_answer(wix: Wix) -> None:
-    """200 with notAvailable, each item with its error (documented)."""
+def test_a_calculation_that_is_refused_has_status_200(wix: Wix) -> None:
+    """With notAvailable, and an error for each item (documented)."""
     order = wix.order(lines=LINES)
     items = {
         "lineItems": [_line(order, 0, 3), {"lineItemId": NOBODY, "quantity": 1}],
@@ -134,7 +134,7 @@ def test_what_cannot_be_calculated_is_said_in_the_answer(wix: Wix) -> None:
     ]
 
 
-#: What is asked beside 10.00 of the first payment, and the refusal.
+#: What is requested in addition to 10.00 of the first payment, and the refusal.
 WRONG_ITEMS: list[tuple[str, dict[str, Any], tuple[int, str]]] = [
     (
         "refundItems",
@@ -183,7 +183,7 @@ WRONG_ITEMS: list[tuple[str, dict[str, Any], tuple[int, str]]] = [
 def test_wrong_items_are_refused_with_their_code_and_no_money_moves(
     wix: Wix, where: str, items: dict[str, Any], expected: tuple[int, str]
 ) -> None:
-    """The codes of W65; what was wrong stands beside."""
+    """With the codes of W65, and data that shows what was wrong."""
     order = _rich(wix)
     order.lines[1].locations = 2
     names = {"FIRST": order.lines[0].id, "SECOND": order.lines[1].id, "FEE": order.fees[0].id}
@@ -208,7 +208,7 @@ def test_shipping_of_an_order_without_shipping_is_not_found(wix: Wix) -> None:
 
 
 def test_side_effects_happen_only_when_asked(wix: Wix) -> None:
-    """Restock and mail, each in the books."""
+    """Restocking and e-mails; the books show both."""
     quiet, loud = _rich(wix), _rich(wix)
     wix.refund(quiet, "10.00")
     effects = {
@@ -222,8 +222,8 @@ def test_side_effects_happen_only_when_asked(wix: Wix) -> None:
     assert wix.get(loud)["lineItems"][1]["restockQuantity"] == 2
 
 
-def test_gift_cards_and_memberships_go_back_in_full_and_are_voided(wix: Wix) -> None:
-    """Never in part; reported VOIDED, not REFUNDED (documented)."""
+def test_gift_cards_and_memberships_are_refunded_in_full_and_voided(wix: Wix) -> None:
+    """Never in part; their status is VOIDED, not REFUNDED (documented)."""
     payments = [{"amount": "40.00", "kind": "gift_card"}, {"amount": "60.00", "kind": "membership"}]
     order = wix.order(payments=payments)
     for amounts in (("39.99", None), (None, "1.00")):
@@ -238,7 +238,7 @@ def test_gift_cards_and_memberships_go_back_in_full_and_are_voided(wix: Wix) -> 
 
 
 def test_how_gift_cards_are_shown_can_be_switched(wix: Wix) -> None:
-    """With amounts or without (unknown); a membership never has any."""
+    """With amounts or without (unknown); a membership never has amounts."""
     payments = [{"amount": "40.00", "kind": "gift_card"}, {"amount": "60.00", "kind": "membership"}]
     order = wix.order(payments=payments)
     card, membership = (p["payment"] for p in wix.refundability(order)["payments"])
@@ -252,7 +252,7 @@ def test_how_gift_cards_are_shown_can_be_switched(wix: Wix) -> None:
 def test_payments_that_the_provider_cannot_refund_are_for_the_merchant(
     wix: Wix, reason: str
 ) -> None:
-    """ManuallyRefundable with the link; only an external refund is taken (documented, inferred)."""
+    """ManuallyRefundable with a link; only an external refund is accepted (partly inferred)."""
     link = "https://provider.example/refund"
     payment = {"amount": "10.00", "manual": reason, "provider_link": link}
     order = wix.order(payments=[payment])
@@ -264,7 +264,7 @@ def test_payments_that_the_provider_cannot_refund_are_for_the_merchant(
 
 
 def test_offline_payments_may_look_refundable(wix: Wix) -> None:
-    """Then only the call refuses them (unknown)."""
+    """Then only the refund call refuses them (unknown)."""
     order = wix.order(payments=[{"amount": "10.00", "offline": True}])
     assert wix.refundability(order)["payments"][0]["manuallyRefundable"] == {"reason": "OFFLINE"}
     wix.simulator.set_flags(offline_shows_refundable=True)
@@ -273,14 +273,14 @@ def test_offline_payments_may_look_refundable(wix: Wix) -> None:
 
 
 def test_one_call_is_all_or_nothing(wix: Wix) -> None:
-    """A second payment that is refused keeps the first where it is."""
+    """If one payment is refused, the other is not refunded either."""
     order = wix.order(amounts=("60.00", "40.00"))
     assert code(wix.refund(order, "60.00", "40.01")) == (400, "INVALID_PAYMENT_REFUND_AMOUNT")
     assert order.refunds == []
 
 
 def test_the_provider_may_end_payments_differently(wix: Wix) -> None:
-    """Mixed results, and words that nobody knows."""
+    """One succeeds and another fails, or has an unknown status."""
     order = wix.order(amounts=("60.00", "30.00", "10.00"))
     for payment, outcome in zip(order.payments, ("SUCCEEDED", "FAILED", "HELD"), strict=True):
         payment.outcome = outcome
@@ -293,7 +293,7 @@ def test_the_provider_may_end_payments_differently(wix: Wix) -> None:
 
 
 def test_a_status_can_go_back_and_stays_there(wix: Wix) -> None:
-    """SUCCEEDED to PENDING, whatever the clock says; then to its new end."""
+    """From SUCCEEDED to PENDING, whatever the time; then to another end."""
     order = wix.order()
     wix.refund(order, "101.40")
     assert wix.book(order)["refunded"] == "101.40"
@@ -309,7 +309,7 @@ def test_a_status_can_go_back_and_stays_there(wix: Wix) -> None:
     [("reduces", "40.00", "61.40"), ("blocks", "40.00", ""), ("reduces", "101.40", "")],
 )
 def test_a_chargeback_leaves_less_to_refund(wix: Wix, flag: str, amount: str, left: str) -> None:
-    """AMOUNT_OFFSET_BY_CHARGEBACK when nothing is left; what Wix does for a part is unknown."""
+    """AMOUNT_OFFSET_BY_CHARGEBACK if nothing is left; for a partial chargeback it is unknown."""
     wix.simulator.set_flags(chargeback=flag)
     order = wix.order()
     wix.simulator.bank_charges_back(order.id, amount)
@@ -351,7 +351,7 @@ def test_what_was_not_paid_is_not_refundable(
 def test_amounts_have_the_digits_of_their_currency(
     wix: Wix, currency: str, good: str, bad: str
 ) -> None:
-    """Zero, three, two; more are refused, or not (unknown)."""
+    """None, two or three; more decimals are refused, or not (unknown)."""
     order = wix.order(currency=currency, amounts=("5000",))
     answer = wix.refund(order, bad)
     at = "paymentRefunds[0].amount.amount"
@@ -362,7 +362,7 @@ def test_amounts_have_the_digits_of_their_currency(
 
 
 def test_items_may_have_to_add_up(wix: Wix) -> None:
-    """Whether Wix compares refundItems with the amounts is unknown."""
+    """Whether Wix compares the items with the amounts is unknown."""
     order = _rich(wix)
     items = {"lineItems": [_line(order, 1, 1)]}
     wix.simulator.set_flags(refund_totals="checked")
@@ -374,7 +374,7 @@ def test_items_may_have_to_add_up(wix: Wix) -> None:
 
 @pytest.mark.parametrize(("flag", "status"), [("ok", 200), ("428", 428)])
 def test_refunding_a_cancelled_order_can_be_switched(wix: Wix, flag: str, status: int) -> None:
-    """It is unknown what Wix does."""
+    """What Wix does is unknown."""
     wix.simulator.set_flags(refund_cancelled=flag)
     order = wix.order()
     wix.simulator.merchant_cancels(order.id)

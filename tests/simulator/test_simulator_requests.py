@@ -14,7 +14,7 @@ LONG = "x" * 1001
 
 @pytest.fixture
 def wix() -> Wix:
-    """With one store."""
+    """A simulator with one store."""
     return Wix()
 
 
@@ -22,7 +22,7 @@ def _part(**more: Any) -> dict[str, Any]:
     return {"paymentRefunds": [{"paymentId": NOBODY, "amount": {"amount": "1"}} | more]}
 
 
-#: Body of refund-payments (beside a good order id), and what it breaks.
+#: Body of refund-payments (besides a valid order id), and its violations.
 REFUNDS: list[tuple[dict[str, Any], tuple[str, str]]] = [
     ({}, ("paymentRefunds", "MIN_SIZE")),
     ({"paymentRefunds": []}, ("paymentRefunds", "MIN_SIZE")),
@@ -59,7 +59,7 @@ REFUNDS: list[tuple[dict[str, Any], tuple[str, str]]] = [
     ),
 ]
 
-#: Other calls: verb, path, body, what it breaks.
+#: Other calls: verb, path, body, violations.
 CALLS: list[tuple[str, str, Any, tuple[str, str]]] = [
     ("POST", "/ecom/v1/orders/o/cancel", {"customMessage": ""}, ("customMessage", "MIN_LENGTH")),
     ("POST", "/ecom/v1/orders/o/cancel", {"customMessage": LONG}, ("customMessage", "MAX_LENGTH")),
@@ -135,12 +135,12 @@ def test_refunds_of_another_shape_are_refused(
 def test_calls_of_another_shape_are_refused(
     wix: Wix, verb: str, path: str, body: Any, expected: tuple[str, str]
 ) -> None:
-    """400 with field and rule, before anybody looks for the order."""
+    """400 with field and rule, before the order is looked up."""
     answer = wix.call(verb, path, body)
     assert (answer.status_code, violations(answer)) == (400, [expected])
 
 
-def test_a_violation_says_all_that_wix_documents(wix: Wix) -> None:
+def test_a_violation_has_all_documented_fields(wix: Wix) -> None:
     """Field, description, rule, rule name, threshold (documented)."""
     answer = wix.call("POST", f"{BILLING}/refund-payments", {"orderId": NOBODY})
     assert answer.json()["details"]["validationError"]["fieldViolations"] == [
@@ -154,8 +154,8 @@ def test_a_violation_says_all_that_wix_documents(wix: Wix) -> None:
     ]
 
 
-def test_every_violation_is_said_at_once(wix: Wix) -> None:
-    """As the list of the documented body suggests."""
+def test_all_violations_are_reported_at_once(wix: Wix) -> None:
+    """As the list in the documented body suggests."""
     body = {"paymentRefunds": [{"paymentId": "p"}, {}], "customerReason": "x" * 201}
     answer = wix.call("POST", f"{BILLING}/refund-payments", body)
     assert violations(answer) == [
@@ -167,7 +167,7 @@ def test_every_violation_is_said_at_once(wix: Wix) -> None:
 
 
 def test_the_limits_themselves_are_fine(wix: Wix) -> None:
-    """50 payments, 200 letters, zero, 15 digits: then the business rules speak."""
+    """50 payments, 200 characters, zero, 15 digits: only business rules apply to them."""
     order = wix.order(amounts=["1.00"] * 50)
     answer = wix.refund(order, *["1.00"] * 50, customerReason="é" * 200)
     assert answer.status_code == 200
@@ -176,7 +176,7 @@ def test_the_limits_themselves_are_fine(wix: Wix) -> None:
 
 
 @pytest.mark.parametrize(("flag", "status"), [("ignored", 200), ("400", 400)])
-def test_fields_that_no_document_names_can_be_refused(wix: Wix, flag: str, status: int) -> None:
+def test_undocumented_fields_can_be_refused(wix: Wix, flag: str, status: int) -> None:
     """FIELD_NOT_ALLOWED, or ignored (unknown)."""
     wix.simulator.set_flags(unknown_fields=flag)
     answer = wix.call("POST", f"/ecom/v1/orders/{wix.order().id}/cancel", {"reason": "x"})
@@ -186,7 +186,7 @@ def test_fields_that_no_document_names_can_be_refused(wix: Wix, flag: str, statu
 
 
 def test_a_body_that_is_no_object_is_refused(wix: Wix) -> None:
-    """Not a crash."""
+    """It does not crash the simulator."""
     bodies: tuple[Any, ...] = ([], "x", 1)
     for body in bodies:
         assert wix.call("POST", f"{BILLING}/refund-payments", body).status_code == 400
@@ -194,7 +194,7 @@ def test_a_body_that_is_no_object_is_refused(wix: Wix) -> None:
 
 @pytest.mark.parametrize("status", [500, 501, 503, 504])
 def test_system_errors_are_empty(wix: Wix, status: int) -> None:
-    """By design (documented)."""
+    """As documented."""
     wix.simulator.script(Fault("status", status=status))
     answer = wix.call("GET", f"/ecom/v1/orders/{wix.order().id}")
     assert (answer.status_code, answer.json()) == (status, {"message": "", "details": {}})

@@ -62,7 +62,7 @@ def test_an_invalid_flag_is_refused_with_the_valid_ones(pair: str, error: str) -
 
 
 def test_flags_are_checked_wherever_they_are_set() -> None:
-    """A test that sets a flag that does not exist would prove nothing."""
+    """Otherwise a misspelt flag would make a test meaningless."""
     with pytest.raises(ValueError, match="flags: unknown name cancel_trice"):
         Simulator().set_flags(cancel_trice="ok")
     with pytest.raises(ValueError, match="must be one of ok, 428"):
@@ -215,7 +215,7 @@ def test_the_default_key_has_the_format_of_wixs_keys() -> None:
 
 
 def test_the_scenario_in_the_readme_does_what_it_says(tmp_path: Path) -> None:
-    """People copy that text."""
+    """People copy it."""
     page = ROOT / "worker" / "simulator" / "README.md"
     text = re.search(r"```toml\n(.*?)```", page.read_text(), re.DOTALL)
     assert text

@@ -24,6 +24,7 @@ from worker.app import App, Seams, build
 from worker.client import enqueue
 from worker.ledger.memory import Memory
 from worker.ledger.refunds import Ledger
+from worker.operations.audit import Problem, audit
 from worker.operations.dead_letters import facts_after_replay
 from worker.operations.installation import Membership
 from worker.queue.broker import INTAKE, QUEUES, STEPS, Broker
@@ -46,7 +47,7 @@ STORE_ID = "4b296c48-0000-4000-8000-000000000001"
 QUICK = {
     "REFUNDS_RETRY_ATTEMPTS": "4",
     "REFUNDS_RETRY_FOR_S": "0",
-    "REFUNDS_WIX_BASE_URL": "http://wix.test",
+    "REFUNDS_WIX_BASE_URL": "https://wix.test",
 }
 
 
@@ -92,6 +93,8 @@ class Rig:
         simulator.add_store(STORE_ID, KEY)
         # `let_an_hour_pass` does not move the simulator's clock.
         simulator.set_flags(external_settles_ms=0)
+        self.may_have_bugs = False
+        """Whether the test lets the worker fail by an unexpected error."""
         self.pauses: list[float] = []
         self.progress: list[str] = []
         self.at: dict[str, Callable[[], object]] = {}
@@ -142,7 +145,7 @@ class Rig:
 
     def send_raw(self, body: str, message_id: str = "m-1", queue: str = INTAKE) -> None:
         """Put any text on a queue, as a foreign program might."""
-        self.broker.command("enqueue", queue, message_id=message_id, message=body)
+        self.broker.put(queue, message_id, body)
 
     def run_queued(self) -> int:
         """Handle every message that is queued now; returns how many there were."""
@@ -228,10 +231,19 @@ class Rig:
                 return
         raise AssertionError("something is still queued or waits")
 
+    def bugs(self) -> list[str]:
+        """Return where the worker itself failed; a step is repeated then, and hides it."""
+        found = list(self.broker.quarantined().values())
+        for refund_id in self.ledger.all_ids():
+            found += self.ledger.history(refund_id)
+        return [str(line.get("error")) for line in found if line.get("reason") == "worker_error"]
+
     def close(self) -> None:
-        """Close the rig's own connections."""
+        """Close the rig's own connections; fail if the worker had an error that nobody expects."""
+        bugs = [] if self.may_have_bugs else self.bugs()
         self.redis.close()
         self.broker.client.close()
+        assert bugs == []
 
     def key(self, *parts: str) -> str:
         """Return the name of a key in Redis."""
@@ -250,6 +262,10 @@ class Rig:
         refund = self.load(refund_id)
         assert refund.state not in ACTIVE
         return refund
+
+    def problems(self) -> list[Problem]:
+        """Return what `refunds audit` finds: nothing if each refund is in exactly one place."""
+        return list(audit(self.ledger, repair=False, progress=lambda _: None))
 
     def replay(
         self, refund_id: str, *, operator: str, manual_done: bool = False, not_done: bool = False

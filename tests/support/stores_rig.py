@@ -15,6 +15,9 @@ from worker.stores.checklist import Findings
 from worker.stores.pasted import clean
 from worker.stores.vault import Credentials, Vault, new_key
 
+#: The second store.
+OTHER, OTHER_KEY = "4b296c48-0000-4000-8000-0000000000bb", "IST.other.canary-key.signature"
+
 
 class StoresRig(Rig):
     """One worker with keys from the environment or from a vault."""
@@ -24,6 +27,14 @@ class StoresRig(Rig):
         """Return a rig with a vault key, and without stores in its environment."""
         settings = settings_for(redis_url, vault_keys=new_key(), stores="{}")
         return cls(settings, Simulator())
+
+    @classmethod
+    def with_two_stores(cls, redis_url: str) -> StoresRig:
+        """Return a rig with two stores in its environment, with different keys."""
+        rig = cls(settings_for(redis_url), Simulator())
+        rig.simulator.add_store(OTHER, OTHER_KEY)
+        rig.give(OTHER, OTHER_KEY)
+        return rig
 
     @property
     def vault(self) -> Vault:

@@ -1,4 +1,4 @@
-"""The payments of a refund are chosen exactly: whatever can be divided is, in the stated order."""
+"""The payments of a refund are chosen exactly, in the documented order of preference."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from worker.flows.amounts import Source
 from worker.flows.choosing import TooManySums, most_of, spread
 
-#: What is left of a payment, whether it can only be refunded in full, whether it is only recorded.
+#: What is left of a payment; whether it is only refunded in full; whether it is only recorded.
 Payment = tuple[int, bool, bool]
 
 PAYMENTS = st.lists(
@@ -65,10 +65,8 @@ def _chosen(payments: Sequence[Payment], total: int) -> tuple[int, ...] | None:
 @example(payments=[(6, True, False), (5, False, True)], total=5)
 @example(payments=[(3, False, False), (6, True, False), (5, False, True)], total=5)
 @example(payments=[(3, True, True), (4, True, True), (5, False, True), (1, True, False)], total=8)
-def test_the_chosen_division_is_the_best_of_all_that_there_are(
-    payments: list[Payment], total: int
-) -> None:
-    """Least on recorded payments, then least on those in full, then most on the first."""
+def test_the_chosen_division_is_the_best_of_all(payments: list[Payment], total: int) -> None:
+    """As little as possible is only recorded, then refunded in full; then the first pays most."""
     possible = [d for d in _divisions(payments) if sum(d) == total]
     best = min(possible, key=lambda division: _rank(payments, division), default=None)
     assert _chosen(payments, total) == best
@@ -78,7 +76,7 @@ def test_the_chosen_division_is_the_best_of_all_that_there_are(
 def test_the_largest_amount_that_can_be_divided_is_found(
     payments: list[Payment], total: int
 ) -> None:
-    """If not all of it can go back, then as much as possible."""
+    """If not all of it can be refunded, then as much as possible."""
     largest = max(sum(d) for d in _divisions(payments) if sum(d) <= total)
     assert most_of(Decimal(total), _sources(payments)) == largest
 
@@ -91,7 +89,7 @@ def test_a_payment_in_full_is_sent_without_an_amount() -> None:
 
 
 def test_a_search_that_would_take_too_long_is_refused() -> None:
-    """Forty gift cards of different values; all of them, or one, is still quickly decided."""
+    """Forty gift cards of different values; the sum of all, or the value of one, is found fast."""
     payments: list[Payment] = [(number**4 + 10**6, True, False) for number in range(40)]
     everything = sum(left for left, _, _ in payments)
     with pytest.raises(TooManySums):

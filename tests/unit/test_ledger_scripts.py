@@ -1,4 +1,4 @@
-"""The ledger's scripts on a server in memory, for quick answers. tests/acceptance is the proof."""
+"""The ledger's scripts on a server in memory, for quick results; tests/acceptance has the proof."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def test_a_line_of_dramatiq_is_one_of_our_events(log: io.StringIO) -> None:
 
 
 class _Job:
-    """As dramatiq's messages: its text is the whole job."""
+    """Like dramatiq's messages: its text is the whole job."""
 
     message_id = "m-1"
 
@@ -88,7 +88,7 @@ def test_what_our_events_say_is_not_logged_again(log: io.StringIO, template: str
 
 
 def test_an_event_that_is_not_in_the_table_cannot_be_logged() -> None:
-    """So the table is complete."""
+    """This keeps the table complete."""
     with pytest.raises(KeyError):
         log_event("step.invented")
 
@@ -207,7 +207,7 @@ def test_a_field_is_masked_by_its_exact_name(name: str, is_secret: bool) -> None
 
 
 def test_what_is_wrong_with_a_field_can_be_read() -> None:
-    """The sentence says nothing of the value, whatever the field is called."""
+    """The sentence does not contain the value, whatever the name of the field."""
     problems = {"problems": {"token": "there is no such field"}}
     assert redact(problems) == problems
 

@@ -25,7 +25,7 @@ HOSTILE = (
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_what_a_terminal_obeys_is_escaped(text: str) -> None:
-    """Nothing is left that it would obey, and the escape says what was there."""
+    """The text contains nothing that controls a terminal, and the escape shows what was there."""
     shown = printable(text)
     assert shown.isprintable()
     assert shown.encode().decode("unicode_escape") == text
@@ -41,7 +41,7 @@ def test_ordinary_text_stays_as_it_is(text: str) -> None:
 
 @given(st.text())
 def test_json_is_exact(text: str) -> None:
-    """A program reads the same text, and a terminal gets nothing to obey."""
+    """A program reads the same text, and nothing in it controls a terminal."""
     written = printable_json(json.dumps({"text": text}, ensure_ascii=False))
     assert json.loads(written) == {"text": text}
     assert all(printable(line) == line for line in written.split("\n"))
@@ -67,7 +67,7 @@ def test_every_kind_of_output_is_escaped(text: str, capsys: pytest.CaptureFixtur
 
 
 def test_a_line_end_from_outside_makes_no_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """It could pass for a line of the program's own."""
+    """It could look like a line of the program itself."""
     output.say("refused", "rf-1\nAll refunds match.")
     output.print_table([{"id": "a\nb"}], ("id",))
     shown = capsys.readouterr()

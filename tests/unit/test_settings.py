@@ -50,6 +50,8 @@ def test_a_missing_variable_stops_the_start_with_its_name_and_an_example() -> No
         ("REFUNDS_WIX_BASE_URL", "wixapis.com"),
         ("REFUNDS_LOG_FORMAT", "xml"),
         ("REFUNDS_STORES", "{"),
+        ("REFUNDS_STORES", '{"s": {"account_id": "a", "api_key": "k", "api_key": "l"}}'),
+        ("REFUNDS_STORES", '{"s": {"account_id": "a", "api_key": "k"}, "s": {}}'),
         ("REFUNDS_STORES", '{"s": {"account_id": "a"}}'),
         ("REFUNDS_STORES", '{"s": {"account_id": "a", "api_key": "k", "IST.canary": 1}}'),
         ("REFUNDS_NAMESPACE", "{x}"),
@@ -217,3 +219,38 @@ def test_every_setting_is_documented() -> None:
         assert f"| `{variable(name)}` |" in settings_table()
         assert f"{variable(name)}=" in env_example()
         assert info.description
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://www.wixapis.com",
+        "http://localhost:8091",
+        "http://127.0.0.1:8091/",
+        "http://127.9.9.9",
+        "http://[::1]:8091",
+    ],
+)
+def test_keys_may_be_sent_encrypted_or_to_this_machine(url: str) -> None:
+    """The simulator listens on loopback, without TLS."""
+    assert load_settings(VALID | {"REFUNDS_WIX_BASE_URL": url}).wix_base_url == url.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://www.wixapis.com",
+        "http://10.0.0.1:8091",
+        "http://localhost@www.wixapis.com",
+        "http://127.0.0.1.example.com",
+        "http://localhost.example.com",
+        "http://0.0.0.0:8091",
+        "http://2130706433",
+    ],
+)
+def test_keys_are_not_sent_unencrypted_to_another_machine(url: str) -> None:
+    """A typing mistake must not give them away; a setting allows it, for a simulator elsewhere."""
+    given = VALID | {"REFUNDS_WIX_BASE_URL": url}
+    with pytest.raises(SettingsError, match="REFUNDS_WIX_BASE_URL is an http:// address"):
+        load_settings(given)
+    assert load_settings(given | {"REFUNDS_WIX_ALLOW_HTTP": "true"}).wix_base_url == url

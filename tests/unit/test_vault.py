@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 from cryptography.fernet import Fernet
 
 from config.settings import StoreEntry
+from worker.__main__ import main
 from worker.stores.keyring import Keyring, UnknownStore
 from worker.stores.vault import Credentials, SealedShut, Vault, new_key
 
@@ -81,6 +85,61 @@ def test_the_vault_takes_precedence_over_the_environment() -> None:
     assert keyring.credentials(STORE, vault.seal(MINE)) == MINE
     assert keyring.credentials(STORE).account_id == "env"
     assert keyring.given == [STORE]
+
+
+@pytest.mark.parametrize(
+    ("site", "key"),
+    [
+        (f" {STORE}\n", "IST.head\n.pay-load.sig"),
+        (
+            f"https://manage.wix.com/dashboard/{STORE.upper()}/home",
+            "\u201cIST.head.pay-load.sig\u201d",
+        ),
+        (f"\ufeff{STORE}", "IST.he\u200bad.pay-load.sig\r\n"),
+        (f'"{STORE}"', "Bearer IST.head.pay-load.sig"),
+        (STORE, "IST.head.\u00a0pay-load.sig"),
+    ],
+)
+def test_what_was_pasted_into_the_environment_is_cleaned(site: str, key: str) -> None:
+    """As in `refunds stores connect`: a key with a line end in it would fail on each call."""
+    keyring = Keyring({site: StoreEntry.model_validate({"account_id": "a ", "api_key": key})})
+    assert keyring.given == [STORE]
+    assert keyring.credentials(STORE) == Credentials(STORE, "a", "IST.head.pay-load.sig")
+
+
+@pytest.mark.parametrize(
+    ("stores", "said"),
+    [
+        (
+            {STORE: {"account_id": "a", "api_key": "IST.canary.ü.c"}},
+            "entry 1: the API Key contains",
+        ),
+        ({STORE: {"account_id": "a", "api_key": " \n"}}, "entry 1: the API Key is empty"),
+        ({"canary": {"account_id": "a", "api_key": "IST.a.b.c"}}, "the Site ID is not a UUID"),
+        ({STORE: {"account_id": " ", "api_key": "IST.a.b.c"}}, "the Account ID is empty"),
+        (
+            {each: {"account_id": "a", "api_key": "IST.a.b.c"} for each in (STORE, f" {STORE}")},
+            "entry 2: the Site ID stands twice",
+        ),
+        ({STORE: {"account_id": STORE, "api_key": "IST.a.b.c"}}, "are the same"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_at_the_start(
+    stores: dict[str, Any],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whatever the number of processes is; no value is repeated."""
+    monkeypatch.setenv("REFUNDS_REDIS_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setenv("REFUNDS_STORES", json.dumps(stores))
+    for processes in ("1", "2"):
+        monkeypatch.setenv("REFUNDS_PROCESSES", processes)
+        assert main([]) == 2
+        told = capsys.readouterr().err
+        assert "REFUNDS_STORES, entry " in told
+        assert said in told
+        assert "canary" not in told
 
 
 def test_a_store_without_any_key_is_unknown() -> None:

@@ -149,7 +149,7 @@ def _enqueue_file(file: Path, given: Mapping[str, object], *, as_json: bool) -> 
 
 
 def _enqueue_one(given: Mapping[str, object], *, as_json: bool) -> None:
-    """Send the one job of the options; a generated id is told before anything is sent."""
+    """Send the job that the options describe; a generated id is printed before anything is sent."""
     generated = f"rf-{uuid.uuid4()}"
     defaults = {
         "refund_id": generated,

@@ -10,11 +10,12 @@ import typer
 from worker.cli.common import LONGEST_ID, NOT_SHOWN, fail
 from worker.cli.files import Unreadable, read_json, read_text
 from worker.observability.redaction import redact_text, register_secrets
+from worker.stores.pasted import Pasted, clean
 
 _FIELDS = ("site_id", "account_id", "api_key")
 
 
-def from_stdin() -> dict[str, str]:
+def from_stdin() -> Pasted:
     """Read one JSON object from standard input; error messages repeat none of its content."""
     try:
         given = read_json(read_text(None))
@@ -25,10 +26,11 @@ def from_stdin() -> dict[str, str]:
         fail(f"--stdin takes one JSON object with exactly {', '.join(_FIELDS)}", code=2)
     if not all(isinstance(value, str) for value in given.values()):
         fail(f"{', '.join(_FIELDS)} must be strings", code=2)
-    return {name: given[name] for name in _FIELDS}
+    site, account, key = (given[name] for name in _FIELDS)
+    return clean(site_id=site, account_id=account, api_key=key)
 
 
-def from_options(site: str, account: str, api_key_file: str) -> dict[str, str]:
+def from_options(site: str, account: str, api_key_file: str) -> Pasted:
     """Use options and files, and prompt for the rest; the key is never an argument nor echoed."""
     wanted = {"--site": site, "--account": account, "--api-key-file": api_key_file}
     missing = [name for name, value in wanted.items() if not value]
@@ -42,7 +44,7 @@ def from_options(site: str, account: str, api_key_file: str) -> dict[str, str]:
         else typer.prompt("API Key (not shown)", hide_input=True, err=True)
     )
     register_secrets([key.strip()])
-    return {"site_id": site, "account_id": account, "api_key": key}
+    return clean(site_id=site, account_id=account, api_key=key)
 
 
 def _read_key(place: str) -> str:

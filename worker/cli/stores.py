@@ -20,7 +20,7 @@ from worker.stores import connecting
 from worker.stores.checklist import Findings
 from worker.stores.examiner import Examiner
 from worker.stores.keyring import Keyring
-from worker.stores.pasted import Pasted, clean
+from worker.stores.pasted import Pasted
 from worker.stores.vault import Vault, new_key
 
 stores = typer.Typer(
@@ -104,8 +104,7 @@ def connect(
     """
     desk = _open()
     vault = desk.vault
-    given = from_stdin() if stdin else from_options(site, account, api_key_file)
-    pasted = clean(**given)
+    pasted = from_stdin() if stdin else from_options(site, account, api_key_file)
     for note in (*pasted.cleaned, *pasted.warnings):
         say(note)
     if pasted.problems:

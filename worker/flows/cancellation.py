@@ -120,7 +120,7 @@ def _delete(step: Step, fulfillment_id: str) -> None:
     try:
         step.wix.delete_fulfillment(step.order_id, fulfillment_id)
     except Permanent as error:
-        # Someone else deleted it, or an earlier call of ours: it is gone either way. W43.
+        # Someone else deleted it, or our earlier call did: it is gone either way. W43.
         if error.status != 404:
             raise
         return

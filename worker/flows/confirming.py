@@ -38,9 +38,10 @@ def confirm_refund(step: Step) -> Advance | Wait:
 
 
 def _settled(step: Step, refund: WixRefund, transactions: Transactions) -> Advance:
-    """Finish, unless a person must see to what Wix could not refund.
+    """Finish, unless a person must take care of what Wix could not refund.
 
-    Of a full refund upstream is told what is missing and why, as if it had asked for that alone.
+    A full refund finishes if each missing payment alone would have been a rejection: upstream then
+    gets the amounts and the reasons.
     """
     missing = step.refund.facts.not_refunded
     facts = facts_of(refund)

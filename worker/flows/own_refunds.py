@@ -1,8 +1,8 @@
-"""Recognise our own refunds among those of an order, also when Wix has changed our mark.
+"""Recognise our own refunds among those of an order, even if Wix has changed our fingerprint.
 
-Our mark is the fingerprint in `customerReason`, written as "(ref FINGERPRINT)". Whether Wix keeps
-it as it was sent is unknown (W52, W64), so case, blanks and punctuation are ignored, and a mark
-that was cut short still counts.
+Our fingerprint is in `customerReason`, written as "(ref FINGERPRINT)". Whether Wix returns it
+unchanged is unknown (W52, W64), so case, blanks and punctuation are ignored, and a truncated
+fingerprint still counts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from worker.wix.billing import Transactions, WixRefund
 
 #: What precedes the fingerprint, see `Refund.customer_reason`.
 PREFIX = "ref"
-#: Hexadecimal digits of a mark that was cut short which still identify it.
+#: Number of hexadecimal digits that identify a truncated fingerprint.
 ENOUGH = 12
 #: How far the clocks of Wix and of our Redis server may be apart.
 CLOCKS_MS = 300_000
@@ -34,7 +34,7 @@ def _plain(text: str) -> str:
 
 
 def carries_mark(refund: Refund, reason: str) -> bool:
-    """Whether a reason at Wix carries the mark of this refund."""
+    """Whether a reason at Wix has the fingerprint of this refund."""
     return _carries(refund.fingerprint, reason)
 
 
@@ -47,7 +47,7 @@ def _carries(fingerprint: str, reason: str) -> bool:
 
 
 def _carries_another_mark(refund: Refund, reason: str) -> bool:
-    """Whether it carries the whole mark of another refund of ours."""
+    """Whether it has the complete fingerprint of another of our refunds."""
     return any(mark != refund.fingerprint for mark in _ANY_MARK.findall(_plain(reason)))
 
 
@@ -57,7 +57,7 @@ def find_ours(refund: Refund, transactions: Transactions) -> WixRefund | None:
 
 
 def all_ours(refund: Refund, transactions: Transactions) -> list[WixRefund]:
-    """Return the refunds that we made: those with the id from Wix's answer or with our mark."""
+    """Return our own refunds: those with the id from Wix's answer, or with our fingerprint."""
     known_id = refund.facts.wix_refund_id
     return [
         one
@@ -85,10 +85,10 @@ def returned_by(step: Step, transactions: Transactions) -> str:
 
 
 def may_be_ours(step: Step, refund: WixRefund) -> bool:
-    """Whether a refund without our mark may be the effect of an earlier call of ours.
+    """Whether a refund without our fingerprint may be the effect of our earlier call.
 
-    Wix may have dropped or masked the mark. So every new refund of the order that fits what we
-    asked for may be ours, unless it carries the mark of another refund.
+    Wix may have dropped or masked the fingerprint. So every new refund of the order that fits our
+    request may be ours, unless it has the fingerprint of another refund.
     """
     if refund.id in step.refund.facts.refunds_before:
         return False
@@ -112,7 +112,7 @@ def _fits(ours: Refund, refund: WixRefund) -> bool:
 
 
 def overpayment(refund: Refund, transactions: Transactions) -> Overpayment | None:
-    """Return what was refunded too much under our mark, None when it is nothing."""
+    """Return what was refunded too much with our fingerprint, None if it is nothing."""
     moved = [one for one in all_ours(refund, transactions) if set(one.statuses) != {"FAILED"}]
     if len(moved) < 2:
         return None

@@ -166,7 +166,7 @@ def _with_limit(source: Source, rest: Decimal) -> Source:
 
 def _nothing_left(step: Step, payments: SortedPayments) -> Rejected | Buried:
     if step.effect_in_doubt:
-        detail = "nothing is left to refund; an earlier call of ours may have refunded it"
+        detail = "nothing is left to refund; our earlier call may have refunded it"
         return end_with("outcome_unknown", detail=detail)
     if payments.counted:
         return end_with("after_manual_payment", detail="nothing is left to record")

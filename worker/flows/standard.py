@@ -79,7 +79,7 @@ def _safe_end(step: Step, end: Rejected | Buried) -> Rejected | Buried:
     end = _after_manual_payment(step, end)
     if not step.effect_in_doubt or end.reason == "outcome_unknown":
         return end
-    # An earlier call of ours may be the reason for this end, so nobody is asked to pay.
+    # Our earlier call may be the reason for this end, so nobody is asked to pay.
     is_manual = end.reason == "manual_payment"
     detail = "only a person could pay what is left" if is_manual else end.detail or end.reason
     return Buried("outcome_unknown", end.cause, detail)
@@ -185,7 +185,7 @@ def _wait(step: Step, wix_reason: str) -> Wait:
 
 
 def _refused(step: Step, error: Permanent, plan: Plan) -> Advance | Wait:
-    """Act on a refusal; it is final only if no earlier call of ours can have caused it."""
+    """Act on a refusal; it is final only if our earlier calls cannot have caused it."""
     wix_reason = str(error.facts.get("nonRefundableReason", ""))
     if wix_reason in WAITING:
         return _wait(step, wix_reason)
@@ -234,6 +234,6 @@ def _look(step: Step, transactions: Transactions) -> Advance | None:
         before = tuple(refund.id for refund in transactions.refunds)
         step.learn(Facts(refunds_before=before))
     elif step.effect_in_doubt and any(may_be_ours(step, one) for one in transactions.refunds):
-        # It may be ours, its mark changed by Wix, or the merchant's: only a person can find out.
+        # It may be ours with a changed fingerprint, or the merchant's: a person must find out.
         raise Buried("outcome_unknown", detail="the order has a new refund that may be ours")
     return None

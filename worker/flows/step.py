@@ -26,7 +26,7 @@ class Advance:
     flow: Flow | None = None
     """The flow that `assess_order` chose."""
     found: bool = False
-    """Whether an earlier attempt of ours, whose reply was lost, had already done it."""
+    """Whether an earlier attempt, whose reply was lost, had already done it."""
     by_merchant: bool = False
     """Whether the merchant had already done it."""
 

@@ -1,6 +1,6 @@
 """Money that Wix counts as returned without listing its refund (whether that happens: W52).
 
-After a call of ours with an unknown effect it may be ours. What was unlisted before that call is
+After our call had an unknown effect, it may be ours. What was unlisted before that call is
 not.
 """
 

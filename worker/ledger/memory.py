@@ -107,7 +107,7 @@ class Memory:
             new.unlink(missing_ok=True)
 
     def others(self, place: Place) -> Iterator[tuple[Place, str]]:
-        """Give all other ledgers that this machine remembers, and their installations."""
+        """Yield all other ledgers that this machine remembers, and their installations."""
         if self._directory is None:
             return
         for path in sorted(self._directory.glob("[!.]*.json")):

@@ -29,7 +29,7 @@ class Records:
         )
 
     def all_ids(self) -> Iterator[str]:
-        """Give each id that the ledger knows, also where only an index still has it."""
+        """Yield each id that the ledger knows, even if only an index still has it."""
         seen: set[str] = set()
         for name in ("accepted", "due", "dead"):
             for refund_id, _ in self._redis.zscan_iter(f"{self.ns}:{name}", count=PAGE):
@@ -54,7 +54,7 @@ class Records:
     def newest(
         self, *, state: State | None = None, store_id: str | None = None, limit: int
     ) -> Iterator[Refund]:
-        """Give at most *limit* records, newest first; they are read page by page."""
+        """Yield at most *limit* records, newest first; they are read page by page."""
         key = f"{self.ns}:state:{state}" if state else f"{self.ns}:accepted"
         found = 0
         for start in range(0, self._redis.zcard(key), PAGE):

@@ -122,6 +122,8 @@ class Ledger(Records):
             refund_id=refund_id,
             token=delivery.token,
             sources={state.value: True for state in sources(transition)},
+            mutates=transition in MUTATING,
+            settle_delay_ms=self._settle_delay_ms,
             lease_cap_ms=LEASE_CAP_MS,
             busy_ms=BUSY_MS,
         )
@@ -262,7 +264,7 @@ class Ledger(Records):
         return Woken(bool(leads), int(woken), int(stepped_ms))
 
     def requeue_lost(self) -> Iterator[str]:
-        """Requeue lost refunds: those without a message and a living worker. Gives their ids."""
+        """Requeue lost refunds: those without a message and a living worker. Yields their ids."""
         stores: Any = self._redis.smembers(f"{self.ns}:busy_stores")
         listed = sorted(stores)
         for start in range(0, len(listed), PAGE):
@@ -272,6 +274,18 @@ class Ledger(Records):
         """Return those of the ids that are not in exactly one place: (id, problem)."""
         flat = self._run("audit", ids=ids, repair=repair)
         return list(zip(flat[::2], flat[1::2], strict=True))
+
+
+#: Steps of these transitions may change something at Wix.
+MUTATING = frozenset(
+    {
+        Transition.UNFULFILL_ORDER,
+        Transition.CANCEL_ORDER,
+        Transition.SUBMIT_REFUND,
+        Transition.VOID_PAYMENTS,
+        Transition.RESTORE_FULFILLMENTS,
+    }
+)
 
 
 def _line(line: Mapping[str, Any]) -> str:

@@ -40,7 +40,7 @@ class StoreRecord:
     sealed: str
     epoch: int
     profile: Mapping[str, Any]
-    """What Wix said when it was connected or checked: name, currency, time_zone, checks."""
+    """What Wix answered when it was connected or checked: name, currency, time_zone, checks."""
     waiting: int
     """Refunds in its lane."""
     in_flight: int
@@ -183,7 +183,7 @@ class Stores:
             self._redis.zadd(f"{self.ns}:probes", {store_id: 0}, xx=True)
 
     def reseal(self, store_id: str, old: str, new: str) -> bool:
-        """Replace an encrypted key by itself, encrypted again; False when it has changed since."""
+        """Replace an encrypted key by the same one, resealed; False if it has changed since."""
         return bool(self._run("reseal", store_id, old=old, new=new))
 
     def save_checks(self, store_id: str, profile: Mapping[str, Any]) -> None:
@@ -244,7 +244,7 @@ class Stores:
         )
 
     def unfinished(self, store_id: str) -> Iterator[str]:
-        """Give the ids of a store's unfinished refunds; reads all unfinished ones."""
+        """Yield the ids of a store's unfinished refunds; reads all unfinished ones."""
         for state in sorted(ACTIVE):
             key, start = f"{self.ns}:state:{state}", 0
             while ids := self._page(key, start):

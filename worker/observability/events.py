@@ -147,7 +147,7 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
         ),
         "refund.overpaid": Event(
             "error",
-            "Wix shows more than one refund of ours; a person must recover the amount.",
+            "Wix shows our refund more than once; a person must recover the amount.",
             ("wix_refund_ids", "amount", "currency"),
         ),
         "refund.settled_again": Event(

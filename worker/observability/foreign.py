@@ -1,4 +1,4 @@
-"""What dramatiq logs, as one line of ours: its own lines carry whole jobs and tracebacks."""
+"""Turns dramatiq's log lines, which contain whole jobs and tracebacks, into our own events."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def type_and_place(error: BaseException) -> str:
 
 
 class FromDramatiq(logging.Filter):
-    """Replaces each line of dramatiq by the event `worker.dramatiq`; drops what is told already."""
+    """Replaces each line of dramatiq by the event `worker.dramatiq`; drops what we log anyway."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether the record is to be logged as it is."""

@@ -38,6 +38,7 @@ MAX_LETTER = 20_000
 
 #: In front of every script, also of the ledger's.
 CLOCK_LUA = (Path(__file__).parent / "clock.lua").read_text()
+_ENQUEUE_LUA = (Path(__file__).parent / "enqueue.lua").read_text()
 _QUEUE_LUA = CLOCK_LUA + (Path(__file__).parent / "queue.lua").read_text()
 
 
@@ -54,6 +55,7 @@ class Broker(RedisBroker):
         #: the messages may still be running in a worker thread.
         self.held: dict[str, Held] = defaultdict(Held)
         self._queue_script = client.register_script(_QUEUE_LUA)
+        self._enqueue_script = client.register_script(_ENQUEUE_LUA)
         #: Consumers' commands that Redis does not answer at present; each is logged once.
         self._failing: set[str] = set()
 
@@ -100,8 +102,18 @@ class Broker(RedisBroker):
             raise ValueError("delays are kept in the ledger, not in the queue: do not set one")
         message = message.copy(options={"redis_message_id": message.message_id})
         text = message.encode().decode()
-        self.command("enqueue", message.queue_name, message_id=message.message_id, message=text)
+        self.put(message.queue_name, message.message_id, text)
         return message
+
+    def put(self, queue: str, message_id: str, text: str) -> None:
+        """Put the text of a message on a queue, with rights to this queue alone.
+
+        Raises:
+            ConnectionClosed: see `command`.
+        """
+        keys = [f"{self.namespace}:{queue}", f"{self.namespace}:{queue}.msgs"]
+        with self.redis_errors("enqueue"):
+            self._enqueue_script(keys=keys, args=[message_id, text])
 
     def beat(self) -> None:
         """Write this worker's heartbeat; a thread of its own calls this (pitfall 6)."""
@@ -110,7 +122,7 @@ class Broker(RedisBroker):
     def reclaim(self, dead_after_ms: int) -> list[str]:
         """Give dead workers' messages back to their queues; return those workers (pitfall 6).
 
-        Also takes in what a plain producer delayed: nobody else reads dramatiq's delay queue.
+        Also accepts what a plain producer delayed: nothing else reads dramatiq's delay queue.
         """
         return list(self.command("reclaim", dead_after_ms=dead_after_ms, queues=QUEUES))
 

@@ -1,4 +1,4 @@
-"""Which messages this process holds: fetched, and not acknowledged yet."""
+"""The messages that a process holds."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ class Held:
         self._room = threading.Condition()
 
     def ids(self) -> list[str]:
-        """Return their ids."""
+        """Return the ids of these messages."""
         with self._room:
             return sorted(self._ids)
 
     def add(self, ids: Iterable[str]) -> None:
-        """Hold these, too."""
+        """Hold these messages, too."""
         with self._room:
             self._ids.update(ids)
 
     def discard(self, *ids: str) -> None:
-        """Hold these no longer."""
+        """Hold these messages no longer."""
         with self._room:
             self._ids.difference_update(ids)
             self._room.notify()

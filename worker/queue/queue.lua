@@ -8,14 +8,6 @@ local inflight = ns .. ':' .. args.queue .. ':inflight:' .. args.worker_id
 
 local commands = {}
 
--- args: message_id, message. A repeat of the same id is not queued twice (pitfall 8). Returns 1.
-function commands.enqueue()
-    if redis.call('HSET', msgs, args.message_id, args.message) == 1 then
-        redis.call('RPUSH', list, args.message_id)
-    end
-    return 1
-end
-
 -- Write this worker's heartbeat. Returns 1.
 function commands.beat()
     redis.call('ZADD', ns .. ':workers', int(now), args.worker_id)
@@ -106,7 +98,7 @@ function commands.quarantine()
     return redis.call('HDEL', msgs, args.message_id)
 end
 
--- args: message_id, message. Put a letter's message back on its queue. Returns the length | 0.
+-- args: message_id, message. Put the message of a dead letter back on its queue. Returns the length | 0.
 function commands.restore()
     if redis.call('HDEL', ns .. ':quarantine', args.message_id) == 0 then return 0 end
     redis.call('HSET', msgs, args.message_id, args.message)

@@ -25,7 +25,7 @@ _MEANINGS: Mapping[str, str] = MappingProxyType(
         "MASTERDOWN": "Redis at REFUNDS_REDIS_URL is a replica that has lost its primary",
         "LOADING": "Redis at REFUNDS_REDIS_URL is starting and still loads its data",
         "NOPERM": "the user in REFUNDS_REDIS_URL lacks a permission; its ACL must allow what"
-        " worker/queue/README.md lists for its role",
+        " worker/operations/README.md lists for its role",
         "OOM": "Redis at REFUNDS_REDIS_URL has no memory left (maxmemory)",
     }
 )

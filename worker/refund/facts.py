@@ -98,7 +98,7 @@ class CancelRefusal(_Stored):
 
 
 class Overpayment(_Stored):
-    """More than one refund of ours at Wix: what a person must recover."""
+    """What a person must recover, because Wix made our refund more than once."""
 
     wix_refund_ids: tuple[str, ...]
     """Wix's ids of the refunds."""
@@ -154,7 +154,7 @@ class Facts(_Stored):
     manual_asked: dict[str, ManualAmount] = {}
     """What the last dead letter asked a person to pay, by payment id. Lifetime: forever."""
     manual_paid: dict[str, ManualAmount] = {}
-    """What a person confirmed as paid before that letter, by payment id. Lifetime: forever."""
+    """What a person confirmed as paid before that dead letter, by payment id. Lifetime: forever."""
     manual_done: bool = False
     """Whether a person confirmed that `manual_asked` is paid. Lifetime: forever."""
 

@@ -170,7 +170,7 @@ REASONS: Mapping[str, Reason] = MappingProxyType({
         "Check the order in the Wix dashboard. If it was not refunded, run `refunds dead replay ID"
         " --not-done`; without that option, a replay only checks Wix again."),
     "paid_twice": _dead(
-        "Wix shows more than one refund of ours: the buyer got more than requested.",
+        "Wix shows our refund more than once: the buyer got more than requested.",
         "Recover the amount from the buyer or at the payment provider; the dead letter names Wix's"
         " refunds.", replayable=False),
     "refused_by_wix": _dead(
@@ -265,13 +265,13 @@ def reasons_table() -> str:
 
 def what_wix_said(error: CallFailed) -> dict[str, Any]:
     """Return the HTTP status, Wix's error code and its request id, as far as they are known."""
-    said = {
+    known = {
         "http_status": error.status,
         # Some codes are words of Wix's answers that we do not know.
         "wix_code": redact_text(error.code[:LONGEST_CODE]) if error.code else None,
         "wix_request_id": error.request_id,
     }
-    return {name: value for name, value in said.items() if value is not None}
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def reason_of(ending: Rejected | Buried) -> dict[str, Any]:

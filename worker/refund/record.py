@@ -18,7 +18,7 @@ LONGEST_REASON = 200
 
 
 def fingerprint_of(store_id: str, order_id: str, refund_id: str) -> str:
-    """Return the mark of a refund in Wix's `customerReason`."""
+    """Return the text that marks a refund in Wix's `customerReason`."""
     seed = f"{store_id}/{order_id}/{refund_id}"
     return hashlib.sha256(seed.encode()).hexdigest()[:20]
 
@@ -61,7 +61,7 @@ class Refund:
 
     @property
     def fingerprint(self) -> str:
-        """Our mark in Wix's `customerReason`, the same for every attempt of this refund. W64."""
+        """Our fingerprint in Wix's `customerReason`, the same for every attempt. W64."""
         return fingerprint_of(self.request.store_id, self.request.order_id, self.refund_id)
 
     @property

@@ -54,8 +54,8 @@ def run_simulator(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with _served(simulator, port) as url:
-        told = _told(simulator, url, what)
-        sys.stdout.write(json.dumps(told) + "\n" if as_json else _text(told))
+        start = _start(simulator, url, what)
+        sys.stdout.write(json.dumps(start) + "\n" if as_json else _text(start))
         sys.stdout.flush()
         stop.wait()
 
@@ -72,7 +72,7 @@ def _served(simulator: Simulator, port: int) -> Iterator[str]:
         yield url
 
 
-def _told(simulator: Simulator, url: str, what: Mapping[str, str]) -> dict[str, Any]:
+def _start(simulator: Simulator, url: str, what: Mapping[str, str]) -> dict[str, Any]:
     """Return what a person or a script needs to begin."""
     stores = {
         site_id: {"account_id": store.account_id, "api_key": simulator.api_key_of(site_id)}
@@ -102,16 +102,16 @@ def print_flags(*, as_json: bool) -> None:
         )
 
 
-def _text(told: dict[str, Any]) -> str:
-    stores = json.dumps(told["stores"])
+def _text(start: dict[str, Any]) -> str:
+    stores = json.dumps(start["stores"])
     lines = [
-        f"export REFUNDS_WIX_BASE_URL={told['url']}",
+        f"export REFUNDS_WIX_BASE_URL={start['url']}",
         f"export REFUNDS_STORES='{stores}'",
-        f"# books: curl {told['url']}/_simulator/books",
+        f"# books: curl {start['url']}/_simulator/books",
         *(
             f"# store {store_id}  account {store['account_id']}  key {store['api_key']}"
-            for store_id, store in told["stores"].items()
+            for store_id, store in start["stores"].items()
         ),
-        *(f"# order {order['order_id']}  {order['what']}" for order in told["orders"]),
+        *(f"# order {order['order_id']}  {order['what']}" for order in start["orders"]),
     ]
     return "\n".join(lines) + "\n"

@@ -263,8 +263,8 @@ class Steps:
 
 
 def _overpaid(event: Mapping[str, str]) -> dict[str, Any]:
-    told = json.loads(event["data"])
-    return {"wix_refund_ids": told["wix_refund_ids"], **told["to_recover"]}
+    fields = json.loads(event["data"])
+    return {"wix_refund_ids": fields["wix_refund_ids"], **fields["to_recover"]}
 
 
 def _end_of(error: Exception) -> Rejected | Buried | None:

@@ -90,7 +90,7 @@ def _change(refund: Refund, transactions: Transactions) -> Change | None:
 
 
 def _overpaid(refund: Refund, found: Overpayment) -> Change:
-    """A second refund of ours has appeared: the finished refund becomes a dead letter."""
+    """Our refund has appeared a second time: the finished refund becomes a dead letter."""
     facts = refund.facts | Facts(overpaid=found)
     line = {
         "event": "refund.overpaid",

@@ -36,8 +36,11 @@ class Pasted:
     warnings: tuple[str, ...]
 
 
-def clean(*, site_id: str, account_id: str, api_key: str) -> Pasted:
-    """Clean and check the three values; ids become lower case, which is not reported."""
+def clean(*, site_id: str, account_id: str, api_key: str, any_account: bool = False) -> Pasted:
+    """Clean and check the three values; ids become lower case, which is not reported.
+
+    With *any_account*, the Account ID need not be a UUID.
+    """
     notes: list[str] = []
     key = _strip("API Key", api_key, notes)
     if prefix := _BEARER.match(key):
@@ -56,17 +59,17 @@ def clean(*, site_id: str, account_id: str, api_key: str) -> Pasted:
         api_key=key,
         # If the key is empty, that is all there is to say about it.
         cleaned=tuple(note for note in notes if key or not note.startswith("API Key")),
-        problems=tuple(_problems(site, account, key)),
+        problems=tuple(_problems(site, account, key, any_account=any_account)),
         warnings=() if not key or _KEY_FORMAT.fullmatch(key) else (_ODD_KEY,),
     )
 
 
-def _problems(site: str, account: str, key: str) -> list[str]:
+def _problems(site: str, account: str, key: str, *, any_account: bool) -> list[str]:
     found = []
     for name, value in (("Site ID", site), ("Account ID", account)):
         if not value:
             found.append(f"the {name} is empty")
-        elif not _UUID.fullmatch(value):
+        elif not (any_account and value is account) and not _UUID.fullmatch(value):
             found.append(f"the {name} is not a UUID (8-4-4-4-12 hexadecimal digits)")
     if not key:
         found.append("the API Key is empty")

@@ -62,8 +62,8 @@ class Unconnected:
         if refund is None:
             return False
         reason = reason_of(Buried("store_unknown"))
-        told = {name: reason[name] for name in ("reason", "sentence")}
-        line = {"event": "step.dead", "from_state": refund.state.value, **told}
+        shown = {name: reason[name] for name in ("reason", "sentence")}
+        line = {"event": "step.dead", "from_state": refund.state.value, **shown}
         is_buried = self.stores.bury(
             refund, reason=reason, line=line, step="wait_for_store", epoch=store.suspended_epoch
         )
@@ -71,5 +71,5 @@ class Unconnected:
             with structlog.contextvars.bound_contextvars(
                 refund_id=refund_id, order_id=refund.request.order_id
             ):
-                log_event("step.dead", from_state=refund.state.value, **told)
+                log_event("step.dead", from_state=refund.state.value, **shown)
         return is_buried

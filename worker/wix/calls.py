@@ -69,13 +69,13 @@ class Calls:
         try:
             found = model.model_validate(answer)
         except ValidationError as error:
-            said = "no JSON object" if answer is None else _fields(error)
+            problem = "no JSON object" if answer is None else _fields(error)
             unreadable = Unreadable if answer is not None and not mutates else unclear
             raise unreadable(
                 endpoint,
                 status=200,
                 request_id=self.request_id,
-                detail=f"the answer does not match the documentation: {said}",
+                detail=f"the answer does not match the documentation: {problem}",
             ) from None
         self.accepted_endpoints.add(endpoint)
         return found

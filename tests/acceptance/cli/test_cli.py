@@ -209,7 +209,7 @@ def test_a_server_that_refuses_us_is_not_called_unreachable() -> None:
             wix.replace("http:", "redis:"): "is not Redis",
         }
         assert _trouble_with(cases) == []
-        stores = '{"s": {"account_id": "a", "api_key": "k"}}'
+        stores = f'{{"{STORE_ID}": {{"account_id": "a", "api_key": "k"}}}}'
         worker = run_program(
             WORKER,
             {"REFUNDS_REDIS_URL": url, "REFUNDS_STORES": stores, "REFUNDS_LOG_FORMAT": "json"},

@@ -1,4 +1,4 @@
-"""What comes from outside neither attacks the terminal nor shows a secret."""
+"""Input from outside neither controls the terminal nor reveals a secret."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from worker.observability.printable import printable
 Done = tuple[int, str, str]
 
 ESCAPES = "\x1b[2J\x1b]0;x\x07\x9b2J\u202e\u200b\nAll refunds match."
-#: Wix's format, cut off at its beginning, and only its last part.
+#: A whole key, a key without its beginning, and only the last part of one.
 KEYS = ("IST.canarypart.canarypart.canarypart", "eyJcanarypart.canarypart", "canary+part/" * 20)
 
 
@@ -46,7 +46,7 @@ def _is_harmless(text: str) -> bool:
 
 
 def test_no_command_prints_what_a_terminal_obeys(rig: Rig, refunds: Callable[..., Done]) -> None:
-    """Ids, texts and names from jobs, from Wix and from merchants; JSON gives them exactly."""
+    """Ids, texts and names from jobs, from Wix and from merchants; with JSON they are exact."""
     order = rig.order(AFTER)
     rig.request(order, "rf-1", reason=ESCAPES, requested_by=ESCAPES, metadata={ESCAPES: ESCAPES})
     rig.run_until_idle()
@@ -85,7 +85,7 @@ def test_no_command_prints_what_a_terminal_obeys(rig: Rig, refunds: Callable[...
 
 
 def _texts(value: Any) -> list[str]:
-    """All texts in a JSON value, with those in names and in JSON that is kept as text."""
+    """Return all texts in a JSON value, with names of fields and texts that contain JSON."""
     if isinstance(value, dict):
         return _texts([*value, *value.values()])
     if isinstance(value, list):
@@ -115,7 +115,7 @@ def _texts(value: Any) -> list[str]:
 def test_a_key_in_the_wrong_place_is_not_repeated(
     refunds: Callable[..., Done], command: str, key: str
 ) -> None:
-    """People paste; what they see, others see in a screenshot or a log."""
+    """What a person pastes by mistake must not appear in a screenshot or a log."""
     for more in ([], ["--json"]):
         code, out, err = refunds(*command.split(), key, *more)
         assert code in {1, 2}
@@ -124,7 +124,7 @@ def test_a_key_in_the_wrong_place_is_not_repeated(
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_commands_work_where_output_is_not_utf_8(rig: Rig, encoding: str) -> None:
-    """What standard output cannot encode is escaped: no command ends with a traceback."""
+    """What standard output cannot encode is escaped; no command ends with a traceback."""
     name = "Bäckerei 東京 😀"
     rig.redis.zadd(rig.key("stores"), {STORE_ID: 1})
     rig.redis.hset(rig.key("store", STORE_ID), "sealed", "x")

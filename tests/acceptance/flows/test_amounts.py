@@ -1,4 +1,4 @@
-"""What we send is what was asked for, to the smallest unit of the currency."""
+"""The amount that we send is the requested one, to the smallest unit of the currency."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_all_lines_at_once_take_what_is_left(rig: Rig) -> None:
 
 
 def test_the_named_amount_is_not_raised_to_what_is_left(rig: Rig) -> None:
-    """A caller that names an amount gets no more than that."""
+    """A caller that gives an amount gets no more than that."""
     order = _thirds(rig, "20.00")
     for number in range(3):
         rig.run(order, lines=_lines(order, number), amount="3.33", currency="USD")
@@ -145,7 +145,7 @@ def test_every_amount_has_exactly_the_decimals_of_its_currency(
 
 
 def test_what_is_left_of_a_payment_is_cut_to_the_currency(rig: Rig) -> None:
-    """More than is left is refused, so a fraction of a cent stays."""
+    """Wix would refuse more than is left, so a fraction of a cent remains."""
     order = rig.order(AFTER, payments=[{"amount": "20.005"}, {"amount": "5"}])
     assert rig.run(order).state is State.REFUNDED
     assert _sent(order) == ["20.00", "5.00"]

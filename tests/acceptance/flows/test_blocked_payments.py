@@ -1,4 +1,4 @@
-"""Payments that Wix cannot refund at all do not hold back the others."""
+"""Payments that Wix cannot refund at all do not block the others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from worker.simulator import Fault
 from worker.simulator.world.orders import Order
 
 DISABLED = "DISABLED_BY_PROVIDER"
-#: Why a payment cannot be refunded: one reason that upstream is told, one for a person.
+#: Why a payment cannot be refunded: a reason that is reported to upstream, and one for a person.
 BLOCKING = (DISABLED, "FORBIDDEN")
 
 
@@ -57,7 +57,7 @@ def _partly(refund: Refund) -> str:
 def test_a_full_refund_returns_the_rest_and_names_what_is_missing(
     rig: Rig, blocked: dict[str, str], reason: str, code: str
 ) -> None:
-    """60.00 goes back; upstream hears which 40.00 does not, and why."""
+    """60.00 is refunded; upstream learns which 40.00 is not, and why."""
     order = _order(rig, {"amount": "40.00", **blocked}, {"amount": "60.00"})
     refund = rig.run(order)
     assert refund.state is State.REFUNDED
@@ -74,7 +74,7 @@ def test_a_full_refund_returns_the_rest_and_names_what_is_missing(
 def test_what_a_person_must_clear_up_is_a_dead_letter_with_both_amounts(
     rig: Rig, code: str
 ) -> None:
-    """The rest has gone back."""
+    """The rest has been refunded."""
     order = _order(rig, {"amount": "40.00", "non_refundable": code}, {"amount": "60.00"})
     detail = _partly(rig.run(order))
     missing = f"40.00 USD of payment {order.payments[0].id} ({code})"
@@ -96,7 +96,7 @@ def test_an_amount_that_cannot_be_reached_is_a_dead_letter_with_both_amounts(rig
 def test_an_amount_that_the_other_payments_cover_needs_no_blocked_one(
     rig: Rig, amount: str
 ) -> None:
-    """Nothing is missing, and nothing is told."""
+    """Nothing is missing, and nothing is reported as missing."""
     order = _order(rig, {"amount": "40.00", "chargeback": "40.00"}, {"amount": "60.00"})
     refund = rig.run(order, **_asked(amount))
     assert (refund.state, refund.facts.effect) == (State.REFUNDED, "payments_refunded")
@@ -105,7 +105,7 @@ def test_an_amount_that_the_other_payments_cover_needs_no_blocked_one(
 
 
 def test_more_than_was_paid_is_refused_as_before(rig: Rig) -> None:
-    """Not a cent moves for a wrong amount."""
+    """Nothing is refunded if the amount is wrong."""
     order = _order(rig, {"amount": "40.00", "non_refundable": DISABLED}, {"amount": "60.00"})
     refund = rig.run(order, **_asked("100.01"))
     assert (refund.state, refund.reason["reason"]) == (State.REJECTED, "amount_exceeds_refundable")
@@ -114,7 +114,7 @@ def test_more_than_was_paid_is_refused_as_before(rig: Rig) -> None:
 
 
 def test_a_gift_card_is_not_split_for_what_is_missing(rig: Rig) -> None:
-    """70.00 requested: 40.00 is blocked, and 50.00 or 30.00 goes back, so 20.00 is missing."""
+    """70.00 requested: 40.00 is blocked, 50.00 or 30.00 can be refunded, so 20.00 is missing."""
     order = _order(
         rig,
         {"amount": "40.00", "non_refundable": DISABLED},
@@ -127,7 +127,7 @@ def test_a_gift_card_is_not_split_for_what_is_missing(rig: Rig) -> None:
 
 
 def test_lines_are_refunded_as_far_as_possible(rig: Rig) -> None:
-    """Wix calculates 80.00 for the line, of which 60.00 can go back."""
+    """Wix calculates 80.00 for the line, of which 60.00 can be refunded."""
     lines = [{"price": "80.00"}, {"price": "20.00"}]
     payments = [{"amount": "40.00", "chargeback": "40.00"}, {"amount": "60.00"}]
     order = rig.order(AFTER, lines=lines, payments=payments)
@@ -137,7 +137,7 @@ def test_lines_are_refunded_as_far_as_possible(rig: Rig) -> None:
 
 
 def test_a_person_is_asked_before_the_rest_is_refunded(rig: Rig) -> None:
-    """Three payments: blocked, manual, card. What is missing is told at the end."""
+    """Three payments: blocked, manual, card. What is missing is reported at the end."""
     order = _order(
         rig,
         {"amount": "40.00", "chargeback": "40.00"},
@@ -165,7 +165,7 @@ def test_a_person_is_asked_before_the_rest_is_refunded(rig: Rig) -> None:
 def test_a_payment_that_only_the_call_refuses_does_not_hold_back_the_others(
     rig: Rig, status: int, code: str, reason: str, told: str
 ) -> None:
-    """Refundability called it refundable: the call is planned again without it."""
+    """Refundability showed it as refundable: the refund is planned again without it."""
     order = _order(rig, {"amount": "40.00"}, {"amount": "60.00"})
     data = {"paymentId": order.payments[0].id} | ({"nonRefundableReason": reason} if reason else {})
     rig.simulator.script(Fault("status", "submit_refund", status=status, code=code, data=data))
@@ -206,7 +206,7 @@ def test_what_is_missing_is_known_even_if_the_step_writes_nothing_after_the_call
 
 
 def test_a_payment_that_is_blocked_and_returned_already_is_not_missing(rig: Rig) -> None:
-    """The provider allows no refund of it, but nothing is left of it either."""
+    """The provider allows no refund of it, but it has already been refunded."""
     order = _order(rig, {"amount": "40.00"}, {"amount": "60.00"})
     rig.simulator.merchant_refunds(order.id, "dashboard", "40.00", order.payments[0].id)
     rig.run_queued()
@@ -216,7 +216,7 @@ def test_a_payment_that_is_blocked_and_returned_already_is_not_missing(rig: Rig)
 
 
 def test_what_can_be_refunded_may_not_change_for_ever(rig: Rig) -> None:
-    """A person is asked when Wix says something else at every look."""
+    """If Wix gives another answer at every look, a person is asked."""
     order = _order(rig, *({"amount": "10.00"} for _ in range(3)))
     refund_id = rig.request(order)
     order.payments[0].non_refundable = DISABLED
@@ -252,7 +252,7 @@ def _given(amount: int, kind: str) -> dict[str, Any]:
 def test_as_much_as_possible_goes_back_and_the_rest_is_named(
     rig: Rig, payments: list[tuple[int, str]], asked: int
 ) -> None:
-    """Whatever was asked for, of whatever payments; a wrong amount moves nothing."""
+    """Whatever was requested, of whatever payments; a wrong amount moves no money."""
     order = _order(rig, *(_given(*payment) for payment in payments))
     job = _asked(f"{asked}.00") if asked else {}
     refund = rig.run(order, manual_payments="record", **job)

@@ -79,7 +79,7 @@ def test_an_order_that_the_merchant_cancelled_is_finished(rig: Rig) -> None:
 
 
 def test_an_order_fulfilled_again_between_our_steps_is_unfulfilled_again(rig: Rig) -> None:
-    """A fulfilled order is never cancelled without that."""
+    """A fulfilled order is never cancelled before it is unfulfilled."""
     order = rig.order(BEFORE)
     refund_id = rig.request(order)
     rig.simulator.script(Fault("status", "cancel_order", status=503))
@@ -133,7 +133,7 @@ def test_an_order_fulfilled_without_fulfillments_is_escalated_if_configured(
 def test_the_refund_ends_well_whatever_wix_does_in_unknown_cases(
     rig: Rig, twice: str, deleted: str, fulfilled: str
 ) -> None:
-    """Every unknown of the cancellation flow, both ways, with a lost reply at each mutation."""
+    """Each unknown of the cancellation flow, both ways, with a lost reply to each mutating call."""
     rig.simulator.set_flags(cancel_twice=twice, delete_twice=deleted, cancel_fulfilled=fulfilled)
     order = rig.order(BEFORE, fulfillments=2)
     rig.simulator.script(

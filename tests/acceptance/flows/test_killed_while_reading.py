@@ -11,7 +11,7 @@ from tests.support.rig import AFTER, BEFORE, Rig
 
 
 def _kill_while_it_reads(rig: Rig, created: str, transition: Transition, **order: Any) -> str:
-    """Claim the step as a worker whose heart does not beat, and that never comes back."""
+    """Claim the step as a worker without a heartbeat, which never continues."""
     refund_id = rig.request(rig.order(created, **order))
     rig.run_one_step()
     dead = rig.delivery("killed")
@@ -30,10 +30,10 @@ def _kill_while_it_reads(rig: Rig, created: str, transition: Transition, **order
         ([{"amount": "10.00", "offline": True}], State.DEAD, "manual_payment"),
     ],
 )
-def test_the_refund_ends_as_if_nobody_had_been_killed(
+def test_the_refund_ends_as_if_no_worker_had_been_killed(
     rig: Rig, payments: list[dict[str, Any]], state: State, reason: str
 ) -> None:
-    """Nobody is told that a call may have moved money, when none was made."""
+    """Nobody is told that a call may have moved money if none was made."""
     refund_id = _kill_while_it_reads(rig, AFTER, Transition.SUBMIT_REFUND, payments=payments)
     rig.run_until_idle()
     refund = rig.load(refund_id)
@@ -47,14 +47,14 @@ def test_the_refund_ends_as_if_nobody_had_been_killed(
 def test_the_next_worker_does_not_wait_for_a_call_that_was_not_made(
     rig: Rig, created: str, transition: Transition
 ) -> None:
-    """The settle delay is for calls that may be on their way."""
+    """The settle delay is only for calls that may still take effect."""
     refund_id = _kill_while_it_reads(rig, created, transition)
     rig.run_queued()
     assert rig.load(refund_id).state in (State.CANCELLED, State.REFUNDED)
 
 
 def test_a_call_that_may_have_been_made_is_waited_for(rig: Rig) -> None:
-    """The intent was written, and nobody reported what happened then."""
+    """The intent was written, and what happened then is unknown."""
     refund_id = rig.request(rig.order(AFTER))
     rig.run_one_step()
     dead = rig.delivery("killed")

@@ -1,4 +1,4 @@
-"""What Wix answers, but not as documented, never decides a refund."""
+"""An answer of Wix that is not as documented never decides a refund."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from worker.wix.refundability import Calculation, Refundability
 
 #: A body with status 200 that is really an error.
 ERROR_BODY = {"message": "Internal error", "details": {}}
-#: Bodies that answer none of the questions.
+#: Bodies that answer no call.
 NO_ANSWERS: tuple[Any, ...] = (
     {},
     ERROR_BODY,
@@ -39,7 +39,7 @@ NO_ANSWERS: tuple[Any, ...] = (
     "ok",
     3,
 )
-#: Each reading call, with bodies in which a field is absent that it is asked for.
+#: Each reading call, with bodies in which a field that we need is absent.
 INCOMPLETE: tuple[tuple[str, Any], ...] = (
     ("get_order", {"order": {}}),
     ("get_order_refundability", {"payments": []}),
@@ -74,8 +74,8 @@ def _refunded(order: Order) -> Decimal:
 
 
 @pytest.mark.parametrize(("endpoint", "body"), CASES, ids=str)
-def test_an_odd_answer_to_a_reading_call_is_asked_again(rig: Rig, endpoint: str, body: Any) -> None:
-    """It is not an answer that says "none": the refund happens once Wix answers."""
+def test_an_odd_answer_to_a_reading_call_is_retried(rig: Rig, endpoint: str, body: Any) -> None:
+    """It does not mean "none": the refund is made once Wix answers as documented."""
     order = rig.order(AFTER)
     rig.simulator.script(Fault("odd", endpoint, body=body, times=2))
     refund = rig.run(order, **_lines(order))
@@ -84,7 +84,7 @@ def test_an_odd_answer_to_a_reading_call_is_asked_again(rig: Rig, endpoint: str,
 
 
 @pytest.mark.parametrize(("endpoint", "body"), CASES, ids=str)
-def test_odd_answers_that_go_on_are_never_told_as_a_rejection(
+def test_odd_answers_that_go_on_are_never_reported_as_a_rejection(
     rig: Rig, endpoint: str, body: Any
 ) -> None:
     """A person is asked; nothing was refunded, and a replay refunds it."""
@@ -115,7 +115,7 @@ def test_odd_answers_that_go_on_are_never_told_as_a_rejection(
     ],
     ids=str,
 )
-def test_an_odd_answer_while_cancelling_is_asked_again(rig: Rig, endpoint: str, body: Any) -> None:
+def test_an_odd_answer_while_cancelling_is_retried(rig: Rig, endpoint: str, body: Any) -> None:
     """Each fulfillment is deleted, and the order is cancelled once."""
     order = rig.order(BEFORE, fulfillments=2)
     rig.simulator.script(Fault("odd", endpoint, body=body, times=2))
@@ -127,7 +127,7 @@ def test_an_odd_answer_while_cancelling_is_asked_again(rig: Rig, endpoint: str, 
 @pytest.mark.parametrize("name", ["fulfillmentStatus", "status", "createdDate", "currency"])
 @pytest.mark.parametrize("odd", [None, 0, 1_700_000_000, "", {}])
 def test_an_order_without_a_field_that_decides_is_unreadable(rig: Rig, name: str, odd: Any) -> None:
-    """Neither its age, nor whether it is fulfilled, nor its currency is guessed."""
+    """Nothing is guessed: not its age, not its currency, and not whether it is fulfilled."""
     order = rig.order(BEFORE, extra={name: odd})
     refund = rig.run(order)
     reason = "order_status_unknown" if (name, odd) == ("status", "") else "answer_unreadable"
@@ -136,7 +136,7 @@ def test_an_order_without_a_field_that_decides_is_unreadable(rig: Rig, name: str
 
 
 def test_the_amount_of_a_payment_is_not_left_out(rig: Rig) -> None:
-    """Without `maxRefund` Wix would choose the amount of a card payment."""
+    """Without `maxRefund`, Wix would choose the amount for a card payment."""
     order = rig.order(AFTER)
     payments: tuple[dict[str, Any], ...] = ({}, {"monetary": {}}, {"monetary": {"maxRefund": None}})
     for payment in payments:
@@ -150,7 +150,7 @@ def test_the_amount_of_a_payment_is_not_left_out(rig: Rig) -> None:
 
 
 def test_single_odd_answers_do_not_add_up(redis_url: str, simulator: Simulator) -> None:
-    """After other failures, or between good answers, one odd answer is asked again as well."""
+    """After other failures, or between good answers, a single odd answer is retried as well."""
     rig = Rig(settings_for(redis_url, retry_attempts="100"), simulator)
     rig.simulator.set_flags(provider_ms=10**12)
     order = rig.order(AFTER)
@@ -188,7 +188,7 @@ def test_single_odd_answers_do_not_add_up(redis_url: str, simulator: Simulator) 
 def test_a_refusal_that_no_table_knows_is_a_dead_letter(
     rig: Rig, endpoint: str, status: int, code: str
 ) -> None:
-    """Upstream is not told that it will not happen; a person sees what Wix said."""
+    """Upstream gets no rejection; a person sees what Wix answered."""
     order = rig.order(AFTER)
     rig.simulator.script(Fault("status", endpoint, status=status, code=code, times=10**6))
     refund = rig.run(order, **_lines(order))
@@ -215,7 +215,7 @@ def test_only_codes_of_the_table_reject_the_lines(
     assert (refund.state.value, refund.reason["reason"]) == (state, reason)
 
 
-#: How each answer of Wix is read; calls that are not here are not made by refunds.
+#: The model of each answer; refunds make no other calls.
 READ_AS: dict[str, type[BaseModel]] = {
     "get_order": OrderAnswer,
     "cancel_order": CancelAnswer,
@@ -230,7 +230,7 @@ READ_AS: dict[str, type[BaseModel]] = {
 
 
 class _Changing(SimulatorTransport):
-    """Changes all fields of Wix's answers that nobody reads."""
+    """Changes all fields of Wix's answers that the worker does not read."""
 
     def __init__(self, simulator: Simulator, change: str) -> None:
         super().__init__(wsgi(simulator))
@@ -238,7 +238,7 @@ class _Changing(SimulatorTransport):
         self.changed: set[str] = set()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer, with changed fields."""
+        """Answer with changed fields."""
         answer = super().handle_request(request)
         found = find(request.method, request.url.path)
         assert found
@@ -253,7 +253,7 @@ class _Changing(SimulatorTransport):
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_unread_fields_decide_no_refund(redis_url: str, simulator: Simulator, change: str) -> None:
-    """Removed, null or of another type in every answer: all refunds end as they would."""
+    """If they are removed, null or of another type in every answer, all refunds end as before."""
     rig = Rig(settings_for(redis_url), simulator)
     transport = _Changing(simulator, change)
     rig.wix._transport = lambda: transport
@@ -271,6 +271,6 @@ def test_unread_fields_decide_no_refund(redis_url: str, simulator: Simulator, ch
     assert rig.run(manual, manual_payments="record").facts.effect == "refund_recorded"
     assert (shipped.cancellations, shipped.fulfillments) == (1, [])
     assert [_refunded(order) for order in (mixed, lines)] == [Decimal("101.40")] * 2
-    # The answers to these have nothing beside the field whose presence counts.
+    # Their answers have no other field than the one that must be present.
     assert READ_AS.keys() - transport.changed == {"void_payments", "delete_fulfillment"}
     rig.close()

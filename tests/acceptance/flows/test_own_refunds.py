@@ -1,4 +1,4 @@
-"""Our own refund is recognised at Wix, whatever Wix does to its mark, and never made twice."""
+"""Our own refund is recognised even if Wix changes its fingerprint, and never made twice."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def _types(rig: Rig) -> list[str]:
         {"reason_text": "upper", "reason_chars": 24},
     ],
 )
-def test_a_mark_that_wix_changed_is_still_ours(rig: Rig, flags: dict[str, Any]) -> None:
-    """Other case, a blank inside, cut short: found, not repeated."""
+def test_a_fingerprint_that_wix_changed_is_still_ours(rig: Rig, flags: dict[str, Any]) -> None:
+    """In another case, with a blank inside, or truncated: found, not repeated."""
     rig.simulator.set_flags(**flags)
     order = rig.order(AFTER, payments=[{"amount": "100.00"}])
     rig.simulator.script(Fault("drop_after", "submit_refund"))
@@ -47,10 +47,10 @@ def test_a_mark_that_wix_changed_is_still_ours(rig: Rig, flags: dict[str, Any]) 
 
 @pytest.mark.parametrize("flags", [{"reason_text": "masked"}, {"reason_chars": 10}])
 @pytest.mark.parametrize("job", [{}, {"amount": "10.00", "currency": "USD"}])
-def test_a_new_refund_that_may_be_ours_is_for_a_person(
+def test_a_new_refund_that_may_be_ours_needs_a_person(
     rig: Rig, flags: dict[str, Any], job: dict[str, Any]
 ) -> None:
-    """Its mark is gone, and it fits what we asked for: it is never "not ours"."""
+    """It has no fingerprint but the right amount: it is never taken as someone else's."""
     rig.simulator.set_flags(**flags)
     order = rig.order(AFTER, payments=[{"amount": "100.00"}])
     rig.simulator.script(Fault("drop_after", "submit_refund"))
@@ -59,8 +59,8 @@ def test_a_new_refund_that_may_be_ours_is_for_a_person(
     assert len(order.refunds) == 1
 
 
-def test_a_refund_of_another_sum_is_not_ours(rig: Rig) -> None:
-    """The merchant refunded 30.00 while our 10.00 got lost."""
+def test_a_refund_of_another_amount_is_not_ours(rig: Rig) -> None:
+    """The merchant refunded 30.00 while the reply to our 10.00 was lost."""
     order = rig.order(AFTER, payments=[{"amount": "100.00"}])
     rig.simulator.script(Fault("drop", "submit_refund"))
     refund_id = rig.request(order, amount="10.00", currency="USD")
@@ -71,8 +71,8 @@ def test_a_refund_of_another_sum_is_not_ours(rig: Rig) -> None:
     assert _moved(order) == ["30.00", "10.00"]
 
 
-def test_another_refunds_mark_is_not_ours(rig: Rig) -> None:
-    """Two jobs of 10.00 for one order: the first one's refund is not the second one's."""
+def test_another_refunds_fingerprint_is_not_ours(rig: Rig) -> None:
+    """Two jobs of 10.00 for one order: the refund of the first is not that of the second."""
     order = rig.order(AFTER, payments=[{"amount": "100.00"}])
     job = {"amount": "10.00", "currency": "USD"}
     first = rig.request(order, **job)
@@ -84,7 +84,7 @@ def test_another_refunds_mark_is_not_ours(rig: Rig) -> None:
 
 
 def test_a_call_is_repeated_only_after_two_looks_some_time_apart(rig: Rig) -> None:
-    """Wix carries the first call out between the two looks: it is found, not repeated."""
+    """Wix carries out the first call between the two looks: it is found, not repeated."""
     order = rig.order(AFTER, payments=[{"amount": "100.00"}])
     rig.simulator.script(Fault("drop", "submit_refund"))
     refund_id = rig.request(order, amount="10.00", currency="USD")
@@ -110,7 +110,7 @@ def _unclear(rig: Rig, order: Order) -> str:
 
 
 def test_a_plain_replay_of_an_unclear_call_only_looks(rig: Rig) -> None:
-    """A bulk replay must not be an oath that nothing was done."""
+    """A replay of many dead letters does not claim that none of their calls was carried out."""
     order = rig.order(AFTER, payments=[{"amount": "100.00"}])
     refund_id = _unclear(rig, order)
     for _ in range(2):
@@ -125,7 +125,7 @@ def test_a_plain_replay_of_an_unclear_call_only_looks(rig: Rig) -> None:
 
 
 def test_a_plain_replay_finds_what_has_appeared(rig: Rig) -> None:
-    """Then the refund ends well, without a second call."""
+    """Then the refund finishes without a second call."""
     order = rig.order(AFTER, payments=[{"amount": "100.00"}])
     refund_id = _unclear(rig, order)
     mark = f"(ref {rig.load(refund_id).fingerprint})"
@@ -136,8 +136,8 @@ def test_a_plain_replay_finds_what_has_appeared(rig: Rig) -> None:
     assert _moved(order) == ["10.00"]
 
 
-def test_only_a_persons_explicit_word_sends_it_again(rig: Rig) -> None:
-    """`--not-done`, also after a replay that only looked."""
+def test_only_the_option_not_done_sends_it_again(rig: Rig) -> None:
+    """Also after a replay that only looked."""
     order = rig.order(AFTER, payments=[{"amount": "100.00"}])
     refund_id = _unclear(rig, order)
     dead_letters.replay(rig.ledger, rig.broker, refund_id, operator="ann")
@@ -148,8 +148,8 @@ def test_only_a_persons_explicit_word_sends_it_again(rig: Rig) -> None:
     assert _moved(order) == ["10.00"]
 
 
-def test_that_word_is_only_for_an_unclear_call(rig: Rig) -> None:
-    """Elsewhere it would be an oath about something that nobody asked."""
+def test_the_option_not_done_is_only_for_an_unclear_call(rig: Rig) -> None:
+    """For other reasons there is no call about which it could be said."""
     rig.simulator.script(Fault("status", "submit_refund", status=400, code="X"))
     refund = rig.run(rig.order(AFTER))
     with pytest.raises(dead_letters.CannotReplay, match="only applies to `outcome_unknown`"):
@@ -157,12 +157,12 @@ def test_that_word_is_only_for_an_unclear_call(rig: Rig) -> None:
 
 
 def _twice(order: Order) -> None:
-    """Wix has carried out our call a second time."""
+    """Let Wix carry out our call a second time."""
     order.refunds.append(copy.deepcopy(order.refunds[0]) | {"id": str(uuid.uuid4())})
 
 
 def test_a_refund_that_wix_shows_twice_is_reported_with_what_to_recover(rig: Rig) -> None:
-    """Before the end: a dead letter with both of Wix's ids, and an event for upstream."""
+    """A dead letter with both of Wix's ids, and an event for upstream."""
     rig.simulator.set_flags(provider_ms=10**12)
     order = rig.order(AFTER, payments=[{"amount": "100.00"}])
     refund_id = rig.request(order, amount="10.00", currency="USD")
@@ -202,7 +202,7 @@ def test_a_second_refund_that_appears_after_the_end_is_reported_once(rig: Rig) -
 
 
 def test_a_second_refund_that_failed_took_no_money(rig: Rig) -> None:
-    """Only what moved is to be recovered."""
+    """Only money that moved has to be recovered."""
     order = rig.order(AFTER, payments=[{"amount": "100.00"}])
     refund = rig.run(order, amount="10.00", currency="USD")
     _twice(order)

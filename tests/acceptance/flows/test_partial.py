@@ -28,7 +28,7 @@ def _shop(rig: Rig, **more: Any) -> Order:
 
 
 def _moved(order: Order) -> list[tuple[str, bool]]:
-    """Return amount and external flag of every transaction of the newest refund."""
+    """Return amount and external flag of each transaction of the newest refund."""
     parts = order.refunds[-1]["transactions"]
     return [(part["amount"]["amount"], part["externalRefund"]) for part in parts]
 
@@ -165,7 +165,7 @@ def test_a_gift_card_is_refunded_in_full_or_not_at_all(
 def test_payments_are_chosen_that_add_up_to_the_amount(
     rig: Rig, payments: list[str], amount: str, moved: list[tuple[str, bool]]
 ) -> None:
-    """If there are any; least is recorded, then least goes to gift cards."""
+    """If there are any: first with as little recorded as possible, then with as few gift cards."""
     order = rig.order(AFTER, payments=[_payment(text) for text in payments])
     refund = rig.run(order, amount=amount, currency="USD", manual_payments="record")
     assert refund.state is State.REFUNDED

@@ -67,7 +67,7 @@ def test_the_fulfillments_that_we_removed_are_recreated(rig: Rig, lost: Kind | N
 def test_a_letter_says_that_the_order_is_left_unfulfilled(
     rig: Rig, times: int, state: str, missing: str
 ) -> None:
-    """If Wix refuses to recreate a fulfillment: which one, and what to click."""
+    """If Wix refuses to recreate a fulfillment, it says which one, and what to click."""
     order = _shipped(rig)
     _refuse_cancel(rig)
     code = "NOT_TODAY_EITHER"
@@ -189,7 +189,7 @@ def test_what_a_killed_step_removed_is_restored_too(redis_url: str) -> None:
 
 
 class _Killed(BaseException):
-    """Stands in for SIGKILL: nothing is committed."""
+    """Raised in place of SIGKILL: nothing is committed."""
 
 
 def _killed() -> None:
@@ -197,7 +197,7 @@ def _killed() -> None:
 
 
 def test_an_empty_list_of_fulfillments_is_not_believed_at_once(rig: Rig) -> None:
-    """A deletion never arrived, then the list was stale: what reappears is removed after all."""
+    """A deletion was lost, then the list was stale: the fulfillment that reappears is deleted."""
     order = rig.order(BEFORE, fulfillments=1)
     rig.simulator.script(Fault("drop", "delete_fulfillment"))
     refund_id = rig.request(order)
@@ -235,7 +235,7 @@ def test_a_masked_tracking_number_does_not_hide_a_recreated_fulfillment(rig: Rig
 
 @pytest.mark.parametrize("saved", [0, 1])
 def test_a_fulfillment_is_in_the_record_before_it_is_deleted(rig: Rig, saved: int) -> None:
-    """Also one that the merchant adds later: a step that dies after the deletion knows it."""
+    """Even one that the merchant adds later: a step that is killed after the deletion knows it."""
     lines = [{"price": "10.00", "quantity": 2}]
     parcels = [{"lineItems": [{"index": 0, "quantity": 1}]}] * saved
     order = rig.order(BEFORE, lines=lines, fulfillments=parcels, marked_fulfilled=not saved)

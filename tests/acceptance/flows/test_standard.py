@@ -191,7 +191,7 @@ def test_offline_payments_are_recorded_when_the_job_says_so(rig: Rig) -> None:
 def test_a_refusal_by_the_provider_is_reported(
     rig: Rig, outcomes: tuple[str, str], state: State, reason: str
 ) -> None:
-    """If all failed, no money moved; if some failed, a person compares."""
+    """If all parts failed, no money moved; if only some did, a person compares the amounts."""
     order = rig.order(AFTER, amounts=("20.00", "5.50"))
     for payment, outcome in zip(order.payments, outcomes, strict=True):
         payment.outcome = outcome
@@ -204,7 +204,7 @@ def test_a_refusal_by_the_provider_is_reported(
 
 @pytest.mark.parametrize("code", [*PROVIDER_CODES, "P-999"])
 def test_the_providers_code_is_translated(rig: Rig, code: str) -> None:
-    """With what a person can do; a code that we do not know is shown as it is."""
+    """With what a person can do; an unknown code is shown as it is."""
     order = rig.order(AFTER, payments=[{"amount": "9", "outcome": "FAILED", "reason_code": code}])
     reason = rig.run(order).reason
     known = PROVIDER_CODES.get(code)
@@ -212,7 +212,7 @@ def test_the_providers_code_is_translated(rig: Rig, code: str) -> None:
     assert reason["remedy"] == (known or REASONS["refund_failed"]).remedy
 
 
-def test_the_remedies_of_several_codes_are_all_told(rig: Rig) -> None:
+def test_the_remedies_of_several_codes_are_all_given(rig: Rig) -> None:
     """Each once."""
     codes = ("3025", "3033", "3022")
     payments = [{"amount": "9", "outcome": "FAILED", "reason_code": code} for code in codes]

@@ -1,4 +1,4 @@
-"""What follows a mutating call whose effect is unknown: waits, looks, and never a second effect."""
+"""After a mutating call with an unknown effect: waits and looks, and never a second effect."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _calls(rig: Rig, order: Order, endpoint: str) -> int:
     return int(rig.simulator.books()["calls_per_order"][order.id].get(endpoint, 0))
 
 
-#: Places an order; gives it, and a function that carries out a lost call late.
+#: Places an order; returns it, and a function that carries out a lost call late.
 Arrange = Callable[[Rig], tuple[Order, Callable[[], object]]]
 
 
@@ -45,7 +45,7 @@ def _to_restore(rig: Rig) -> tuple[Order, Callable[[], object]]:
     return order, lambda: order.fulfillments.append(parcel)
 
 
-#: Each call that has a second effect when it is repeated; and how to count its effects.
+#: Each call that has a second effect if it is repeated, and how to count its effects.
 REPEATABLE: Mapping[str, tuple[Arrange, Callable[[Order], int]]] = {
     "cancel_order": (_to_cancel, lambda order: order.cancellations),
     "submit_refund": (_to_refund, lambda order: len(order.refunds)),
@@ -58,7 +58,7 @@ REPEATABLE: Mapping[str, tuple[Arrange, Callable[[Order], int]]] = {
 def test_a_call_that_takes_effect_late_is_not_repeated(
     rig: Rig, endpoint: str, takes_effect: str
 ) -> None:
-    """After an unclear call we wait for the settle delay and then look twice, some time apart."""
+    """We wait for the settle delay and then look twice, some time apart."""
     arrange, effects = REPEATABLE[endpoint]
     order, carry_out = arrange(rig)
     rig.simulator.script(Fault("drop", endpoint))
@@ -83,7 +83,7 @@ def test_a_call_that_takes_effect_late_is_not_repeated(
 
 @pytest.mark.parametrize("endpoint", REPEATABLE)
 def test_a_call_that_was_lost_is_repeated_once(rig: Rig, endpoint: str) -> None:
-    """Two looks after the settle delay show nothing: then it was not done."""
+    """Two looks after the settle delay show nothing, so it was not carried out."""
     arrange, effects = REPEATABLE[endpoint]
     order, _ = arrange(rig)
     rig.simulator.script(Fault("drop", endpoint))
@@ -93,7 +93,7 @@ def test_a_call_that_was_lost_is_repeated_once(rig: Rig, endpoint: str) -> None:
 
 
 def test_each_unclear_call_is_counted(rig: Rig) -> None:
-    """The operator sees how many; what follows forgets none of them."""
+    """The operator sees how many there were; later steps do not reset the number."""
     rig.simulator.script(Fault("drop", "submit_refund", times=4))
     refund = rig.run(rig.order(AFTER))
     assert refund.reason["reason"] == "outcome_unknown"
@@ -101,7 +101,7 @@ def test_each_unclear_call_is_counted(rig: Rig) -> None:
 
 
 def test_a_refusal_does_not_make_an_earlier_call_certain(rig: Rig) -> None:
-    """The call before it may still take effect: then the cancel is ours, not the merchant's."""
+    """The earlier call may still take effect: then the cancel is ours, not the merchant's."""
     order, carry_out = _to_cancel(rig)
     code = "ORDER_HAS_AUTHORIZED_TRANSACTION"
     rig.simulator.script(
@@ -135,7 +135,7 @@ REFUSALS = [
 def test_a_refusal_after_an_unclear_call_is_not_final(
     rig: Rig, status: int, code: str, data: dict[str, str], listed: bool
 ) -> None:
-    """The earlier call may be the reason: look for its refund, else a person decides."""
+    """The earlier call may be the cause: look for its refund; if it is not found, ask a person."""
     order, carry_out = _to_refund(rig)
     rig.simulator.script(
         Fault("drop", "submit_refund"),
@@ -144,7 +144,7 @@ def test_a_refusal_after_an_unclear_call_is_not_final(
     refund_id = rig.request(order, "rf-late")
     rig.run_queued()
     if listed:
-        # The lost call arrives just before its repetition.
+        # The lost call arrives just before it is repeated.
         rig.at = {"before_call": carry_out}
     rig.run_until_idle()
     refund = rig.load(refund_id)
@@ -158,7 +158,7 @@ def test_a_refusal_after_an_unclear_call_is_not_final(
 
 
 def test_a_failed_refund_does_not_account_for_returned_money(rig: Rig) -> None:
-    """Wix shows 10.00 as returned, and lists a failed refund of 10.00 only: ours is not listed."""
+    """Wix shows 10.00 as refunded but lists only a failed refund of 10.00: ours is missing."""
     order = rig.order(AFTER, payments=[{"amount": "100.00"}])
     rig.simulator.merchant_refunds(order.id, "dashboard", "10.00")
     rig.simulator.provider_says(order.id, "FAILED")

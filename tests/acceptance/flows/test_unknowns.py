@@ -1,4 +1,4 @@
-"""What nobody knows about Wix: refunds of both flows end well with either answer."""
+"""What is unknown about Wix: refunds of both flows end well with either answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.rig import AFTER, BEFORE, Rig
 from worker.simulator import Flags
 from worker.simulator.world.orders import Order
 
-#: The value of flags that are a duration: short, because no test waits by the clock.
+#: The value of flags that are a duration: short, because tests do not wait.
 SHORT_MS = 1
 
 

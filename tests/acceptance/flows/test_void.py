@@ -130,7 +130,7 @@ def test_a_void_by_the_merchant_is_found(rig: Rig) -> None:
     ],
 )
 def test_a_void_that_is_under_way_is_not_sent_again(rig: Rig, voids: list[str], calls: int) -> None:
-    """One that failed, or was never asked for, is sent."""
+    """A void that failed, or was never requested, is sent."""
     rig.simulator.set_flags(authorization_ms=10**15)
     payments = [{"amount": "20.00", "authorized": True} for _ in voids]
     order = rig.order(AFTER, payments=payments)
@@ -164,7 +164,7 @@ def test_a_void_whose_reply_was_lost_is_found(rig: Rig) -> None:
 def test_a_replay_voids_again_what_a_void_left_authorized(
     rig: Rig, created: str, state: State, ending: str
 ) -> None:
-    """Wix answered 200, but did nothing, or the void failed: the replay looks, then voids."""
+    """Wix answered 200 but did nothing, or the void failed: the replay looks, then voids."""
     rig.simulator.set_flags(authorization_ms=10**12)
     order = _authorized(rig, created)
     refund_id = rig.request(order)

@@ -74,7 +74,7 @@ def test_two_checks_at_once_report_a_reversal_once(rig: Rig) -> None:
         rig.watch.recheck_refund(refund_id, rig.delivery(message_id="second"))
         late(refund_id, delivery, **found)
 
-    rig.ledger.watched = slowly  # type: ignore[method-assign]  # the seam is the write
+    rig.ledger.watched = slowly  # type: ignore[method-assign]  # the write is replaced
     _check(rig)
     assert [event["type"] for event in _outcomes(rig)][2:] == ["refund.reversed"]
     events = [line["event"] for line in rig.ledger.history(refund.refund_id)]

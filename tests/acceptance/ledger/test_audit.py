@@ -21,7 +21,7 @@ def _audit(rig: Rig, *, repair: bool = False) -> dict[str, str]:
     return found
 
 
-def _taken_in(rig: Rig, refund_id: str = "rf-1") -> str:
+def _accepted(rig: Rig, refund_id: str = "rf-1") -> str:
     """Accept a job; return the refund, whose first step is queued."""
     rig.request(rig.order(AFTER), refund_id)
     rig._one("refunds")
@@ -38,7 +38,7 @@ def test_a_healthy_ledger_has_no_problem(rig: Rig) -> None:
     rig.request(rig.order(AFTER))
     rig.run_queued()
     for n in range(rig.settings.lane_width + 2):
-        _taken_in(rig, f"rf-{n}")
+        _accepted(rig, f"rf-{n}")
     assert _audit(rig) == {}
 
 
@@ -71,7 +71,7 @@ def test_every_damage_is_named_repaired_and_the_refund_ends(
     rig: Rig, damage: Callable[[Rig], None], problem: str
 ) -> None:
     """The audit finds it once, repairs it, and does not find it again."""
-    refund_id = _taken_in(rig)
+    refund_id = _accepted(rig)
     damage(rig)
     assert _audit(rig) == {refund_id: problem}
     assert _audit(rig, repair=True) == {refund_id: problem}
@@ -196,5 +196,5 @@ def test_an_unfit_server_is_found(
     rig: Rig, info: dict[str, object], check: str, level: str
 ) -> None:
     """Each finding has its level."""
-    findings = examine(_Server(rig, **info))  # type: ignore[arg-type]  # a client with one twist
+    findings = examine(_Server(rig, **info))  # type: ignore[arg-type]  # a client with one change
     assert {f.check: f.level for f in findings}[check] == level

@@ -34,7 +34,7 @@ class Monotonic:
 
 @pytest.fixture
 def monotonic() -> Monotonic:
-    """Stands still unless it is moved."""
+    """A clock that stands still unless the test moves it."""
     return Monotonic()
 
 
@@ -52,7 +52,7 @@ def _step(rig: Rig, by_ms: int) -> None:
 
 
 def _now_ms(rig: Rig) -> int:
-    """The ledger's time, as a claim of nothing tells it."""
+    """Return the ledger's time, from a claim of an unknown refund."""
     return rig.ledger.claim("nobody", Transition.ASSESS_ORDER, rig.delivery()).now_ms
 
 
@@ -60,7 +60,7 @@ def _now_ms(rig: Rig) -> int:
 def test_a_step_of_the_servers_clock_is_noticed_and_logged(
     rig: Rig, scheduler: Scheduler, log: io.StringIO, by_ms: int
 ) -> None:
-    """And the ledger's time goes on as if nothing had happened."""
+    """The ledger's time continues as if nothing had happened."""
     before_ms = _now_ms(rig)
     _step(rig, by_ms)
     assert abs(_now_ms(rig) - before_ms) <= 5_100
@@ -106,7 +106,7 @@ def test_what_is_due_does_not_stand_still_because_the_clock_stepped_back(
 def test_a_dead_worker_does_not_live_on_because_the_clock_stepped_back(
     rig: Rig, scheduler: Scheduler, monotonic: Monotonic
 ) -> None:
-    """Its messages come back after the time that really passed."""
+    """Its messages are reclaimed after the time that really passed."""
     rig.request(rig.order(AFTER))
     dead = Rig(rig.settings, rig.simulator)
     dead.broker.beat()
@@ -124,7 +124,7 @@ def test_a_dead_worker_does_not_live_on_because_the_clock_stepped_back(
 def test_time_that_really_passed_counts(
     rig: Rig, scheduler: Scheduler, monotonic: Monotonic
 ) -> None:
-    """The leader was frozen for ten minutes: so much later it is."""
+    """The leader was frozen for ten minutes, so the ledger's time is ten minutes later."""
     before_ms = _now_ms(rig)
     monotonic.now_s += 600
     _step(rig, 600_000)
@@ -149,7 +149,7 @@ def test_a_step_is_noticed_by_the_next_leader_on_the_same_machine(
 def test_another_worker_leads_soon_although_the_clock_stepped_back_when_the_leader_died(
     rig: Rig,
 ) -> None:
-    """The dead leader's key expires by the server's clock: in an hour, if nobody shortens it."""
+    """The dead leader's key expires by the server's clock: without a remedy, in an hour."""
     rig.ledger.wake_due("dead", lead_ms=5_000)
     rig.redis.pexpire(rig.key("scheduler"), HOUR_MS)
     assert not rig.ledger.wake_due("alive", lead_ms=5_000).leads
@@ -157,7 +157,7 @@ def test_another_worker_leads_soon_although_the_clock_stepped_back_when_the_lead
 
 
 def test_another_machine_takes_the_servers_time_if_its_own_clock_agrees(rig: Rig) -> None:
-    """All workers were down; the first one to come back cannot know for how long."""
+    """All workers were down, and the first one to return cannot know for how long."""
     rig.ledger.wake_due("a", lead_ms=5_000, boot_id="one", boot_ms=1)
     before_ms = _now_ms(rig)
     rig.redis.delete(rig.key("scheduler"))
@@ -167,7 +167,7 @@ def test_another_machine_takes_the_servers_time_if_its_own_clock_agrees(rig: Rig
 
 
 def test_another_machine_whose_clock_does_not_agree_stops_the_time(rig: Rig) -> None:
-    """One of the two clocks is wrong: what is due comes late, and nothing comes too early."""
+    """One of the two clocks is wrong: due refunds are late, and nothing is too early."""
     rig.ledger.wake_due("a", lead_ms=5_000, boot_id="one", boot_ms=1)
     before_ms = _now_ms(rig)
     rig.redis.delete(rig.key("scheduler"))
@@ -187,7 +187,7 @@ def test_another_machine_whose_clock_does_not_agree_stops_the_time(rig: Rig) -> 
 def test_a_tick_that_is_repeated_is_no_step(
     rig: Rig, scheduler: Scheduler, log: io.StringIO
 ) -> None:
-    """Its reply was lost, so it arrives twice with the same reading."""
+    """Its reply was lost, so the script runs twice with the same reading."""
     before_ms = _now_ms(rig)
     scheduler.wake()
     scheduler.wake()

@@ -24,11 +24,11 @@ class Copy:
     primary: redis.Redis
 
     def stop_following(self) -> None:
-        """Let it miss everything from now on."""
+        """Stop replicating."""
         self.client.replicaof("NO", "ONE")
 
     def follow(self) -> None:
-        """Return when it has everything that the primary has."""
+        """Replicate again; returns when the replica is up to date."""
         port = self.primary.connection_pool.connection_kwargs["port"]
         self.primary.config_set("repl-diskless-sync-delay", 0)
         self.client.replicaof("127.0.0.1", port)
@@ -43,7 +43,7 @@ class Copy:
 
 @pytest.fixture
 def copy(rig: Rig) -> Iterator[Copy]:
-    """A second server that follows the first."""
+    """A second server that replicates the first."""
     with embedded_server() as url:
         replica = Copy(redis.Redis.from_url(url, decode_responses=True), rig.redis)
         replica.follow()
@@ -52,14 +52,14 @@ def copy(rig: Rig) -> Iterator[Copy]:
 
 
 def _asking(rig: Rig, **asked: object) -> Rig:
-    """A worker that asks for more than the server's reply."""
+    """Return a worker that waits for replicas to confirm the intent."""
     return Rig(rig.settings.model_copy(update=asked), rig.simulator)
 
 
 @pytest.mark.usefixtures("copy")
 @pytest.mark.parametrize("created", [BEFORE, AFTER])
 def test_a_refund_finishes_when_the_replica_confirms(rig: Rig, created: str) -> None:
-    """Each mutating call has one confirmation of its own."""
+    """Each mutating call needs a confirmation of its own."""
     asking = _asking(rig, redis_wait_replicas=1)
     refund = asking.run(rig.order(created))
     assert refund.state in (State.CANCELLED, State.REFUNDED)
@@ -84,7 +84,7 @@ def test_no_call_is_made_while_too_few_replicas_confirm(rig: Rig, copy: Copy) ->
 
 
 class _Managed:
-    """A server that refuses CONFIG, as managed ones do, or answers with one policy."""
+    """A server that refuses CONFIG, as managed ones do, or has the given policy."""
 
     def __init__(self, policy: str = "") -> None:
         self._policy = policy

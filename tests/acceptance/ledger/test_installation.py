@@ -19,7 +19,7 @@ from worker.operations.installation import Membership
 
 
 def _member(rig: Rig, **settings: object) -> Membership:
-    """The same ledger, as the program sees it on this machine."""
+    """Return the membership of a program on this machine in the same ledger."""
     given = rig.settings.model_copy(update=settings)
     return membership_from(given, rig.broker.client)
 
@@ -86,7 +86,7 @@ def test_the_setting_replaces_the_file(rig: Rig) -> None:
 
 
 def test_a_machine_that_cannot_remember_warns_and_works(rig: Rig, tmp_path: Path) -> None:
-    """The warning names the setting that helps; with it, there is no warning."""
+    """The warning names the setting that helps; with the setting there is no warning."""
     (tmp_path / "file").touch()
     nowhere = _member(rig, state_dir=tmp_path / "file" / "state")
     joined = nowhere.join()
@@ -154,7 +154,7 @@ def test_nothing_happens_in_a_ledger_that_was_emptied_under_the_worker(rig: Rig)
 
 @pytest.mark.parametrize(("place", "calls"), [("after_claim", 0), ("after_call", 1)])
 def test_a_step_whose_ledger_was_emptied_writes_nothing(rig: Rig, place: str, calls: int) -> None:
-    """A call that was not made yet is not made; the commit of one that was made fails once."""
+    """A call that has not been made is not made; the commit of one that was made fails once."""
     order = rig.order(AFTER)
     rig.request(order)
     rig._one("refunds")
@@ -170,7 +170,7 @@ def test_a_step_whose_ledger_was_emptied_writes_nothing(rig: Rig, place: str, ca
 def test_an_adopted_ledger_waits_until_a_forgotten_call_can_no_longer_take_effect(
     rig: Rig,
 ) -> None:
-    """Upstream sends the job again at once; the call that was under way shows by then."""
+    """Upstream sends the job again at once; the call that was under way is visible by then."""
     known = _member(rig).join().installation
     order = rig.order(AFTER)
     fingerprint = rig.load(_assessed(rig, order.id)).fingerprint
@@ -226,7 +226,7 @@ def test_a_machine_without_memory_can_adopt_for_the_others(rig: Rig, tmp_path: P
 
 
 def test_a_job_that_is_sent_again_after_the_ledger_was_lost_is_found(rig: Rig) -> None:
-    """Our mark is made from the job alone, so that Wix still shows what an empty ledger forgot."""
+    """The fingerprint depends on the job alone, so Wix still shows what the ledger has lost."""
     order = rig.order(AFTER, payments=[{"amount": "100.00"}])
     rig.request(order, "rf-1", amount="10.00", currency="USD")
     rig.run_until_idle()

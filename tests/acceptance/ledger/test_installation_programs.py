@@ -1,4 +1,4 @@
-"""The real programs, on a server of their own that loses everything."""
+"""The real programs, on a server of their own that loses its data."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _log_of(program: subprocess.Popen[str]) -> list[dict[str, Any]]:
 
 
 def test_a_flushall_stops_the_worker_until_the_ledger_is_adopted(machine: Machine) -> None:
-    """While it runs and at its next start; audit and doctor say so, and one command goes on."""
+    """While it runs and at its next start; audit and doctor report it, and `--adopt` accepts it."""
     program, _ = machine.start_up()
     machine.redis.flushall()
     log = _log_of(program)
@@ -119,7 +119,7 @@ def test_a_flushall_stops_the_worker_until_the_ledger_is_adopted(machine: Machin
 
 
 def test_a_fresh_machine_without_a_disk_needs_nothing(state_home: Path) -> None:
-    """It warns what it cannot remember, and works."""
+    """It warns about what it cannot remember, and works."""
     with embedded_server() as url:
         machine = Machine(url, REFUNDS_STATE_DIR=os.devnull)
         try:

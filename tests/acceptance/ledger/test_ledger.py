@@ -79,7 +79,7 @@ def test_a_repeated_claim_of_the_same_run_changes_nothing(rig: Rig) -> None:
 
 
 def test_another_run_of_the_same_message_finds_the_open_intent(rig: Rig) -> None:
-    """What the first run did is unknown, so the second must look."""
+    """The effect of the first run is unknown, so the second must look."""
     _accept(rig, "rf-1")
     _to_refundable(rig, "rf-1")
     who = rig.delivery(execution="one")
@@ -119,7 +119,7 @@ def test_a_commit_clears_or_keeps_the_intent(rig: Rig, intent: str, expected: st
     assert claim.refund is not None
     assert rig.ledger.write_intent(claim, claim.refund, who).status == "written"
     assert rig.load("rf-1").intent_at_ms >= claim.now_ms
-    commit = StepCommit(state=State.REFUNDABLE, next="later", intent=intent)  # type: ignore[arg-type]  # one of its words
+    commit = StepCommit(state=State.REFUNDABLE, next="later", intent=intent)  # type: ignore[arg-type]  # one of its values
     rig.ledger.commit("rf-1", claim, commit, who)
     written = rig.load("rf-1").intent_at_ms
     assert written == 0 if expected == "none" else written >= claim.now_ms
@@ -164,7 +164,7 @@ def test_a_message_that_comes_before_its_time_is_dropped(rig: Rig) -> None:
 
 
 def test_one_scheduler_leads(rig: Rig) -> None:
-    """The others stand by, and take over when it is silent."""
+    """The others stand by, and one of them takes over if it stops."""
     assert rig.ledger.wake_due("a", lead_ms=60_000)[:2] == (True, 0)
     assert rig.ledger.wake_due("b", lead_ms=60_000)[:2] == (False, 0)
     assert rig.ledger.wake_due("a", lead_ms=60_000)[:2] == (True, 0)

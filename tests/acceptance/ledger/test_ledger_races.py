@@ -10,7 +10,6 @@ from statemachine.flows import State, Transition
 from tests.support.rig import AFTER, STORE_ID, Rig, lose_reply
 from worker.ledger.claims import StepCommit
 from worker.operations import dead_letters
-from worker.operations.audit import audit
 from worker.refund.record import Refund
 from worker.scheduler.requeue import requeue_lost
 from worker.simulator import Fault
@@ -20,7 +19,7 @@ SUBMIT = Transition.SUBMIT_REFUND
 
 
 def _hold_back(rig: Rig, held_because: str) -> None:
-    """Do what another refund's step would: suspend the store, or use up its rate."""
+    """Suspend the store or use up its rate, as the step of another refund would."""
     if held_because == "suspended":
         why = {"epoch": "0", "reason": "{}", "endpoint": "", "since_ms": 1, "probes": 0}
         rig.redis.hset(rig.key("suspended", STORE_ID), mapping=why)
@@ -30,7 +29,7 @@ def _hold_back(rig: Rig, held_because: str) -> None:
 
 
 def _go_on(rig: Rig, held_because: str) -> None:
-    """Resume the store, or let its calls be paid off."""
+    """Resume the store, or let time pay off its calls."""
     if held_because == "suspended":
         assert rig.stores.resume(STORE_ID, by="ann")
     else:
@@ -70,7 +69,7 @@ def test_a_step_that_comes_again_into_a_held_lane_frees_its_order(
 
 
 @pytest.mark.parametrize("held_because", ["suspended", "paced"])
-def test_letting_the_order_go_permits_no_second_refund(rig: Rig, held_because: str) -> None:
+def test_releasing_the_order_permits_no_second_refund(rig: Rig, held_because: str) -> None:
     """If the first run is still alive, it can neither call Wix nor commit.
 
     What it may have sent a moment ago is looked for during the whole settle delay.
@@ -96,7 +95,9 @@ def test_letting_the_order_go_permits_no_second_refund(rig: Rig, held_because: s
 
 
 @pytest.mark.parametrize("held_because", ["suspended", "paced"])
-def test_a_lease_of_another_refund_of_the_order_is_not_let_go(rig: Rig, held_because: str) -> None:
+def test_a_lease_of_another_refund_of_the_order_is_not_released(
+    rig: Rig, held_because: str
+) -> None:
     """A refund may only release its own lease."""
     refund_id, order = _ready_to_submit(rig)
     other = rig.request(order)
@@ -122,7 +123,7 @@ def test_an_old_message_of_a_busy_order_leaves_its_refund_in_one_place(rig: Rig)
     holds = rig.delivery(message_id="holds")
     assert rig.ledger.claim(other, Transition.ASSESS_ORDER, holds).status == "claimed"
     assert rig.ledger.claim(refund_id, SUBMIT, rig.delivery(message_id="old")).status == "busy"
-    assert list(audit(rig.ledger, repair=False, progress=lambda _: None)) == []
+    assert rig.problems() == []
 
 
 def _dies(rig: Rig, order: Order) -> Refund:
@@ -139,7 +140,7 @@ class SlowToReplay:
         self._rig = rig
 
     def replay(self, refund: Refund, *arguments: Any, **more: Any) -> bool:
-        """Replay as the other operator: that call is lost on the way, and the refund dies again."""
+        """Replay as the other operator; that call is lost, and the refund is dead again."""
         rig = self._rig
         assert rig.replay(refund.refund_id, operator="ann")
         rig.simulator.script(Fault("drop", "submit_refund"))
@@ -168,7 +169,7 @@ def test_a_replay_writes_nothing_onto_what_was_replayed_meanwhile(rig: Rig) -> N
 
 
 def test_a_replay_compares_what_it_has_read(rig: Rig) -> None:
-    """Somebody else may replay between its read and its write."""
+    """Another operator may replay between its read and its write."""
     refund = _dies(rig, rig.order(AFTER))
     script = rig.ledger._scripts["replay"]
 
@@ -179,13 +180,13 @@ def test_a_replay_compares_what_it_has_read(rig: Rig) -> None:
         rig.run_until_idle()
         return script(**arguments)
 
-    rig.ledger._scripts["replay"] = later  # type: ignore[assignment]  # the seam is the script
+    rig.ledger._scripts["replay"] = later  # type: ignore[assignment]  # the script is replaced
     assert not rig.replay(refund.refund_id, operator="bob")
     assert rig.load(refund.refund_id).state is State.DEAD
 
 
 def test_a_replay_whose_reply_was_lost_succeeds(rig: Rig) -> None:
-    """The script runs again; an error would send the operator looking for the dead letter."""
+    """The script runs again; an error would make the operator look for the dead letter."""
     refund = _dies(rig, rig.order(AFTER))
     lose_reply(rig.ledger._scripts, "replay")
     dead_letters.replay(rig.ledger, rig.broker, refund.refund_id, operator="ann")
@@ -197,7 +198,7 @@ def test_a_replay_whose_reply_was_lost_succeeds(rig: Rig) -> None:
 
 @pytest.mark.parametrize("changed", ["fence", "held_by", "lease", "token"])
 def test_a_commit_needs_its_fence_its_token_and_its_lease(rig: Rig, changed: str) -> None:
-    """Each alone shows that another run took the refund over: nothing is written."""
+    """Each of them alone shows that another run took the refund over: nothing is written."""
     refund_id, order = _ready_to_submit(rig)
     who = rig.delivery()
     claim = rig.ledger.claim(refund_id, SUBMIT, who)

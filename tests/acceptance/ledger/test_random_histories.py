@@ -32,7 +32,6 @@ from statemachine.flows import ACTIVE, TERMINAL, State
 from tests.chaos.bottomless import bottomless
 from tests.support.rig import AFTER, BEFORE, STORE_ID, Rig, SimulatorTransport, settings_for
 from worker.app import Seams
-from worker.operations.audit import audit
 from worker.queue.broker import QUEUES
 from worker.scheduler.requeue import requeue_lost
 from worker.simulator import Fault, Flags, Simulator
@@ -72,7 +71,7 @@ def event(
 
 
 class Killed(BaseException):
-    """SIGKILL: the program stops at once."""
+    """Raised in place of SIGKILL: the program stops at once."""
 
 
 class LateTransport(SimulatorTransport):
@@ -85,7 +84,7 @@ class LateTransport(SimulatorTransport):
         self.after_look: Callable[[], None] = lambda: None
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Hold back the next call that changes something, or pass it on."""
+        """Hold back the next mutating call, or pass it on."""
         mutates = request.url.path.endswith(("/cancel", "/refund-payments"))
         mutates = mutates or request.method == "DELETE"
         if self.holds_next and mutates:
@@ -129,7 +128,7 @@ class StormyRig(Rig):
             harm()
 
     def let_an_hour_pass(self) -> int:
-        """The hour passes at Wix, too; no call is on its way for so long."""
+        """Let the hour pass at Wix, too; no call is under way for that long."""
         self.network.arrive()
         self.passed_ms += HOUR_MS
         return super().let_an_hour_pass()
@@ -366,12 +365,12 @@ class Weather(RuleBasedStateMachine):
             for _ in range(4):
                 rig.requeue_lost()
                 rig.run_until_idle()
-                # A refused key suspended the store: Wix is asked again, and answers.
+                # If a refused key suspended the store, a probe resumes it.
                 rig.redis.zadd(rig.key("probes"), {STORE_ID: 1}, xx=True)
                 rig.prober().turn(lambda: False)
             self.nothing_is_done_twice()
             self.history_only_grows_and_a_final_state_is_final()
-            assert list(audit(rig.ledger, repair=False, progress=lambda _: None)) == []
+            assert rig.problems() == []
             for refund_id, (order, _) in self.asked.items():
                 refund = rig.load(refund_id)
                 assert refund.state not in ACTIVE

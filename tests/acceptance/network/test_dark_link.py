@@ -1,4 +1,4 @@
-"""On a real link that goes dark, our own kernel does not deliver a call that we gave up."""
+"""On a real link that is cut, our kernel does not deliver a call that we gave up."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[3]
 #: Total timeout of a call here; the kernel retransmits 0.2, 0.6, 1.4 and 3.0 s after the call.
 TOTAL_MS = 1_000
 
-#: A program that has sent a refund call into the dark and waits for the answer.
+#: A program that sends a refund call while the link is cut, and waits for the answer.
 CALLER = """
 import sys
 from worker.wix.client import ClientFactory
@@ -68,7 +68,7 @@ def _store(address: str, link: Link, transport: httpx.BaseTransport | None = Non
         total_timeout_ms=TOTAL_MS,
         transport=(lambda: transport) if transport else None,
     )
-    # The connection is open when the link goes dark: only then is there something to deliver.
+    # The connection must be open when the link is cut: otherwise there is nothing to deliver.
     store = factory.store("site", "IST.key", before_mutation=link.darken)
     assert store.get_order("o").status == "APPROVED"
     return store
@@ -77,7 +77,7 @@ def _store(address: str, link: Link, transport: httpx.BaseTransport | None = Non
 def test_a_call_that_timed_out_in_the_dark_is_never_delivered(
     link: Link, far: tuple[str, IO[bytes]]
 ) -> None:
-    """The kernel holds nothing back; when the link is back, only the later call arrives."""
+    """The kernel drops it; when the link is back, only the later call arrives."""
     address, lines = far
     with pytest.raises(EffectUnknown, match="ReadTimeout"):
         _store(address, link).cancel_order("o", restock=False, notify_buyer=False)
@@ -92,7 +92,7 @@ def test_a_call_that_timed_out_in_the_dark_is_never_delivered(
 def test_without_our_options_the_kernel_keeps_the_call_and_delivers_it(
     link: Link, far: tuple[str, IO[bytes]]
 ) -> None:
-    """The proof that the test above would see it: httpx's own transport."""
+    """With httpx's own transport the call is delivered late, so the test above can fail."""
     address, lines = far
     store = _store(address, link, httpx.HTTPTransport())
     with pytest.raises(EffectUnknown, match="ReadTimeout"):

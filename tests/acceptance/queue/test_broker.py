@@ -137,7 +137,7 @@ def test_every_way_in_which_redis_fails_is_a_connection_error(
     def fail(*_: object, **__: object) -> None:
         raise error("no")
 
-    rig.broker._queue_script = fail  # type: ignore[assignment]  # the seam is the script
+    rig.broker._queue_script = fail  # type: ignore[assignment]  # the script is replaced
     with pytest.raises(ConnectionClosed):
         rig.broker.beat()
 
@@ -148,7 +148,7 @@ def test_an_uncommitted_step_runs_again_and_looks_first(rig: Rig) -> None:
     refund_id = rig.request(order)
 
     class Blip:
-        """The ledger, whose commit fails repeatedly after Wix made the refund."""
+        """A ledger whose commit fails repeatedly after Wix has made the refund."""
 
         def __init__(self) -> None:
             self.failing = 0
@@ -163,7 +163,7 @@ def test_an_uncommitted_step_runs_again_and_looks_first(rig: Rig) -> None:
         def __getattr__(self, name: str) -> object:
             return getattr(rig.ledger, name)
 
-    steps = rig.steps_with(Blip())  # type: ignore[arg-type]  # a ledger with one twist
+    steps = rig.steps_with(Blip())  # type: ignore[arg-type]  # a ledger with one change
 
     def submit_refund(refund_id: str) -> None:
         steps.run(Transition.SUBMIT_REFUND, refund_id, current_delivery())
@@ -255,7 +255,7 @@ def test_a_message_whose_quarantine_failed_is_delivered_again(rig: Rig) -> None:
     def blip(*_: object) -> None:
         raise ConnectionClosed("gone")  # type: ignore[no-untyped-call]  # dramatiq's
 
-    rig.broker.quarantine = blip  # type: ignore[assignment,method-assign]  # the seam is the command
+    rig.broker.quarantine = blip  # type: ignore[assignment,method-assign]  # the command is replaced
     with pytest.raises(ConnectionClosed):
         next(rig.broker.consume("refunds", prefetch=2, timeout=1))
     rig.broker.quarantine = real  # type: ignore[method-assign]  # as it was

@@ -167,7 +167,7 @@ def test_a_message_out_of_order_is_redundant_or_illegal_and_harmless(rig: Rig) -
     ],
 )
 def test_invalid_text_becomes_a_dead_letter(rig: Rig, job: dict[str, object]) -> None:
-    """Half an emoji or digits of other scripts make the job invalid, and the queue continues."""
+    """Half an emoji, or digits of another script, make the job invalid; the queue continues."""
     order = rig.order(AFTER)
     ids = {"refund_id": "rf-1", "store_id": STORE_ID, "order_id": order.id}
     rig.send_raw(_message(**ids, **job))
@@ -241,7 +241,7 @@ def test_what_an_older_version_accepted_stays_readable(rig: Rig) -> None:
 
 
 def test_a_job_with_ten_thousand_wrong_fields_makes_a_short_letter(rig: Rig) -> None:
-    """The letter names the first fields and counts the rest."""
+    """The dead letter names the first fields and the number of the others."""
     ids = {"refund_id": "rf-1", "store_id": STORE_ID, "order_id": STORE_ID}
     rig.send_raw(_message(**ids, **{f"f{n}" * 20: 1 for n in range(10_000)}))
     rig.run_until_idle()
@@ -262,7 +262,7 @@ def test_a_conflict_survives_a_lost_connection(rig: Rig) -> None:
     def blip(*_: object) -> None:
         raise ConnectionClosed("gone")  # type: ignore[no-untyped-call]  # dramatiq's
 
-    rig.broker.quarantine = blip  # type: ignore[assignment,method-assign]  # the seam is the command
+    rig.broker.quarantine = blip  # type: ignore[assignment,method-assign]  # the command is replaced
     rig._one("refunds")
     rig.broker.quarantine = real  # type: ignore[method-assign]  # as it was
     rig.run_queued()

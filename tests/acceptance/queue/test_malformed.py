@@ -1,4 +1,4 @@
-"""Messages that any dramatiq producer could send by mistake, or anybody on purpose."""
+"""Messages that any dramatiq producer could send by mistake or on purpose."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from statemachine.flows import State
 from tests.support.processes import wait_until
 from tests.support.rig import AFTER, STORE_ID, Rig
 from worker.operations import dead_letters
-from worker.operations.audit import audit
 
 JOB = {"refund_id": "rf-1", "store_id": STORE_ID, "order_id": STORE_ID}
 HOUR_MS = 3_600_000
@@ -65,7 +64,7 @@ def _nested(levels: int) -> Any:
 def test_a_malformed_job_is_invalid_and_says_what_is_wrong(
     rig: Rig, log: io.StringIO, body: str, field: str
 ) -> None:
-    """It is no bug of the worker, and nothing is refunded."""
+    """It is not a bug of the worker, and nothing is refunded."""
     rig.send_raw(body)
     good = rig.request(rig.order(AFTER))
     rig.run_until_idle()
@@ -92,7 +91,7 @@ def test_a_malformed_job_is_invalid_and_says_what_is_wrong(
     ],
 )
 def test_a_malformed_message_for_a_step_could_not_be_read(rig: Rig, parts: dict[str, Any]) -> None:
-    """Somebody wrote to our own queue."""
+    """Another program has written to the queue of steps."""
     step = {"queue_name": "steps", "actor_name": "assess_order", "args": ["rf-1"], "kwargs": {}}
     rig.send_raw(_body(**step | parts), queue="steps")
     rig.run_until_idle()
@@ -119,7 +118,7 @@ def test_no_option_of_a_message_is_obeyed(rig: Rig, options: dict[str, Any]) -> 
 
 
 def _delayed(rig: Rig, job: dict[str, Any], delay_ms: int) -> None:
-    """Send a job as any program with dramatiq does."""
+    """Send a job with a delay, as any program with dramatiq does."""
     plain = RedisBroker(client=rig.redis, namespace=rig.ledger.ns)  # type: ignore[no-untyped-call]  # dramatiq's
     plain.declare_queue("refunds")
     message: dramatiq.Message[None] = dramatiq.Message(
@@ -144,7 +143,7 @@ def test_a_producers_delay_is_the_due_time_of_the_refund(rig: Rig, log: io.Strin
     assert rig.ledger.wake_due("rig", lead_ms=1).woken == 0
     rig.run_queued()
     assert rig.simulator.calls == []
-    assert list(audit(rig.ledger, repair=False, progress=lambda _: None)) == []
+    assert rig.problems() == []
     rig.run_until_idle()
     assert rig.load("rf-1").state is State.REFUNDED
 
@@ -169,7 +168,7 @@ def test_a_delay_that_is_over_starts_at_once(rig: Rig) -> None:
 
 
 def test_a_message_for_a_later_version_keeps_its_delay(rig: Rig) -> None:
-    """Its letter holds the message as it came."""
+    """Its dead letter holds the message as it arrived."""
     options = {"eta": 1_700_000_000_000, "x": "y"}
     rig.send_raw(_body(actor_name="of_tomorrow", options=options))
     rig.run_queued()

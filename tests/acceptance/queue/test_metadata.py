@@ -1,4 +1,4 @@
-"""A job's metadata is the caller's: kept and returned whole, masked only where people see it."""
+"""A job's metadata belongs to the caller: kept and returned whole, masked only for people."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from worker.operations import dead_letters
 from worker.refund.outcomes import read
 from worker.refund.request import parse_request
 
-#: Names that contain a word for a secret but are none, and values that look like secrets.
+#: Fields whose names only contain the word for a secret, and values that look like secrets.
 METADATA = {
     "checkout_token": "ck_7f31",
     "cart_token": "cart-9",
@@ -40,7 +40,7 @@ def test_metadata_is_kept_and_returned_whole(rig: Rig) -> None:
 
 @pytest.mark.parametrize("name", sorted(METADATA))
 def test_jobs_that_differ_in_metadata_are_different_jobs(name: str) -> None:
-    """Also where both values would be masked alike."""
+    """Even if both values are masked in the same way."""
     job: dict[str, Any] = {"refund_id": "rf-1", "store_id": STORE_ID, "order_id": STORE_ID}
     other = METADATA | {name: METADATA[name].replace("a", "o") + "x"}
     one, two = (parse_request(job | {"metadata": given}) for given in (METADATA, other))
@@ -48,7 +48,7 @@ def test_jobs_that_differ_in_metadata_are_different_jobs(name: str) -> None:
 
 
 def test_a_second_job_with_another_token_is_a_conflict(rig: Rig) -> None:
-    """It must not disappear as a repeat of the first."""
+    """It must not be dropped as a repetition of the first."""
     order = rig.order(AFTER)
     refund_id = rig.request(order, metadata={"checkout_token": "one"})
     rig.request(order, refund_id, metadata={"checkout_token": "two"})
@@ -60,7 +60,7 @@ def test_a_second_job_with_another_token_is_a_conflict(rig: Rig) -> None:
 def test_metadata_is_masked_where_people_see_it(
     rig: Rig, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In what commands show and in logs: what is a secret by its value or by its exact name."""
+    """In logs and in what commands show: secrets by their value or by the exact name of a field."""
     monkeypatch.setenv("REFUNDS_REDIS_URL", rig.settings.redis_url.get_secret_value())
     monkeypatch.setenv("REFUNDS_NAMESPACE", rig.settings.namespace)
     rig.request(rig.order(AFTER), "rf-1", metadata=METADATA)
@@ -78,7 +78,7 @@ def test_metadata_is_masked_where_people_see_it(
 
 
 def test_what_upstream_reads_is_whole(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`refunds outcomes --json` feeds a program: it prints the events as they are."""
+    """`refunds outcomes --json` is for programs: it prints the events unchanged."""
     monkeypatch.setenv("REFUNDS_REDIS_URL", rig.settings.redis_url.get_secret_value())
     monkeypatch.setenv("REFUNDS_NAMESPACE", rig.settings.namespace)
     rig.request(rig.order(AFTER), "rf-1", metadata=METADATA)
@@ -89,7 +89,7 @@ def test_what_upstream_reads_is_whole(rig: Rig, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_message_for_a_later_version_keeps_its_metadata(rig: Rig) -> None:
-    """Its letter can be replayed as it came, whatever the metadata looks like."""
+    """Its dead letter can be replayed as it arrived, whatever the metadata is."""
     job = {"refund_id": "rf-1", "store_id": STORE_ID, "order_id": rig.order(AFTER).id}
     body = {
         "queue_name": "refunds", "actor_name": "of_tomorrow", "args": [],

@@ -11,12 +11,12 @@ from tests.support.rig import AFTER, BEFORE, Rig
 SCRIPTS_OF_A_STEP = 3
 #: Fetch, accept; the accepting script acknowledges, too.
 SCRIPTS_OF_AN_INTAKE = 2
-#: What this test asks itself, on a connection of its own.
+#: The commands of this test itself, on its own connection.
 NOT_THE_WORKERS = {"CONFIG", "HELLO", "CLIENT"}
 
 
 def _asked(rig: Rig, queue: str) -> tuple[int, Counter[str]]:
-    """Handle one message; return the number of scripts and the commands that came over the wire."""
+    """Handle one message; return the number of scripts, and the commands that were sent."""
     with rig.redis.monitor() as monitor:
         rig.redis.config_resetstat()
         rig._one(queue)

@@ -1,4 +1,4 @@
-"""The background threads: they requeue what was lost, and they survive an outage of Redis."""
+"""The background threads requeue what was lost, and survive an outage of Redis."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _scheduler(rig: Rig) -> Scheduler:
 def test_the_leader_gives_back_what_a_dead_worker_held(
     rig: Rig, redis_url: str, log: io.StringIO
 ) -> None:
-    """Pitfall 6: a crash delays a dead worker's messages by seconds."""
+    """Pitfall 6: a crash delays a dead worker's messages by seconds only."""
     rig.request(rig.order(AFTER))
     dead = Broker(redis_client(redis_url), namespace=rig.settings.namespace, middleware=[])
     dead.command("fetch", "refunds", wanted=5, known=[])

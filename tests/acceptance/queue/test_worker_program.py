@@ -87,7 +87,7 @@ def test_sigterm_lets_running_steps_finish(
 
 
 def test_a_killed_worker_loses_and_doubles_nothing(rig: Rig) -> None:
-    """SIGKILL during the refund call; a fresh worker finds out what happened."""
+    """SIGKILL during the refund call; a new worker finds out what happened."""
     orders = [rig.order(AFTER), rig.order(BEFORE)]
     rig.simulator.script(
         Fault("slow", "submit_refund", slow_ms=500), Fault("slow", "cancel_order", slow_ms=500)

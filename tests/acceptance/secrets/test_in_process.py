@@ -1,4 +1,4 @@
-"""Secrets that go in anywhere come out nowhere."""
+"""Secrets that enter anywhere appear nowhere."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_no_secret_reaches_logs_ledger_letters_or_errors(rig: Rig) -> None:
 
 @pytest.mark.parametrize("word", [KEY, EMAIL, '"canary buyer"@shop', KEY.rpartition(".")[2]])
 def test_an_unknown_word_of_wix_is_masked(rig: Rig, word: str) -> None:
-    """Whatever Wix calls a status or a reason, what looks like a secret is stored nowhere."""
+    """Whatever Wix uses as a status or a reason: what looks like a secret is not stored."""
     orders = [
         rig.order(AFTER, payments=[{"amount": "5.00", "non_refundable": word}]),
         rig.order(AFTER, payments=[{"amount": "5.00", "offline": True, "manual": word}]),

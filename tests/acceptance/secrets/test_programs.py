@@ -1,4 +1,4 @@
-"""Canaries through the real programs: nothing that they print or store shows a secret."""
+"""The real programs show no secret in anything that they print or store."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ BEFORE, AFTER = "2024-03-31T13:42:13.136Z", "2025-01-02T03:04:05.000Z"
 
 @dataclass
 class Programs:
-    """The programs that a test starts, with all their output."""
+    """Starts programs, and collects all their output."""
 
     environment: dict[str, str]
     said: list[str] = field(default_factory=list)
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def refunds(self, *arguments: str, stdin: str | None = None, code: int = 0) -> str:
-        """One command of `refunds`."""
+        """Run a `refunds` command."""
         done = run_program([*REFUNDS, *arguments], self.environment, stdin)
         self.said += [done.stdout, done.stderr]
         assert done.returncode == code, done.stderr
         return done.stdout
 
     def worker(self) -> subprocess.Popen[str]:
-        """The worker; what it says is collected when it is stopped."""
+        """Start the worker; its output is collected when it is stopped."""
         worker = subprocess.Popen(
             WORKER,
             env=environment_without_settings()
@@ -69,7 +69,7 @@ class Programs:
             worker.communicate()
 
     def stop(self, worker: subprocess.Popen[str]) -> None:
-        """Keep the command line that other users see, then end the worker."""
+        """Record the command line that other users see, then stop the worker."""
         seen = command_line(worker.pid)
         assert "-m worker" in seen
         self.said.append(seen)
@@ -89,7 +89,7 @@ class Programs:
 
 @pytest.fixture
 def simulator() -> Simulator:
-    """One site of one account."""
+    """A simulated Wix with one site."""
     simulator = Simulator()
     simulator.add_store(SITE, KEY, account_id=ACCOUNT)
     return simulator
@@ -97,7 +97,7 @@ def simulator() -> Simulator:
 
 @pytest.fixture
 def programs(simulator: Simulator, tmp_path: Path) -> Iterator[tuple[Programs, str]]:
-    """A server with readable files, Wix over HTTP, and a vault key; yields the server's URL."""
+    """A server with readable files, Wix over HTTP, and a vault key; yields also the URL."""
     with embedded_server(directory=tmp_path) as redis_url, serve(simulator) as wix_url:
         given = {
             "REFUNDS_REDIS_URL": redis_url,
@@ -113,7 +113,7 @@ def programs(simulator: Simulator, tmp_path: Path) -> Iterator[tuple[Programs, s
 
 
 def _forms(secret: str) -> list[bytes]:
-    """The secret itself, and encoded as Basic authentication or a careless dump would show it."""
+    """Return the secret as it is, and in the base64 of Basic authentication or of a dump."""
     return [secret.encode(), base64.b64encode(secret.encode()).rstrip(b"=")]
 
 

@@ -58,7 +58,7 @@ def _certificate(folder: Path, host: str, ends_in_days: int) -> Path:
 
 @contextmanager
 def _https(certificate: Path) -> Iterator[tuple[int, list[bytes]]]:
-    """Serve one connection: give (its port, what arrived once the connection was encrypted)."""
+    """Serve one connection; yield its port, and what arrived once the connection was encrypted."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     received: list[bytes] = []
@@ -119,7 +119,7 @@ def test_a_server_without_a_valid_certificate_gets_nothing(
     is_trusted: bool,
     why: str,
 ) -> None:
-    """No byte of a request, and so no key, even if the environment names its certificate."""
+    """Not a byte of the request, and so no key, even if the environment names its certificate."""
     certificate = _certificate(tmp_path, host, ends_in_days)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with _https(certificate) as (port, received):
@@ -139,7 +139,7 @@ def _causes(error: BaseException) -> str:
 
 
 def test_a_server_with_a_trusted_certificate_gets_the_key(tmp_path: Path) -> None:
-    """Otherwise the test above could not tell a refusal from a server that does not work."""
+    """So the test above fails if the server does not work at all."""
     certificate = _certificate(tmp_path, HOST, 9)
     with _https(certificate) as (port, received):
         assert _store(port, certificate).get_order("o").status == "APPROVED"

@@ -1,4 +1,4 @@
-"""Connecting a store: what Wix answers, read together, in the dashboard's words."""
+"""Connecting a store: Wix's answers are interpreted together, in the words of the dashboard."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from worker.stores.vault import Vault, new_key
 
 SITE, ACCOUNT = "4b296c48-0000-4000-8000-0000000000aa", "0f5b7a1e-0000-4000-8000-000000000002"
 KEY = "IST.connect.canary-key.signature"
-#: The simulator's name of a scope to the box of the dashboard.
+#: The box of the dashboard for each scope of the simulator.
 BOX = {
     SITES_LIST: "Get Sites List",
     STORES: "Wix Stores",
@@ -262,6 +262,17 @@ def test_a_question_without_a_usable_answer_is_repeated(rig: Rig, kind: Any) -> 
     rig.simulator.script(Fault(kind, "get_site_properties", times=2))
     assert _connect(rig).is_good
     assert rig.pauses == [1.0, 2.0]
+
+
+def test_if_wix_cannot_be_reached_its_variable_is_named(rig: Rig) -> None:
+    """The checklist claims nothing about the orders or the key."""
+    rig.simulator.script(Fault("drop", times=100))
+    findings = _connect(rig)
+    assert findings.reason == "not_checked"
+    said = " ".join(check.text for check in findings.checks)
+    assert f"{rig.settings.wix_base_url} (REFUNDS_WIX_BASE_URL) did not answer" in said
+    assert "Wix answered" not in said
+    assert "no orders yet" not in said
 
 
 def test_a_short_retry_after_is_obeyed(rig: Rig) -> None:

@@ -9,7 +9,6 @@ import pytest
 from statemachine.flows import State, Transition
 from tests.support.rig import AFTER, KEY, STORE_ID, lose_reply
 from tests.support.stores_rig import StoresRig
-from worker.operations.audit import audit
 from worker.simulator import Fault
 from worker.stores import connecting
 
@@ -48,7 +47,7 @@ def test_a_forced_disconnect_makes_all_unfinished_refunds_dead_letters(vaulted: 
     assert len(vaulted.outcomes("refund.dead_lettered")) == 8
     store = vaulted.stores.find(STORE_ID)
     assert (store.state, store.sealed, store.waiting, store.in_flight) == ("disconnected", "", 0, 0)
-    assert not list(audit(vaulted.ledger, repair=False, progress=lambda _: None))
+    assert not vaulted.problems()
     vaulted.run_until_idle()
     assert len(vaulted.simulator.orders) == 9
     assert sum(len(order.refunds) for order in vaulted.simulator.orders.values()) == 1
@@ -120,7 +119,7 @@ def test_dead_letters_are_counted_even_if_replies_of_redis_are_lost(vaulted: Sto
 
 
 def test_an_old_message_takes_a_replayed_refund_out_of_the_lane(vaulted: StoresRig) -> None:
-    """If it were in the lane and in flight at once, it would keep its slot for ever."""
+    """If it were both in the lane and in flight, it would keep its slot forever."""
     vaulted.simulator.set_flags(provider_ms=10**9)
     count = vaulted.settings.lane_width + 1
     ids = [vaulted.request(vaulted.order(AFTER)) for _ in range(count)]
@@ -131,7 +130,7 @@ def test_an_old_message_takes_a_replayed_refund_out_of_the_lane(vaulted: StoresR
         assert vaulted.replay(refund_id, operator="ann")
     assert vaulted.redis.zrange(vaulted.key("lane", STORE_ID), 0, -1) == ids[:1]
     vaulted.run_queued()
-    assert not list(audit(vaulted.ledger, repair=False, progress=lambda _: None))
+    assert not vaulted.problems()
     assert {vaulted.load(i).state for i in ids} == {State.REFUND_SUBMITTED}
     assert vaulted.redis.zcard(vaulted.key("busy", STORE_ID)) == 0
 
@@ -159,7 +158,7 @@ def test_connecting_a_new_key_resumes_the_store(vaulted: StoresRig) -> None:
 def test_a_sealed_key_that_does_not_open_suspends_instead_of_losing_refunds(
     vaulted: StoresRig,
 ) -> None:
-    """A worker with wrong vault keys makes no dead letters; with the right ones it resumes."""
+    """A worker with wrong vault keys makes no dead letters; with the right ones it continues."""
     vaulted.redis.hset(vaulted.key("store", STORE_ID), "sealed", "of another vault")
     refund_id = vaulted.request(vaulted.order(AFTER))
     vaulted.run_until_idle()

@@ -1,4 +1,4 @@
-"""A 403 may be throttling, a gateway, or one order: a store is suspended only for a dead key."""
+"""A 403 may mean throttling, a gateway, or one order: only a dead key suspends a store."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from typing import Any
 import pytest
 
 from statemachine.flows import State
-from tests.support.rig import AFTER, BEFORE, KEY, STORE_ID, settings_for
-from tests.support.stores_rig import StoresRig, lines
-from worker.operations.audit import audit
-from worker.simulator import Fault, Simulator
+from tests.support.rig import AFTER, BEFORE, KEY, STORE_ID
+from tests.support.stores_rig import OTHER, StoresRig, lines
+from worker.simulator import Fault
 from worker.simulator.world.orders import Order
 
-OTHER, OTHER_KEY = "4b296c48-0000-4000-8000-0000000000bb", "IST.other.canary-key.signature"
 #: All calls of both flows that may be refused.
 ENDPOINTS = (
     "get_order", "list_transactions", "get_order_refundability", "calculate_refund",
@@ -26,15 +24,9 @@ ENDPOINTS = (
 @pytest.fixture
 def rig(redis_url: str) -> Iterator[StoresRig]:
     """A worker with two stores that have different keys."""
-    rig = StoresRig(settings_for(redis_url), Simulator())
-    rig.simulator.add_store(OTHER, OTHER_KEY)
-    rig.give(OTHER, OTHER_KEY)
+    rig = StoresRig.with_two_stores(redis_url)
     yield rig
     rig.close()
-
-
-def _is_clean(rig: StoresRig) -> bool:
-    return not list(audit(rig.ledger, repair=False, progress=lambda _: None))
 
 
 def _pause_ms(rig: StoresRig) -> int:
@@ -46,7 +38,7 @@ def _pause_ms(rig: StoresRig) -> int:
 
 @pytest.mark.parametrize("html", [False, True], ids=["json", "html"])
 def test_a_throttled_store_pauses_for_minutes(rig: StoresRig, log: io.StringIO, html: bool) -> None:
-    """No call is made meanwhile, no attempt is used up, and other stores go on."""
+    """Meanwhile no call is made, no attempt is used up, and other stores continue."""
     ids = [rig.request(rig.order(AFTER if n % 2 else BEFORE)) for n in range(9)]
     rig.simulator.script(Fault("throttled_403", times=1, html=html))
     rig.run_one_step()
@@ -56,20 +48,20 @@ def test_a_throttled_store_pauses_for_minutes(rig: StoresRig, log: io.StringIO, 
     rig.run_queued()
     assert len([c for c in rig.simulator.calls if c["site_id"] == STORE_ID]) == calls == 1
     assert rig.load(theirs).state is State.REFUNDED
-    assert _is_clean(rig)
+    assert not rig.problems()
     rig.run_until_idle()
     assert {rig.load(refund_id).state for refund_id in ids} == {State.REFUNDED, State.CANCELLED}
     [told] = [line for line in lines(log) if line["event"] == "step.forbidden"]
     assert (told["http_status"], told["in_ms"]) == (403, 120_000)
     assert rig.outcomes("store.suspended") == []
-    assert _is_clean(rig)
+    assert not rig.problems()
 
 
 @pytest.mark.parametrize("html", [False, True], ids=["json", "html"])
 def test_throttling_that_goes_on_suspends_nothing_for_some_pauses(
     rig: StoresRig, html: bool
 ) -> None:
-    """Every call is refused, the questions about the key as well."""
+    """Every call is refused, including those that check the key."""
     refund_id = rig.request(rig.order(AFTER))
     for minutes in (2, 4, 8):
         rig.simulator.clear_faults()
@@ -89,7 +81,7 @@ def test_throttling_that_goes_on_suspends_nothing_for_some_pauses(
 def test_a_403_bound_to_one_order_never_suspends_the_store(
     rig: StoresRig, endpoint: str, first: bool, html: bool
 ) -> None:
-    """Its refund needs a person; all others happen."""
+    """Its refund needs a person; all others are made."""
     order, *others = [_order(rig, endpoint) for _ in range(4)]
     if not first:
         more = _order(rig, endpoint)
@@ -121,14 +113,14 @@ def _order(rig: StoresRig, endpoint: str) -> Order:
 
 
 def _lines(order: Order, endpoint: str) -> dict[str, Any]:
-    """Ask for lines if the call is only made for them."""
+    """Return lines for the job, if the call is only made for a refund of lines."""
     line = {"line_item_id": order.lines[0].id, "quantity": 1}
     return {"lines": [line]} if endpoint == "calculate_refund" else {}
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-def test_a_401_on_one_endpoint_only_ends_in_a_letter(rig: StoresRig, endpoint: str) -> None:
-    """After a bounded number of suspensions: it names the call and the box."""
+def test_a_401_on_one_endpoint_only_ends_in_a_dead_letter(rig: StoresRig, endpoint: str) -> None:
+    """After a limited number of suspensions; it names the call and the box."""
     rig.simulator.script(Fault("status", endpoint, status=401, times=10**6))
     orders = [_order(rig, endpoint) for _ in range(3)]
     ids = [rig.request(order, **_lines(order, endpoint)) for order in orders]
@@ -153,7 +145,7 @@ def test_a_401_on_one_endpoint_only_ends_in_a_letter(rig: StoresRig, endpoint: s
 def test_a_dead_key_that_is_answered_with_403_suspends_the_store_after_the_pauses(
     rig: StoresRig,
 ) -> None:
-    """Throttling would have passed, and the site cannot be read either."""
+    """Throttling would have ended by then, and the site cannot be read either."""
     rig.run(rig.order(AFTER))
     rig.simulator.set_flags(revoked_key="403")
     rig.simulator.revoke_key(KEY)
@@ -169,7 +161,7 @@ def test_a_dead_key_that_is_answered_with_403_suspends_the_store_after_the_pause
 
 @pytest.mark.parametrize("created", [BEFORE, AFTER])
 def test_a_gateways_403_to_a_change_is_looked_at_first(rig: StoresRig, created: str) -> None:
-    """Who answers for Wix may have sent the call on; the store pauses all the same."""
+    """The gateway may have forwarded the call; the store pauses all the same."""
     order = rig.order(created)
     endpoint = "cancel_order" if created == BEFORE else "submit_refund"
     rig.simulator.script(Fault("throttled_403", endpoint, html=True))

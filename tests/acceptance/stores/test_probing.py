@@ -67,7 +67,7 @@ def test_a_failure_of_wix_says_nothing_about_the_key(rig: StoresRig) -> None:
 
 
 def test_a_probe_does_not_need_the_billing_right(rig: StoresRig) -> None:
-    """A new key that lacks it lets cancellations go on; the others need a person."""
+    """With a new key that lacks it, cancellations continue; the other refunds need a person."""
     rig.run(rig.order(AFTER))
     refund_id = rig.request(rig.order(AFTER))
     rig.run_one_step()

@@ -1,4 +1,4 @@
-"""Refunds of a store that is not connected yet wait for it, visibly, and for a bounded time."""
+"""Refunds of a store that is not connected yet wait for it: visibly, and for a limited time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 from statemachine.flows import State
 from tests.support.rig import AFTER, KEY, STORE_ID, settings_for
 from tests.support.stores_rig import StoresRig, lines
-from worker.operations.audit import audit
 from worker.simulator import Simulator
 from worker.stores.vault import new_key
 
@@ -32,7 +31,7 @@ def rig(redis_url: str) -> Iterator[StoresRig]:
 
 
 def _age(rig: StoresRig, *ids: str, ms: int) -> None:
-    """Let what these refunds wait for have begun so much earlier."""
+    """Let these refunds have waited this much longer."""
     for refund_id in ids:
         rig.redis.hincrby(rig.key("refund", refund_id), "updated_at_ms", -ms)
 
@@ -51,15 +50,15 @@ def test_refunds_wait_in_the_lane_until_the_store_is_connected(
     assert [rig.load(refund_id).attempts for refund_id in ids] == [0] * 6
     assert {rig.load(refund_id).state for refund_id in ids} == {State.ACCEPTED}
     assert rig.simulator.calls == []
-    assert list(audit(rig.ledger, repair=False, progress=lambda _: None)) == []
+    assert rig.problems() == []
     rig.connect()
     rig.run_until_idle()
     assert {rig.load(refund_id).state for refund_id in ids} == {State.REFUNDED}
     assert [line["event"] for line in lines(log)].count("store.resumed") <= 1
 
 
-def test_it_is_told_once(rig: StoresRig, log: io.StringIO) -> None:
-    """One log line and one outcome, however many refunds wait and however often it is looked at."""
+def test_it_is_reported_once(rig: StoresRig, log: io.StringIO) -> None:
+    """One log line and one outcome, however many refunds wait and however often it is checked."""
     for _ in range(6):
         rig.request(rig.order(AFTER))
     rig.run_until_idle()
@@ -76,7 +75,7 @@ def test_it_is_told_once(rig: StoresRig, log: io.StringIO) -> None:
 
 
 def test_the_store_is_listed(rig: StoresRig) -> None:
-    """With its state, why, and how many refunds wait."""
+    """With its state, the reason, and how many refunds wait."""
     for _ in range(2):
         rig.request(rig.order(AFTER))
     rig.run_until_idle()
@@ -88,7 +87,7 @@ def test_the_store_is_listed(rig: StoresRig) -> None:
 
 
 def test_after_the_waiting_time_they_become_dead_letters(rig: StoresRig, log: io.StringIO) -> None:
-    """Each after its own time: one that came later still waits, and is looked at in time."""
+    """Each after its own time: one that came later still waits, and is checked in time."""
     early, late = rig.request(rig.order(AFTER)), rig.request(rig.order(AFTER))
     rig.run_until_idle()
     _age(rig, early, ms=DAY_MS)
@@ -109,7 +108,7 @@ def test_after_the_waiting_time_they_become_dead_letters(rig: StoresRig, log: io
 
 
 def test_when_none_waits_any_more_the_store_is_forgotten(rig: StoresRig, log: io.StringIO) -> None:
-    """A wrong id must not be listed and looked at forever; the next job is told again."""
+    """A wrong id is not listed and checked forever; the next job is reported again."""
     refund_id = rig.request(rig.order(AFTER))
     rig.run_until_idle()
     _age(rig, refund_id, ms=DAY_MS)
@@ -123,7 +122,7 @@ def test_when_none_waits_any_more_the_store_is_forgotten(rig: StoresRig, log: io
 
 
 def test_a_replay_waits_again(rig: StoresRig) -> None:
-    """The waiting time begins when the refund begins to wait; connected, it is made."""
+    """The waiting time begins when the refund begins to wait; once connected, it is made."""
     order = rig.order(AFTER)
     refund_id = rig.request(order)
     rig.run_until_idle()
@@ -152,7 +151,7 @@ def test_a_refund_that_was_delayed_waits_its_whole_time(rig: StoresRig) -> None:
 
 
 def test_a_key_in_the_environment_of_a_new_worker_resumes_the_store(rig: StoresRig) -> None:
-    """At once: the worker that begins to lead looks at the stores whose keys it knows."""
+    """At once: a worker that becomes the leader checks the stores whose keys it has."""
     refund_id = rig.request(rig.order(AFTER))
     rig.run_until_idle()
     rig.give(STORE_ID, KEY)
@@ -166,7 +165,7 @@ def test_a_key_in_the_environment_of_a_new_worker_resumes_the_store(rig: StoresR
 
 
 def test_a_wrong_key_then_suspends_the_store_for_that(rig: StoresRig) -> None:
-    """The reason is what is wrong now; a refused key has no time limit."""
+    """The reason is the current one; for a refused key there is no time limit."""
     refund_id = rig.request(rig.order(AFTER))
     rig.run_until_idle()
     rig.give(STORE_ID, "IST.wrong.wrong.wrong")
@@ -179,7 +178,7 @@ def test_a_wrong_key_then_suspends_the_store_for_that(rig: StoresRig) -> None:
 
 
 def test_a_store_that_is_connected_meanwhile_keeps_its_refunds(rig: StoresRig) -> None:
-    """The look that found them overdue is out of date."""
+    """The check that found them overdue is out of date."""
     refund_id = rig.request(rig.order(AFTER))
     rig.run_until_idle()
     _age(rig, refund_id, ms=DAY_MS)
@@ -194,7 +193,7 @@ def test_a_store_that_is_connected_meanwhile_keeps_its_refunds(rig: StoresRig) -
 
 
 def test_thousands_that_are_overdue_are_all_found(rig: StoresRig) -> None:
-    """More than one batch, with one look."""
+    """More than one batch, with one check."""
     ids = [rig.request(rig.order(AFTER)) for _ in range(7)]
     rig.run_until_idle()
     _age(rig, *ids, ms=DAY_MS)

@@ -11,7 +11,7 @@ ack()
 if digest then return 'duplicate' end
 redis.call('HSET', record, 'request', args.request, 'digest', args.digest, 'store_id', args.store_id,
     'order_id', args.order_id, 'version', 1, 'schema', args.schema, 'accepted_at_ms', int(wall), 'updated_at_ms', int(now),
-    'arrival', redis.call('INCR', key('arrivals')))
+    'committed_at_ms', int(now), 'arrival', redis.call('INCR', key('arrivals')))
 set_state(args.refund_id, 'accepted')
 redis.call('ZADD', key('accepted'), wall, args.refund_id)
 redis.call('SADD', key('order', args.store_id, args.order_id), args.refund_id)

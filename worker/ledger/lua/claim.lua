@@ -1,6 +1,6 @@
 -- Load the record, check that the transition may start, take the lease.
--- args: refund_id; token "WORKER|MESSAGE|EXECUTION"; sources {state: true};
---       busy_ms, lease_cap_ms, dead_after_ms;
+-- args: refund_id; token "WORKER|MESSAGE|EXECUTION"; sources {state: true}; mutates;
+--       busy_ms, lease_cap_ms, dead_after_ms, settle_delay_ms;
 --       worker_id, queue, message_id of the delivery.
 -- Returns {status, now, fence, sealed key, epoch, disconnected, record...};
 -- status: claimed | unknown | newer | refused | early | busy | suspended | paced.
@@ -42,6 +42,11 @@ if held_by ~= args.token and is_suspended(store) then return come_back('suspende
 if held_by ~= args.token and is_paced(store) then return come_back('paced') end
 if held_by ~= args.token then
     local intent = tonumber(redis.call('HGET', record, 'intent_at_ms') or 0)
+    -- The server may have forgotten an intent of this refund, so there may have been one; unless
+    -- something was committed since, and it was too early for a job that was sent again.
+    local lost_at = args.mutates and intent == 0 and server_lost_writes_at() or 0
+    local committed_at = tonumber(redis.call('HGET', record, 'committed_at_ms') or 0)
+    if lost_at > 0 and (committed_at <= lost_at or now < lost_at + args.settle_delay_ms) then intent = lost_at end
     -- The execution that wrote it never reported the effect: its call may be seconds old.
     if held_by and intent > 0 then intent = now end
     redis.call('HSET', record, 'held_by', args.token, 'fence', redis.call('INCR', key('fence')),

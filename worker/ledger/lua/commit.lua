@@ -26,7 +26,7 @@ redis.call('HINCRBY', record, 'wix_calls', args.wix_calls)
 charge(store, args.wix_calls)
 if args.pause_ms > 0 then pause(store, args.pause_ms) end
 if args.uncounted then redis.call('HINCRBY', record, 'attempts', -1) end
-redis.call('HSET', record, 'settled_fence', args.fence, 'updated_at_ms', int(now))
+redis.call('HSET', record, 'settled_fence', args.fence, 'updated_at_ms', int(now), 'committed_at_ms', int(now))
 redis.call('HDEL', record, 'held_by')
 redis.call('DEL', lease)
 set_state(args.refund_id, args.state)

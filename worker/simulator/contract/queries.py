@@ -67,8 +67,8 @@ def _fits(item: Json, name: str, condition: Any, fields: frozenset[str]) -> bool
     if name not in fields:
         raise _refuse(f"filter.{name}", "cannot be filtered by")
     tests = condition if isinstance(condition, dict) else {"$eq": condition}
-    if odd := tests.keys() - _OPERATORS.keys():
-        raise _refuse(f"filter.{name}", f"has an unknown operator {min(odd)}")
+    if unknown := tests.keys() - _OPERATORS.keys():
+        raise _refuse(f"filter.{name}", f"has an unknown operator {min(unknown)}")
     found = _at(item, name)
     try:
         return all(_OPERATORS[op](found, _value(value)) for op, value in tests.items())

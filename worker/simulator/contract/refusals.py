@@ -57,5 +57,5 @@ def refused(status: int, code: str, data: Json) -> Json:
 
 def invalid(violations: list[Json]) -> Json:
     """Return the error body for a request that does not have the documented shape."""
-    said = ", ".join(f"{v['field']} {v['description']}" for v in violations)
-    return {"message": said, "details": {"validationError": {"fieldViolations": violations}}}
+    message = ", ".join(f"{v['field']} {v['description']}" for v in violations)
+    return {"message": message, "details": {"validationError": {"fieldViolations": violations}}}

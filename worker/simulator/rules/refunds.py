@@ -45,8 +45,8 @@ def submit_refund(call: Call) -> Json:
     order.refunds.append(refund)
     for line, units in restock:
         line.restocked += units
-    told = (call.body.get("sideEffects") or {}).get("notifications") or {}
-    if told.get("sendCustomerEmail"):
+    notifications = (call.body.get("sideEffects") or {}).get("notifications") or {}
+    if notifications.get("sendCustomerEmail"):
         order.emails.append("refund")
     order.activities.append("REFUND_INITIATED")
     shown = refund_wire(refund, order.currency)
@@ -102,10 +102,10 @@ def check_scale(call: Call, amount: Decimal, at: str) -> None:
     scale = digits(call.order.currency)
     exponent = amount.normalize().as_tuple().exponent
     if call.flags.amount_scale == "checked" and isinstance(exponent, int) and -exponent > scale:
-        said = violation(
+        problem = violation(
             at, "DECIMAL_MAX_SCALE", f"has more than {scale} decimals", threshold=scale
         )
-        raise Refusal(400, violations=[said])
+        raise Refusal(400, violations=[problem])
 
 
 def _items(call: Call, transactions: list[Json]) -> Json:

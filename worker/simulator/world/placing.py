@@ -52,8 +52,8 @@ def placed(
     the number of fulfillments, which then contain all lines, or a list of
     `{lineItems: [{id | index, quantity}], trackingInfo}`. *more* has other fields of `Order`.
     """
-    if odd := more.keys() - _PLAIN:
-        raise TypeError(f"an order has no {', '.join(sorted(odd))}")
+    if unknown := more.keys() - _PLAIN:
+        raise TypeError(f"an order has no {', '.join(sorted(unknown))}")
     for name, value in more.items():
         setattr(order, name, _exact(name, value))
     order.fees = [part(Fee, fee) for fee in fees]

@@ -77,8 +77,8 @@ class World:
     ) -> None:
         """Add an API key of an account. *scopes* are the ticked boxes; without *sites*, for all."""
         ticked = frozenset(scopes)
-        if odd := ticked - ALL_SCOPES:
-            raise ValueError(f"no such scopes: {sorted(odd)}; there are {sorted(ALL_SCOPES)}")
+        if unknown := ticked - ALL_SCOPES:
+            raise ValueError(f"no such scopes: {sorted(unknown)}; there are {sorted(ALL_SCOPES)}")
         seen = None if sites is None else frozenset(sites)
         with self.lock:
             self.keys[api_key] = Key(account_id, ticked, seen)

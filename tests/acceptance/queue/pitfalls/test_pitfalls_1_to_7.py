@@ -16,7 +16,8 @@ from dramatiq.brokers.redis import RedisBroker
 
 from statemachine.flows import State
 from tests.benchmarks.plain import QUEUE, Stage, Who, port_of, stage, until
-from tests.chaos.matrix import Point, run
+from tests.chaos.bench import Point
+from tests.chaos.matrix import run
 from tests.chaos.server import Server
 from tests.support.rig import AFTER, Rig, settings_for
 from worker.ledger.connection import redis_client
@@ -44,7 +45,7 @@ def test_1_a_blip_at_retry_time_loses_the_job_with_the_plain_broker(redis_url: s
         assert (ran, plain.left(), plain.in_flight()) == (["job"], 0, 0)
         assert work.actor_name == "work"
     retrying = Point("standard", "redis", "commit", 1, "request_lost")
-    result = run(redis_url, port_of(redis_url), retrying, Fault("status", "get_order", status=503))
+    result = run(port_of(redis_url), retrying, Fault("status", "get_order", status=503))
     assert (result.struck, result.lost, result.doubled, result.stuck) == (True, *[False] * 3)
 
 
@@ -159,7 +160,7 @@ def test_6_a_crash_is_noticed_by_lottery_with_the_plain_broker(redis_url: str) -
         assert next(plain.broker.consume(QUEUE, prefetch=2, timeout=1)) is not None
         plain.redis.zadd(f"{plain.ns}:__heartbeats__", {plain.broker.broker_id: long_ago})
         other = RedisBroker(url=redis_url, namespace=plain.ns)  # type: ignore[no-untyped-call]  # dramatiq's
-        random.seed(4)  # as most seeds: no maintenance in 160 commands
+        random.seed(4)  # like most seeds: no maintenance in 160 commands
         consumers = [other.consume(QUEUE, prefetch=2, timeout=1) for _ in range(160)]
         assert [next(consumer) for consumer in consumers] == [None] * 160
         other.client.close()

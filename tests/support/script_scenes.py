@@ -1,0 +1,100 @@
+"""Short ways to bring one refund, `rf`, into a situation by the ledger's scripts alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from statemachine.flows import State, Transition
+from tests.support.keys import GONE, change
+from tests.support.rig import STORE_ID, Rig
+from worker.ledger.claims import Claim, StepCommit
+from worker.refund.outcomes import of_store
+from worker.refund.request import RefundRequest, parse_request
+
+ORDER_ID = "67668940-527d-4465-94c6-5475d8c7a412"
+MINUTE_MS = 60_000
+DEAD_WORKER = "dead"
+
+#: What changes in Redis, see `tests.support.keys.change`.
+Changes = Mapping[str, Any]
+#: Brings about a situation, then makes one change; returns what has changed.
+Scene = Callable[[Rig], Changes]
+
+#: `rf` gets or gives up its slot, and no other refund of the store has one.
+SLOT: Changes = {"busy:STORE>rf": "now", "busy_stores>STORE": True}
+NO_SLOT: Changes = {"busy:STORE>rf": GONE, "busy_stores>STORE": GONE}
+#: The store's suspension ends, and nobody checks its key any more.
+NOT_SUSPENDED: Changes = {"probes>STORE": GONE} | {
+    f"suspended:STORE.{name}": GONE
+    for name in ("by", "endpoint", "epoch", "probes", "reason", "since_ms")
+}
+
+
+def sent(number: int, actor: str, queued: list[str] | None = None) -> Changes:
+    """Return what changes when message *number* of `rf` is sent."""
+    message_id = f"rf~{number}"
+    return {
+        "refund:rf.wakes": number,
+        "refund:rf.message_id": message_id,
+        f"steps.msgs.{message_id}": f"{actor} rf {message_id} now",
+        "steps": queued or [f"rf~{n}" for n in range(1, number + 1)],
+    }
+
+
+def in_state(state: str, before: str = "accepted") -> Changes:
+    """Return what changes when `rf` gets a state."""
+    return {"refund:rf.state": state, f"state:{before}>rf": GONE, f"state:{state}>rf": "now"}
+
+
+def changes(rig: Rig, act: Callable[[], object]) -> Changes:
+    """Return what *act* changes; `rf` was last updated long ago."""
+    if rig.redis.exists(rig.key("refund", "rf")):
+        rig.redis.hset(rig.key("refund", "rf"), mapping={"updated_at_ms": 1, "committed_at_ms": 1})
+    return change(rig, act, ORDER=ORDER_ID)
+
+
+def request(refund_id: str = "rf", order_id: str = ORDER_ID) -> RefundRequest:
+    """Return a job."""
+    return parse_request({"refund_id": refund_id, "store_id": STORE_ID, "order_id": order_id})
+
+
+def accept(rig: Rig, refund_id: str = "rf", order_id: str = ORDER_ID) -> None:
+    """Accept a job."""
+    assert rig.ledger.accept(request(refund_id, order_id), rig.delivery()) == "accepted"
+
+
+def claim(rig: Rig, transition: Transition = Transition.ASSESS_ORDER, worker: str = "") -> Claim:
+    """Claim `rf`."""
+    found = rig.ledger.claim("rf", transition, rig.delivery(worker))
+    assert found.status == "claimed"
+    return found
+
+
+def commit(rig: Rig, held: Claim, **what: Any) -> None:
+    """Commit a step of `rf`; it goes on as refundable if nothing else is given."""
+    given: dict[str, Any] = {"state": State.REFUNDABLE, "next": "now"} | what
+    assert rig.ledger.commit("rf", held, StepCommit(**given), rig.delivery())
+
+
+def ended(rig: Rig, state: State, **what: Any) -> None:
+    """Let `rf` end with its first step."""
+    accept(rig)
+    commit(rig, claim(rig), state=state, next="end", **what)
+
+
+def suspension(reason: str = "key_refused") -> dict[str, Any]:
+    """Return why a step suspends its store."""
+    return {
+        "reason": json.dumps({"reason": reason}),
+        "endpoint": "get_order",
+        "probe_in_ms": 10 * MINUTE_MS,
+        "outcome": of_store("suspended", STORE_ID),
+    }
+
+
+def suspended(rig: Rig, reason: str = "key_refused") -> None:
+    """Let the first step of `rf` suspend the store; `rf` waits in the lane."""
+    accept(rig)
+    commit(rig, claim(rig), state=State.ACCEPTED, next="lane", suspension=suspension(reason))
