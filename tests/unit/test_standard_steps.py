@@ -18,7 +18,8 @@ from worker.flows.step import QUIET_LOOKS, Advance, Step, Wait
 from worker.refund.facts import Facts, ManualAmount, RefundedPayment
 from worker.simulator import Fault, Simulator
 from worker.simulator.world.orders import Order
-from worker.wix.billing import PaymentRefundability, WixRefund
+from worker.wix.billing import WixRefund
+from worker.wix.refundability import PaymentRefundability
 
 LATE_MS = NOW_MS - 3_600_000
 #: After the settle delay and both looks.

@@ -48,6 +48,7 @@ ACCEPTED: Changes = {
     "refund:rf.digest": "DIGEST",
     "refund:rf.order_id": "ORDER",
     "refund:rf.request": "REQUEST",
+    "refund:rf.schema": 1,
     "refund:rf.state": "accepted",
     "refund:rf.store_id": "STORE",
     "refund:rf.updated_at_ms": "now",
