@@ -154,13 +154,19 @@ def cancel_order(step: Step) -> Advance | Wait:
 def _check_refundable(step: Step) -> None:
     """Say that Wix could refund the order's payments; leave it to a person if the settings do.
 
-    Wix may only refuse refunds of old orders in practice: that it always does is unknown.
+    Whether Wix refuses to refund an order of this age is only known from its answer.
     """
-    if not (amount := refundable_by_wix(step)):
+    amount, escalates = (
+        refundable_by_wix(step),
+        step.settings.cancellation_refundable == "escalate",
+    )
+    if amount is None and escalates:
+        raise end_with("also_refundable", detail="Wix does not say whether it could")
+    if not amount:
         return
     currency = step.facts.currency
     told = {"amount": f"{rounded(amount, currency):f}", "currency": currency}
-    if step.settings.cancellation_refundable == "escalate":
+    if escalates:
         raise end_with("also_refundable", detail=" ".join(told.values()))
     if not step.facts.also_refundable:
         step.notices.append({"event": "order.also_refundable", **told})

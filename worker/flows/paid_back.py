@@ -33,14 +33,23 @@ def after_cancellation(step: Step) -> Facts:
         return NO_FACTS
     try:
         paid = tuple(_paid(transactions.payments))
-        parts = [part for refund in transactions.refunds for part in refund.transactions]
     except Unreadable:
         return NO_FACTS
+    parts = [part for refund in transactions.refunds for part in refund.transactions]
     parts = [part for part in parts if part.refund_status != "FAILED"]
-    amounts = [None if one.amount is None else Decimal(one.amount) for one in paid]
+    if _lacks_amounts(transactions.payments, parts):
+        return Facts(paid=paid)
     by_wix = [part for part in parts if not part.external_refund]
-    owed = _sum(amounts) - _sum_of(parts)
+    owed = _sum(Decimal(one.amount) for one in paid if one.amount) - _sum_of(parts)
     return _facts(step, paid, moved=_sum_of(by_wix), owed=max(owed, Decimal(0)))
+
+
+def _lacks_amounts(payments: Iterable[Payment], parts: Iterable[RefundTransaction]) -> bool:
+    """Whether Wix leaves out an amount that the sums need; a membership has none."""
+    with_amounts = {p.id: p for p in payments if p.membership_payment_details is None}
+    return any(payment.amount is None for payment in with_amounts.values()) or any(
+        part.amount is None and part.payment_id in with_amounts for part in parts
+    )
 
 
 def after_refund(step: Step, transactions: Transactions, parts: Iterable[RefundedPayment]) -> Facts:
@@ -62,13 +71,11 @@ def after_refund(step: Step, transactions: Transactions, parts: Iterable[Refunde
     return _facts(step, paid, moved=moved, owed=owed)
 
 
-def refundable_by_wix(step: Step) -> Decimal:
-    """Return the sum that Wix could refund itself, 0 if it does not say."""
+def refundable_by_wix(step: Step) -> Decimal | None:
+    """Return the sum that Wix could refund itself, None if it does not say."""
     answer = _optional(step, lambda: step.wix.get_order_refundability(step.order_id))
-    return _refundable(answer) if answer else Decimal(0)
-
-
-def _refundable(answer: Refundability) -> Decimal:
+    if answer is None:
+        return None
     open_ones = (
         one
         for one in answer.payments

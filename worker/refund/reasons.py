@@ -71,7 +71,7 @@ REASONS: Mapping[str, Reason] = MappingProxyType({
         "Open the order in the Wix dashboard, choose More Actions > Mark as Unfulfilled,"
         " then replay."),
     "also_refundable": _dead(
-        "The order is due to be cancelled, which moves no money; Wix says that it could refund it.",
+        "The order is due to be cancelled, which moves no money, but Wix may be able to refund it.",
         "Refund the order in the Wix dashboard, or set REFUNDS_CANCELLATION_REFUNDABLE to cancel;"
         " then replay."),
     "order_keeps_changing": _dead(

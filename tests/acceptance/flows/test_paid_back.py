@@ -137,3 +137,44 @@ def test_the_settings_can_leave_it_to_a_person(rig: Rig) -> None:
     strict.run_until_idle()
     assert strict.load(refund.refund_id).state is State.CANCELLED
     strict.close()
+
+
+def _without_amounts(kind: str, *, of: str) -> dict[str, Any]:
+    """What Wix may answer about a payment of 101.40 of which 30.00 were returned."""
+    payment: dict[str, Any] = {"id": "p-1", "amount": {"amount": "101.40"}, "status": "APPROVED"}
+    payment |= {kind: {}}
+    part = {"paymentId": "p-1", "amount": {"amount": "30.00"}, "refundStatus": "SUCCEEDED"}
+    del {"payments": payment, "refunds": part}[of]["amount"]
+    refund = {"id": "r-1", "transactions": [part]}
+    return {"orderTransactions": {"payments": [payment], "refunds": [refund]}}
+
+
+@pytest.mark.parametrize("of", ["payments", "refunds"])
+def test_a_missing_amount_makes_the_sums_unknown(rig: Rig, of: str) -> None:
+    """Nobody is told to pay back too little, or what Wix has returned already."""
+    body = _without_amounts("regularPaymentDetails", of=of)
+    rig.simulator.script(Fault("odd", "list_transactions", body=body, times=1_000))
+    told = _finished(rig, rig.order(BEFORE))
+    assert told["to_pay_back"] is None
+
+
+def test_a_membership_has_no_amount_and_leaves_the_sums_known(rig: Rig) -> None:
+    """It is listed with the payments, and nothing of it can be counted."""
+    body = _without_amounts("membershipPaymentDetails", of="payments")
+    body["orderTransactions"]["refunds"] = []
+    rig.simulator.script(Fault("odd", "list_transactions", body=body, times=1_000))
+    told = _finished(rig, rig.order(BEFORE))
+    assert _sums(told) == (_usd("0.00"), _usd("0.00"))
+    assert [p["amount"] for p in told["paid"]] == [None]
+
+
+def test_a_person_decides_if_wix_does_not_say_whether_it_could_refund(rig: Rig) -> None:
+    """Who wants to decide is asked; no answer does not mean no."""
+    rig.simulator.script(Fault("status", "get_order_refundability", status=503, times=1_000))
+    strict = Rig(
+        rig.settings.model_copy(update={"cancellation_refundable": "escalate"}), rig.simulator
+    )
+    order = strict.order(BEFORE)
+    assert strict.run(order).reason["reason"] == "also_refundable"
+    assert order.cancellations == 0
+    strict.close()

@@ -32,7 +32,7 @@ local held_by = redis.call('HGET', record, 'held_by')
 -- The lane waits, so the refund goes back into it. No attempt is spent, and an intent whose effect
 -- is unknown stays open. The execution that held the order has ended, or its worker is silent: the
 -- lease is deleted, else the order would wait for its end. Should that worker continue after all,
--- its guard and its commit find no lease. held_by stays, so that the next claim renews the intent.
+-- its intent and its commit find no lease. held_by stays, so that the next claim renews the intent.
 local function come_back(status)
     if holder and holder == held_by then redis.call('DEL', lease) end
     stand_back(args.refund_id, store)
@@ -42,8 +42,8 @@ if held_by ~= args.token and is_suspended(store) then return come_back('suspende
 if held_by ~= args.token and is_paced(store) then return come_back('paced') end
 if held_by ~= args.token then
     local intent = tonumber(redis.call('HGET', record, 'intent_at_ms') or 0)
-    -- The server may have forgotten an intent of this refund, so there may have been one; unless
-    -- something was committed since, and it was too early for a job that was sent again.
+    -- The server may have forgotten an intent of this refund, so there may have been one, unless
+    -- something was committed since. A job that arrives soon after may be one that was forgotten.
     local lost_at = args.mutates and intent == 0 and server_lost_writes_at() or 0
     local committed_at = tonumber(redis.call('HGET', record, 'committed_at_ms') or 0)
     if lost_at > 0 and (committed_at <= lost_at or now < lost_at + args.settle_delay_ms) then intent = lost_at end
