@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"the worker cannot start:\n{NO_KEYS}\n")
         return 2
     configure_logs(settings.log_format, settings.log_level)
-    stop = _stop_on_signals(settings)
+    stop = stop_on_signals()
     if settings.processes > 1 and not is_child:
         return _run_children(settings, stop)
     for name, nearest in unknown_variables(os.environ).items():
@@ -79,26 +79,42 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _stop_on_signals(settings: Settings) -> threading.Event:
-    """Return an event that the first signal sets; further signals have no effect."""
-    stop = threading.Event()
+class Stop(threading.Event):
+    """Is set when the worker must stop."""
+
+    by = ""
+    """The signal that asked for it, "" if none did."""
+
+    def log(self, grace_s: int) -> None:
+        """Log that a signal stops the worker, outside of the signal's handler."""
+        if self.by:
+            log_event("worker.stopping", signal=self.by, grace_s=grace_s)
+
+
+def stop_on_signals() -> Stop:
+    """Return an event that the first signal sets; further signals have no effect.
+
+    The handler writes nothing: it may have interrupted the writing of a log line, which cannot be
+    entered a second time.
+    """
+    stop = Stop()
 
     def on_signal(number: int, _: object) -> None:
         if not stop.is_set():
+            stop.by = signal.Signals(number).name
             stop.set()
-            name = signal.Signals(number).name
-            log_event("worker.stopping", signal=name, grace_s=settings.grace_s)
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
     return stop
 
 
-def run_worker(app: App, stop: threading.Event, has_parent: Callable[[], bool]) -> int:
+def run_worker(app: App, stop: Stop, has_parent: Callable[[], bool]) -> int:
     """Work until *stop* is set or the parent process has ended; returns the exit code."""
     if not _wait_for_redis(app, stop):
         return 1
     if stop.is_set():
+        stop.log(app.settings.grace_s)
         return 0
     findings = examine(app.broker.client, app.settings.redis_wait_replicas)
     if not _is_fit(findings):
@@ -119,6 +135,7 @@ def run_worker(app: App, stop: threading.Event, has_parent: Callable[[], bool]) 
     )
     while not stop.wait(POLL_S) and has_parent() and not app.ledger.is_other:
         pass
+    stop.log(app.settings.grace_s)
     if app.ledger.is_other:
         known = app.ledger.installation or ""
         log_event("worker.other_ledger", installation=known, text=membership.lost(known))
@@ -179,7 +196,7 @@ def _is_fit(findings: Iterable[Finding]) -> bool:
     return all(finding.level != "refused" for finding in findings)
 
 
-def _run_children(settings: Settings, stop: threading.Event) -> int:
+def _run_children(settings: Settings, stop: Stop) -> int:
     """Run the worker processes, restart those that end by themselves, and stop all at the end.
 
     When one finds another ledger than its own, a person must decide, so all are stopped.
@@ -193,6 +210,7 @@ def _run_children(settings: Settings, stop: threading.Event) -> int:
             elif child.poll() is not None and not stop.is_set():
                 log_event("worker.child_ended", exit_code=child.returncode)
                 children[place] = subprocess.Popen(command)  # noqa: S603 - this program
+    stop.log(settings.grace_s)
     for child in children:
         child.terminate()
     codes = [_wait_for_end(child, settings.grace_s) for child in children]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from config.loading import load_settings
 from tests.chaos.steppable import make_steppable
-from worker.__main__ import run_worker
+from worker.__main__ import Stop, run_worker
 from worker.app import Seams, build
 from worker.observability.logs import configure_logs
 
@@ -51,7 +51,7 @@ def _work(
 ) -> None:
     out = (log or Path(os.devnull)).open("w")  # open as long as the process runs
     configure_logs("json", "info" if log else "error", out)
-    stop = threading.Event()
+    stop = Stop()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     left = [crash_at[1]] if crash_at else [0]
     skewed = [skew_s == 0]

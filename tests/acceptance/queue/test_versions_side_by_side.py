@@ -6,7 +6,7 @@ import io
 import signal
 import subprocess
 import sys
-import tarfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,15 +32,25 @@ END = {AFTER: State.REFUNDED, BEFORE: State.CANCELLED}
 def previous(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sources of the previous release; it runs with the packages of this one."""
     packed = subprocess.run(
-        ("git", "-C", str(ROOT), "archive", PREVIOUS, "worker", "config", "statemachine"),
+        (
+            "git",
+            "-C",
+            str(ROOT),
+            "archive",
+            "--format=zip",
+            PREVIOUS,
+            "worker",
+            "config",
+            "statemachine",
+        ),
         capture_output=True,
         check=False,
     )
     if packed.returncode:
         pytest.skip(f"the clone does not contain the commit {PREVIOUS} of the previous release")
     folder = tmp_path_factory.mktemp("previous")
-    with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as files:
-        files.extractall(folder, filter="data")
+    with zipfile.ZipFile(io.BytesIO(packed.stdout)) as files:
+        files.extractall(folder)
     return folder
 
 
