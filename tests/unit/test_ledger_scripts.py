@@ -9,7 +9,7 @@ import fakeredis
 import pytest
 
 from statemachine.flows import State, Transition
-from worker.ledger import refunds, stores
+from worker.ledger import refunds, scripts, stores
 from worker.ledger.claims import StepCommit
 from worker.ledger.lanes import LaneRules
 from worker.ledger.refunds import Ledger
@@ -19,7 +19,7 @@ from worker.refund import outcomes
 from worker.refund.request import RefundRequest, parse_request
 
 LEDGER = Path(refunds.__file__).parent
-SHARED = ("prelude.lua", "lanes.lua")
+SHARED = tuple(f"{part}.lua" for part in scripts.SHARED)
 #: Every way in which a key is written: `key('name'`, `ns .. ':name'`, f"{self.ns}:name".
 KEY = re.compile(r"key\('(\w+)'|ns \.\. ':(\w+)|\{(?:self\.)?(?:ns|namespace)\}+:(\w+)")
 STORE_ID = "4b296c48-0000-4000-8000-000000000001"

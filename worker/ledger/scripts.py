@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from redis.commands.core import Script
 
 _LUA = Path(__file__).parent / "lua"
+#: In front of every script, in this order.
+SHARED = ("prelude", "rate", "lanes")
 
 
 def load_scripts(
@@ -31,7 +33,7 @@ def load_scripts(
     ended = dict.fromkeys(sorted((*TERMINAL, State.DEAD)), True)
     head += f"local ENDED = cjson.decode('{json.dumps(ended)}')\nlocal SCHEMA = {SCHEMA}\n"
     head += lanes.constants()
-    head += CLOCK_LUA + (_LUA / "prelude.lua").read_text() + (_LUA / "lanes.lua").read_text()
+    head += CLOCK_LUA + "".join((_LUA / f"{part}.lua").read_text() for part in SHARED)
     return {
         name: client.register_script(head + (_LUA / f"{name}.lua").read_text()) for name in names
     }
