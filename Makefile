@@ -1,6 +1,7 @@
 # Every target sets up what it needs: `make demo` and `make test` work on a fresh clone.
 PYTHON ?= python3
 VENV := .venv
+PORT ?= 6379
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Test files run in parallel; the tests of one file share what they start.
@@ -68,8 +69,8 @@ contract: $(STAMP) ## run Wix's own JavaScript client against the simulator (nee
 docs: $(STAMP) ## write the generated parts of the README files and .env.example
 	@$(BIN)/python -m tests.house.documents
 
-server: $(STAMP) ## start a Valkey server on port 6379, to try the worker; its data is in .redis
-	@exec $(BIN)/python -c 'from worker.demo.embedded import serve; serve(6379, ".redis")'
+server: $(STAMP) ## start a Valkey server, to try the worker; its data is in .redis; PORT=6379
+	@exec $(BIN)/python -c 'import sys; from worker.demo.embedded import serve; sys.exit(serve($(PORT), ".redis"))'
 
 run: $(STAMP) ## start the worker, with the settings in .env if there is one
 	@set -a; [ ! -f .env ] || . ./.env; set +a; exec $(BIN)/python -m worker

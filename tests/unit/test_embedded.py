@@ -80,3 +80,16 @@ def test_make_server_runs_until_it_is_stopped(tmp_path: Path) -> None:
     program.communicate(timeout=PATIENCE_S)
     assert program.returncode == 0
     assert (tmp_path / "data" / "appendonlydir").is_dir()
+
+
+def test_make_server_says_what_to_do_if_the_port_is_taken(tmp_path: Path) -> None:
+    """One line says what is wrong, and one how to use another port; there is no traceback."""
+    with embedded_server() as url:
+        port = _port(url)
+        code = f"from worker.demo.embedded import serve; exit(serve{(port, str(tmp_path))!r})"
+        program = [sys.executable, "-c", code]
+        done = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    what, remedy = done.stderr.splitlines()
+    assert what.startswith(f"the server did not start on port {port}: ")
+    assert remedy == f"To use another port: make server PORT={port + 1}"

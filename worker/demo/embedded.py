@@ -149,14 +149,19 @@ def _wait_until_ours(port: int, data_dir: Path) -> None:
         raise NoServer("another server answers there")
 
 
-def serve(port: int, directory: str) -> None:
-    """Run a server until SIGINT or SIGTERM (`make server`)."""
+def serve(port: int, directory: str) -> int:
+    """Run a server until SIGINT or SIGTERM (`make server`); returns the exit code."""
     place = Path(directory)
     place.mkdir(exist_ok=True)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with embedded_server(port=port, directory=place) as url:
-        sys.stdout.write(f"{url} until Ctrl-C; its data is in {directory}\n")
-        sys.stdout.flush()
-        stop.wait()
+    try:
+        with embedded_server(port=port, directory=place) as url:
+            sys.stdout.write(f"{url} until Ctrl-C; its data is in {directory}\n")
+            sys.stdout.flush()
+            stop.wait()
+    except NoServer as error:
+        sys.stderr.write(f"{error}\nTo use another port: make server PORT={port + 1}\n")
+        return 1
+    return 0
