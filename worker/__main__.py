@@ -18,6 +18,7 @@ from config.loading import SettingsError, load_settings, unknown_variables
 from config.settings import Settings
 from worker.app import App, build, keyring_from, membership_from
 from worker.ledger.connection import redis_client
+from worker.ledger.stores import Stores
 from worker.observability.events import log_event
 from worker.observability.logs import configure_logs
 from worker.operations.doctor import examine
@@ -130,7 +131,7 @@ def run_worker(app: App, stop: Stop, has_parent: Callable[[], bool]) -> int:
         "worker.started",
         worker_id=worker_id,
         threads=app.settings.threads,
-        stores=len({*app.keyring.given, *app.stores.ids()}),
+        stores=count_stores(app.keyring.given, app.stores),
         installation=app.ledger.installation,
     )
     while not stop.wait(POLL_S) and has_parent() and not app.ledger.is_other:
@@ -147,6 +148,17 @@ def run_worker(app: App, stop: Stop, has_parent: Callable[[], bool]) -> int:
     else:
         log_event("worker.stopped", worker_id=worker_id)
     return OTHER_LEDGER if app.ledger.is_other else int(is_busy)
+
+
+def count_stores(given: Iterable[str], stores: Stores) -> int | None:
+    """Return the number of stores, for the log; None if Redis does not answer at this moment.
+
+    That must not end a worker that is already working.
+    """
+    try:
+        return len({*given, *stores.ids()})
+    except redis.RedisError:
+        return None
 
 
 def _wait_for_redis(app: App, stop: threading.Event) -> bool:

@@ -23,6 +23,10 @@ from tests.support.processes import (
     wait_until,
 )
 from tests.support.rig import AFTER, BEFORE, KEY, STORE_ID, Rig
+from worker.__main__ import count_stores
+from worker.ledger.connection import redis_client
+from worker.ledger.lanes import LaneRules
+from worker.ledger.stores import Stores
 from worker.simulator import Fault, serve
 
 
@@ -169,3 +173,12 @@ def test_a_worker_waits_for_redis_and_can_be_stopped_meanwhile(rig: Rig) -> None
     assert [line["event"] for line in first] == ["settings.unknown", "worker.redis_lost"]
     assert first[0]["nearest"] == "REFUNDS_THREADS"
     assert program.returncode == 0
+
+
+def test_a_worker_starts_even_if_redis_does_not_answer_the_count_for_its_log() -> None:
+    """It is working by then; ending it would interrupt its steps."""
+    with redis_client("redis://127.0.0.1:1/0", tries=1) as unreachable:
+        stores = Stores(
+            unreachable, namespace="none", lanes=LaneRules(1, 0), worker_dead_after_ms=1
+        )
+        assert count_stores((), stores) is None
