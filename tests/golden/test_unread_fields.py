@@ -41,7 +41,7 @@ def _read(name: str, body: Any) -> tuple[type[BaseModel], Any]:
         total_timeout_ms=1_000,
         transport=lambda: httpx.MockTransport(lambda _: httpx.Response(200, json=body)),
     )
-    store = _Seeing(*factory.connection(), "IST.key", {"wix-site-id": "site"}, lambda: None)
+    store = _Seeing(factory.channel, "IST.key", {"wix-site-id": "site"}, lambda: None)
     try:
         found = CLIENT[name].facts(CLIENT[name].call(store))
     finally:

@@ -33,11 +33,9 @@ class WixAccount(Calls):
 
 def site_of(factory: ClientFactory, site_id: str, api_key: str) -> WixSite:
     """Return a client of the site that uses this API key."""
-    return WixSite(*factory.connection(), api_key, {"wix-site-id": site_id}, forbid_mutation)
+    return WixSite(factory.channel, api_key, {"wix-site-id": site_id}, forbid_mutation)
 
 
 def account_of(factory: ClientFactory, account_id: str, api_key: str) -> WixAccount:
     """Return a client of the account that uses this API key."""
-    return WixAccount(
-        *factory.connection(), api_key, {"wix-account-id": account_id}, forbid_mutation
-    )
+    return WixAccount(factory.channel, api_key, {"wix-account-id": account_id}, forbid_mutation)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
@@ -18,6 +20,27 @@ Model = TypeVar("Model", bound=BaseModel)
 MAX_BODY_BYTES = 5_000_000
 
 
+#: What we send with each call beside the store's headers. httpx decodes both without more packages.
+_SENT_ALWAYS: Mapping[str, str] = MappingProxyType(
+    {
+        "Accept-Encoding": "gzip, deflate",
+        "Connection": "keep-alive",
+        "User-Agent": f"python-httpx/{httpx.__version__}",
+    }
+)
+
+
+class Channel(NamedTuple):
+    """How calls get to Wix. It holds nothing of a call: no cookie, no key, no redirect."""
+
+    transport: httpx.BaseTransport
+    base_url: str
+    timeouts_s: Mapping[str, float]
+    """Limits of each wait, by httpx's names."""
+    total_s: float
+    """The total timeout of a call."""
+
+
 class Calls:
     """Calls with one API key to one site or one account: exactly one of the two id headers. W1.
 
@@ -26,15 +49,21 @@ class Calls:
 
     def __init__(
         self,
-        client: httpx.Client,
-        total_s: float,
+        channel: Channel,
         api_key: str,
         identity: Mapping[str, str],
         before_mutation: Callable[[], None],
     ) -> None:
-        self._client = client
-        self._total_s = total_s
-        self._headers = {"Authorization": api_key, "Accept": "application/json", **identity}
+        self._channel = channel
+        self._headers = httpx.Headers(
+            {
+                "Host": httpx.URL(channel.base_url).netloc.decode(),
+                **_SENT_ALWAYS,
+                "Authorization": api_key,
+                "Accept": "application/json",
+                **identity,
+            }
+        )
         self._before_mutation = before_mutation
         self.calls = 0
         """Number of calls."""
@@ -89,13 +118,10 @@ class Calls:
         *,
         mutates: bool,
     ) -> httpx.Response:
-        headers = dict(self._headers)
-        if self.consistent:
-            headers["X-Wix-Consistent"] = self.consistent
         unclear = EffectUnknown if mutates else Retryable
         self.calls += 1
         try:
-            response = self._within_total(method, path, body, headers)
+            response = self._within_total(self._request(method, path, body))
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             # Nothing was sent.
             raise Retryable(endpoint, detail=type(error).__name__) from None
@@ -105,24 +131,39 @@ class Calls:
         self.sent += mutates
         return response
 
-    def _within_total(
-        self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]
-    ) -> httpx.Response:
+    def _request(self, method: str, path: str, body: Mapping[str, Any] | None) -> httpx.Request:
+        headers, content = self._headers.copy(), b""
+        if self.consistent:
+            headers["X-Wix-Consistent"] = self.consistent
+        if body is not None:
+            text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+            content = text.encode()
+            headers["Content-Length"] = str(len(content))
+            headers["Content-Type"] = "application/json"
+        return httpx.Request(
+            method,
+            self._channel.base_url + path,
+            headers=headers,
+            stream=httpx.ByteStream(content),
+            extensions={"timeout": self._channel.timeouts_s, "total_s": self._channel.total_s},
+        )
+
+    def _within_total(self, request: httpx.Request) -> httpx.Response:
         """Read the answer, but not beyond the total timeout.
 
         The transport limits each wait (`worker.wix.deadline`). The check here is for a server that
         keeps sending, so that there is nothing to wait for.
         """
-        until = time.monotonic() + self._total_s
-        total = {"total_s": self._total_s}
-        with self._client.stream(
-            method, path, json=body, headers=headers, extensions=total
-        ) as response:
-            content = bytearray()
+        until = time.monotonic() + self._channel.total_s
+        response = self._channel.transport.handle_request(request)
+        content = bytearray()
+        try:
             for chunk in response.iter_bytes():
                 content += chunk
                 if time.monotonic() > until or len(content) > MAX_BODY_BYTES:
                     raise httpx.ReadTimeout("the answer took longer than the total timeout")
+        finally:
+            response.close()
         return httpx.Response(
             response.status_code,
             headers=[(k, v) for k, v in response.headers.items() if k in _KEPT_HEADERS],

@@ -1,17 +1,16 @@
-"""The calls to Wix. Each thread has its own `httpx.Client`; a large shared pool is slow."""
+"""The calls to Wix."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
 from worker.wix.billing import RefundAnswer, Transactions, TransactionsAnswer, VoidAnswer, WixRefund
-from worker.wix.calls import Calls
+from worker.wix.calls import Calls, Channel
 from worker.wix.deadline import DeadlineTransport
 from worker.wix.models import (
     CancelAnswer,
@@ -25,12 +24,6 @@ from worker.wix.models import (
 from worker.wix.refundability import Calculation, Refundability
 from worker.wix.sites import OrdersFound, SiteProperties, SitePropertiesAnswer
 
-
-def _no_cookies() -> CookieJar:
-    """Return a cookie jar that accepts nothing."""
-    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-
-
 #: Sends a request to Wix and returns its answer.
 Transport = httpx.BaseTransport
 
@@ -41,7 +34,7 @@ def forbid_mutation() -> None:
 
 
 class ClientFactory:
-    """Creates clients of stores, which use the calling thread's own connections."""
+    """Creates clients of stores, which share connections but nothing of their calls."""
 
     def __init__(
         self,
@@ -54,15 +47,13 @@ class ClientFactory:
     ) -> None:
         self._base_url = base_url
         self._total_ms = total_timeout_ms
-        self._total_s = total_timeout_ms / 1000
-        self._timeout = httpx.Timeout(
-            connect=connect_timeout_ms / 1000,
-            read=read_timeout_ms / 1000,
-            write=read_timeout_ms / 1000,
-            pool=connect_timeout_ms / 1000,
-        )
+        self._timeouts_s = {
+            "connect": connect_timeout_ms / 1000,
+            "read": read_timeout_ms / 1000,
+            "write": read_timeout_ms / 1000,
+            "pool": connect_timeout_ms / 1000,
+        }
         self._transport = transport
-        self._local = threading.local()
 
     @property
     def address(self) -> str:
@@ -81,7 +72,7 @@ class ClientFactory:
 
         *before_mutation* may raise to forbid a call. *consistent* is the previous step's token, W2.
         """
-        store = WixStore(*self.connection(), api_key, {"wix-site-id": site_id}, before_mutation)
+        store = WixStore(self.channel, api_key, {"wix-site-id": site_id}, before_mutation)
         store.consistent = consistent
         return store
 
@@ -89,29 +80,15 @@ class ClientFactory:
         """Return the client of one store that only reads."""
         return self.store(site_id, api_key, before_mutation=forbid_mutation)
 
-    def connection(self) -> tuple[httpx.Client, float]:
-        """Return the calling thread's client and the total timeout of a call in seconds."""
-        client: httpx.Client | None = getattr(self._local, "client", None)
-        if client is None:
-            client = self._local.client = httpx.Client(
-                base_url=self._base_url,
-                timeout=self._timeout,
-                transport=self._transport()
-                if self._transport
-                else DeadlineTransport(self._total_ms),
-                # A cookie from one store's answer must not be sent with another store's key.
-                cookies=_no_cookies(),
-                # Ignore proxies in the environment.
-                trust_env=False,
-                follow_redirects=False,
-            )
-        return client, self._total_s
+    @cached_property
+    def channel(self) -> Channel:
+        """How calls get to Wix; all threads share it."""
+        make = self._transport or (lambda: DeadlineTransport(self._total_ms))
+        return Channel(make(), self._base_url, self._timeouts_s, self._total_ms / 1000)
 
     def close(self) -> None:
-        """Close the calling thread's connections."""
-        client: httpx.Client | None = self._local.__dict__.pop("client", None)
-        if client is not None:
-            client.close()
+        """Close the idle connections."""
+        self.channel.transport.close()
 
 
 class WixStore(Calls):

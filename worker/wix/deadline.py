@@ -7,121 +7,32 @@ Data that Wix has not acknowledged must not be delivered after we gave up. The k
 retransmitting it for minutes, even after the program was killed, and Wix would carry out a refund
 that we have sent again in the meantime. So every connection is closed with a reset (see
 `socket_options`).
+
+The pool of httpx's own transport takes more CPU time than the rest of a call, so here the threads
+share a stack of idle connections: the one that was used last is the least likely to be closed.
 """
 
 from __future__ import annotations
 
 import ssl
+import threading
 import time
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections import deque
+from collections.abc import Callable
 
 import httpcore
 import httpx
 
+from worker.wix.connection import Connection, Deadline, Line, Origin, httpx_errors
 from worker.wix.names import Resolve, resolve
 from worker.wix.sockets import socket_options
 
-
-class _Deadline:
-    """The deadline of the current call. Each client, and so each thread, has one."""
-
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
-        self._until = float("inf")
-
-    def begin(self, total_s: float) -> None:
-        self._until = self._monotonic() + total_s
-
-    def limit(self, timeout: float | None, over: type[Exception]) -> float:
-        """Return the time that one wait may take, in seconds; raise *over* if no time is left."""
-        left = self._until - self._monotonic()
-        if left <= 0:
-            raise over("the call took longer than the total timeout")
-        return left if timeout is None else min(timeout, left)
+#: How long a connection may be idle; Wix's own limit is not known.
+KEEP_ALIVE_S = 5.0
 
 
-class _Stream(httpcore.NetworkStream):
-    """A connection whose waits end at the deadline."""
-
-    def __init__(self, stream: httpcore.NetworkStream, deadline: _Deadline) -> None:
-        self._stream = stream
-        self._deadline = deadline
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        limit = self._deadline.limit(timeout, httpcore.ReadTimeout)
-        return self._stream.read(max_bytes, limit)
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        limit = self._deadline.limit(timeout, httpcore.WriteTimeout)
-        self._stream.write(buffer, limit)
-
-    def close(self) -> None:
-        self._stream.close()
-
-    def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> httpcore.NetworkStream:
-        limit = self._deadline.limit(timeout, httpcore.ConnectTimeout)
-        return _Stream(self._stream.start_tls(ssl_context, server_hostname, limit), self._deadline)
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
-
-
-class _Backend(httpcore.NetworkBackend):
-    """Connects before the deadline, with our socket options."""
-
-    def __init__(
-        self,
-        backend: httpcore.NetworkBackend,
-        deadline: _Deadline,
-        options: list[httpcore.SOCKET_OPTION],
-        resolve: Resolve,
-    ) -> None:
-        self._backend = backend
-        self._deadline = deadline
-        self._options = options
-        self._resolve = resolve
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.NetworkStream:
-        addresses = self._resolve(host, port, self._limit(timeout))
-        for address in addresses[:-1]:
-            try:
-                return self._connect(address, port, timeout, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                continue
-        return self._connect(addresses[-1], port, timeout, local_address, socket_options)
-
-    def _connect(
-        self,
-        address: str,
-        port: int,
-        timeout: float | None,
-        local_address: str | None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None,
-    ) -> httpcore.NetworkStream:
-        options = [*(socket_options or ()), *self._options]
-        limit = self._limit(timeout)
-        stream = self._backend.connect_tcp(address, port, limit, local_address, options)
-        return _Stream(stream, self._deadline)
-
-    def _limit(self, timeout: float | None) -> float:
-        return self._deadline.limit(timeout, httpcore.ConnectTimeout)
-
-
-class DeadlineTransport(httpx.HTTPTransport):
-    """httpx's transport with a deadline per call: the request extension `total_s`. For one thread.
+class DeadlineTransport(httpx.BaseTransport):
+    """A transport with a deadline per call: the request extension `total_s`. Threads may share it.
 
     *total_timeout_ms* limits how long the kernel retransmits unacknowledged data of a call.
     """
@@ -133,22 +44,98 @@ class DeadlineTransport(httpx.HTTPTransport):
         backend: httpcore.NetworkBackend | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         resolve: Resolve = resolve,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        # Ignore certificates in the environment.
-        context = httpx.create_ssl_context(trust_env=False)
-        super().__init__(verify=context)
-        self._deadline = _Deadline(monotonic)
-        options = socket_options(total_timeout_ms)
-        # httpx has no argument for the network backend, but the pool of httpcore has.
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=context,
-            keepalive_expiry=5.0,
-            network_backend=_Backend(
-                backend or httpcore.SyncBackend(), self._deadline, options, resolve
-            ),
-        )
+        self._options = socket_options(total_timeout_ms)
+        self._backend = backend or httpcore.SyncBackend()
+        self._monotonic = monotonic
+        self._resolve = resolve
+        self._tls = tls
+        self._idle: deque[Connection] = deque()
+        self._lock = threading.Lock()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request; the deadline also applies to reading the body of the answer."""
-        self._deadline.begin(request.extensions.get("total_s", float("inf")))
-        return super().handle_request(request)
+        total_s = request.extensions.get("total_s", float("inf"))
+        with httpx_errors():
+            connection = self._take(_origin(request.url), total_s)
+            if connection is None:
+                connection = Connection(self._connect(request, total_s), self._keep)
+            return connection.call(request)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        with self._lock:
+            idle, self._idle = self._idle, deque()
+        for connection in idle:
+            connection.close()
+
+    def _take(self, origin: Origin, total_s: float) -> Connection | None:
+        """Return the connection that was used last, if it can be used again."""
+        while True:
+            with self._lock:
+                if not self._idle:
+                    return None
+                connection = self._idle.pop()
+            if connection.origin == origin and connection.is_usable(self._monotonic()):
+                connection.deadline.begin(total_s)
+                return connection
+            connection.close()
+
+    def _keep(self, connection: Connection) -> None:
+        """Keep a connection whose call is complete; close those that nobody has used for long."""
+        now_s = self._monotonic()
+        connection.expires_s = now_s + KEEP_ALIVE_S
+        expired = []
+        with self._lock:
+            self._idle.append(connection)
+            while self._idle[0].expires_s <= now_s:
+                expired.append(self._idle.popleft())
+        for one in expired:
+            one.close()
+
+    def _connect(self, request: httpx.Request, total_s: float) -> Line:
+        """Try the addresses of the host in turn."""
+        deadline = Deadline(self._monotonic, total_s)
+        timeout_s = request.extensions.get("timeout", {}).get("connect")
+        origin = _origin(request.url)
+        _, host, port = origin
+        limit_s = deadline.limit(timeout_s, httpcore.ConnectTimeout)
+        addresses = self._resolve(host, port, limit_s)
+        for place, address in enumerate(addresses, 1):
+            limit_s = deadline.limit(timeout_s, httpcore.ConnectTimeout)
+            try:
+                stream = self._backend.connect_tcp(address, port, limit_s, None, self._options)
+                break
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                if place == len(addresses):
+                    raise
+        return Line(origin, self._encrypted(stream, origin, timeout_s, deadline), deadline)
+
+    def _encrypted(
+        self,
+        stream: httpcore.NetworkStream,
+        origin: Origin,
+        timeout_s: float | None,
+        deadline: Deadline,
+    ) -> httpcore.NetworkStream:
+        scheme, host, _ = origin
+        if scheme != "https":
+            return stream
+        try:
+            limit_s = deadline.limit(timeout_s, httpcore.ConnectTimeout)
+            return stream.start_tls(self._context(), host, limit_s)
+        except BaseException:
+            stream.close()
+            raise
+
+    def _context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            # Ignore certificates in the environment.
+            self._tls = httpx.create_ssl_context(trust_env=False)
+            self._tls.set_alpn_protocols(["http/1.1"])
+        return self._tls
+
+
+def _origin(url: httpx.URL) -> Origin:
+    return url.scheme, url.raw_host.decode(), url.port or (443 if url.scheme == "https" else 80)

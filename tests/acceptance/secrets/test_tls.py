@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -85,12 +86,10 @@ def _store(port: int, trusted: Path | None = None) -> WixStore:
     """Return a client with the worker's own transport, which may trust one more certificate."""
 
     def transport() -> DeadlineTransport:
-        real = DeadlineTransport(5_000)
-        context = real._pool._ssl_context
-        assert context is not None
+        context = httpx.create_ssl_context(trust_env=False)
         if trusted:
             context.load_verify_locations(trusted)
-        return real
+        return DeadlineTransport(5_000, tls=context)
 
     factory = ClientFactory(
         f"https://{HOST}:{port}",
