@@ -51,7 +51,7 @@ check: $(STAMP) ## check types, style, import direction, docstrings and Lua; all
 faults: $(STAMP) ## run each command and call of a refund with each fault; write the fault matrix
 	@$(BIN)/python -m tests.chaos.matrix --write
 
-chaos: $(STAMP) ## run five minutes of kills, freezes, restarts and faults; CHAOS="--minutes 1 --seed 7"
+chaos: $(STAMP) ## run five minutes of kills, crashes, failovers, blackouts and faults; CHAOS="--minutes 1 --seed 7"
 	@$(BIN)/python -m tests.chaos.storm $(CHAOS)
 
 recovery: $(STAMP) ## measure how soon a new worker continues after the only one was killed

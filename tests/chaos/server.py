@@ -14,11 +14,7 @@ START_S = 60
 
 
 class Server:
-    """With `appendfsync always` every acknowledged write is on disk: a kill loses nothing.
-
-    With `everysec` a crash of the machine may lose the last second, and with it jobs that were
-    acknowledged to upstream; nothing but upstream could know of them.
-    """
+    """A kill loses nothing, but a crash of the machine may: with `everysec`, the last second."""
 
     def __init__(self, place: Path, *, fsync: str = "always", **more: str) -> None:
         self.place = place

@@ -123,7 +123,11 @@ class Gate:
         with contextlib.suppress(OSError):
             while True:
                 replica, _ = self._listener.accept()
-                server = socket.create_connection(self._upstream)
+                try:
+                    server = socket.create_connection(self._upstream)
+                except OSError:  # it is down; the replica tries again
+                    replica.close()
+                    continue
                 for source, target, waits in ((server, replica, True), (replica, server, False)):
                     arguments = (source, target, waits)
                     threading.Thread(target=self._carry, args=arguments, daemon=True).start()

@@ -5,6 +5,7 @@ Needs root and `ip` (Debian package iproute2). All traffic stays on this machine
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
 import shutil
@@ -12,15 +13,18 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
-#: The two ends of the link; these addresses are reserved for documentation (RFC 5737).
-NEAR, FAR = "198.51.100.1", "198.51.100.2"
-#: The name of the namespace, and of the near end of the link.
-NAME = "refunds-link"
+#: The networks of the links; these addresses are reserved for documentation (RFC 5737).
+NETWORKS = "198.51.100."
 FAR_MAC = "02:00:00:00:00:02"
+#: From the kernel's header `sched.h`; Python knows it, and `setns`, from version 3.12 on.
+CLONE_NEWNET = 0x40000000
+Result = TypeVar("Result")
 
 
 def why_not() -> str:
@@ -41,53 +45,83 @@ def why_not() -> str:
 class Link:
     """The link to the far host."""
 
+    def __init__(self, number: int) -> None:
+        self.name = f"refunds-link-{number}"
+        """Of the namespace, and of the near end of the link."""
+        self.near, self.far = (f"{NETWORKS}{4 * number + end}" for end in (1, 2))
+
     def run(self, *command: str) -> subprocess.Popen[bytes]:
         """Start a program on the far host; its standard output is a pipe.
 
         It ends after a minute, so that a test which reads from it does not wait for ever.
         """
         return subprocess.Popen(
-            ["ip", "netns", "exec", NAME, "timeout", "60", *command], stdout=subprocess.PIPE
+            ["ip", "netns", "exec", self.name, "timeout", "60", *command], stdout=subprocess.PIPE
         )
+
+    def call(self, function: Callable[[], Result]) -> Result:
+        """Call a function of this program on the far host.
+
+        Sockets that it opens belong to that host for good, and so do threads that it starts.
+        """
+        results: list[Result] = []
+
+        def cross() -> None:
+            with Path(f"/run/netns/{self.name}").open("rb") as namespace:
+                libc = ctypes.CDLL(None, use_errno=True)
+                if libc.setns(namespace.fileno(), CLONE_NEWNET):
+                    raise OSError(ctypes.get_errno(), "setns failed")
+            results.append(function())
+
+        thread = threading.Thread(target=cross)
+        thread.start()
+        thread.join()
+        return results[0]
 
     def darken(self) -> None:
         """Drop every packet in both directions, as if the cable were unplugged."""
-        _ip("-n", NAME, "link", "set", "far", "down")
+        _ip("-n", self.name, "link", "set", "far", "down")
 
     def light(self) -> None:
         """Let packets through again."""
-        _ip("-n", NAME, "link", "set", "far", "up")
+        _ip("-n", self.name, "link", "set", "far", "up")
 
 
 @contextmanager
-def dark_link() -> Iterator[Link]:
+def dark_link(number: int = 0) -> Iterator[Link]:
     """Make the far host and the link to it; both are removed afterwards.
 
-    Only one at a time on a machine, because the addresses are fixed. Leftovers of a killed run are
-    removed first.
+    Each *number* has its own addresses, and exists once on a machine: another program that wants
+    the same one waits. Leftovers of a killed run are removed first.
     """
-    with (Path(tempfile.gettempdir()) / f"{NAME}.lock").open("w") as lock:
+    link = Link(number)
+    with (Path(tempfile.gettempdir()) / f"{link.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        _remove()
+        _remove(link)
         try:
-            _ip("netns", "add", NAME)
-            peer = ("peer", "name", "far", "address", FAR_MAC, "netns", NAME)
-            _ip("link", "add", NAME, "type", "veth", *peer)
-            _ip("addr", "add", f"{NEAR}/30", "dev", NAME)
-            _ip("link", "set", NAME, "up")
-            # Else the near end asks who has the address, holds the packet meanwhile, and sends it
-            # when the link is back: a delay of at most three seconds, which is not what we test.
-            _ip("neigh", "replace", FAR, "lladdr", FAR_MAC, "dev", NAME, "nud", "permanent")
-            _ip("-n", NAME, "addr", "add", f"{FAR}/30", "dev", "far")
-            _ip("-n", NAME, "link", "set", "far", "up")
-            yield Link()
+            _make(link)
+            yield link
         finally:
-            _remove()
+            _remove(link)
 
 
-def _remove() -> None:
-    subprocess.run(["ip", "link", "delete", NAME], check=False, capture_output=True)
-    subprocess.run(["ip", "netns", "delete", NAME], check=False, capture_output=True)
+def _make(link: Link) -> None:
+    _ip("netns", "add", link.name)
+    peer = ("peer", "name", "far", "address", FAR_MAC, "netns", link.name)
+    _ip("link", "add", link.name, "type", "veth", *peer)
+    _ip("addr", "add", f"{link.near}/30", "dev", link.name)
+    _ip("link", "set", link.name, "up")
+    # Else the near end asks who has the address, holds the packet meanwhile, and sends it when the
+    # link is back: a delay of at most three seconds, which is not what we test.
+    known = ("lladdr", FAR_MAC, "dev", link.name, "nud", "permanent")
+    _ip("neigh", "replace", link.far, *known)
+    _ip("-n", link.name, "addr", "add", f"{link.far}/30", "dev", "far")
+    _ip("-n", link.name, "link", "set", "far", "up")
+
+
+def _remove(link: Link) -> None:
+    subprocess.run(["ip", "link", "delete", link.name], check=False, capture_output=True)
+    subprocess.run(["ip", "netns", "delete", link.name], check=False, capture_output=True)
 
 
 def _ip(*arguments: str) -> None:

@@ -14,7 +14,7 @@ from typing import IO
 import httpx
 import pytest
 
-from tests.support.dark_link import FAR, Link, dark_link, unacknowledged, why_not
+from tests.support.dark_link import Link, dark_link, unacknowledged, why_not
 from worker.errors import EffectUnknown
 from worker.wix.client import ClientFactory, WixStore
 
@@ -51,9 +51,9 @@ def link() -> Iterator[Link]:
 @pytest.fixture
 def far(link: Link) -> Iterator[tuple[str, IO[bytes]]]:
     """The address of Wix on the far host, and the lines that it prints."""
-    program = link.run(sys.executable, str(ROOT / "tests" / "support" / "far_wix.py"), FAR)
+    program = link.run(sys.executable, str(ROOT / "tests" / "support" / "far_wix.py"), link.far)
     assert program.stdout is not None
-    yield f"http://{FAR}:{int(program.stdout.readline())}", program.stdout
+    yield f"http://{link.far}:{int(program.stdout.readline())}", program.stdout
     # Not SIGKILL: `timeout`, which runs the program, passes SIGTERM on to it.
     program.terminate()
     program.wait()
@@ -81,7 +81,7 @@ def test_a_call_that_timed_out_in_the_dark_is_never_delivered(
     address, lines = far
     with pytest.raises(EffectUnknown, match="ReadTimeout"):
         _store(address, link).cancel_order("o", restock=False, notify_buyer=False)
-    assert unacknowledged(FAR) == 0
+    assert unacknowledged(link.far) == 0
     link.light()
     # The far end still holds its half of the old connection; the later call takes a new one.
     assert httpx.get(f"{address}/later", trust_env=False).status_code == 200
@@ -97,7 +97,7 @@ def test_without_our_options_the_kernel_keeps_the_call_and_delivers_it(
     store = _store(address, link, httpx.HTTPTransport())
     with pytest.raises(EffectUnknown, match="ReadTimeout"):
         store.cancel_order("o", restock=False, notify_buyer=False)
-    assert unacknowledged(FAR) > 0
+    assert unacknowledged(link.far) > 0
     link.light()
     # Blocks until the kernel's next retransmission, some three seconds after the call.
     arrived = [lines.readline(), lines.readline()]
@@ -124,9 +124,9 @@ def test_a_worker_that_ends_in_the_dark_leaves_nothing_behind(
         link.darken()
         program.stdin.write(b"\n")
         program.stdin.flush()
-        _until(lambda: unacknowledged(FAR) > 0)
+        _until(lambda: unacknowledged(link.far) > 0)
         os.kill(program.pid, signal.SIGSTOP if end == "frozen" else signal.SIGKILL)
-        _until(lambda: unacknowledged(FAR) == 0)
+        _until(lambda: unacknowledged(link.far) == 0)
         program.kill()
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import signal
 import subprocess
 import sys
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import pytest
 
 from statemachine.flows import State
 from tests.chaos.bottomless import bottomless
+from tests.support.previous import ROOT, WHY_NOT, unpack_previous
 from tests.support.processes import PATIENCE_S, environment_without_settings, wait_until
 from tests.support.rig import AFTER, BEFORE, Rig
 from worker.operations.audit import audit
@@ -22,35 +21,15 @@ from worker.simulator.world.orders import Order
 
 from .test_recovery import Workers
 
-ROOT = Path(__file__).parents[3]
-#: The release before the packages of this one.
-PREVIOUS = "561fbf8c1019cac546b3d6f2712e5551dba0873a"
 END = {AFTER: State.REFUNDED, BEFORE: State.CANCELLED}
 
 
 @pytest.fixture(scope="session")
 def previous(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sources of the previous release; it runs with the packages of this one."""
-    packed = subprocess.run(
-        (
-            "git",
-            "-C",
-            str(ROOT),
-            "archive",
-            "--format=zip",
-            PREVIOUS,
-            "worker",
-            "config",
-            "statemachine",
-        ),
-        capture_output=True,
-        check=False,
-    )
-    if packed.returncode:
-        pytest.skip(f"the clone does not contain the commit {PREVIOUS} of the previous release")
     folder = tmp_path_factory.mktemp("previous")
-    with zipfile.ZipFile(io.BytesIO(packed.stdout)) as files:
-        files.extractall(folder)
+    if not unpack_previous(folder):
+        pytest.skip(WHY_NOT)
     return folder
 
 

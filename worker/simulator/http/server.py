@@ -1,4 +1,4 @@
-"""Serves the simulator on loopback, using only the standard library."""
+"""Serves the simulator over HTTP, using only the standard library."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ class _Handler(WSGIRequestHandler):
 
 
 @contextmanager
-def serve(simulator: Simulator, *, port: int = 0) -> Iterator[str]:
-    """Serve on 127.0.0.1 while the context lasts; yields the base URL. Port 0 picks a free port."""
-    server = make_server("127.0.0.1", port, wsgi(simulator), _Server, _Handler)
+def serve(simulator: Simulator, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+    """Serve while the context lasts; yields the base URL. Port 0 picks a free port."""
+    server = make_server(host, port, wsgi(simulator), _Server, _Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http://{host}:{server.server_port}"
     finally:
         server.shutdown()
         thread.join()

@@ -1,0 +1,97 @@
+"""What a chaos run does to the workers, their Redis and their link to Wix."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from tests.chaos.crew import Crew
+from tests.chaos.report import OLDER_KILL
+from tests.chaos.servers import Servers
+from tests.chaos.steppable import step_clock
+from tests.chaos.upstream import Upstream
+from tests.support.dark_link import Link
+
+HOUR_S = 3_600
+#: How long a blackout lasts: longer than the timeout of a call, shorter than the settle delay.
+BLACKOUT_S = (0.5, 5.0)
+
+
+class Harms:
+    """Carries out what the plan says; what takes a while happens in the background."""
+
+    def __init__(
+        self, crew: Crew, servers: Servers, link: Link | None, upstream: Upstream, freeze_s: float
+    ) -> None:
+        self._crew = crew
+        self._servers = servers
+        self._link = link
+        self._upstream = upstream
+        self._freeze_s = freeze_s
+        self._is_dark = threading.Lock()
+        self._pause = threading.Event()
+        self._counted = threading.Lock()
+        self._pool = ThreadPoolExecutor(32)
+        self._running: list[Future[None]] = []
+        self.counts: Counter[str] = Counter()
+        self._does: Mapping[str, Callable[[float], object]] = {
+            "deploy": lambda _: crew.start(),
+            "retire": lambda _: crew.retire_older(),
+            "kill": self._kill,
+            "restart": lambda _: self._shake(lambda: servers.restart(signal.SIGTERM)),
+            "server_kill": lambda _: self._shake(lambda: servers.restart(signal.SIGKILL)),
+            "crash": lambda _: self._shake(servers.crash),
+            "failover": lambda _: self._shake(servers.fail_over),
+            "step": self._step,
+            "blackout": self._black_out,
+            "freeze": lambda _: crew.freeze(self._freeze_s, self._pause),
+        }
+
+    def begin(self, what: str, size: float) -> None:
+        """Begin one deed of the plan."""
+        self._running.append(self._pool.submit(self._do, what, size))
+
+    def finish(self) -> None:
+        """Wait until all have happened.
+
+        Raises:
+            Exception: one could not happen, so the run does not count.
+        """
+        for one in self._running:
+            one.result()
+
+    def _do(self, what: str, size: float) -> None:
+        self._does[what](size)
+        self.count(what)
+
+    def count(self, what: str, number: int = 1) -> None:
+        """Count what happened."""
+        with self._counted:
+            self.counts[what] += number
+
+    def _kill(self, size: float) -> None:
+        if self._crew.kill(size):
+            self.count(OLDER_KILL)
+
+    def _shake(self, accident: Callable[[], None]) -> None:
+        """Let the server have an accident; upstream sends again what has not ended."""
+        accident()
+        self.count("jobs sent again", self._upstream.send_again())
+
+    def _step(self, size: float) -> None:
+        """Step the clock ahead or back."""
+        with self._servers.lock:
+            by_s = HOUR_S if size < 0.5 else -HOUR_S
+            step_clock(self._upstream.broker.client, self._upstream.broker.namespace, by_s)
+
+    def _black_out(self, size: float) -> None:
+        """Unplug the link to Wix for a while."""
+        assert self._link
+        shortest, longest = BLACKOUT_S
+        with self._is_dark:
+            self._link.darken()
+            self._pause.wait(shortest + size * (longest - shortest))
+            self._link.light()

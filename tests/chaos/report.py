@@ -1,0 +1,40 @@
+"""What a chaos run says: while it runs, at the end, and in tests/README.md."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.chaos.plan import DISTURBANCES, OLDER
+from tests.chaos.upstream import HOPEFUL, STORES
+
+#: Counted in addition to the kill itself.
+OLDER_KILL = "kill of an older worker"
+#: What must be 0.
+WRONG = ("lost", "doubled", "stuck", "dead", "rejected", "misheard", "disagreeing")
+
+
+def failures(summary: dict[str, Any]) -> list[str]:
+    """Return what must be 0 and is not."""
+    return [name for name in WRONG if summary[name]]
+
+
+def sentence(summary: dict[str, Any]) -> str:
+    """Return the figures of a run, with all that it contained."""
+    deeds = summary["deeds"]
+    harms = [
+        f"{deeds[what]} {disturbance.text}"
+        for what, disturbance in DISTURBANCES.items()
+        if deeds.get(what)
+    ]
+    if OLDER not in summary["left_out"]:
+        harms.insert(1, f"{deeds.get(OLDER_KILL, 0)} of them of the older version")
+    left_out = ", ".join(f"{name} ({why})" for name, why in summary["left_out"].items())
+    return (
+        f"{summary['runs']:,} refunds of {len(HOPEFUL)} kinds on {STORES} stores in"
+        f" {summary['took_s']} s: {', '.join(harms)};"
+        f" {sum(summary['wix_wrongs'].values()):,} of {summary['wix_calls']:,} calls gone wrong;"
+        f" {deeds.get('jobs sent again', 0):,} jobs sent again"
+        + (f"; left out: {left_out}" if left_out else "")
+        + f"; lost {summary['lost']}, doubled {summary['doubled']}, stuck {summary['stuck']},"
+        f" dead {summary['dead']} (seed {summary['seed']})"
+    )
