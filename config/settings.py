@@ -23,9 +23,13 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from config.urls import check_redis_url, is_unencrypted
+from config.urls import check_redis_url, is_unencrypted, max_connections
 
 PREFIX = "REFUNDS_"
+
+#: Connections to Redis besides those of the worker's threads: two consumers, the scheduler, and the
+#: checks at the start.
+OTHER_CONNECTIONS = 4
 
 
 def _utc(moment: datetime) -> datetime:
@@ -106,7 +110,8 @@ class Settings(BaseSettings):
     redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] = Field(
         examples=["redis://localhost:6379/0"]
     )
-    """Address of the Redis server that holds the ledger and the queues."""
+    """Address of the Redis server, the Sentinels or the Redis Cluster that hold the ledger and the
+    queues; see [below](#addresses-of-redis)."""
     redis_wait_replicas: int = Field(default=0, ge=0, le=10)
     """Number of replicas that must have the intent (WAIT) before a call changes something at Wix;
     0 if Redis has no replicas."""
@@ -233,6 +238,14 @@ class Settings(BaseSettings):
             problems.append(
                 f"{PREFIX}WIX_BASE_URL is an http:// address of another machine, to which API keys"
                 f" would be sent unencrypted: use https://, or set {PREFIX}WIX_ALLOW_HTTP=true"
+            )
+        needed = self.threads + OTHER_CONNECTIONS
+        limit = max_connections(self.redis_url.get_secret_value())
+        if limit is not None and limit < needed:
+            problems.append(
+                f"{PREFIX}REDIS_URL has max_connections={limit}, but {PREFIX}THREADS is"
+                f" {self.threads}: the worker needs {needed} connections, one for each thread and"
+                f" {OTHER_CONNECTIONS} more; leave the option out, or set fewer threads"
             )
         if self.settle_delay_ms < self.wix_total_timeout_ms:
             problems.append(

@@ -3,53 +3,34 @@
 from __future__ import annotations
 
 import ipaddress
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 import redis
 
-_FORMATS = (
-    "expected redis://HOST:PORT/DATABASE, rediss:// for TLS, or unix:///PATH?db=DATABASE;"
-    " write special characters in a password as %XX"
-)
+from worker.upstream.addresses import FORMATS, parse_address
+from worker.upstream.connection import connection_options
 
 
 def check_redis_url(url: str) -> str:
     """Return *url* without surrounding spaces.
 
     Raises:
-        ValueError: it is not a Redis URL. The message does not repeat it: it may hold a password.
+        ValueError: it is not an address of Redis. The text does not repeat it: it may hold a
+            password.
     """
+    address = parse_address(url)
     try:
-        parts = urlsplit(url.strip())
-        port = parts.port
-    except ValueError:
-        raise ValueError(f"the port must be a number from 1 to 65535; {_FORMATS}") from None
-    if parts.scheme not in {"redis", "rediss", "unix"} or not url.startswith(f"{parts.scheme}://"):
-        raise ValueError(_FORMATS)
-    if parts.fragment or port == 0:
-        raise ValueError(_FORMATS)
-    _check_path(parts)
-    _check_options(url.strip())
+        # redis-py checks the options only when it connects.
+        redis.ConnectionPool(**connection_options(address, "refunds")).make_connection()
+    except (ValueError, TypeError, redis.RedisError):
+        raise ValueError(f"an option after the ? is unknown or invalid; {FORMATS}") from None
     return url.strip()
 
 
-def _check_options(url: str) -> None:
-    """Let the client library check the options; by itself it does so only when it connects."""
-    try:
-        redis.ConnectionPool.from_url(url).make_connection()
-    except (ValueError, TypeError, redis.RedisError):
-        raise ValueError(f"an option after the ? is unknown or invalid; {_FORMATS}") from None
-
-
-def _check_path(parts: SplitResult) -> None:
-    if parts.scheme == "unix":
-        if not parts.path.strip("/"):
-            raise ValueError(f"the path of the socket is missing; {_FORMATS}")
-        return
-    number = parts.path.removeprefix("/").removesuffix("/")
-    # The library silently uses database 0 for anything that is not a number.
-    if number and not (number.isascii() and number.isdigit()):
-        raise ValueError(f"the database must be a number; {_FORMATS}")
+def max_connections(url: str) -> int | None:
+    """Return the limit of connections that the address of Redis sets, if it sets one."""
+    found = connection_options(parse_address(url), "refunds").get("max_connections")
+    return None if found is None else int(found)
 
 
 def is_unencrypted(url: str) -> bool:

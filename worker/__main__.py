@@ -167,7 +167,8 @@ def _wait_for_redis(app: App, stop: threading.Event) -> bool:
     This uses a client of its own, because the app's client retries for 20 s before it fails.
     """
     url = app.settings.redis_url.get_secret_value()
-    client = redis_client(url, tries=1, timeout_s=FIRST_ANSWER_S)
+    namespace = app.settings.namespace
+    client = redis_client(url, namespace=namespace, tries=1, timeout_s=FIRST_ANSWER_S)
     pause_s = POLL_S
     with client:
         while not stop.is_set():

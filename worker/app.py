@@ -64,7 +64,7 @@ def ledger_from(settings: Settings) -> tuple[Broker, Ledger]:
     """Connect to queues and ledger: what a producer or an operator needs."""
     url = settings.redis_url.get_secret_value()
     register_secrets([url])
-    client = redis_client(url)
+    client = redis_client(url, namespace=settings.namespace)
     broker = Broker(client, namespace=settings.namespace, middleware=[MessageContext()])
     ledger = Ledger(
         client,

@@ -82,11 +82,12 @@ class Proxy:
         self._listener.close()
         self._cut()
 
-    def lead_to(self, port: int) -> None:
-        """Connect to another server from now on; existing connections are cut."""
+    def lead_to(self, port: int, *, cut: bool = True) -> None:
+        """Connect to another server from now on; *cut* the existing connections, or leave them."""
         with self._lock:
             self._upstream = ("127.0.0.1", port)
-        self._cut()
+        if cut:
+            self._cut()
 
     def _cut(self) -> None:
         """Cut all connections; the threads that serve them close them."""

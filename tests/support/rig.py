@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Any
 
 import httpx
-import redis
 from dramatiq.broker import MessageProxy
 from dramatiq.errors import ActorNotFound
 
@@ -22,6 +21,7 @@ from config.settings import Settings
 from statemachine.flows import ACTIVE
 from worker.app import App, Seams, build
 from worker.client import enqueue
+from worker.ledger.connection import redis_client
 from worker.ledger.memory import Memory
 from worker.ledger.refunds import Ledger
 from worker.operations.audit import Problem, audit
@@ -101,9 +101,8 @@ class Rig:
         self.app: App = build(settings, self.seams())
         self.broker, self.ledger, self.stores = self.app.broker, self.app.ledger, self.app.stores
         self.wix, self.steps, self.watch = self.app.wix, self.app.steps, self.app.watch
-        self.redis: Any = redis.Redis.from_url(
-            settings.redis_url.get_secret_value(), decode_responses=True
-        )
+        url = settings.redis_url.get_secret_value()
+        self.redis: Any = redis_client(url, namespace=settings.namespace)
         self.membership = Membership(self.broker.client, settings, Memory(None))
         self.ledger.installation = self.membership.join().installation
         self.broker.beat()

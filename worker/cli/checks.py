@@ -47,7 +47,7 @@ def outcomes(
     if not re.fullmatch(r"[0-9]+(-[0-9]+)?", after):
         fail("--after takes a stream ID as this command prints it, like 1700000000000-0", code=2)
     given = settings()
-    client = redis_client(given.redis_url.get_secret_value())
+    client = redis_client(given.redis_url.get_secret_value(), namespace=given.namespace)
     for stream_id, event in read(client, given.namespace, after=after, follow=follow):
         print_outcome(stream_id, event, as_json=as_json)
 
@@ -161,7 +161,7 @@ def doctor(
     """
     given = settings()
     ledger_from(given)
-    client = redis_client(given.redis_url.get_secret_value())
+    client = redis_client(given.redis_url.get_secret_value(), namespace=given.namespace)
     close_at_end(client.close)
     findings = examine(client, given.redis_wait_replicas)
     if findings[-1].check != "reachable":

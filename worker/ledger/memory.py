@@ -22,7 +22,8 @@ class Place:
     """Where a ledger is: a server, a database, a namespace."""
 
     server: str
-    """HOST:PORT, or the path of a socket; never a user or a password."""
+    """HOST:PORT, the path of a socket, or the nodes that are asked for the primary; never a user
+    or a password."""
     database: int
     namespace: str
 
@@ -37,7 +38,10 @@ class Damaged(ValueError):
 def place_of(client: redis.Redis, namespace: str) -> Place:
     """Return where the client's ledger is, as the settings name it."""
     given = client.connection_pool.connection_kwargs
+    locator = given.get("locator")
     server = given.get("path") or f"{given.get('host', 'localhost')}:{given.get('port', 6379)}"
+    if locator:
+        server = locator.name
     return Place(str(server), int(given.get("db") or 0), namespace)
 
 

@@ -17,11 +17,15 @@ _ASKS_FOR_PASSWORD = ("HELLO must be called", "Authentication required")
 _MEANINGS: Mapping[str, str] = MappingProxyType(
     {
         "MOVED": "Redis at REFUNDS_REDIS_URL is a node of a Redis Cluster, and another node holds"
-        " our keys: use the address of that node, which is in parentheses",
+        " our keys: write its address as redis+cluster://HOST:PORT",
+        "TRYAGAIN": "Redis Cluster is moving our keys to another node; the worker continues when"
+        " that is done",
         "READONLY": "Redis at REFUNDS_REDIS_URL is a read-only replica: use the address of the"
         " primary; after a failover the address must lead to the new one",
         "CLUSTERDOWN": "Redis at REFUNDS_REDIS_URL is a node of a Redis Cluster that is not"
         " complete: check the cluster",
+        "NOREPLICAS": "Redis at REFUNDS_REDIS_URL accepts no writes, because it has fewer replicas"
+        " than its min-replicas-to-write",
         "MASTERDOWN": "Redis at REFUNDS_REDIS_URL is a replica that has lost its primary",
         "LOADING": "Redis at REFUNDS_REDIS_URL is starting and still loads its data",
         "NOPERM": "the user in REFUNDS_REDIS_URL lacks a permission; its ACL must allow what"
@@ -32,6 +36,7 @@ _MEANINGS: Mapping[str, str] = MappingProxyType(
 _CODES: Mapping[type[Exception], str] = MappingProxyType(
     {
         exceptions.AskError: "MOVED",  # MovedError is one of these
+        exceptions.TryAgainError: "TRYAGAIN",
         exceptions.ReadOnlyError: "READONLY",
         exceptions.MasterDownError: "MASTERDOWN",  # before the class that it inherits from
         exceptions.ClusterDownError: "CLUSTERDOWN",
@@ -40,8 +45,9 @@ _CODES: Mapping[type[Exception], str] = MappingProxyType(
         exceptions.OutOfMemoryError: "OOM",
     }
 )
-#: Before Redis 7 a script's error has its code in the middle.
-_IN_SCRIPT = re.compile(r": -([A-Z]{3,}) ")
+#: redis-py keeps a code that it has no class for; before Redis 7 a script's error has it in the
+#: middle.
+_IN_TEXT = re.compile(r"(?:^|: -)([A-Z]{3,}) ")
 
 
 def _cause(error: BaseException) -> object:
@@ -53,7 +59,7 @@ def _code(cause: object) -> str:
     for kind, code in _CODES.items():
         if isinstance(cause, kind):
             return code
-    inside = _IN_SCRIPT.search(str(cause)) if isinstance(cause, redis.ResponseError) else None
+    inside = _IN_TEXT.search(str(cause)) if isinstance(cause, redis.ResponseError) else None
     return inside[1] if inside and inside[1] in _MEANINGS else ""
 
 

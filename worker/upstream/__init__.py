@@ -1,0 +1,1 @@
+"""What upstream services install: a wheel of its own, without the worker."""
