@@ -1,4 +1,4 @@
--- Redis runs the scripts. worker/ledger/scripts.py puts prelude.lua, rate.lua and lanes.lua in front
+-- Redis runs the scripts. worker/ledger/scripts.py puts prelude.lua, rate.lua, watch.lua and lanes.lua in front
 -- of each script of the ledger: what these define is global for the others, and unused in themselves.
 std = "lua51"
 max_line_length = 125
@@ -8,7 +8,7 @@ local shared = {
     "AHEAD_MS", "wall", "offset", "last", "ns", "args", "now", "int", "SOURCE", "NEXT", "ENDED", "SCHEMA", "is_newer", "WIDTH", "PER_CALL_MS",
     "BURST_MS", "key", "note", "emit", "publish", "publish_store", "is_suspended", "record_accepted", "send", "set_state",
     "ack", "is_alive", "is_held", "is_lost", "server_lost_writes_at", "step_messages",
-    "charge", "is_paced", "pause", "admit", "line_up", "stand_back", "postpone", "release",
+    "charge", "is_paced", "pause", "plan_look", "line_up_look", "next_looks", "admit", "line_up", "stand_back", "postpone", "release",
 }
 files["worker/ledger/lua/*.lua"] = {read_globals = shared}
 local clock = {"AHEAD_MS", "wall", "offset", "last", "ns", "args", "now", "int"}
@@ -19,4 +19,5 @@ files["worker/ledger/lua/wake.lua"] = {globals = {"now", "offset"}}
 -- 211: unused variable.
 files["worker/ledger/lua/prelude.lua"] = {ignore = {"211"}}
 files["worker/ledger/lua/rate.lua"] = {ignore = {"211"}}
+files["worker/ledger/lua/watch.lua"] = {ignore = {"211"}}
 files["worker/ledger/lua/lanes.lua"] = {ignore = {"211"}}

@@ -197,10 +197,13 @@ class Settings(BaseSettings):
     """Maximum delay between two checks of the provider's progress."""
     confirm_for_s: int = Field(default=1_209_600, ge=0, le=7_776_000)
     """Time after which a refund that has not settled becomes a dead letter."""
+    watch_first_ms: int = Field(default=3_600_000, ge=1, le=86_400_000)
+    """When to look at a finished refund for the first time, whether the provider reversed it. An
+    hour: a provider rejects soon what it cannot pay, and a refund call that took effect late shows
+    by then. Looks of a store that are due within five minutes share one call."""
     watch_for_s: int = Field(default=259_200, ge=0, le=7_776_000)
-    """How long to check a finished refund for a reversal by the provider; 0 to disable."""
-    watch_first_ms: int = Field(default=60_000, ge=1, le=86_400_000)
-    """Delay before the first check for a reversal; it doubles up to one day."""
+    """When to look at it for the second and last time; 0 to never look. Three days: what a bank
+    cannot credit comes back after its next business days."""
     approval_for_s: int = Field(default=86_400, ge=0, le=7_776_000)
     """Time to wait for an unapproved order before its refund is rejected."""
     unfulfill_looks: int = Field(default=7, ge=1, le=1000)

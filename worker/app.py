@@ -146,8 +146,8 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
         pause=seams.pause,
         monotonic=seams.monotonic,
     )
-    watch = Watch(ledger=ledger, keyring=keyring, stores=stores, wix=wix, settings=settings)
-    declare_actors(broker, ledger, steps, watch)
+    watch = Watch(watched=ledger.watched, keyring=keyring, wix=wix, settings=settings)
+    declare_actors(broker, ledger, steps)
     unconnected = Unconnected(stores=stores, records=ledger, keyring=keyring, settings=settings)
     prober = Prober(
         stores=stores, keyring=keyring, wix=wix, settings=settings, unconnected=unconnected
@@ -162,5 +162,7 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
         steps=steps,
         watch=watch,
         prober=prober,
-        scheduler=Scheduler(broker, ledger, prober, settings, seams.monotonic, boot_id()),
+        scheduler=Scheduler(
+            broker, ledger, prober, settings, seams.monotonic, boot_id(), watch=watch.turn
+        ),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import redis
@@ -41,6 +41,13 @@ class Records:
         """Return one record, None when the id is not known."""
         fields: Any = self._redis.hgetall(f"{self.ns}:refund:{refund_id}")
         return refund_from(fields) if fields else None
+
+    def load_all(self, ids: Iterable[str]) -> list[Refund]:
+        """Return these records, without those that are not known."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for refund_id in ids:
+                pipe.hgetall(f"{self.ns}:refund:{refund_id}")
+            return [refund_from(fields) for fields in pipe.execute() if fields]
 
     def of_order(self, store_id: str, order_id: str) -> list[str]:
         """Return the ids of an order's refunds, sorted."""

@@ -16,9 +16,10 @@ import redis
 from statemachine.flows import Transition
 from statemachine.machine import sources
 from worker.errors import OtherLedger
-from worker.ledger.claims import Change, Claim, Intent, StepCommit
+from worker.ledger.claims import Claim, Intent, StepCommit
 from worker.ledger.durability import is_confirmed
 from worker.ledger.lanes import LaneRules
+from worker.ledger.looks import WatchedRefunds
 from worker.ledger.records import PAGE, Records
 from worker.ledger.scripts import load_scripts
 from worker.observability.redaction import redact
@@ -36,11 +37,11 @@ BUSY_MS = 500
 #: How soon to try again when too few replicas have an intent.
 UNCONFIRMED_MS = 5_000
 
-#: When to look again at a finished refund whose message was lost.
-WATCH_AGAIN_MS = 600_000
-
 #: One file each, in lua/.
-SCRIPTS = ("accept", "claim", "intent", "commit", "replay", "wake", "watched", "requeue", "audit")
+SCRIPTS = (
+    *("accept", "claim", "intent", "commit", "replay"),
+    *("wake", "looks", "watched", "requeue", "audit"),
+)
 
 
 class Woken(NamedTuple):
@@ -77,6 +78,7 @@ class Ledger(Records):
         self.is_other = False
         """Whether the ledger was found to be another one."""
         self._scripts = load_scripts(client, SCRIPTS, namespace=namespace, lanes=lanes)
+        self.watched = WatchedRefunds(self._run, self)
 
     def _run(self, script: str, **arguments: Any) -> Any:
         given = {"dead_after_ms": self._dead_after_ms, **arguments}
@@ -193,39 +195,6 @@ class Ledger(Records):
             return Intent("unconfirmed", UNCONFIRMED_MS)
         return Intent(status, int(wait_ms))
 
-    def watched(
-        self,
-        refund_id: str,
-        delivery: Delivery,
-        *,
-        first_ms: int,
-        for_ms: int,
-        version: int = 0,
-        change: Change | None = None,
-    ) -> None:
-        """Record a look at a finished refund, what has changed since, and when to look next.
-
-        A *change* is only written onto the *version* that was looked at.
-        """
-        changed: dict[str, Any] = {}
-        if change:
-            changed = {
-                "facts": change.facts.to_json(),
-                "history": _line(change.line),
-                "outcome": dict(change.outcome),
-            }
-        if change and change.reason:
-            changed["reason"] = json.dumps(redact(change.reason), ensure_ascii=False)
-        self._run(
-            "watched",
-            **delivery.fields(),
-            refund_id=refund_id,
-            first_ms=first_ms,
-            for_ms=for_ms,
-            version=str(version),
-            **changed,
-        )
-
     def replay(self, refund: Refund, facts: Facts, *, operator: str) -> bool:
         """Resume a dead letter where it stopped, with these facts.
 
@@ -256,7 +225,6 @@ class Ledger(Records):
             worker_id=worker_id,
             lead_ms=lead_ms,
             limit=limit,
-            watch_again_ms=WATCH_AGAIN_MS,
             boot_id=boot_id,
             boot_ms=boot_ms,
             wall_ms=round(self._wall() * 1000),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _LUA = Path(__file__).parent / "lua"
 #: In front of every script, in this order.
-SHARED = ("prelude", "rate", "lanes")
+SHARED = ("prelude", "rate", "watch", "lanes")
 
 
 def load_scripts(

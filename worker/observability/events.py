@@ -157,8 +157,8 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
         ),
         "refund.recheck_failed": Event(
             "warning",
-            "A finished refund could not be checked for a reversal; it is checked again later.",
-            ("error",),
+            "Finished refunds could not be checked for a reversal; they are checked again later.",
+            ("error", "orders"),
         ),
         "refund.roused": Event("warning", "A lost refund was requeued."),
         "message.quarantined": Event(

@@ -1,4 +1,4 @@
-"""Background threads: heartbeat, due times, lost refunds, probes.
+"""Background threads: heartbeat, due times, lost refunds, probes, looks at finished refunds.
 
 They keep nothing in memory that a crash would lose: due times are in the ledger.
 """
@@ -23,6 +23,8 @@ from worker.stores.probing import Prober
 
 #: Minimum pause between two looks for suspended stores that are due for a probe.
 PROBE_TICK_MS = 1_000
+#: Minimum pause between two looks for finished refunds that are due to be looked at.
+WATCH_TICK_MS = 1_000
 #: How long to wait for a thread at the end; one that waits for Wix only reads there.
 JOIN_S = 2.0
 
@@ -38,6 +40,8 @@ class Scheduler:
         settings: Settings,
         monotonic: Callable[[], float],
         boot_id: str,
+        *,
+        watch: Callable[[Callable[[], bool]], None],
     ) -> None:
         self._broker = broker
         self._ledger = ledger
@@ -57,6 +61,8 @@ class Scheduler:
                 ("reconcile", settings.reconcile_every_ms, self.requeue_lost),
                 # A thread of its own: a slow Wix must not delay what is due.
                 ("probe", min(PROBE_TICK_MS, settings.probe_first_ms), self.probe),
+                # Of each worker: looks at finished refunds take no thread from the steps.
+                ("watch", WATCH_TICK_MS, lambda: watch(self._stop.is_set)),
             )
         ]
 

@@ -1,23 +1,23 @@
-"""Recheck finished refunds for a while: the payment provider may take one back.
+"""Look at finished refunds again, twice: the payment provider may take one back.
 
 The refund stays finished; a reversal is an event, not a new state. That a provider can reverse a
-refund is inferred.
+refund is inferred. All looks of a store that are due share one call (W54).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal
+
+import structlog
 
 from config.settings import Settings
 from statemachine.flows import State
-from worker.errors import Buried, CallFailed
+from worker.errors import Buried, CallFailed, Permanent, Unreadable
 from worker.flows.own_refunds import facts_of, find_ours, overpayment, overpayment_text
 from worker.ledger.claims import Change
-from worker.ledger.refunds import Ledger
-from worker.ledger.stores import Stores
+from worker.ledger.looks import Looks, WatchedRefunds
 from worker.observability.events import log_event
-from worker.queue.delivery import Delivery
 from worker.refund.facts import Facts, Overpayment, RefundedPayment
 from worker.refund.outcomes import about, outcome, overpaid
 from worker.refund.reasons import reason_of
@@ -30,51 +30,84 @@ from worker.wix.client import ClientFactory
 #: The log event for each outcome.
 EVENTS = {"settled_again": "refund.settled_again", "reversed": "refund.reversed"}
 
+#: Orders that Wix's answer for several orders lacks are asked for one by one, at most so many.
+MOST_ALONE = 5
+
 
 class Watch:
-    """Rechecks finished refunds. It only reads from Wix."""
+    """Looks at finished refunds, in a thread of its own. It only reads from Wix."""
 
     def __init__(
         self,
         *,
-        ledger: Ledger,
+        watched: WatchedRefunds,
         keyring: Keyring,
-        stores: Stores,
         wix: ClientFactory,
         settings: Settings,
     ) -> None:
-        self._ledger = ledger
+        self._watched = watched
         self._keyring = keyring
-        self._stores = stores
         self._wix = wix
-        self._settings = settings
+        self._for_ms = settings.watch_for_s * 1000
 
-    def recheck_refund(self, refund_id: str, delivery: Delivery) -> None:
-        """Check once, report a change, and plan the next check or end the watch."""
-        refund = self._ledger.load(refund_id)
-        transactions = self._list(refund) if refund and refund.state is State.REFUNDED else None
-        change = _change(refund, transactions) if refund and transactions else None
-        if change:
-            name = str(change.line["event"])
-            log_event(name, **{k: v for k, v in change.line.items() if k != "event"})
-        self._ledger.watched(
-            refund_id,
-            delivery,
-            first_ms=self._settings.watch_first_ms,
-            for_ms=self._settings.watch_for_s * 1000 if refund else 0,
-            version=refund.version if refund else 0,
-            change=change,
-        )
+    def turn(self, is_stopping: Callable[[], bool]) -> None:
+        """Make all looks that are due; those of one store share a call."""
+        while not is_stopping() and (looks := self._watched.take()):
+            with structlog.contextvars.bound_contextvars(store_id=looks.store_id):
+                self._look(looks)
 
-    def _list(self, refund: Refund) -> Transactions | None:
-        store_id = refund.request.store_id
+    def _look(self, looks: Looks) -> None:
+        """Look at refunds of one store, and report what has changed."""
+        finished = [refund for refund in looks.refunds if refund.state is State.REFUNDED]
+        order_ids = list(dict.fromkeys(refund.request.order_id for refund in finished))
+        found, calls = self._read(looks, order_ids) if order_ids else ({}, 0)
+        failed, unchanged = [], [one for one in looks.refunds if one.state is not State.REFUNDED]
+        for refund in finished:
+            transactions = found.get(refund.request.order_id)
+            if transactions is None:
+                failed.append(refund)
+            elif change := _change(refund, transactions):
+                self._watched.changed(refund, change, for_ms=self._for_ms)
+                fields = dict(change.line)
+                log_event(fields.pop("event"), refund_id=refund.refund_id, **fields)
+            else:
+                unchanged.append(refund)
+        ids = [refund.refund_id for refund in unchanged]
+        more = max(0, calls - 1)
+        self._watched.unchanged(looks.store_id, ids, for_ms=self._for_ms, calls=more)
+        if failed:
+            ids = [refund.refund_id for refund in failed]
+            self._watched.failed(looks.store_id, ids, for_ms=self._for_ms)
+
+    def _read(self, looks: Looks, order_ids: list[str]) -> tuple[dict[str, Transactions], int]:
+        """Return the transactions that Wix lists, by order, and the number of calls."""
         try:
-            store = self._keyring.credentials(store_id, self._stores.find(store_id).sealed)
-            wix = self._wix.reader(store.store_id, store.api_key)
-            return wix.list_transactions(refund.request.order_id)
-        except (NoKey, CallFailed) as error:
-            log_event("refund.recheck_failed", error=str(error))
-            return None
+            store = self._keyring.credentials(looks.store_id, looks.sealed)
+        except NoKey as error:
+            log_event("refund.recheck_failed", error=str(error), orders=len(order_ids))
+            return {}, 0
+        wix = self._wix.reader(store.store_id, store.api_key)
+        found: dict[str, Transactions] = {}
+        missing, problem = order_ids, "Wix lists no transactions"
+        if len(order_ids) > 1:
+            try:
+                found = wix.list_transactions_of_orders(order_ids)
+                missing = [order_id for order_id in order_ids if order_id not in found]
+            except (Permanent, Unreadable) as error:
+                problem = str(error)
+            except CallFailed as error:
+                log_event("refund.recheck_failed", error=str(error), orders=len(order_ids))
+                return {}, wix.calls
+        for order_id in missing[:MOST_ALONE]:
+            try:
+                found[order_id] = wix.list_transactions(order_id)
+            except CallFailed as error:
+                problem = str(error)
+                if not isinstance(error, Permanent | Unreadable):
+                    break
+        if lacking := len(order_ids) - len(found):
+            log_event("refund.recheck_failed", error=problem, orders=lacking)
+        return found, wix.calls
 
 
 def _change(refund: Refund, transactions: Transactions) -> Change | None:

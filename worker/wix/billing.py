@@ -144,6 +144,18 @@ class Transactions(Answer):
     refunds: tuple[WixRefund, ...]
 
 
+class OrderTransactions(Transactions):
+    """Payments and refunds of one of several orders."""
+
+    order_id: str
+
+
+class TransactionsOfOrders(Answer):
+    """The answer of listing the transactions of several orders; one may be unreadable. W54."""
+
+    order_transactions: tuple[Lenient[OrderTransactions], ...]
+
+
 class TransactionsAnswer(Answer):
     """The answer of listTransactions; possibly `{}` for an unknown order. W34."""
 

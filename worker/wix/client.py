@@ -9,7 +9,14 @@ from urllib.parse import quote
 
 import httpx
 
-from worker.wix.billing import RefundAnswer, Transactions, TransactionsAnswer, VoidAnswer, WixRefund
+from worker.wix.billing import (
+    RefundAnswer,
+    Transactions,
+    TransactionsAnswer,
+    TransactionsOfOrders,
+    VoidAnswer,
+    WixRefund,
+)
 from worker.wix.calls import Calls, Channel
 from worker.wix.deadline import DeadlineTransport
 from worker.wix.models import (
@@ -174,6 +181,12 @@ class WixStore(Calls):
         """Return the payments and refunds of an order. W52."""
         path = f"/ecom/v1/payments/orders/{_part(order_id)}"
         return self._call("list_transactions", "GET", path, TransactionsAnswer).order_transactions
+
+    def list_transactions_of_orders(self, order_ids: Sequence[str]) -> dict[str, Transactions]:
+        """Return the payments and refunds of several orders; some may be missing. W54."""
+        path, body = "/ecom/v1/payments/list-by-ids", {"orderIds": list(order_ids)}
+        answer = self._call("list_transactions_of_orders", "POST", path, TransactionsOfOrders, body)
+        return {one.order_id: one for one in answer.order_transactions if one}
 
 
 def _part(text: str) -> str:

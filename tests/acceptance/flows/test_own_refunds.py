@@ -189,10 +189,7 @@ def test_a_second_refund_that_appears_after_the_end_is_reported_once(rig: Rig) -
     _twice(order)
     rig.redis.hincrby(rig.key("refund", refund.refund_id), "updated_at_ms", -3_600_000)
     for _ in range(3):
-        for refund_id in rig.redis.zrange(rig.key("watch"), 0, -1):
-            rig.redis.zadd(rig.key("watch"), {refund_id: 1})
-        rig.ledger.wake_due("rig", lead_ms=1)
-        rig.run_queued()
+        rig.look_again()
     again = rig.load(refund.refund_id)
     assert (again.state, again.reason["reason"]) == (State.DEAD, "paid_twice")
     assert _types(rig).count("refund.overpaid") == 1
@@ -208,8 +205,5 @@ def test_a_second_refund_that_failed_took_no_money(rig: Rig) -> None:
     _twice(order)
     for part in order.refunds[1]["transactions"]:
         part["refundStatus"] = "FAILED"
-    for refund_id in rig.redis.zrange(rig.key("watch"), 0, -1):
-        rig.redis.zadd(rig.key("watch"), {refund_id: 1})
-    rig.ledger.wake_due("rig", lead_ms=1)
-    rig.run_queued()
+    rig.look_again()
     assert rig.load(refund.refund_id).state is State.REFUNDED

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -41,9 +42,15 @@ def monotonic() -> Monotonic:
 @pytest.fixture
 def scheduler(rig: Rig, monotonic: Monotonic) -> Scheduler:
     """The leader, which has ticked once."""
-    scheduler = Scheduler(rig.broker, rig.ledger, rig.prober(), rig.settings, monotonic, "boot")
+    scheduler = Scheduler(
+        rig.broker, rig.ledger, rig.prober(), rig.settings, monotonic, "boot", watch=rig.watch.turn
+    )
     scheduler.wake()
     return scheduler
+
+
+def _no_looks(_: Callable[[], bool]) -> None:
+    """Look at no finished refund."""
 
 
 def _step(rig: Rig, by_ms: int) -> None:
@@ -137,12 +144,16 @@ def test_a_step_is_noticed_by_the_next_leader_on_the_same_machine(
     rig: Rig, monotonic: Monotonic, by_ms: int
 ) -> None:
     """Both read the time since the machine booted, so no time without a leader is unknown."""
-    Scheduler(rig.broker, rig.ledger, rig.prober(), rig.settings, monotonic, "boot").wake()
+    Scheduler(
+        rig.broker, rig.ledger, rig.prober(), rig.settings, monotonic, "boot", watch=rig.watch.turn
+    ).wake()
     before_ms = _now_ms(rig)
     rig.redis.delete(rig.key("scheduler"))
     _step(rig, by_ms)
     monotonic.now_s += 7
-    Scheduler(rig.broker, rig.ledger, rig.prober(), rig.settings, monotonic, "boot").wake()
+    Scheduler(
+        rig.broker, rig.ledger, rig.prober(), rig.settings, monotonic, "boot", watch=rig.watch.turn
+    ).wake()
     assert abs(_now_ms(rig) - before_ms - 7_000) <= 1_000
 
 

@@ -6,6 +6,7 @@ import io
 import json
 import threading
 import time
+from collections.abc import Callable
 
 from dramatiq.errors import ConnectionClosed
 
@@ -15,12 +16,24 @@ from worker.queue.broker import Broker
 from worker.scheduler.scheduler import Scheduler
 
 
+def _no_looks(_: Callable[[], bool]) -> None:
+    """Look at no finished refund."""
+
+
 def _events(log: io.StringIO) -> list[str]:
     return [json.loads(line)["event"] for line in log.getvalue().splitlines()]
 
 
 def _scheduler(rig: Rig) -> Scheduler:
-    return Scheduler(rig.broker, rig.ledger, rig.prober(), rig.settings, time.monotonic, "boot")
+    return Scheduler(
+        rig.broker,
+        rig.ledger,
+        rig.prober(),
+        rig.settings,
+        time.monotonic,
+        "boot",
+        watch=rig.watch.turn,
+    )
 
 
 def test_the_leader_gives_back_what_a_dead_worker_held(
@@ -79,6 +92,6 @@ def test_the_threads_start_and_stop(rig: Rig) -> None:
     before = threading.active_count()
     scheduler.beat()
     scheduler.start()
-    assert threading.active_count() == before + 4
+    assert threading.active_count() == before + 5
     scheduler.stop()
     assert threading.active_count() == before

@@ -33,7 +33,7 @@ set_state(args.refund_id, args.state)
 redis.call('ZREM', key('due'), args.refund_id)
 for _, line in ipairs(args.history) do note(args.refund_id, line) end
 publish(args.refund_id)
-if args.watch_in_ms > 0 then redis.call('ZADD', key('watch'), now + args.watch_in_ms, args.refund_id) end
+if args.watch_in_ms > 0 then plan_look(args.refund_id, now, args.watch_in_ms) end
 ack()
 record_accepted(store)
 if args.lacking ~= '' then

@@ -65,12 +65,12 @@ local function record_accepted(store)
     end
 end
 
--- Enqueue a message for a refund's next transition, or for another actor.
-local function send(id, actor)
+-- Enqueue a message for a refund's next transition.
+local function send(id)
     local record = key('refund', id)
     local message_id = id .. '~' .. redis.call('HINCRBY', record, 'wakes', 1)
     local body = cjson.encode({
-        queue_name = 'steps', actor_name = actor or NEXT[redis.call('HGET', record, 'state')],
+        queue_name = 'steps', actor_name = NEXT[redis.call('HGET', record, 'state')],
         args = {id}, kwargs = {}, options = {redis_message_id = message_id},
         message_id = message_id, message_timestamp = now,
     })

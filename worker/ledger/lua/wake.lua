@@ -1,5 +1,5 @@
 -- The scheduler's tick: the worker that leads wakes what is due.
--- args: worker_id, lead_ms; limit; watch_again_ms; boot_id "" | id of the boot of the worker's
+-- args: worker_id, lead_ms; limit; boot_id "" | id of the boot of the worker's
 --       machine; boot_ms, the time since then; wall_ms, the worker's own time.
 -- Returns {leads 1 | 0, number of refunds woken, by how much the server's clock stepped, ms}.
 local lead = key('scheduler')
@@ -43,9 +43,8 @@ for _, store in ipairs(redis.call('ZRANGEBYSCORE', key('paced'), '-inf', now, 'L
     redis.call('ZREM', key('paced'), store)
     admit(store)
 end
--- Finished refunds that are watched. If the message is lost, they are looked at later.
+-- Finished refunds that are watched.
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', key('watch'), '-inf', now, 'LIMIT', 0, args.limit)) do
-    redis.call('ZADD', key('watch'), now + args.watch_again_ms, id)
-    send(id, 'recheck_refund')
+    line_up_look(id)
 end
 return {1, #due, stepped}

@@ -1,31 +1,33 @@
--- Record a look at a finished refund: what has changed, and when to look next.
--- The wait doubles with the time since the end, from first_ms to a day; after for_ms it ends.
+-- Record looks at finished refunds of a store: what has changed, and when to look next: once more,
+-- when the watch ends. A look that failed stays in the line for a day beyond that.
 -- The change is written only onto the record that was looked at: a repeat whose first reply was
--- lost, or a second message, would report it again under another id.
--- args: refund_id, version; first_ms, for_ms; facts, history (JSON) and outcome, if it changed;
---       reason (JSON), if it becomes a dead letter, which ends the watch;
---       worker_id, queue, message_id of the delivery.
+-- lost, or a second look at the same time, would report it again under another id.
+-- args: store_id; refund_ids; for_ms; failed; calls (to Wix, beyond the one that was charged);
+--       of the only refund, if it changed: version, facts, history (JSON), outcome, and reason (JSON)
+--       if it becomes a dead letter, which ends the watch.
 -- Returns 1.
-local record = key('refund', args.refund_id)
-local ended = tonumber(redis.call('HGET', record, 'updated_at_ms') or 0)
-if args.history and redis.call('HGET', record, 'version') == args.version then
-    redis.call('HSET', record, 'facts', args.facts)
-    redis.call('HINCRBY', record, 'version', 1)
-    if args.reason then
-        redis.call('HSET', record, 'reason', args.reason, 'died_in', redis.call('HGET', record, 'state'),
-            'updated_at_ms', int(now))
-        set_state(args.refund_id, 'dead')
-        redis.call('ZADD', key('dead'), now, args.refund_id)
+local line = key('looks', args.store_id)
+for _, id in ipairs(args.refund_ids) do
+    local record = key('refund', id)
+    if args.history and redis.call('HGET', record, 'version') == args.version then
+        redis.call('HSET', record, 'facts', args.facts)
+        redis.call('HINCRBY', record, 'version', 1)
+        if args.reason then
+            redis.call('HSET', record, 'reason', args.reason, 'died_in', redis.call('HGET', record, 'state'),
+                'updated_at_ms', int(now))
+            set_state(id, 'dead')
+            redis.call('ZADD', key('dead'), now, id)
+        end
+        note(id, args.history)
+        publish(id)
     end
-    note(args.refund_id, args.history)
-    publish(args.refund_id)
+    local ended = tonumber(redis.call('HGET', record, 'updated_at_ms') or 0)
+    local is_over = now - ended >= args.for_ms
+    if args.failed then is_over = now - ended >= args.for_ms + 86400000 end
+    if redis.call('HGET', record, 'state') == 'dead' then is_over = true end
+    if is_over or not args.failed then redis.call('ZREM', line, id) end
+    if not is_over and not args.failed then plan_look(id, ended, args.for_ms) end
 end
-local age = now - ended
-if age >= args.for_ms or redis.call('HGET', record, 'state') == 'dead' then
-    redis.call('ZREM', key('watch'), args.refund_id)
-else
-    local wait = math.min(math.max(age, args.first_ms), 86400000)
-    redis.call('ZADD', key('watch'), 'XX', now + wait, args.refund_id)
-end
-ack()
+next_looks(args.store_id)
+charge(args.store_id, args.calls)
 return 1

@@ -61,7 +61,8 @@ def search_orders(call: WideCall) -> Json:
 
 
 def _asked(call: WideCall) -> list[Order]:
-    return [call.orders[i] for i in call.body["orderIds"] if i in call.orders]
+    known = [call.orders[i] for i in call.body["orderIds"] if i in call.orders]
+    return known[: call.flags.orders_per_list]
 
 
 def list_fulfillments_of_orders(call: WideCall) -> Json:

@@ -46,6 +46,8 @@ class Flags:
     """How many characters of `customerReason` are returned."""
     refund_list_lag_ms: int = 0
     """How long an accepted refund is missing from the list of transactions."""
+    orders_per_list: int = 100
+    """How many orders an answer about several orders has at most; the others are missing."""
     chargeback: Literal["reduces", "blocks"] = "reduces"
     """Whether the rest of a payment can be refunded after a partial chargeback."""
     offline_shows_refundable: bool = False
