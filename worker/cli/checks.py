@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Annotated
@@ -16,7 +16,13 @@ from rich.progress import Progress
 from config.loading import load_settings
 from worker.app import keyring_from, ledger_from, membership_from, stores_from, wix_from
 from worker.cli.common import AsJson, close_at_end, connect, explain_errors, fail, settings
-from worker.cli.output import print_json, print_outcome, print_table, say
+from worker.cli.output import (
+    print_json,
+    print_outcome,
+    print_outcomes_header,
+    print_table,
+    say,
+)
 from worker.ledger.connection import redis_client
 from worker.ledger.refunds import Ledger
 from worker.operations import audit as auditing
@@ -24,6 +30,7 @@ from worker.operations.doctor import examine
 from worker.operations.finding import Finding
 from worker.operations.installation import Membership
 from worker.refund.outcomes import read
+from worker.refund.record import Refund
 
 EXAMPLES = {
     "outcomes": "Example: refunds outcomes --follow --json | your-service",
@@ -48,8 +55,15 @@ def outcomes(
         fail("--after takes a stream ID as this command prints it, like 1700000000000-0", code=2)
     given = settings()
     client = redis_client(given.redis_url.get_secret_value(), namespace=given.namespace)
-    for stream_id, event in read(client, given.namespace, after=after, follow=follow):
+    count = 0
+    for count, (stream_id, event) in enumerate(
+        read(client, given.namespace, after=after, follow=follow), 1
+    ):
+        if count == 1 and not as_json:
+            print_outcomes_header()
         print_outcome(stream_id, event, as_json=as_json)
+    if not count and not as_json:
+        say("No events.")
 
 
 #: What to do about the problems that an audit finds.
@@ -75,28 +89,32 @@ def audit(
     ] = 1.0,
     as_json: AsJson = False,
 ) -> None:
-    """Check that every refund is in one place.
+    """Check that no refund is lost.
 
-    The exit code is 1 if a refund is in no place or in several, or if Wix's records disagree.
+    Each must be in exactly one place: queued, waiting, finished or a dead letter. The exit code is
+    1 if one is in no place or in several, or if Wix's records disagree.
     """
     broker, ledger = connect()
     _require_own_ledger(membership_from(load_settings(os.environ), broker.client))
     with _progress("checking", ledger.count()) as advance:
         found = list(auditing.audit(ledger, repair=repair, progress=advance))
-    compared = _compare(ledger, rate) if against_wix else []
-    rows = [asdict(problem) for problem in (*found, *compared)]
+    finished = _finished(ledger) if against_wix else []
+    differing = _compare(finished, rate) if against_wix else []
+    rows = [asdict(problem) for problem in (*found, *differing)]
     if as_json:
-        print_json(
-            {"ok": not rows, "refunds": ledger.count(), "repaired": repair, "problems": rows}
-        )
-    elif rows:
-        print_table(rows, ("refund_id", "problem"))
+        counts = {"refunds": ledger.count(), "compared": len(finished) if against_wix else None}
+        print_json({"ok": not rows, **counts, "repaired": repair, "problems": rows})
+    else:
+        if rows:
+            print_table(rows, ("refund_id", "problem"))
         if found:
             say("Repaired: these refunds continue." if repair else HOW_TO_REPAIR)
-        if compared:
+        else:
+            say(f"Each refund is in exactly one place ({ledger.count()} checked).")
+        if differing:
             say(HOW_TO_COMPARE)
-    else:
-        say(f"{ledger.count()} refunds, each in exactly one place.")
+        elif against_wix:
+            say(f"Wix's records agree with each finished refund ({len(finished)} compared).")
     if rows:
         raise typer.Exit(1)
 
@@ -110,11 +128,14 @@ def _require_own_ledger(membership: Membership) -> None:
             say(finding.text)
 
 
-def _compare(ledger: Ledger, rate: float) -> list[auditing.Problem]:
+def _finished(ledger: Ledger) -> list[Refund]:
+    count = ledger.count()
+    return [r for state in auditing.COMPARED for r in ledger.newest(state=state, limit=count)]
+
+
+def _compare(finished: Sequence[Refund], rate: float) -> list[auditing.Problem]:
     given = load_settings(os.environ)
     stores = stores_from(given, ledger_from(given)[0])
-    count = ledger.count()
-    finished = [r for state in auditing.COMPARED for r in ledger.newest(state=state, limit=count)]
     with _progress("asking Wix", len(finished)) as advance:
         return list(
             auditing.against_wix(
@@ -150,14 +171,15 @@ def _progress(text: str, total: int) -> Iterator[Callable[[int], None]]:
 def doctor(
     adopt: Annotated[
         bool,
-        typer.Option("--adopt", help="Accept the present ledger in the place of the missed one."),
+        typer.Option("--adopt", help="Accept the present ledger instead of the previous one."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check that this installation is safe to run.
 
     The exit code is 1 if it is not; the worker refuses to start then. With --adopt, an empty or
-    another ledger is accepted first. Nothing is changed at Wix for REFUNDS_SETTLE_DELAY_MS then.
+    another ledger is accepted first; for REFUNDS_SETTLE_DELAY_MS after that, the worker changes
+    nothing at Wix.
     """
     given = settings()
     ledger_from(given)
@@ -170,14 +192,12 @@ def doctor(
             findings += _adopt(membership)
         findings += membership.findings()
     is_fit = all(finding.level != "refused" for finding in findings)
-    rows = [
-        # "verdict" is the name that programs read.
-        {"check": finding.check, "verdict": finding.level, "text": finding.text}
-        for finding in findings
-    ]
+    rows = [{"check": f.check, "result": f.level, "text": f.text} for f in findings]
     if as_json:
-        print_json({"ok": is_fit, "findings": rows})
+        # Programs know the result as "verdict".
+        public = [{"verdict" if k == "result" else k: v for k, v in r.items()} for r in rows]
+        print_json({"ok": is_fit, "findings": public})
     else:
-        print_table(rows, ("check", "verdict", "text"))
+        print_table(rows, ("check", "result", "text"))
     if not is_fit:
         raise typer.Exit(1)

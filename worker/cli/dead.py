@@ -29,12 +29,14 @@ def dead_list(limit: Limit = 100, as_json: AsJson = False) -> None:
     columns = ["id", "kind", "refund_id", "order_id", "reason", "sentence", "remedy"]
     if all(row["refund_id"] == row["id"] for row in rows):
         columns.remove("refund_id")
-    print_table(rows, columns, may_drop=("order_id", "kind"))
+    print_table(rows, columns, may_drop=("order_id", "kind"), empty="No dead letters.")
 
 
 @dead.command("show", epilog="Example: refunds dead show rf-2024-000123")
 @explain_errors
-def dead_show(letter_id: str, as_json: AsJson = False) -> None:
+def dead_show(
+    letter_id: Annotated[str, typer.Argument(metavar="ID")], as_json: AsJson = False
+) -> None:
     """Show a dead letter, its remedy and history."""
     broker, ledger = connect()
     letter = dead_letters.find(ledger, broker, letter_id)

@@ -94,7 +94,9 @@ def demo(as_json: AsJson = False) -> None:
 
 @app.command(epilog="Example: refunds show rf-2024-000123")
 @explain_errors
-def show(refund_id: str, as_json: AsJson = False) -> None:
+def show(
+    refund_id: Annotated[str, typer.Argument(metavar="REFUND_ID")], as_json: AsJson = False
+) -> None:
     """Show one refund: its record and its history."""
     _, ledger = connect()
     refund = ledger.load(refund_id)
@@ -130,7 +132,8 @@ def list_refunds(
     for row in rows:
         row["accepted"] = moment(row["accepted_at_ms"])
     columns = ("refund_id", "order_id", "store_id", "flow", "state", "attempts", "accepted")
-    print_table(rows, columns, may_drop=("store_id", "accepted", "attempts", "flow"))
+    empty = "No refunds match." if state or store else "No refunds."
+    print_table(rows, columns, may_drop=("store_id", "accepted", "attempts", "flow"), empty=empty)
 
 
 @app.command(epilog="Example: refunds simulator --port 8091 --flag cancel_twice=428")

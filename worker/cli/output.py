@@ -78,14 +78,20 @@ def print_table(
     columns: Sequence[str],
     *,
     may_drop: Sequence[str] = (),
+    empty: str = "",
     width: int = 0,
 ) -> None:
     """Print a table, coloured only on a terminal. Ids are never wrapped, so they can be copied.
+
+    Without rows, say *empty* instead of printing a header alone.
 
     If the table is wider than *width* (by default the terminal's), the columns in *may_drop* are
     left out one by one, in their order; if that is not enough, each row is printed as a block.
     """
     cells = [{column: _cell(row.get(column)) for column in columns} for row in rows]
+    if empty and not cells:
+        say(empty)
+        return
     # Piped output may be as wide as necessary.
     width = width or (shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000)
     prose = {name for name in columns if any(" " in row[name].plain for row in cells)}
@@ -125,13 +131,19 @@ def _print_blocks(rows: Iterable[Mapping[str, Text]]) -> None:
 def print_record(record: Mapping[str, Any]) -> None:
     """Print the fields of one record that are not empty, one per line."""
     lines = {
-        _shown(name): moment(value) if name.endswith("_at_ms") else redact(value, name)
-        for name, value in record.items()
+        _shown(name): redact(value, name)
+        for name, value in map(_with_moment, record.items())
         if value not in (None, "", {}, [])
     }
     width = max((len(name) for name in lines), default=0)
     for name, value in lines.items():
         print_line(f"{name:<{width}}  {_shown(value)}")
+
+
+def _with_moment(field: tuple[str, Any]) -> tuple[str, Any]:
+    """Return a field of a record; for people, a time is a date without the unit in its name."""
+    name, value = field
+    return (name.removesuffix("_ms"), moment(value)) if name.endswith("_at_ms") and value else field
 
 
 def moment(unix_ms: int) -> str:
@@ -153,6 +165,15 @@ def history_rows(history: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
+#: The columns of `refunds outcomes`, with their widths. Each line is printed when its event comes.
+OUTCOME_COLUMNS = {"stream id": 17, "time": 24, "event": 18, "refund or store": 0}
+
+
+def print_outcomes_header() -> None:
+    """Print the header of the lines of `print_outcome`."""
+    print_line("  ".join(f"{name:<{width}}" for name, width in OUTCOME_COLUMNS.items()))
+
+
 def print_outcome(stream_id: str, event: Mapping[str, Any], *, as_json: bool) -> None:
     """Print one event on a line and flush, so that a reader of a pipe gets it at once.
 
@@ -165,6 +186,7 @@ def print_outcome(stream_id: str, event: Mapping[str, Any], *, as_json: bool) ->
         amount = facts.get("amount")
         money = f"{amount['amount']} {amount['currency']}" if amount else ""
         why = (facts.get("reason") or {}).get("reason", "")
-        parts = (stream_id, event["time"], event["type"], event["subject"], money, why)
-        print_line("  ".join(str(part) for part in parts if part))
+        parts = (stream_id, event["time"], event["type"], event["subject"])
+        cells = [f"{p!s:<{w}}" for p, w in zip(parts, OUTCOME_COLUMNS.values(), strict=True)]
+        print_line("  ".join(part for part in (*cells, money, why) if part))
     sys.stdout.flush()

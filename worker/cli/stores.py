@@ -171,7 +171,7 @@ def list_stores(as_json: AsJson = False) -> None:
         error = row["suspended_because"] or row["last_error"] or {}
         row["last_error"] = error.get("detail") or error.get("error") or error.get("reason", "")
     columns = ("store_id", "name", "state", "waiting", "in_flight", "last_success", "last_error")
-    print_table(rows, columns)
+    print_table(rows, columns, empty="No stores; to connect one: refunds stores connect")
 
 
 @stores.command("check", epilog="Example: refunds stores check --all")
@@ -293,6 +293,7 @@ def reseal(as_json: AsJson = False) -> None:
         print_table(
             [{"store_id": store_id, "result": text} for store_id, text in results.items()],
             ("store_id", "result"),
+            empty="No API keys are in the vault.",
         )
     if not is_done:
         raise typer.Exit(1)

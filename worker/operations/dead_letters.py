@@ -90,7 +90,7 @@ def why_not(ledger: Ledger, letter_id: str) -> str:
     refund = ledger.load(letter_id)
     if refund is None:
         return "there is no such dead letter; `refunds dead list` shows all of them"
-    return f"is not a dead letter: its state is {refund.state}; see `refunds show {letter_id}`"
+    return f"not a dead letter: its state is {refund.state}; see `refunds show {letter_id}`"
 
 
 def _check_replay(refund: Refund, *, manual_done: bool, not_done: bool) -> None:

@@ -140,7 +140,7 @@ def test_dead_letters_are_listed_shown_and_replayed(rig: Rig) -> None:
     rig.run_until_idle()
     assert _json(rig, "show", refund_id)["state"] == "refunded"
     assert _json(rig, "dead", "list") == {"dead": []}
-    state = f"{refund_id}: is not a dead letter: its state is refunded; see"
+    state = f"{refund_id}: not a dead letter: its state is refunded; see"
     assert state in refunds(rig, "dead", "replay", refund_id).stdout
     shown = refunds(rig, "dead", "show", refund_id)
     assert (shown.returncode, state in shown.stderr) == (1, True)
@@ -180,7 +180,7 @@ def test_an_unknown_variable_is_named_on_standard_error(rig: Rig) -> None:
     assert done.returncode == 0
     assert done.stderr == (
         "REFUNDS_NAMESPACES is not a known setting and is ignored;"
-        " did you mean REFUNDS_NAMESPACE?\n"
+        " did you mean REFUNDS_NAMESPACE?\nNo refunds.\n"
     )
 
 
@@ -327,28 +327,47 @@ def test_the_refunds_of_the_demo_match_wixs_records() -> None:
     assert "demo-key" not in done.stderr + done.stdout
 
 
+def test_an_empty_list_says_so(rig: Rig) -> None:
+    """A header alone looks like an error; for programs, an empty list is an empty list."""
+    for arguments, said in (
+        (("list",), "No refunds."),
+        (("list", "--state", "dead"), "No refunds match."),
+        (("dead", "list"), "No dead letters."),
+        (("stores", "list"), "No stores; to connect one: refunds stores connect"),
+        (("outcomes",), "No events."),
+    ):
+        done = refunds(rig, *arguments)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", said + "\n")
+    assert _json(rig, "list") == {"refunds": []}
+
+
 def test_outcomes_are_printed_one_per_line(rig: Rig) -> None:
-    """Readable for people, and as CloudEvents for programs."""
+    """Readable for people, with a header, and as CloudEvents for programs."""
     refund_id = rig.request(rig.order(AFTER))
     rig.run_until_idle()
     lines = [json.loads(x) for x in refunds(rig, "outcomes", "--json").stdout.splitlines()]
     assert [line["type"] for line in lines] == ["refund.accepted", "refund.finished"]
-    assert f"refund.finished  {refund_id}  101.40 USD" in refunds(rig, "outcomes").stdout
+    header, *_, last = refunds(rig, "outcomes").stdout.splitlines()
+    assert header.split() == ["stream", "id", "time", "event", "refund", "or", "store"]
+    assert last.split()[-4:] == ["refund.finished", refund_id, "101.40", "USD"]
 
 
 def test_audit_and_doctor_answer_with_their_exit_code(rig: Rig) -> None:
     """0 if all is well, 1 if not."""
     refund_id = rig.request(rig.order(AFTER))
     rig.run_until_idle()
-    assert _json(rig, "audit") == {"ok": True, "refunds": 1, "repaired": False, "problems": []}
+    assert _json(rig, "audit") == {
+        "ok": True, "refunds": 1, "compared": None, "repaired": False, "problems": [],
+    }  # fmt: skip
     rig.redis.zadd(rig.key("due"), {refund_id: 1})
     done = refunds(rig, "audit")
-    assert (done.returncode, "ended, but still in a line" in done.stdout) == (1, True)
+    assert (done.returncode, "ended, but still queued" in done.stdout) == (1, True)
     assert "--repair" in done.stderr
     assert refunds(rig, "audit", "--repair").returncode == 1
-    assert "1 refunds, each in exactly one place." in refunds(rig, "audit").stderr
+    assert "Each refund is in exactly one place (1 checked)." in refunds(rig, "audit").stderr
     compared = refunds(rig, "audit", "--against-wix", "--rate", "100")
     assert "no credentials" in compared.stdout
+    assert _json(rig, "audit", "--against-wix")["compared"] == 1
     report = _json(rig, "doctor")
     assert report["ok"] is True
     assert (

@@ -42,7 +42,7 @@ def test_a_healthy_ledger_has_no_problem(rig: Rig) -> None:
     assert _audit(rig) == {}
 
 
-def _lose_the_line(rig: Rig) -> None:
+def _lose_the_slot(rig: Rig) -> None:
     rig.redis.delete(rig.key("busy", STORE_ID))
 
 
@@ -50,7 +50,7 @@ def _lose_the_message(rig: Rig) -> None:
     rig.redis.delete(rig.key("steps"), rig.key("steps.msgs"))
 
 
-def _stand_twice(rig: Rig) -> None:
+def _queue_twice(rig: Rig) -> None:
     rig.redis.zadd(rig.key("due"), {"rf-1": 1})
 
 
@@ -61,9 +61,9 @@ def _lose_the_index(rig: Rig) -> None:
 @pytest.mark.parametrize(
     ("damage", "problem"),
     [
-        (_lose_the_line, "nowhere"),
+        (_lose_the_slot, "nowhere"),
         (_lose_the_message, "forgotten"),
-        (_stand_twice, "in several places"),
+        (_queue_twice, "in several places"),
         (_lose_the_index, "not listed under its state"),
     ],
 )
@@ -85,7 +85,7 @@ def test_stale_entries_of_an_index_are_removed(rig: Rig) -> None:
     """Neither a finished refund nor an unknown id may be due."""
     refund = rig.run(rig.order(AFTER))
     rig.redis.zadd(rig.key("due"), {refund.refund_id: 1, "ghost": 1})
-    found = {refund.refund_id: "ended, but still in a line", "ghost": "no record"}
+    found = {refund.refund_id: "ended, but still queued", "ghost": "no record"}
     assert _audit(rig, repair=True) == found
     assert _audit(rig) == {}
 
@@ -145,9 +145,9 @@ def test_voids_and_manual_refunds_are_compared_too(rig: Rig) -> None:
     """Nothing was paid, or the refund was only recorded: Wix's records show that as well."""
     rig.simulator.set_flags(authorization_ms=0)
     voided = rig.order(AFTER, payments=[{"amount": "20.00", "authorized": True}])
-    by_hand = rig.order(AFTER, payments=[{"amount": "5.00", "offline": True}])
+    offline = rig.order(AFTER, payments=[{"amount": "5.00", "offline": True}])
     void = rig.run(voided)
-    recorded = rig.run(by_hand, manual_payments="record")
+    recorded = rig.run(offline, manual_payments="record")
     assert (void.state, recorded.state) == (State.VOIDED, State.REFUNDED)
     assert _compare(rig) == []
     voided.payments[0].voided = voided.payments[0].authorized = False

@@ -18,7 +18,7 @@ local function problem_of(id, record, store, state)
     if not redis.call('ZSCORE', key('state', state), id) then return 'not listed under its state' end
     if state == 'dead' and not redis.call('ZSCORE', key('dead'), id) then return 'dead, but not listed' end
     if is_newer(id) then return places == 1 and 'needs a newer version of the worker' or 'in no place, or in several' end
-    if not NEXT[state] then return places > 0 and 'ended, but still in a line' or nil end
+    if not NEXT[state] then return places > 0 and 'ended, but still queued' or nil end
     if places == 0 then return 'nowhere' end
     if places > 1 then return 'in several places' end
     if redis.call('ZSCORE', key('busy', store), id) and is_lost(record, store, messages) then return 'forgotten' end
