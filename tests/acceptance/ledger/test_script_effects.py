@@ -420,6 +420,22 @@ CASES: list[tuple[str, Scene, Changes]] = [
         },
     ),
     (
+        "committed, rejected: an answer for upstream is no error of the store",
+        _committed(
+            state=State.REJECTED,
+            next="end",
+            outcome=EVENT,
+            fields={"reason": '{"reason": "x"}'},
+        ),
+        {
+            **COMMITTED,
+            **NO_SLOT,
+            **in_state("rejected"),
+            "outcomes": ["refund.accepted", "t"],
+            "refund:rf.reason": {"reason": "x"},
+        },
+    ),
+    (
         "committed, finished",
         _committed(
             state=State.REFUNDED,

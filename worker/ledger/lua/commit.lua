@@ -40,7 +40,8 @@ if args.lacking ~= '' then
     redis.call('HSET', key('lacking', store), args.lacking, int(now))
     redis.call('HDEL', key('worked', store), args.lacking)
 end
-if args.fields.reason and args.fields.reason ~= '{}' then
+-- A rejected refund is an answer for upstream, not an error.
+if args.state ~= 'rejected' and args.fields.reason and args.fields.reason ~= '{}' then
     redis.call('HSET', key('store', store), 'last_error', args.fields.reason, 'last_error_at_ms', int(now))
 end
 local status = 'committed'
