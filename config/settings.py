@@ -58,12 +58,12 @@ def _no_trailing_slash(url: str) -> str:
     return url.rstrip("/")
 
 
-def _no_key_twice(text: object) -> object:
-    """Refuse an object of JSON in which a key stands twice: nobody knows which value is meant."""
+def _no_duplicate_key(text: object) -> object:
+    """Refuse a JSON object with a duplicate key: it is not clear which value is meant."""
 
     def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
         if len(dict(pairs)) < len(pairs):
-            raise ValueError("a key stands twice in an object")
+            raise ValueError("an object has a duplicate key")
         return dict(pairs)
 
     if isinstance(text, str):
@@ -122,7 +122,7 @@ class Settings(BaseSettings):
     wix_allow_http: bool = False
     """Whether `REFUNDS_WIX_BASE_URL` may be an `http://` address of another machine: API keys are
     then sent unencrypted."""
-    stores: Annotated[Json[dict[str, StoreEntry]], BeforeValidator(_no_key_twice)] = Field(
+    stores: Annotated[Json[dict[str, StoreEntry]], BeforeValidator(_no_duplicate_key)] = Field(
         default="{}",
         validate_default=True,
         examples=[

@@ -181,12 +181,12 @@ def main() -> int:
                 sys.stderr.write(f"round {number + 1} of {options.rounds}\n")
         finally:
             server.end()
-    told = {name: round(median(measured)) for name, measured in rates.items()}
+    medians = {name: round(median(measured)) for name, measured in rates.items()}
     ratios = {
-        threads: round(told[f"ours_per_s_{threads}"] / told[f"plain_per_s_{threads}"], 2)
+        threads: round(medians[f"ours_per_s_{threads}"] / medians[f"plain_per_s_{threads}"], 2)
         for threads in THREADS
     }
-    sys.stdout.write(json.dumps(told | {f"ratio_{n}": r for n, r in ratios.items()}) + "\n")
+    sys.stdout.write(json.dumps(medians | {f"ratio_{n}": r for n, r in ratios.items()}) + "\n")
     if options.write:
         by_threads = ", ".join(f"{r} with {n} thread{'s' * (n > 1)}" for n, r in ratios.items())
         figures.write("bench", f"refunds a second, as a ratio to a plain chain: {by_threads}")

@@ -163,24 +163,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make scale", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--write", action="store_true", help="write the figures into the README")
     options = parser.parse_args()
-    told = {
+    runs = {
         "tick_ms_with_1": round(tick_ms(0), 2),
         "tick_ms_with_100000": round(tick_ms(WAITING), 2),
         "alone_s": round(ends_after_s(lambda *_: None), 2),
         "behind_lane_s": round(ends_after_s(_in_its_lane), 2),
         "behind_jobs_s": round(ends_after_s(_in_the_queue_of_jobs), 2),
     }
-    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.write(json.dumps(runs) + "\n")
     if options.write:
         figures.write(
             "scale",
-            f"one due refund is woken in {told['tick_ms_with_100000']} ms beside 100,000 that wait"
-            f" an hour ({told['tick_ms_with_1']} ms alone); one store's refund takes"
-            f" {told['behind_lane_s']} s behind 10,000 accepted ones of another store,"
-            f" {told['behind_jobs_s']} s behind 10,000 jobs not yet accepted"
-            f" ({told['alone_s']} s alone)",
+            f"one due refund is woken in {runs['tick_ms_with_100000']} ms beside 100,000 that wait"
+            f" an hour ({runs['tick_ms_with_1']} ms alone); one store's refund takes"
+            f" {runs['behind_lane_s']} s behind 10,000 accepted ones of another store,"
+            f" {runs['behind_jobs_s']} s behind 10,000 jobs not yet accepted"
+            f" ({runs['alone_s']} s alone)",
         )
-    return int(told["tick_ms_with_100000"] >= 1_000)
+    return int(runs["tick_ms_with_100000"] >= 1_000)
 
 
 if __name__ == "__main__":

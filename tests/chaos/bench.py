@@ -212,7 +212,7 @@ class Bench:
         """Return whether the audit finds nothing."""
         return not self.ledger.misplaced([self.refund_id], repair=False)
 
-    def judge(self, point: Point, *, struck: bool) -> Result:
+    def result(self, point: Point, *, struck: bool) -> Result:
         """Return the result, by Wix's records and by ours."""
         return Result(
             point,

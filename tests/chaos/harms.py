@@ -51,7 +51,7 @@ class Harms:
         }
 
     def begin(self, what: str, size: float) -> None:
-        """Begin one deed of the plan."""
+        """Begin one action of the plan."""
         self._running.append(self._pool.submit(self._do, what, size))
 
     def finish(self) -> None:

@@ -116,7 +116,7 @@ def _run(bench: Bench, point: Point, spare: Spare | None) -> Result:
         finally:
             for one in workers:
                 child.end(one)
-        return bench.judge(point, struck=struck)
+        return bench.result(point, struck=struck)
 
 
 def table(results: list[Result]) -> str:

@@ -42,7 +42,7 @@ DISTURBANCES: Mapping[str, Disturbance] = {
 }
 
 
-class Deed(NamedTuple):
+class Action(NamedTuple):
     """Something that happens, and when after the start."""
 
     at_s: float
@@ -51,22 +51,22 @@ class Deed(NamedTuple):
     """Random, from 0 to 1, without 1: how long it lasts, or whom it hits."""
 
 
-def plan(seed: int, minutes: float, without: Collection[str] = ()) -> list[Deed]:
+def plan(seed: int, minutes: float, without: Collection[str] = ()) -> list[Action]:
     """Return all jobs and disturbances but those that are left out."""
     chance = random.Random(seed)  # noqa: S311 - repeatable on purpose
     share, storm_s = minutes / 5, minutes * 60 * STORM_SHARE
     jobs = max(40, round(REFUNDS * share))
-    deeds = [Deed(storm_s * n / jobs, "job") for n in range(jobs)]
+    actions = [Action(storm_s * n / jobs, "job") for n in range(jobs)]
     begins = 0.0
     if OLDER not in without:
         begins = RETIRED_AT
-        deeds += [Deed(storm_s * DEPLOYED_AT, "deploy"), Deed(storm_s * RETIRED_AT, "retire")]
+        actions += [Action(storm_s * DEPLOYED_AT, "deploy"), Action(storm_s * RETIRED_AT, "retire")]
     for what, disturbance in DISTURBANCES.items():
         count = max(disturbance.least, round(disturbance.usual * share))
         first = 0.02 if disturbance.suits_older else begins + 0.05
         # Drawn even if it is left out, so that the others stay where they are.
         drawn = [
-            Deed(chance.uniform(first, 1) * storm_s, what, chance.random()) for _ in range(count)
+            Action(chance.uniform(first, 1) * storm_s, what, chance.random()) for _ in range(count)
         ]
-        deeds += [] if what in without else drawn
-    return sorted(deeds)
+        actions += [] if what in without else drawn
+    return sorted(actions)

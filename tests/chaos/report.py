@@ -10,7 +10,7 @@ from tests.chaos.upstream import HOPEFUL, STORES
 #: Counted in addition to the kill itself.
 OLDER_KILL = "kill of an older worker"
 #: What must be 0.
-WRONG = ("lost", "doubled", "stuck", "dead", "rejected", "misheard", "disagreeing")
+WRONG = ("lost", "doubled", "stuck", "dead", "rejected", "wrong_events", "disagreeing")
 
 
 def failures(summary: dict[str, Any]) -> list[str]:
@@ -20,20 +20,20 @@ def failures(summary: dict[str, Any]) -> list[str]:
 
 def sentence(summary: dict[str, Any]) -> str:
     """Return the figures of a run, with all that it contained."""
-    deeds = summary["deeds"]
+    actions = summary["actions"]
     harms = [
-        f"{deeds[what]} {disturbance.text}"
+        f"{actions[what]} {disturbance.text}"
         for what, disturbance in DISTURBANCES.items()
-        if deeds.get(what)
+        if actions.get(what)
     ]
     if OLDER not in summary["left_out"]:
-        harms.insert(1, f"{deeds.get(OLDER_KILL, 0)} of them of the older version")
+        harms.insert(1, f"{actions.get(OLDER_KILL, 0)} of them of the older version")
     left_out = ", ".join(f"{name} ({why})" for name, why in summary["left_out"].items())
     return (
         f"{summary['runs']:,} refunds of {len(HOPEFUL)} kinds on {STORES} stores in"
         f" {summary['took_s']} s: {', '.join(harms)};"
         f" {sum(summary['wix_wrongs'].values()):,} of {summary['wix_calls']:,} calls gone wrong;"
-        f" {deeds.get('jobs sent again', 0):,} jobs sent again"
+        f" {actions.get('jobs sent again', 0):,} jobs sent again"
         + (f"; left out: {left_out}" if left_out else "")
         + f"; lost {summary['lost']}, doubled {summary['doubled']}, stuck {summary['stuck']},"
         f" dead {summary['dead']} (seed {summary['seed']})"

@@ -27,6 +27,7 @@ from config.settings import Settings
 from statemachine.flows import ACTIVE
 from tests.chaos import child, figures
 from tests.chaos.crew import Crew
+from tests.chaos.failures import count_failures
 from tests.chaos.harms import Harms
 from tests.chaos.plan import DISTURBANCES, OLDER, plan
 from tests.chaos.report import failures, sentence
@@ -34,7 +35,6 @@ from tests.chaos.servers import Servers
 from tests.chaos.steppable import make_steppable
 from tests.chaos.stormy_wix import FLAGS, StormySimulator, served
 from tests.chaos.upstream import Upstream
-from tests.chaos.verdict import judge
 from tests.support.dark_link import why_not
 from worker.app import ledger_from
 
@@ -100,19 +100,19 @@ class Storm:
         else:
             self.crew.start_older()
         begun = time.monotonic()
-        for deed in plan(self.seed, self.minutes, self.left_out):
-            self._wait_until(begun + deed.at_s)
-            if deed.what == "job":
+        for action in plan(self.seed, self.minutes, self.left_out):
+            self._wait_until(begun + action.at_s)
+            if action.what == "job":
                 self.upstream.send_new()
             else:
-                self.harms.begin(deed.what, deed.size)
+                self.harms.begin(action.what, action.size)
         self.harms.finish()
         self.simulator.calm_down()
         self._wait_for_the_end()
         return {
             "runs": len(self.upstream.orders),
-            **judge(self.ledger, self.upstream.orders, settings),
-            "deeds": dict(self.harms.counts),
+            **count_failures(self.ledger, self.upstream.orders, settings),
+            "actions": dict(self.harms.counts),
             "left_out": dict(self.left_out),
             "wix_calls": len(self.simulator.calls),
             "wix_wrongs": dict(self.simulator.wrongs),

@@ -23,23 +23,23 @@ REASON = why_not()
 
 def test_a_plan_has_all_disturbances_and_depends_on_the_seed_alone() -> None:
     """A run can be repeated, also without the one that is suspected."""
-    deeds = plan(7, 5)
-    assert deeds == plan(7, 5) != plan(8, 5)
-    counts = {what: sum(deed.what == what for deed in deeds) for what in DISTURBANCES}
+    actions = plan(7, 5)
+    assert actions == plan(7, 5) != plan(8, 5)
+    counts = {what: sum(action.what == what for action in actions) for what in DISTURBANCES}
     assert counts == {what: one.usual for what, one in DISTURBANCES.items()}
-    assert plan(7, 5, ["crash"]) == [deed for deed in deeds if deed.what != "crash"]
-    short = {deed.what for deed in plan(7, 0.1)}
+    assert plan(7, 5, ["crash"]) == [action for action in actions if action.what != "crash"]
+    short = {action.what for action in plan(7, 0.1)}
     assert set(DISTURBANCES) <= short
 
 
 def test_only_what_the_older_version_survives_happens_while_it_runs() -> None:
     """It has holes that this version closed, so it would double refunds."""
-    deeds = plan(7, 5)
-    [retired] = [deed.at_s for deed in deeds if deed.what == "retire"]
-    meanwhile = {deed.what for deed in deeds if deed.at_s < retired}
+    actions = plan(7, 5)
+    [retired] = [action.at_s for action in actions if action.what == "retire"]
+    meanwhile = {action.what for action in actions if action.at_s < retired}
     suited = {what for what, one in DISTURBANCES.items() if one.suits_older}
     assert meanwhile == {"job", "deploy", *suited}
-    without = {deed.what for deed in plan(7, 5, [OLDER]) if deed.at_s < retired}
+    without = {action.what for action in plan(7, 5, [OLDER]) if action.at_s < retired}
     assert without - meanwhile
 
 
@@ -107,7 +107,7 @@ def test_the_report_says_what_the_run_contained_and_what_not() -> None:
     """Figures without it would claim too much."""
     found = {"runs": 1_200, "took_s": 300, "wix_calls": 2_000, "seed": 5} | dict.fromkeys(WRONG, 0)
     run = found | {
-        "deeds": {"kill": 9, "kill of an older worker": 2, "crash": 3, "jobs sent again": 40},
+        "actions": {"kill": 9, "kill of an older worker": 2, "crash": 3, "jobs sent again": 40},
         "left_out": {"blackout": "network namespaces need root"},
         "wix_wrongs": {"429": 20},
     }

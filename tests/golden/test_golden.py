@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.golden.likeness import differences
+from tests.golden.comparison import differences
 from tests.support.wix_caller import Wix
 from worker.errors import CallFailed, Permanent
 from worker.wix.client import ClientFactory, WixStore

@@ -79,8 +79,8 @@ def test_wrong_usage_ends_with_2_and_the_right_words(arguments: list[str], said:
 
 def test_a_port_that_is_taken_is_named_with_the_way_out() -> None:
     """One line that says what to do, no traceback."""
-    with _serving("--orders", "0") as told:
-        port = told["url"].rpartition(":")[2]
+    with _serving("--orders", "0") as printed:
+        port = printed["url"].rpartition(":")[2]
         done = _run("--port", port)
     assert (done.returncode, done.stdout) == (2, "")
     said = f"--port {port}: Address already in use; --port 0 picks a free one\n"
@@ -108,13 +108,13 @@ def test_a_scenario_is_served_with_its_stores_and_flags(tmp_path: Path) -> None:
         f'[[stores]]\nsite_id = "{SITE}"\naccount_id = "{ACCOUNT}"\napi_key = "IST.k"\n'
         f'[[stores.orders]]\norder_id = "{ORDER}"\ncreated_date = 2025-01-02T03:04:05Z\n'
     )
-    with _serving("--scenario", str(path), "--flag", "cancel_twice=ok") as told:
-        assert told["stores"] == {SITE: {"account_id": ACCOUNT, "api_key": "IST.k"}}
-        assert told["orders"] == [
+    with _serving("--scenario", str(path), "--flag", "cancel_twice=ok") as printed:
+        assert printed["stores"] == {SITE: {"account_id": ACCOUNT, "api_key": "IST.k"}}
+        assert printed["orders"] == [
             {"order_id": ORDER, "store_id": SITE, "what": "APPROVED, placed 2025-01-02T03:04:05Z"}
         ]
         headers = {"Authorization": "IST.k", "wix-site-id": SITE}
-        with httpx.Client(base_url=told["url"], headers=headers, trust_env=False) as http:
+        with httpx.Client(base_url=printed["url"], headers=headers, trust_env=False) as http:
             answers = [http.post(f"/ecom/v1/orders/{ORDER}/cancel", json={}) for _ in range(2)]
             assert [answer.status_code for answer in answers] == [200, 200]
             flags = http.post("/_simulator/flags", json={}).json()
@@ -124,11 +124,11 @@ def test_a_scenario_is_served_with_its_stores_and_flags(tmp_path: Path) -> None:
 def test_the_admin_view_changes_stores_and_keys() -> None:
     """Over HTTP, for tests in any language."""
     with (
-        _serving("--orders", "0") as told,
-        httpx.Client(base_url=told["url"], trust_env=False) as http,
+        _serving("--orders", "0") as printed,
+        httpx.Client(base_url=printed["url"], trust_env=False) as http,
     ):
-        site = told["store_id"]
-        account = told["stores"][site]["account_id"]
+        site = printed["store_id"]
+        account = printed["stores"][site]["account_id"]
 
         def sites(key: str) -> Any:
             headers = {"Authorization": key, "wix-account-id": account}

@@ -52,7 +52,7 @@ def test_a_stored_record_without_lines_is_still_read() -> None:
     assert RefundRequest.model_validate_json(stored) == parse_request(JOB)
 
 
-def test_a_job_of_the_client_before_is_still_taken() -> None:
+def test_a_job_from_the_previous_client_is_still_accepted() -> None:
     """It sent every field; during an upgrade such jobs are on the queue."""
     before = json.loads(parse_request(JOB).canonical)
     assert before["lines"] == []

@@ -119,7 +119,7 @@ def test_what_was_pasted_into_the_environment_is_cleaned(site: str, key: str) ->
         ({STORE: {"account_id": " ", "api_key": "IST.a.b.c"}}, "the Account ID is empty"),
         (
             {each: {"account_id": "a", "api_key": "IST.a.b.c"} for each in (STORE, f" {STORE}")},
-            "entry 2: the Site ID stands twice",
+            "entry 2: the Site ID is there twice",
         ),
         ({STORE: {"account_id": STORE, "api_key": "IST.a.b.c"}}, "are the same"),
     ],
@@ -136,10 +136,10 @@ def test_what_cannot_be_used_is_refused_at_the_start(
     for processes in ("1", "2"):
         monkeypatch.setenv("REFUNDS_PROCESSES", processes)
         assert main([]) == 2
-        told = capsys.readouterr().err
-        assert "REFUNDS_STORES, entry " in told
-        assert said in told
-        assert "canary" not in told
+        printed = capsys.readouterr().err
+        assert "REFUNDS_STORES, entry " in printed
+        assert said in printed
+        assert "canary" not in printed
 
 
 def test_a_store_without_any_key_is_unknown() -> None:

@@ -1,4 +1,4 @@
-"""Reading what people write by hand: UTF-8, and JSON in which no key stands twice."""
+"""Reading what people write by hand: UTF-8, and JSON without duplicate keys."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def read_json(text: str) -> Any:
     """Return the value of a JSON document.
 
     Raises:
-        Unreadable: it is not JSON, or a key of an object stands in it twice.
+        Unreadable: it is not JSON, or an object has a duplicate key.
     """
     try:
         return json.loads(text, object_pairs_hook=_once)

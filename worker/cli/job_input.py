@@ -64,7 +64,7 @@ def from_file(file: Path, options: Collection[str]) -> list[RefundRequest]:
         content = read_text(file)
     except Unreadable as error:
         raise WrongJobs(f"{file.name} {error}") from None
-    # Only a line feed ends a line: others of str.splitlines() may stand in a text.
+    # Only a line feed ends a line: others of str.splitlines() may be part of a text.
     for number, text in enumerate(content.split("\n"), start=1):
         if text.strip():
             jobs[f"{file.name}, line {number}"] = _decoded(text)

@@ -165,12 +165,12 @@ def _check_refundable(step: Step) -> None:
     if not amount:
         return
     currency = step.facts.currency
-    told = {"amount": f"{rounded(amount, currency):f}", "currency": currency}
+    amounts = {"amount": f"{rounded(amount, currency):f}", "currency": currency}
     if escalates:
-        raise end_with("also_refundable", detail=" ".join(told.values()))
+        raise end_with("also_refundable", detail=" ".join(amounts.values()))
     if not step.facts.also_refundable:
-        step.notices.append({"event": "order.also_refundable", **told})
-    step.learn(Facts(also_refundable=told["amount"]))
+        step.notices.append({"event": "order.also_refundable", **amounts})
+    step.learn(Facts(also_refundable=amounts["amount"]))
 
 
 def _look(step: Step) -> Advance | Wait | None:

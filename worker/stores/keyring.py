@@ -30,7 +30,7 @@ def _cleaned(entries: Mapping[str, StoreEntry]) -> dict[str, Credentials]:
         )
         found = list(pasted.problems)
         if pasted.site_id in given:
-            found.append("the Site ID stands twice")
+            found.append("the Site ID is there twice")
         problems += [f"{variable('stores')}, entry {number}: {problem}" for problem in found]
         given[pasted.site_id] = Credentials(pasted.site_id, pasted.account_id, pasted.api_key)
     if problems:

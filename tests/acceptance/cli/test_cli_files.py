@@ -15,7 +15,7 @@ JOB = {"refund_id": "rf-1", "store_id": STORE_ID, "order_id": ORDER_ID}
 
 @pytest.mark.parametrize("end", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\r"])
 def test_only_a_line_feed_ends_a_job(rig: Rig, tmp_path: Path, end: str) -> None:
-    """Other line ends may stand in a text: JSON allows some of them unescaped."""
+    """Other line ends may be part of a text: JSON allows some of them unescaped."""
     text = f"a{end}b" if end in "\u2028\u2029\x85" else "ab"
     file = tmp_path / "jobs.jsonl"
     jobs = [JOB | {"reason": text}, JOB | {"refund_id": "rf-2"}]

@@ -154,7 +154,7 @@ def test_a_person_is_asked_before_the_rest_is_refunded(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "reason", "told"),
+    ("status", "code", "reason", "why"),
     [
         (428, "PAYMENT_NOT_REFUNDABLE", DISABLED, DISABLED),
         (428, "PAYMENT_NOT_REFUNDABLE", "FORBIDDEN", "FORBIDDEN"),
@@ -163,18 +163,18 @@ def test_a_person_is_asked_before_the_rest_is_refunded(rig: Rig) -> None:
     ],
 )
 def test_a_payment_that_only_the_call_refuses_does_not_hold_back_the_others(
-    rig: Rig, status: int, code: str, reason: str, told: str
+    rig: Rig, status: int, code: str, reason: str, why: str
 ) -> None:
     """Refundability showed it as refundable: the refund is planned again without it."""
     order = _order(rig, {"amount": "40.00"}, {"amount": "60.00"})
     data = {"paymentId": order.payments[0].id} | ({"nonRefundableReason": reason} if reason else {})
     rig.simulator.script(Fault("status", "submit_refund", status=status, code=code, data=data))
     refund = rig.run(order)
-    assert refund.state is (State.REFUNDED if told == DISABLED else State.DEAD)
+    assert refund.state is (State.REFUNDED if why == DISABLED else State.DEAD)
     assert refund.facts.effect == "partly_refunded"
     assert _moved(order) == [("60.00", False)]
     missing = [(one.amount, one.wix_code) for one in refund.facts.not_refunded]
-    assert missing == [("40.00", told)]
+    assert missing == [("40.00", why)]
 
 
 @pytest.mark.parametrize("kind", ["lost_reply", "drop_after", "garbage"])

@@ -24,16 +24,16 @@ def _finished(rig: Rig, order: Order, **job: Any) -> dict[str, Any]:
         for _, event in read(rig.redis, rig.settings.namespace)
         if (event["subject"], event["type"]) == (refund.refund_id, "refund.finished")
     ]
-    [told] = data
-    return told  # type: ignore[no-any-return]  # a JSON object
+    [finished] = data
+    return finished  # type: ignore[no-any-return]  # a JSON object
 
 
 def _usd(amount: str) -> dict[str, str]:
     return {"amount": amount, "currency": "USD"}
 
 
-def _sums(told: dict[str, Any]) -> tuple[Any, Any]:
-    return told["moved_by_wix"], told["to_pay_back"]
+def _sums(finished: dict[str, Any]) -> tuple[Any, Any]:
+    return finished["moved_by_wix"], finished["to_pay_back"]
 
 
 def test_a_cancelled_order_leaves_all_to_be_paid_back(rig: Rig) -> None:
@@ -41,9 +41,9 @@ def test_a_cancelled_order_leaves_all_to_be_paid_back(rig: Rig) -> None:
     order = rig.order(
         BEFORE, payments=[{"amount": "60.00"}, {"amount": "41.40", "kind": "gift_card"}]
     )
-    told = _finished(rig, order)
-    assert _sums(told) == (_usd("0.00"), _usd("101.40"))
-    assert [(p["amount"], p["provider"]) for p in told["paid"]] == [
+    finished = _finished(rig, order)
+    assert _sums(finished) == (_usd("0.00"), _usd("101.40"))
+    assert [(p["amount"], p["provider"]) for p in finished["paid"]] == [
         ("60.00", "CreditCard"),
         ("41.40", "gift card"),
     ]
@@ -73,29 +73,29 @@ def test_what_the_merchant_returned_before_counts(
     order = rig.order(BEFORE)
     act(rig, order)
     rig.simulator.merchant_cancels(order.id)
-    told = _finished(rig, order)
-    assert told["effect"] == "already_cancelled"
-    assert _sums(told) == (_usd(moved), _usd(left))
+    finished = _finished(rig, order)
+    assert finished["effect"] == "already_cancelled"
+    assert _sums(finished) == (_usd(moved), _usd(left))
 
 
 def test_a_standard_refund_leaves_nothing(rig: Rig) -> None:
     """Wix moves all that was asked for, also if it is only a part."""
-    told = _finished(rig, rig.order(AFTER), amount="20.00", currency="USD")
-    assert _sums(told) == (_usd("20.00"), _usd("0.00"))
-    assert [p["amount"] for p in told["paid"]] == ["101.40"]
+    finished = _finished(rig, rig.order(AFTER), amount="20.00", currency="USD")
+    assert _sums(finished) == (_usd("20.00"), _usd("0.00"))
+    assert [p["amount"] for p in finished["paid"]] == ["101.40"]
 
 
 def test_a_recorded_payment_is_still_to_be_paid_back(rig: Rig) -> None:
     """Wix only records it; somebody has to hand over the money."""
     order = rig.order(AFTER, payments=[{"amount": "60.00"}, {"amount": "41.40", "offline": True}])
-    told = _finished(rig, order, manual_payments="record")
-    assert _sums(told) == (_usd("60.00"), _usd("41.40"))
+    finished = _finished(rig, order, manual_payments="record")
+    assert _sums(finished) == (_usd("60.00"), _usd("41.40"))
 
 
 def test_an_authorization_took_nothing(rig: Rig) -> None:
     """It is voided, and no money has to go back."""
-    told = _finished(rig, rig.order(AFTER, payments=[{"amount": "20.00", "authorized": True}]))
-    assert (told["paid"], *_sums(told)) == ([], _usd("0.00"), _usd("0.00"))
+    finished = _finished(rig, rig.order(AFTER, payments=[{"amount": "20.00", "authorized": True}]))
+    assert (finished["paid"], *_sums(finished)) == ([], _usd("0.00"), _usd("0.00"))
 
 
 @pytest.mark.parametrize(
@@ -108,9 +108,9 @@ def test_a_cancellation_does_not_depend_on_what_it_only_tells(
     for endpoint in ("list_transactions", "get_order_refundability"):
         rig.simulator.script(Fault("status", endpoint, times=1_000, **fault))
     order = rig.order(BEFORE)
-    told = _finished(rig, order)
+    finished = _finished(rig, order)
     assert order.cancellations == 1
-    assert (told["paid"], *_sums(told)) == (None, None, None)
+    assert (finished["paid"], *_sums(finished)) == (None, None, None)
 
 
 def test_an_order_that_wix_could_refund_is_noticed(rig: Rig, log: io.StringIO) -> None:
@@ -154,8 +154,8 @@ def test_a_missing_amount_makes_the_sums_unknown(rig: Rig, of: str) -> None:
     """Nobody is told to pay back too little, or what Wix has returned already."""
     body = _without_amounts("regularPaymentDetails", of=of)
     rig.simulator.script(Fault("odd", "list_transactions", body=body, times=1_000))
-    told = _finished(rig, rig.order(BEFORE))
-    assert told["to_pay_back"] is None
+    finished = _finished(rig, rig.order(BEFORE))
+    assert finished["to_pay_back"] is None
 
 
 def test_a_membership_has_no_amount_and_leaves_the_sums_known(rig: Rig) -> None:
@@ -163,9 +163,9 @@ def test_a_membership_has_no_amount_and_leaves_the_sums_known(rig: Rig) -> None:
     body = _without_amounts("membershipPaymentDetails", of="payments")
     body["orderTransactions"]["refunds"] = []
     rig.simulator.script(Fault("odd", "list_transactions", body=body, times=1_000))
-    told = _finished(rig, rig.order(BEFORE))
-    assert _sums(told) == (_usd("0.00"), _usd("0.00"))
-    assert [p["amount"] for p in told["paid"]] == [None]
+    finished = _finished(rig, rig.order(BEFORE))
+    assert _sums(finished) == (_usd("0.00"), _usd("0.00"))
+    assert [p["amount"] for p in finished["paid"]] == [None]
 
 
 def test_a_person_decides_if_wix_does_not_say_whether_it_could_refund(rig: Rig) -> None:

@@ -35,7 +35,7 @@ def _refuse_cancel(rig: Rig) -> None:
     )
 
 
-def _likeness(order: Order) -> list[tuple[str, str]]:
+def _lines_and_tracking(order: Order) -> list[tuple[str, str]]:
     return sorted(
         (f["trackingInfo"]["trackingNumber"], str(f["lineItems"])) for f in order.fulfillments
     )
@@ -45,7 +45,7 @@ def _likeness(order: Order) -> list[tuple[str, str]]:
 def test_the_fulfillments_that_we_removed_are_recreated(rig: Rig, lost: Kind | None) -> None:
     """Lines and tracking as before, each once, whatever happens to a reply; a person is asked."""
     order = _shipped(rig)
-    before = _likeness(order)
+    before = _lines_and_tracking(order)
     _refuse_cancel(rig)
     if lost:
         rig.simulator.script(Fault(lost, "create_fulfillment"))
@@ -53,7 +53,7 @@ def test_the_fulfillments_that_we_removed_are_recreated(rig: Rig, lost: Kind | N
     assert (refund.state, refund.reason["reason"]) == (State.DEAD, "refused_by_wix")
     assert refund.reason["wix_code"] == "NOT_TODAY"
     assert "2 of 2 removed fulfillments are restored" in refund.reason["detail"]
-    assert _likeness(order) == before
+    assert _lines_and_tracking(order) == before
     assert order.cancellations == 0
 
 

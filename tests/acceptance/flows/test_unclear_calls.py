@@ -40,9 +40,9 @@ def _to_refund(rig: Rig) -> tuple[Order, Callable[[], object]]:
 
 def _to_restore(rig: Rig) -> tuple[Order, Callable[[], object]]:
     order = rig.order(BEFORE, fulfillments=1)
-    parcel = copy.deepcopy(order.fulfillments[0]) | {"id": str(uuid.uuid4())}
+    fulfillment = copy.deepcopy(order.fulfillments[0]) | {"id": str(uuid.uuid4())}
     rig.simulator.script(Fault("status", "cancel_order", status=428, code="NOT_TODAY"))
-    return order, lambda: order.fulfillments.append(parcel)
+    return order, lambda: order.fulfillments.append(fulfillment)
 
 
 #: Each call that has a second effect if it is repeated, and how to count its effects.

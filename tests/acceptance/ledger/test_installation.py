@@ -94,8 +94,8 @@ def test_a_machine_that_cannot_remember_warns_and_works(rig: Rig, tmp_path: Path
     [warning] = [finding for finding in joined.findings if finding.level != "ok"]
     assert warning.level == "warning"
     assert f"REFUNDS_INSTALLATION to {joined.installation}" in warning.text
-    told = rig.settings.model_copy(update={"installation": joined.installation})
-    quiet = Membership(rig.broker.client, told, Memory(None)).join()
+    configured = rig.settings.model_copy(update={"installation": joined.installation})
+    quiet = Membership(rig.broker.client, configured, Memory(None)).join()
     assert {finding.level for finding in quiet.findings} == {"ok"}
 
 
@@ -201,10 +201,10 @@ def test_one_adoption_is_enough_for_all_machines(rig: Rig, tmp_path: Path) -> No
     """The ledger says which installation it replaces."""
     other = _member(rig, state_dir=tmp_path / "other")
     assert _member(rig).join().installation == other.join().installation
-    told = _member(rig, installation=rig.ledger.installation, state_dir=tmp_path / "third")
+    configured = _member(rig, installation=rig.ledger.installation, state_dir=tmp_path / "third")
     _empty(rig)
     adopted = _member(rig).adopt().installation
-    for membership in (_member(rig), other, told):
+    for membership in (_member(rig), other, configured):
         assert membership.join().installation == adopted
 
 

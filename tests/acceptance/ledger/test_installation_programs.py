@@ -94,8 +94,8 @@ def test_a_flushall_stops_the_worker_until_the_ledger_is_adopted(machine: Machin
     machine.redis.flushall()
     log = _log_of(program)
     assert program.returncode == 3
-    [told, *_] = [line for line in log if line["event"] == "worker.other_ledger"]
-    assert (told["level"], "doctor --adopt" in told["text"]) == ("error", True)
+    [event, *_] = [line for line in log if line["event"] == "worker.other_ledger"]
+    assert (event["level"], "doctor --adopt" in event["text"]) == ("error", True)
     assert machine.redis.exists("{refunds}:installation") == 0
 
     again = machine.start()

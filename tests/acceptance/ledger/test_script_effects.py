@@ -259,9 +259,9 @@ def _watched(
 
     def scene(rig: Rig) -> Changes:
         _look_is_due(rig)
-        told = outcome("reversed", "recheck_refund", **about(request()))
+        reversal = outcome("reversed", "recheck_refund", **about(request()))
         line = {"event": "refund.reversed"}
-        news = Change(line=line, facts=Facts(rounds=1), outcome=told, reason=reason)
+        news = Change(line=line, facts=Facts(rounds=1), outcome=reversal, reason=reason)
 
         def act() -> None:
             ended_ms = rig.redis.time()[0] * 1000 - age_min * MINUTE_MS

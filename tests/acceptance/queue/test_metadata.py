@@ -33,9 +33,9 @@ def test_metadata_is_kept_and_returned_whole(rig: Rig) -> None:
     refund = rig.run(rig.order(AFTER), metadata=METADATA)
     assert refund.request.metadata == METADATA
     events = [event for _, event in read(rig.redis, rig.settings.namespace)]
-    told = [event["data"]["metadata"] for event in events if event["type"].startswith("refund.")]
-    assert len(told) >= 2
-    assert all(metadata == METADATA for metadata in told)
+    found = [event["data"]["metadata"] for event in events if event["type"].startswith("refund.")]
+    assert len(found) >= 2
+    assert all(metadata == METADATA for metadata in found)
 
 
 @pytest.mark.parametrize("name", sorted(METADATA))

@@ -60,12 +60,12 @@ def test_no_secret_reaches_logs_ledger_letters_or_errors(rig: Rig) -> None:
         }  # fmt: skip
         rig.send_raw(json.dumps(body), message_id="m-2")
         rig.run_until_idle()
-    stored, told = _everything_stored(rig), out.getvalue()
-    assert "step.done" in told
+    stored, printed = _everything_stored(rig), out.getvalue()
+    assert "step.done" in printed
     assert "m-1" in stored
     for canary in CANARIES:
         assert canary not in stored
-        assert canary not in told
+        assert canary not in printed
 
 
 @pytest.mark.parametrize("word", [KEY, EMAIL, '"canary buyer"@shop', KEY.rpartition(".")[2]])

@@ -67,7 +67,7 @@ def _missing(findings: Findings) -> set[str]:
     return {check.box for check in findings.checks if check.result == "missing"}
 
 
-def _told(rig: Rig) -> list[dict[str, Any]]:
+def _store_events(rig: Rig) -> list[dict[str, Any]]:
     return [event for _, event in read(rig.redis, rig.settings.namespace)]
 
 
@@ -88,7 +88,7 @@ def test_a_good_key_is_connected(rig: Rig) -> None:
     assert (store["state"], store["name"]) == ("connected", "Coffee and more")
     assert (store["currency"], store["time_zone"]) == ("USD", "America/New_York")
     assert len(store["checks"]) == 6
-    [event] = _told(rig)
+    [event] = _store_events(rig)
     assert (event["type"], event["subject"]) == ("store.connected", SITE)
     assert event["data"]["name"] == "Coffee and more"
     assert KEY not in str(rig.redis.hgetall(rig.key("store", SITE)))
@@ -139,7 +139,7 @@ def test_every_combination_of_missing_boxes_is_named(
     texts = {check.box: check.text for check in findings.checks if check.result == "missing"}
     assert all(f"tick “{box}”" in text for box, text in texts.items())
     assert not _is_saved(rig)
-    assert _told(rig) == []
+    assert _store_events(rig) == []
 
 
 def test_the_checklist_is_in_the_dashboards_order_and_words(rig: Rig) -> None:
@@ -302,8 +302,8 @@ def test_connecting_again_replaces_the_key(rig: Rig) -> None:
     rig.simulator.add_key(_newer, ACCOUNT)
     assert _connect(rig, key=_newer).is_good
     assert vault.open(rig.stores.find(SITE).sealed, SITE).api_key == _newer
-    assert [event["type"] for event in _told(rig)] == ["store.connected"] * 2
-    assert len({event["id"] for event in _told(rig)}) == 2
+    assert [event["type"] for event in _store_events(rig)] == ["store.connected"] * 2
+    assert len({event["id"] for event in _store_events(rig)}) == 2
 
 
 def test_a_running_step_finishes_with_the_old_key_and_the_next_uses_the_new(rig: Rig) -> None:

@@ -151,8 +151,8 @@ def test_connecting_a_new_key_resumes_the_store(vaulted: StoresRig) -> None:
     vaulted.connect("IST.newer")
     vaulted.run_until_idle()
     assert vaulted.load(refund_id).state is State.REFUNDED
-    told = [event["type"] for event in vaulted.outcomes("store.connected", "store.resumed")]
-    assert told == ["store.connected", "store.connected", "store.resumed"]
+    types = [event["type"] for event in vaulted.outcomes("store.connected", "store.resumed")]
+    assert types == ["store.connected", "store.connected", "store.resumed"]
 
 
 def test_a_sealed_key_that_does_not_open_suspends_instead_of_losing_refunds(

@@ -51,8 +51,8 @@ def test_a_throttled_store_pauses_for_minutes(rig: StoresRig, log: io.StringIO, 
     assert not rig.problems()
     rig.run_until_idle()
     assert {rig.load(refund_id).state for refund_id in ids} == {State.REFUNDED, State.CANCELLED}
-    [told] = [line for line in lines(log) if line["event"] == "step.forbidden"]
-    assert (told["http_status"], told["in_ms"]) == (403, 120_000)
+    [event] = [line for line in lines(log) if line["event"] == "step.forbidden"]
+    assert (event["http_status"], event["in_ms"]) == (403, 120_000)
     assert rig.outcomes("store.suspended") == []
     assert not rig.problems()
 

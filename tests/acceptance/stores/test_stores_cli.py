@@ -90,13 +90,13 @@ def test_connect_reads_json_from_standard_input(shop: Shop) -> None:
     stdin = shop.pasted(
         site_id=f"https://manage.wix.com/dashboard/{STORE_ID}/home", api_key=f"Bearer {KEY}"
     )
-    told = shop.json("connect", "--stdin", stdin=stdin)
-    assert (told["ok"], told["reason"], told["store_id"]) == (True, "connected", STORE_ID)
-    assert told["cleaned"] == [
+    printed = shop.json("connect", "--stdin", stdin=stdin)
+    assert (printed["ok"], printed["reason"], printed["store_id"]) == (True, "connected", STORE_ID)
+    assert printed["cleaned"] == [
         "API Key: removed a leading “Bearer”",
         "Site ID: taken from the dashboard's URL",
     ]
-    assert {check["verdict"] for check in told["checks"]} == {"ok", "unknown"}
+    assert {check["verdict"] for check in printed["checks"]} == {"ok", "unknown"}
 
 
 def test_connect_takes_the_key_from_a_pipe(shop: Shop) -> None:
@@ -159,16 +159,16 @@ def test_a_refusal_exits_1_with_the_reason_and_saves_nothing(shop: Shop) -> None
     assert "✗" in done.stdout
     assert "Nothing was saved." in done.stderr
     assert shop.rig.stores.ids() == []
-    told = json.loads(shop.connect("--json").stdout)
-    assert (told["ok"], told["reason"]) == (False, "box_missing")
+    printed = json.loads(shop.connect("--json").stdout)
+    assert (printed["ok"], printed["reason"]) == (False, "box_missing")
 
 
 def test_a_malformed_value_is_refused_before_wix_is_asked(shop: Shop) -> None:
     """Exit code 1, with the same sentences in JSON."""
     done = shop.run("connect", "--stdin", "--json", stdin=shop.pasted(site_id="my-shop"))
     assert done.exit_code == 1
-    told = json.loads(done.stdout)
-    assert (told["reason"], "not a UUID" in told["sentence"]) == ("malformed", True)
+    printed = json.loads(done.stdout)
+    assert (printed["reason"], "not a UUID" in printed["sentence"]) == ("malformed", True)
     assert shop.rig.simulator.calls == []
 
 
@@ -254,8 +254,8 @@ def test_a_store_in_the_environment_is_listed_and_checked(shop: Shop) -> None:
 def test_check_checks_one_store_or_all(shop: Shop) -> None:
     """With progress for each; exit code 1 if a box is missing or there is no key."""
     shop.connect()
-    told = shop.json("check", "--all")
-    assert (told["ok"], told["checked"][0]["store_id"]) == (True, STORE_ID)
+    printed = shop.json("check", "--all")
+    assert (printed["ok"], printed["checked"][0]["store_id"]) == (True, STORE_ID)
     shop.rig.simulator.change_key(KEY, scopes=ALL_SCOPES - {BUSINESS_INFO})
     done = shop.run("check", STORE_ID.upper())
     assert (done.exit_code, "store 1/1" in done.stderr) == (1, True)
@@ -296,8 +296,8 @@ def test_disconnect_refuses_unless_it_is_forced(shop: Shop) -> None:
     shop.rig.run_intake()
     assert shop.run("disconnect", STORE_ID).exit_code == 1
     assert "not finished" in shop.json("disconnect", STORE_ID)["sentence"]
-    told = shop.json("disconnect", STORE_ID, "--force")
-    assert (told["ok"], told["dead_letters"], told["with_worker"]) == (True, 1, 0)
+    printed = shop.json("disconnect", STORE_ID, "--force")
+    assert (printed["ok"], printed["dead_letters"], printed["with_worker"]) == (True, 1, 0)
     assert shop.rig.load(refund_id).state is State.DEAD
     assert shop.run("disconnect", STORE_ID).exit_code == 1
     assert shop.json("list")["stores"] == []

@@ -61,8 +61,8 @@ def test_200_refunds_wait_for_a_revoked_key_while_the_other_store_continues(
     assert store["suspended_because"]["http_status"] == 401
     assert not list(rig.ledger.newest(state=State.DEAD, limit=10))
     assert not rig.problems()
-    [told] = rig.outcomes("store.suspended")
-    assert (told["subject"], told["data"]["reason"]["reason"]) == (STORE_ID, "key_refused")
+    [event] = rig.outcomes("store.suspended")
+    assert (event["subject"], event["data"]["reason"]["reason"]) == (STORE_ID, "key_refused")
     assert [e["event"] for e in lines(log)].count("store.suspended") == 1
     assert all(rig.load(refund_id).attempt == 0 for refund_id in mine)
     rig.simulator.replace_key(KEY, "IST.newer")

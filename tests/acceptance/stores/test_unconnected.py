@@ -66,9 +66,9 @@ def test_it_is_reported_once(rig: StoresRig, log: io.StringIO) -> None:
         rig.probe()
     rig.request(rig.order(AFTER))
     rig.run_until_idle()
-    told = [line for line in lines(log) if line["event"] == "store.suspended"]
-    assert [line["reason"] for line in told] == ["store_not_connected"]
-    assert "refunds stores connect" in told[0]["remedy"]
+    found = [line for line in lines(log) if line["event"] == "store.suspended"]
+    assert [line["reason"] for line in found] == ["store_not_connected"]
+    assert "refunds stores connect" in found[0]["remedy"]
     [event] = rig.outcomes("store.suspended")
     assert event["data"]["reason"]["reason"] == "store_not_connected"
     assert rig.outcomes("refund.dead_lettered") == []

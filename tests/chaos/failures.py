@@ -1,4 +1,4 @@
-"""The result of a chaos run: by Wix's records, by the events for upstream, and by the audit."""
+"""What went wrong in a chaos run, by Wix's records, the events for upstream and the audit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from worker.simulator.world.orders import Order
 SHOWN = 3
 
 
-def judge(
+def count_failures(
     ledger: Ledger, orders: Mapping[str, tuple[Scene, Order]], settings: Settings
 ) -> dict[str, int]:
     """Count what went wrong; *orders* maps each refund to its order, one to one."""
@@ -34,7 +34,7 @@ def judge(
         "stuck": sorted({*active, *unknown, *(p.refund_id for p in problems)}),
         "dead": [r.refund_id for r in ledger.newest(state=State.DEAD, limit=len(orders))],
         "rejected": [r.refund_id for r in ledger.newest(state=State.REJECTED, limit=len(orders))],
-        "misheard": _misheard(ledger, settings, orders),
+        "wrong_events": _with_wrong_events(ledger, settings, orders),
         "disagreeing": _disagreeing(ledger, settings, len(orders)),
     }
     for name, ids in wrong.items():
@@ -45,13 +45,13 @@ def judge(
     return {name: len(ids) for name, ids in wrong.items()}
 
 
-def _misheard(ledger: Ledger, settings: Settings, orders: Iterable[str]) -> list[str]:
+def _with_wrong_events(ledger: Ledger, settings: Settings, orders: Iterable[str]) -> list[str]:
     """Return the refunds without exactly one event of acceptance and one of the end."""
-    heard = Counter(
+    seen = Counter(
         (event["subject"], event["type"]) for _, event in read(ledger._redis, settings.namespace)
     )
     expected = {(i, kind) for i in orders for kind in ("refund.accepted", "refund.finished")}
-    wrong = {key for key in expected | set(heard) if heard[key] != (key in expected)}
+    wrong = {key for key in expected | set(seen) if seen[key] != (key in expected)}
     return sorted({refund_id for refund_id, _ in wrong})
 
 
