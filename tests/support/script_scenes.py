@@ -98,3 +98,81 @@ def suspended(rig: Rig, reason: str = "key_refused") -> None:
     """Let the first step of `rf` suspend the store; `rf` waits in the lane."""
     accept(rig)
     commit(rig, claim(rig), state=State.ACCEPTED, next="lane", suspension=suspension(reason))
+
+
+#: What a script changes, by what has happened: for the tests to add what is special.
+ACCEPTED: Changes = {
+    "accepted>rf": "now",
+    "history:rf": ["refund.accepted"],
+    "order:STORE:ORDER>rf": True,
+    "outcomes": ["refund.accepted"],
+    "refund:rf.accepted_at_ms": "now",
+    "refund:rf.arrival": 1,
+    "refund:rf.committed_at_ms": "now",
+    "refund:rf.digest": "DIGEST",
+    "refund:rf.order_id": "ORDER",
+    "refund:rf.request": "REQUEST",
+    "refund:rf.schema": 1,
+    "refund:rf.state": "accepted",
+    "refund:rf.store_id": "STORE",
+    "refund:rf.updated_at_ms": "now",
+    "refund:rf.version": 1,
+    "state:accepted>rf": "now",
+}
+
+CLAIMED: Changes = {
+    "lease:STORE:ORDER": "ME|m|e",
+    "refund:rf.attempt": 1,
+    "refund:rf.attempts": 1,
+    "refund:rf.fence": 1,
+    "refund:rf.held_by": "ME|m|e",
+    "refund:rf.prior_intent_at_ms": 0,
+}
+
+COMMITTED: Changes = {
+    "lease:STORE:ORDER": GONE,
+    "refund:rf.committed_at_ms": "now",
+    "refund:rf.held_by": GONE,
+    "refund:rf.intent_at_ms": 0,
+    "refund:rf.settled_fence": 1,
+    "refund:rf.updated_at_ms": "now",
+    "refund:rf.version": 2,
+    "refund:rf.wix_calls": 0,
+}
+
+LATER: Changes = {**NO_SLOT, "due>rf": "now +10 min", "refund:rf.due_at_ms": "now +10 min"}
+
+DEAD: Changes = {**in_state("dead"), "dead>rf": "now"}
+
+SUSPENDED: Changes = {
+    "outcomes": ["refund.accepted", "store.suspended"],
+    "probes>STORE": "now +10 min",
+    "store:STORE.events": 1,
+    "suspended:STORE.by": "ME|m|e",
+    "suspended:STORE.endpoint": "get_order",
+    "suspended:STORE.epoch": 0,
+    "suspended:STORE.probes": 0,
+    "suspended:STORE.reason": {"reason": "key_refused"},
+    "suspended:STORE.since_ms": "now",
+}
+
+WHY = {"reason": "store_disconnected"}
+
+BURIED: Changes = {
+    **DEAD,
+    "history:rf": ["refund.accepted", "step.dead"],
+    "outcomes": ["refund.accepted", "refund.dead_lettered"],
+    "refund:rf.buried_by": "NONCE",
+    "refund:rf.died_in": "accepted",
+    "refund:rf.due_at_ms": 0,
+    "refund:rf.reason": WHY,
+    "refund:rf.updated_at_ms": "now",
+    "refund:rf.version": 2,
+}
+
+REVERSED: Changes = {
+    "history:rf": ["refund.accepted", "refund.reversed"],
+    "outcomes": ["refund.accepted", "refund.reversed"],
+    "refund:rf.facts": {"rounds": 1},
+    "refund:rf.version": 3,
+}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -230,87 +228,6 @@ def _trouble_with(cases: dict[str, str]) -> list[str]:
     return wrong
 
 
-def test_outcomes_start_only_after_a_stream_id(rig: Rig) -> None:
-    """Anything else is wrong usage, and the message gives an example."""
-    done = refunds(rig, "outcomes", "--after", "foo")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "like 1700000000000-0" in done.stderr
-
-
-def test_the_version_is_that_of_the_package() -> None:
-    """`refunds --version` prints one line and exits with 0."""
-    done = run_program([*REFUNDS, "--version"])
-    assert (done.returncode, done.stdout) == (0, f"refunds {version('wix-refund-worker')}\n")
-
-
-def test_an_unknown_option_or_command_is_refused() -> None:
-    """Exit code 2, and nothing on standard output."""
-    for unknown in ("--versoin", "refnud"):
-        done = run_program([*REFUNDS, unknown])
-        assert (done.returncode, done.stdout) == (2, "")
-        assert unknown in done.stderr
-
-
-@pytest.mark.parametrize("group", [[], ["dead"], ["stores"]])
-def test_every_group_of_commands_has_help_with_an_example(group: list[str]) -> None:
-    """The help of a group has its own example."""
-    done = refunds(None, *group, "--help", environment={})
-    assert f"Example: {' '.join(['refunds', *group])}" in done.stdout
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        "demo",
-        "request",
-        "show",
-        "list",
-        "simulator",
-        "diagram",
-        "dead list",
-        "dead show",
-        "dead replay",
-        "outcomes",
-        "audit",
-        "doctor",
-    ],
-)
-def test_every_command_has_help_with_an_example(command: str) -> None:
-    """Every command has --json as well."""
-    done = refunds(None, *command.split(), "--help", environment={})
-    assert done.returncode == 0
-    assert f"Example: refunds {command}" in done.stdout
-    assert "--json" in done.stdout
-
-
-def test_the_diagram_is_printed() -> None:
-    """One for each flow: as plain Mermaid text, or as JSON."""
-    text = refunds(None, "diagram", environment={}).stdout
-    drawn = json.loads(refunds(None, "diagram", "--json", environment={}).stdout)["mermaid"]
-    assert list(drawn) == ["cancellation", "standard"]
-    for flow, diagram in drawn.items():
-        assert diagram.startswith("stateDiagram-v2")
-        assert f"%% {flow}\n{diagram}" in text
-
-
-def test_tab_completion_knows_commands_and_states() -> None:
-    """Tab completion works, shown here without installing it."""
-    environment = {
-        "_REFUNDS_COMPLETE": "complete_bash",
-        "COMP_WORDS": "refunds list --state re",
-        "COMP_CWORD": "3",
-    }
-    code = "import sys; sys.argv[0] = 'refunds'; from worker.cli.main import main; main()"
-    done = run_program([sys.executable, "-c", code], environment)
-    assert set(done.stdout.split()) == {
-        "refundable",
-        "refund_submitted",
-        "refunded",
-        "rejected",
-        "restoring",
-    }
-
-
 def test_the_refunds_of_the_demo_match_wixs_records() -> None:
     """`refunds demo --json`: one document on stdout, log lines in JSON on stderr."""
     done = run_program([*REFUNDS, "demo", "--json"])
@@ -325,31 +242,6 @@ def test_the_refunds_of_the_demo_match_wixs_records() -> None:
     events = {line["event"] for line in lines}
     assert {"refund.accepted", "step.done", "step.retry", "step.rejected", "step.dead"} <= events
     assert "demo-key" not in done.stderr + done.stdout
-
-
-def test_an_empty_list_says_so(rig: Rig) -> None:
-    """A header alone looks like an error; for programs, an empty list is an empty list."""
-    for arguments, said in (
-        (("list",), "No refunds."),
-        (("list", "--state", "dead"), "No refunds match."),
-        (("dead", "list"), "No dead letters."),
-        (("stores", "list"), "No stores; to connect one: refunds stores connect"),
-        (("outcomes",), "No events."),
-    ):
-        done = refunds(rig, *arguments)
-        assert (done.returncode, done.stdout, done.stderr) == (0, "", said + "\n")
-    assert _json(rig, "list") == {"refunds": []}
-
-
-def test_outcomes_are_printed_one_per_line(rig: Rig) -> None:
-    """Readable for people, with a header, and as CloudEvents for programs."""
-    refund_id = rig.request(rig.order(AFTER))
-    rig.run_until_idle()
-    lines = [json.loads(x) for x in refunds(rig, "outcomes", "--json").stdout.splitlines()]
-    assert [line["type"] for line in lines] == ["refund.accepted", "refund.finished"]
-    header, *_, last = refunds(rig, "outcomes").stdout.splitlines()
-    assert header.split() == ["stream", "id", "time", "event", "refund", "or", "store"]
-    assert last.split()[-4:] == ["refund.finished", refund_id, "101.40", "USD"]
 
 
 def test_audit_and_doctor_answer_with_their_exit_code(rig: Rig) -> None:

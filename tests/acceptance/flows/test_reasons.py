@@ -2,59 +2,31 @@
 
 from __future__ import annotations
 
-import copy
-import json
-import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from statemachine.flows import State
+from tests.support.reason_cases import (
+    Case,
+    authorized_only,
+    letter_of,
+    message_for,
+    paid_twice,
+    payment,
+    refused_call,
+    run,
+    suspended_store,
+    waits_forever,
+)
 from tests.support.rig import AFTER, BEFORE, KEY, STORE_ID, Rig
 from worker.refund.reasons import REASONS
 from worker.simulator import Fault
 from worker.simulator.contract.routes import ALL_SCOPES, BILLING
 
 NOBODYS_STORE = "4b296c48-0000-4000-8000-00000000ffff"
-
-Case = Callable[[Rig], Mapping[str, Any]]
-
-
-def _run(created: str, job: Mapping[str, Any] | None = None, **order: Any) -> Case:
-    """Return the reason of a refund of such an order."""
-    return lambda rig: rig.run(rig.order(created, **order), **(job or {})).reason
-
-
-def _refused(endpoint: str, code: str, created: str = AFTER, status: int = 428, **job: Any) -> Case:
-    """Return the reason after Wix refuses one call for good."""
-
-    def case(rig: Rig) -> Mapping[str, Any]:
-        rig.simulator.script(Fault("status", endpoint, status=status, code=code, times=1_000))
-        return rig.run(rig.order(created), **job).reason
-
-    return case
-
-
-def _waits_forever(flag: Mapping[str, Any], arrange: Callable[[Rig], Any]) -> Case:
-    """Return the reason of a refund for which something stays pending too long."""
-
-    def case(rig: Rig) -> Mapping[str, Any]:
-        rig.simulator.set_flags(**flag)
-        refund_id = arrange(rig)
-        for _ in range(4):
-            rig.run_queued()
-            rig.age(refund_id, days=30)
-            rig.let_an_hour_pass()
-        return rig.load(refund_id).reason
-
-    return case
-
-
-def _authorized(created: str) -> Callable[[Rig], str]:
-    payment = {"amount": "20.00", "authorized": True}
-    return lambda rig: rig.request(rig.order(created, payments=[payment]))
 
 
 def _disconnected(rig: Rig) -> Mapping[str, Any]:
@@ -63,20 +35,8 @@ def _disconnected(rig: Rig) -> Mapping[str, Any]:
     return rig.run(rig.order(AFTER)).reason
 
 
-def _suspended(arrange: Callable[[Rig], object]) -> Case:
-    """Return the reason for which a refund waits in its lane."""
-
-    def case(rig: Rig) -> Mapping[str, Any]:
-        arrange(rig)
-        refund_id = rig.request(rig.order(AFTER))
-        rig.run_until_idle()
-        return rig.load(refund_id).reason
-
-    return case
-
-
 def _recorded_by_the_merchant(rig: Rig) -> Mapping[str, Any]:
-    order = rig.order(AFTER, payments=[_payment(offline=True)])
+    order = rig.order(AFTER, payments=[payment(offline=True)])
     refund = rig.run(order)
     rig.simulator.merchant_refunds(order.id, "in the shop")
     assert rig.replay(refund.refund_id, operator="ann", manual_done=True)
@@ -110,11 +70,7 @@ def _pending_elsewhere(rig: Rig) -> str:
 
 
 def _down(rig: Rig) -> str:
-    return rig.request(rig.order(AFTER, payments=[_payment(non_refundable="PROVIDER_IS_DOWN")]))
-
-
-def _payment(**more: Any) -> dict[str, Any]:
-    return {"amount": "20.00"} | more
+    return rig.request(rig.order(AFTER, payments=[payment(non_refundable="PROVIDER_IS_DOWN")]))
 
 
 def _order_not_found(rig: Rig) -> Mapping[str, Any]:
@@ -156,23 +112,12 @@ def _vanished(rig: Rig) -> Mapping[str, Any]:
 
 
 def _mixed(rig: Rig) -> Mapping[str, Any]:
-    payments = [_payment(), _payment(outcome="FAILED")]
+    payments = [payment(), payment(outcome="FAILED")]
     return rig.run(rig.order(AFTER, payments=payments)).reason
 
 
-def _paid_twice(rig: Rig) -> Mapping[str, Any]:
-    """Return the reason after Wix carried out our call twice."""
-    rig.simulator.set_flags(provider_ms=10**12)
-    order = rig.order(AFTER, payments=[_payment(amount="100.00")])
-    refund_id = rig.request(order, amount="10.00", currency="USD")
-    rig.run_queued()
-    order.refunds.append(copy.deepcopy(order.refunds[0]) | {"id": str(uuid.uuid4())})
-    rig.run_until_idle()
-    return rig.load(refund_id).reason
-
-
 def _many_payments(rig: Rig) -> Mapping[str, Any]:
-    return rig.run(rig.order(AFTER, payments=[_payment() for _ in range(51)])).reason
+    return rig.run(rig.order(AFTER, payments=[payment() for _ in range(51)])).reason
 
 
 def _unclear(rig: Rig) -> Mapping[str, Any]:
@@ -216,22 +161,6 @@ def _bug(rig: Rig) -> Mapping[str, Any]:
     return next(iter(rig.broker.quarantined().values()))
 
 
-def _letter(body: str) -> Case:
-    def case(rig: Rig) -> Mapping[str, Any]:
-        rig.send_raw(body)
-        rig.run_queued()
-        return rig.broker.quarantined()["m-1"]
-
-    return case
-
-
-def _message(actor: str, **job: Any) -> str:
-    envelope = {"queue_name": "refunds", "actor_name": actor, "args": [], "kwargs": job}
-    return json.dumps(
-        envelope | {"options": {}, "message_id": "m-1", "message_timestamp": 1_700_000_000_000}
-    )
-
-
 def _conflict(rig: Rig) -> Mapping[str, Any]:
     order = rig.order(AFTER)
     rig.request(order, "rf-1")
@@ -243,7 +172,7 @@ def _conflict(rig: Rig) -> Mapping[str, Any]:
 def _void_refused(rig: Rig) -> Mapping[str, Any]:
     code = "GATEWAY_TRANSACTION_NOT_FOUND"
     rig.simulator.script(Fault("status", "void_payments", status=404, code=code))
-    return rig.run(rig.order(BEFORE, payments=[_payment(authorized=True)])).reason
+    return rig.run(rig.order(BEFORE, payments=[payment(authorized=True)])).reason
 
 
 def _mismatch(rig: Rig) -> Mapping[str, Any]:
@@ -256,80 +185,80 @@ _LINE = {"line_item_id": "nowhere", "quantity": 1}
 
 CASES: Mapping[str, Case] = {
     "order_not_found": _order_not_found,
-    "order_pending": _run(BEFORE, status="PENDING"),
-    "order_not_approved": _waits_forever(
+    "order_pending": run(BEFORE, status="PENDING"),
+    "order_not_approved": waits_forever(
         {}, lambda rig: rig.request(rig.order(BEFORE, status="INITIALIZED"))
     ),
-    "order_rejected": _run(AFTER, status="REJECTED"),
-    "order_status_unknown": _run(AFTER, extra={"status": "ON_THE_MOON"}),
-    "order_view_only": _run(AFTER, extra={"settings": {"limitedActions": True}}),
-    "currency_mismatch": _run(AFTER, {"amount": "1.00", "currency": "EUR"}),
-    "amount_precision": _run(AFTER, {"amount": "1.50", "currency": "JPY"}, currency="JPY"),
-    "partial_needs_standard_refund": _run(BEFORE, {"amount": "1.00", "currency": "USD"}),
+    "order_rejected": run(AFTER, status="REJECTED"),
+    "order_status_unknown": run(AFTER, extra={"status": "ON_THE_MOON"}),
+    "order_view_only": run(AFTER, extra={"settings": {"limitedActions": True}}),
+    "currency_mismatch": run(AFTER, {"amount": "1.00", "currency": "EUR"}),
+    "amount_precision": run(AFTER, {"amount": "1.50", "currency": "JPY"}, currency="JPY"),
+    "partial_needs_standard_refund": run(BEFORE, {"amount": "1.00", "currency": "USD"}),
     "cannot_unfulfill": _cannot_unfulfill,
     "also_refundable": _also_refundable,
     "order_keeps_changing": _keeps_changing,
-    "order_authorized": _refused("cancel_order", "ORDER_HAS_AUTHORIZED_TRANSACTION", BEFORE),
+    "order_authorized": refused_call("cancel_order", "ORDER_HAS_AUTHORIZED_TRANSACTION", BEFORE),
     "void_failed": _void_refused,
-    "void_not_settled": _waits_forever({"authorization_ms": 10**12}, _authorized(BEFORE)),
+    "void_not_settled": waits_forever({"authorization_ms": 10**12}, authorized_only(BEFORE)),
     "already_refunded": _already_refunded,
-    "zero_price": _run(AFTER, payments=[_payment(non_refundable="ZERO_PRICE")]),
-    "not_paid": _run(AFTER, payments=[_payment(status="DECLINED")]),
-    "no_payment_recorded": _run(AFTER, amounts=(), imported=True),
-    "not_refundable": _refused("submit_refund", "PAYMENT_NOT_REFUNDABLE"),
-    "refund_disabled": _run(AFTER, payments=[_payment(non_refundable="DISABLED_BY_PROVIDER")]),
-    "offset_by_chargeback": _run(
-        AFTER, payments=[_payment(non_refundable="AMOUNT_OFFSET_BY_CHARGEBACK")]
+    "zero_price": run(AFTER, payments=[payment(non_refundable="ZERO_PRICE")]),
+    "not_paid": run(AFTER, payments=[payment(status="DECLINED")]),
+    "no_payment_recorded": run(AFTER, amounts=(), imported=True),
+    "not_refundable": refused_call("submit_refund", "PAYMENT_NOT_REFUNDABLE"),
+    "refund_disabled": run(AFTER, payments=[payment(non_refundable="DISABLED_BY_PROVIDER")]),
+    "offset_by_chargeback": run(
+        AFTER, payments=[payment(non_refundable="AMOUNT_OFFSET_BY_CHARGEBACK")]
     ),
-    "refund_forbidden": _run(AFTER, payments=[_payment(non_refundable="FORBIDDEN")]),
-    "payment_not_found": _run(AFTER, payments=[_payment(non_refundable="TRANSACTION_NOT_FOUND")]),
-    "refusal_unknown": _run(AFTER, payments=[_payment(non_refundable="UNKNOWN_REASON")]),
-    "amount_exceeds_refundable": _run(AFTER, {"amount": "101.41", "currency": "USD"}),
+    "refund_forbidden": run(AFTER, payments=[payment(non_refundable="FORBIDDEN")]),
+    "payment_not_found": run(AFTER, payments=[payment(non_refundable="TRANSACTION_NOT_FOUND")]),
+    "refusal_unknown": run(AFTER, payments=[payment(non_refundable="UNKNOWN_REASON")]),
+    "amount_exceeds_refundable": run(AFTER, {"amount": "101.41", "currency": "USD"}),
     "amount_mismatch": _mismatch,
-    "only_in_full": _run(
-        AFTER, {"amount": "5.00", "currency": "USD"}, payments=[_payment(kind="gift_card")]
+    "only_in_full": run(
+        AFTER, {"amount": "5.00", "currency": "USD"}, payments=[payment(kind="gift_card")]
     ),
-    "authorized_only_in_full": _run(
-        AFTER, {"amount": "5.00", "currency": "USD"}, payments=[_payment(authorized=True)]
+    "authorized_only_in_full": run(
+        AFTER, {"amount": "5.00", "currency": "USD"}, payments=[payment(authorized=True)]
     ),
-    "lines_not_refundable": _run(AFTER, {"lines": [_LINE]}),
-    "restock_refused": _refused(
+    "lines_not_refundable": run(AFTER, {"lines": [_LINE]}),
+    "restock_refused": refused_call(
         "submit_refund", "INVALID_LINE_ITEM_RESTOCK_QUANTITY", status=400, restock=True
     ),
     "too_many_payments": _many_payments,
-    "manual_payment": _run(AFTER, payments=[_payment(offline=True)]),
-    "refund_failed": _run(AFTER, payments=[_payment(outcome="FAILED", reason_code="P-999")]),
-    "partly_refunded": _run(
-        AFTER, payments=[_payment(), _payment(non_refundable="TRANSACTION_NOT_FOUND")]
+    "manual_payment": run(AFTER, payments=[payment(offline=True)]),
+    "refund_failed": run(AFTER, payments=[payment(outcome="FAILED", reason_code="P-999")]),
+    "partly_refunded": run(
+        AFTER, payments=[payment(), payment(non_refundable="TRANSACTION_NOT_FOUND")]
     ),
     "after_manual_payment": _recorded_by_the_merchant,
     "refund_mixed": _mixed,
-    "paid_twice": _paid_twice,
+    "paid_twice": paid_twice,
     "refund_vanished": _vanished,
-    "refund_not_settled": _waits_forever(
+    "refund_not_settled": waits_forever(
         {"provider_ms": 10**12}, lambda rig: rig.request(rig.order(AFTER))
     ),
-    "provider_down": _waits_forever({}, _down),
-    "refund_pending": _waits_forever({"provider_ms": 10**12}, _pending_elsewhere),
+    "provider_down": waits_forever({}, _down),
+    "refund_pending": waits_forever({"provider_ms": 10**12}, _pending_elsewhere),
     "outcome_unknown": _unclear,
-    "refused_by_wix": _refused("submit_refund", "SOMETHING_NEW"),
+    "refused_by_wix": refused_call("submit_refund", "SOMETHING_NEW"),
     "answer_unreadable": _unreadable,
-    "attempts_used_up": _refused("get_order", "", status=503),
+    "attempts_used_up": refused_call("get_order", "", status=503),
     "store_unknown": _store_unknown,
     "store_not_connected": _store_not_connected,
     "store_disconnected": _disconnected,
-    "wix_stores_missing": _refused("get_order", "REQUIRED_APP_NOT_INSTALLED"),
+    "wix_stores_missing": refused_call("get_order", "REQUIRED_APP_NOT_INSTALLED"),
     "scope_missing": _without_billing,
     "order_forbidden": _forbidden,
-    "key_refused": _suspended(lambda rig: rig.simulator.revoke_key(KEY)),
-    "key_sealed_shut": _suspended(
+    "key_refused": suspended_store(lambda rig: rig.simulator.revoke_key(KEY)),
+    "key_sealed_shut": suspended_store(
         lambda rig: rig.stores.connect(STORE_ID, "by another vault", {}, ())
     ),
     "worker_error": _bug,
-    "invalid_job": _letter(_message("request_refund", refund_id="rf-1", store_id=STORE_ID)),
+    "invalid_job": letter_of(message_for("request_refund", refund_id="rf-1", store_id=STORE_ID)),
     "conflict": _conflict,
-    "undecodable": _letter("no JSON"),
-    "unknown_actor": _letter(_message("refund_by_magic")),
+    "undecodable": letter_of("no JSON"),
+    "unknown_actor": letter_of(message_for("refund_by_magic")),
 }
 
 

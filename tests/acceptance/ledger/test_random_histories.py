@@ -7,16 +7,12 @@ its end and the audit finds nothing.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import time
-import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, get_args
 
-import httpx
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -30,17 +26,14 @@ from hypothesis.stateful import (
 
 from statemachine.flows import ACTIVE, TERMINAL, State
 from tests.chaos.bottomless import bottomless
-from tests.support.rig import AFTER, BEFORE, STORE_ID, Rig, SimulatorTransport, settings_for
-from worker.app import Seams
+from tests.support.rig import AFTER, BEFORE, STORE_ID
+from tests.support.stormy_rig import Killed, StormyRig
 from worker.queue.broker import QUEUES
-from worker.scheduler.requeue import requeue_lost
-from worker.simulator import Fault, Flags, Simulator
-from worker.simulator.http.wsgi import wsgi
+from worker.simulator import Fault, Flags
 from worker.simulator.rules.table import RULES
 from worker.simulator.script.faults import Kind
 from worker.simulator.world.orders import Order
 
-HOUR_MS = 3_600_000
 PLACES = ("before_claim", "after_claim", "after_look", "before_call", "after_call", "after_commit")
 
 faults = st.builds(
@@ -70,106 +63,8 @@ def event(
     return decorate
 
 
-class Killed(BaseException):
-    """Raised in place of SIGKILL: the program stops at once."""
-
-
-class LateTransport(SimulatorTransport):
-    """A network that may delay a call: the worker gives it up, and it arrives later."""
-
-    def __init__(self, simulator: Simulator) -> None:
-        super().__init__(wsgi(simulator))
-        self.holds_next = False
-        self.held: list[httpx.Request] = []
-        self.after_look: Callable[[], None] = lambda: None
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Hold back the next mutating call, or pass it on."""
-        mutates = request.url.path.endswith(("/cancel", "/refund-payments"))
-        mutates = mutates or request.method == "DELETE"
-        if self.holds_next and mutates:
-            self.holds_next = False
-            request.read()
-            self.held.append(request)
-            raise httpx.ReadTimeout("held back", request=request)
-        answer = super().handle_request(request)
-        if not mutates:
-            self.after_look()
-        return answer
-
-    def arrive(self) -> None:
-        """Deliver the delayed calls; nobody waits for the answers."""
-        held, self.held = self.held, []
-        for request in held:
-            with contextlib.suppress(httpx.HTTPError):
-                super().handle_request(request)
-
-
-class StormyRig(Rig):
-    """A worker that is disturbed at named points of a step."""
-
-    def __init__(self, url: str, flags: Flags) -> None:
-        self.passed_ms = 0
-        self.harms: dict[str, tuple[int, Callable[[], None]]] = {}
-        simulator = Simulator(flags, clock_ms=lambda: time.time_ns() // 1_000_000 + self.passed_ms)
-        self.network = LateTransport(simulator)
-        self.network.after_look = lambda: self._checkpoint("after_look")
-        super().__init__(settings_for(url), simulator)
-
-    def seams(self) -> Seams:
-        """Return the seams of the rig, with a network that can be disturbed."""
-        return replace(super().seams(), transport=lambda: self.network)
-
-    def _checkpoint(self, place: str) -> None:
-        visits, harm = self.harms.pop(place, (0, _nothing))
-        if visits > 1:
-            self.harms[place] = (visits - 1, harm)
-        elif visits:
-            harm()
-
-    def let_an_hour_pass(self) -> int:
-        """Let the hour pass at Wix, too; no call is under way for that long."""
-        self.network.arrive()
-        self.passed_ms += HOUR_MS
-        return super().let_an_hour_pass()
-
-    def one(self, queue: str) -> None:
-        """Handle one message; if that kills the worker, start a fresh one."""
-        try:
-            self._one(queue)
-        except Killed:
-            self.redis.zadd(self.key("workers"), {self.broker.broker_id: 1})
-            self.broker.broker_id = str(uuid.uuid4())
-            self.broker.held.clear()
-            self.broker.beat()
-
-    def freeze(self) -> None:
-        """Freeze this worker in the middle of a step, and let another one do all the work."""
-        self.redis.zadd(self.key("workers"), {self.broker.broker_id: 1})
-        other = Rig(self.settings, self.simulator)
-        try:
-            other.broker.reclaim(self.settings.worker_dead_after_ms)
-            requeue_lost(other.ledger)
-            other.run_queued()
-            self.let_an_hour_pass()
-            other.run_queued()
-        finally:
-            other.redis.close()
-            other.broker.client.close()
-
-    def requeue_lost(self) -> None:
-        """Do what the leader does every few seconds."""
-        self.broker.beat()
-        self.broker.reclaim(self.settings.worker_dead_after_ms)
-        requeue_lost(self.ledger)
-
-
 def _kill() -> None:
     raise Killed
-
-
-def _nothing() -> None:
-    pass
 
 
 class Weather(RuleBasedStateMachine):

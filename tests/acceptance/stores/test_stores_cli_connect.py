@@ -1,0 +1,147 @@
+"""`refunds stores connect`: where the values come from."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tests.support.processes import PATIENCE_S, REFUNDS, environment_without_settings
+from tests.support.rig import KEY, STORE_ID
+from tests.support.stores_rig import StoresRig
+from worker.cli.main import app
+from worker.simulator import serve
+
+
+class Shop:
+    """An operator's shell: its environment, and a file with the API key."""
+
+    def __init__(self, rig: StoresRig, wix_url: str, place: Path) -> None:
+        assert rig.settings.vault_keys is not None
+        self.rig = rig
+        self.environment = {
+            "REFUNDS_REDIS_URL": rig.settings.redis_url.get_secret_value(),
+            "REFUNDS_NAMESPACE": rig.settings.namespace,
+            "REFUNDS_WIX_BASE_URL": wix_url,
+            "REFUNDS_VAULT_KEYS": rig.settings.vault_keys.get_secret_value(),
+            "COLUMNS": "200",
+        }
+        self.key_file = place / "key.txt"
+        self.key_file.write_text(f"{KEY}\n")
+
+    def run(self, *arguments: str, stdin: str | None = None, **more: str | None) -> Result:
+        """Run `refunds stores` with these arguments."""
+        environment = {**self.environment, **more}
+        result = CliRunner().invoke(app, ["stores", *arguments], input=stdin, env=environment)
+        assert KEY not in result.output
+        return result
+
+    def json(self, *arguments: str, stdin: str | None = None) -> Any:
+        """Run it with --json, and return the document."""
+        return json.loads(self.run(*arguments, "--json", stdin=stdin).stdout)
+
+    def connect(self, *more: str) -> Result:
+        """Connect the store, with the key in a file."""
+        ids = ("--site", STORE_ID, "--account", self.rig.account_id)
+        return self.run("connect", *ids, "--api-key-file", str(self.key_file), *more)
+
+    def pasted(self, **changed: str) -> str:
+        """Return the JSON for --stdin."""
+        ids = {"site_id": STORE_ID, "account_id": self.rig.account_id, "api_key": KEY}
+        return json.dumps(ids | changed)
+
+
+@pytest.fixture
+def shop(redis_url: str, tmp_path: Path, log: io.StringIO) -> Iterator[Shop]:
+    """A store at Wix, over real HTTP, that is not connected yet."""
+    rig = StoresRig.with_vault(redis_url)
+    with serve(rig.simulator) as url:
+        yield Shop(rig, url, tmp_path)
+    assert KEY not in log.getvalue()
+    rig.close()
+
+
+def test_connect_with_a_key_file(shop: Shop) -> None:
+    """Progress and result on standard error, the checklist on standard output; exit code 0."""
+    done = shop.connect()
+    assert done.exit_code == 0
+    assert "1/5 key and site" in done.stderr
+    assert "5/5 currencies" in done.stderr
+    assert "Connected: Coffee and more (USD, America/New_York)." in done.stderr
+    assert done.stdout.count("✓") == 4
+    assert "cannot be verified" in done.stdout
+    assert shop.rig.stores.find(STORE_ID).state == "connected"
+
+
+def test_connect_reads_json_from_standard_input(shop: Shop) -> None:
+    """For an onboarding service: one document in, one out, with what was cleaned."""
+    stdin = shop.pasted(
+        site_id=f"https://manage.wix.com/dashboard/{STORE_ID}/home", api_key=f"Bearer {KEY}"
+    )
+    printed = shop.json("connect", "--stdin", stdin=stdin)
+    assert (printed["ok"], printed["reason"], printed["store_id"]) == (True, "connected", STORE_ID)
+    assert printed["cleaned"] == [
+        "API Key: removed a leading “Bearer”",
+        "Site ID: taken from the dashboard's URL",
+    ]
+    assert {check["verdict"] for check in printed["checks"]} == {"ok", "unknown"}
+
+
+def test_connect_takes_the_key_from_a_pipe(shop: Shop) -> None:
+    """`--api-key-file -`."""
+    ids = ("--site", STORE_ID, "--account", shop.rig.account_id)
+    assert shop.run("connect", *ids, "--api-key-file", "-", stdin=KEY).exit_code == 0
+
+
+def _has_terminals() -> bool:
+    try:
+        for end in os.openpty():
+            os.close(end)
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not _has_terminals(), reason="this machine has no pseudo-terminals (/dev/pts)")
+def test_connect_prompts_at_a_terminal_and_does_not_echo_the_key(shop: Shop) -> None:
+    """With a real terminal, as a person types."""
+    program = [*REFUNDS, "stores", "connect"]
+    terminal = subprocess.Popen(
+        [sys.executable, "-c", f"import pty; pty.spawn({program!r})"],
+        env=environment_without_settings() | shop.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert terminal.stdin is not None
+    assert terminal.stdout is not None
+    # Killing it ends the output, and so every wait below.
+    deadline = threading.Timer(PATIENCE_S, terminal.kill)
+    deadline.start()
+    seen = b""
+    # The last characters of the prompt appear when echo is off; input before that is lost.
+    answers = {b"Site ID": STORE_ID, b"Account ID": shop.rig.account_id, b"not shown): ": KEY}
+    try:
+        for question, answer in answers.items():
+            while question not in seen:
+                chunk = terminal.stdout.read1(4096)  # type: ignore[attr-defined]  # it is buffered
+                assert chunk, seen
+                seen += chunk
+            terminal.stdin.write(f"{answer}\n".encode())
+            terminal.stdin.flush()
+        seen += terminal.stdout.read()
+    finally:
+        deadline.cancel()
+        terminal.kill()
+        terminal.communicate()
+    assert b"Connected: Coffee and more" in seen
+    assert KEY.encode() not in seen

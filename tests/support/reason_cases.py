@@ -1,0 +1,99 @@
+"""Ways to bring about a reason code: each case returns the reason of a refund or a message."""
+
+from __future__ import annotations
+
+import copy
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tests.support.rig import AFTER, Rig
+from worker.simulator import Fault
+
+Case = Callable[[Rig], Mapping[str, Any]]
+
+
+def run(created: str, job: Mapping[str, Any] | None = None, **order: Any) -> Case:
+    """Return the reason of a refund of such an order."""
+    return lambda rig: rig.run(rig.order(created, **order), **(job or {})).reason
+
+
+def refused_call(
+    endpoint: str, code: str, created: str = AFTER, status: int = 428, **job: Any
+) -> Case:
+    """Return the reason after Wix refuses one call for good."""
+
+    def case(rig: Rig) -> Mapping[str, Any]:
+        rig.simulator.script(Fault("status", endpoint, status=status, code=code, times=1_000))
+        return rig.run(rig.order(created), **job).reason
+
+    return case
+
+
+def waits_forever(flag: Mapping[str, Any], arrange: Callable[[Rig], Any]) -> Case:
+    """Return the reason of a refund for which something stays pending too long."""
+
+    def case(rig: Rig) -> Mapping[str, Any]:
+        rig.simulator.set_flags(**flag)
+        refund_id = arrange(rig)
+        for _ in range(4):
+            rig.run_queued()
+            rig.age(refund_id, days=30)
+            rig.let_an_hour_pass()
+        return rig.load(refund_id).reason
+
+    return case
+
+
+def authorized_only(created: str) -> Callable[[Rig], str]:
+    """Request a refund of an order whose payment is only authorized; return its id."""
+    payment = {"amount": "20.00", "authorized": True}
+    return lambda rig: rig.request(rig.order(created, payments=[payment]))
+
+
+def payment(**more: Any) -> dict[str, Any]:
+    """Return a payment of an order."""
+    return {"amount": "20.00"} | more
+
+
+def letter_of(body: str) -> Case:
+    """Return the reason of a message that becomes a dead letter."""
+
+    def case(rig: Rig) -> Mapping[str, Any]:
+        rig.send_raw(body)
+        rig.run_queued()
+        return rig.broker.quarantined()["m-1"]
+
+    return case
+
+
+def message_for(actor: str, **job: Any) -> str:
+    """Return the body of a message."""
+    envelope = {"queue_name": "refunds", "actor_name": actor, "args": [], "kwargs": job}
+    return json.dumps(
+        envelope | {"options": {}, "message_id": "m-1", "message_timestamp": 1_700_000_000_000}
+    )
+
+
+def suspended_store(arrange: Callable[[Rig], object]) -> Case:
+    """Return the reason for which a refund waits in its lane."""
+
+    def case(rig: Rig) -> Mapping[str, Any]:
+        arrange(rig)
+        refund_id = rig.request(rig.order(AFTER))
+        rig.run_until_idle()
+        return rig.load(refund_id).reason
+
+    return case
+
+
+def paid_twice(rig: Rig) -> Mapping[str, Any]:
+    """Return the reason after Wix carried out our call twice."""
+    rig.simulator.set_flags(provider_ms=10**12)
+    order = rig.order(AFTER, payments=[payment(amount="100.00")])
+    refund_id = rig.request(order, amount="10.00", currency="USD")
+    rig.run_queued()
+    order.refunds.append(copy.deepcopy(order.refunds[0]) | {"id": str(uuid.uuid4())})
+    rig.run_until_idle()
+    return rig.load(refund_id).reason
