@@ -212,9 +212,10 @@ class Settings(BaseSettings):
     without_fulfillments: Literal["try_cancel", "escalate"] = "try_cancel"
     """What to do with a fulfilled order that has no fulfillment to delete: try to cancel it, or
     leave it to a person."""
-    cancellation_refundable: Literal["cancel", "escalate"] = "cancel"
+    cancellation_refundable: Literal["cancel", "escalate", "refund_then_cancel"] = "cancel"
     """What to do with an order placed before the cutoff whose payments Wix says it could refund:
-    cancel it, which moves no money, or leave it to a person."""
+    cancel it, which moves no money; leave it to a person; or refund it first and cancel it once the
+    refund has settled."""
     restore_fulfillments: bool = True
     """Whether to recreate the deleted fulfillments when Wix refuses to cancel the order."""
     order_rounds: int = Field(default=3, ge=1, le=100)

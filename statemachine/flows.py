@@ -1,4 +1,4 @@
-"""States, transitions and the two flows: the data that the rest of this package reads."""
+"""States, transitions and flows: the data that the rest of this package reads."""
 
 from __future__ import annotations
 
@@ -32,6 +32,10 @@ class State(StrEnum):
     """The order was placed on or after the cutoff; the refund call is due."""
     REFUND_SUBMITTED = "refund_submitted"
     """Wix accepted our refund; the payment provider has not settled it yet."""
+    REFUND_DUE = "refund_due"
+    """The order was placed before the cutoff, but Wix could refund it: the refund call is due."""
+    REFUND_AWAITED = "refund_awaited"
+    """Wix accepted that refund; the order is cancelled once the provider has settled it."""
     REFUNDED = "refunded"
     """The provider paid: the end of the standard flow."""
     REJECTED = "rejected"
@@ -65,6 +69,7 @@ class Flow(StrEnum):
 
     CANCELLATION = "cancellation"
     STANDARD = "standard"
+    REFUND_THEN_CANCEL = "refund_then_cancel"
 
 
 class Edge(NamedTuple):
@@ -107,8 +112,25 @@ STANDARD: tuple[Edge, ...] = (
     Edge(State.REFUND_SUBMITTED, Transition.CONFIRM_REFUND, (State.REFUNDED,)),
 )
 
+#: Orders placed before the cutoff that Wix could refund, if the settings say so: the transitions of
+#: the standard flow come first. From the states of the order on, the flow is the cancellation.
+REFUND_THEN_CANCEL: tuple[Edge, ...] = (
+    Edge(State.ACCEPTED, Transition.ASSESS_ORDER, (State.REFUND_DUE,)),
+    Edge(
+        State.REFUND_DUE,
+        Transition.SUBMIT_REFUND,
+        # The merchant may have refunded it meanwhile: then nothing is left but to cancel.
+        (State.REFUND_AWAITED, *_ORDER_STATES, State.AUTHORIZED),
+    ),
+    Edge(State.REFUND_AWAITED, Transition.CONFIRM_REFUND, (*_ORDER_STATES, State.AUTHORIZED)),
+)
+
 FLOWS: Mapping[Flow, tuple[Edge, ...]] = MappingProxyType(
-    {Flow.CANCELLATION: CANCELLATION, Flow.STANDARD: STANDARD}
+    {
+        Flow.CANCELLATION: CANCELLATION,
+        Flow.STANDARD: STANDARD,
+        Flow.REFUND_THEN_CANCEL: REFUND_THEN_CANCEL,
+    }
 )
 
 #: Nothing follows these.

@@ -118,7 +118,7 @@ def check(state: State, transition: Transition) -> None:
 def apply(state: State, transition: Transition, to: State, *, flow: Flow | None = None) -> State:
     """Move from *state* to *to* by *transition*; return the new state.
 
-    Without *flow*, because the order is not assessed yet, an edge of either flow is accepted.
+    Without *flow*, because the order is not assessed yet, an edge of any flow is accepted.
 
     Raises:
         Redundant: it has already happened, or the refund has ended.

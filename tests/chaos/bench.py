@@ -99,10 +99,14 @@ class Bench:
         self.simulator.add_store(STORE_ID, KEY)
         self.order = self.scene.stage(self.simulator)
         self.refund_id = f"rf-{uuid.uuid4()}"
-        self.environ = child.QUICK | {
-            "REFUNDS_NAMESPACE": namespace or new_namespace(),
-            "REFUNDS_STORES": json.dumps({STORE_ID: {"account_id": "a", "api_key": KEY}}),
-        }
+        self.environ = (
+            child.QUICK
+            | dict(self.scene.environ)
+            | {
+                "REFUNDS_NAMESPACE": namespace or new_namespace(),
+                "REFUNDS_STORES": json.dumps({STORE_ID: {"account_id": "a", "api_key": KEY}}),
+            }
+        )
         self.redis_port = redis_port
         self._switched = threading.Event()
         self._clients: list[redis.Redis] = []

@@ -63,7 +63,7 @@ def kill_and_recover(redis_url: str, seed: int, number: int) -> Recovery:
     simulator.add_store(STORE_ID, KEY)
     order = scene.stage(simulator)
     with serve(simulator) as wix_url:
-        environ = {
+        environ = dict(scene.environ) | {
             "REFUNDS_REDIS_URL": redis_url,
             "REFUNDS_NAMESPACE": f"r{uuid.uuid4().hex[:12]}",
             "REFUNDS_WIX_BASE_URL": wix_url,

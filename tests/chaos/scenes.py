@@ -25,6 +25,8 @@ class Scene(NamedTuple):
     """The fields of the job in addition to its ids."""
     refuses: str = ""
     """The endpoint that Wix always refuses."""
+    environ: Mapping[str, str] = {}
+    """The settings that the worker needs for it."""
 
     def stage(
         self, simulator: Simulator, store_id: str = STORE_ID, order_id: str | None = None
@@ -62,6 +64,16 @@ SCENES: Mapping[str, Scene] = {
         ("delete_fulfillment", "create_fulfillment"),
         State.DEAD,
         refuses="cancel_order",
+    ),
+    "cancellation, refunded first": Scene(
+        {
+            "created_date": BEFORE,
+            "fulfillments": 1,
+            "payments": [{"amount": "10.00"}, {"amount": "20.00", "authorized": True}],
+        },
+        ("submit_refund", "delete_fulfillment", "void_payments", "cancel_order"),
+        State.CANCELLED,
+        environ={"REFUNDS_CANCELLATION_REFUNDABLE": "refund_then_cancel"},
     ),
     "standard": Scene({"created_date": AFTER}, ("submit_refund",), State.REFUNDED),
     "standard, a part of two payments": Scene(

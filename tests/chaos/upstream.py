@@ -19,8 +19,8 @@ from worker.simulator import Simulator
 from worker.simulator.world.orders import Order
 
 STORES = 20
-#: Kinds of refunds that must all finish; none may become a dead letter.
-HOPEFUL = [scene for scene in SCENES.values() if scene.ends is not State.DEAD]
+#: Kinds of refunds that must all finish, with the same settings; none may become a dead letter.
+HOPEFUL = [s for s in SCENES.values() if s.ends is not State.DEAD and not s.environ]
 
 
 class Upstream:

@@ -42,10 +42,12 @@ def test_an_assessment_records_when_the_order_was_placed_and_its_currency(
     simulator: Simulator, created: str
 ) -> None:
     """Operators see why the flow was chosen."""
-    result = assessment.assess_order(_on(simulator, created_date=created, currency="EUR"))
+    step = _on(simulator, created_date=created, currency="EUR")
+    result = assessment.assess_order(step)
     assert isinstance(result, Advance)
-    assert datetime.fromisoformat(result.facts.placed_at) == datetime.fromisoformat(created)
-    assert result.facts.currency == "EUR"
+    facts = step.facts | result.facts
+    assert datetime.fromisoformat(facts.placed_at) == datetime.fromisoformat(created)
+    assert facts.currency == "EUR"
 
 
 @pytest.mark.parametrize(

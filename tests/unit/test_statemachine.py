@@ -82,7 +82,10 @@ def test_apply_allows_exactly_the_edges_of_the_tables(
         (State.REFUND_SUBMITTED, Transition.UNFULFILL_ORDER, Illegal),
         (State.VOIDED, Transition.CONFIRM_VOID, Redundant),
         (State.CANCELLED, Transition.RESTORE_FULFILLMENTS, Redundant),
-        (State.UNFULFILLED, Transition.CONFIRM_REFUND, Illegal),
+        (State.UNFULFILLED, Transition.CONFIRM_REFUND, Redundant),
+        (State.REFUND_AWAITED, Transition.SUBMIT_REFUND, Redundant),
+        (State.REFUND_DUE, Transition.CANCEL_ORDER, Illegal),
+        (State.REFUND_AWAITED, Transition.CANCEL_ORDER, Illegal),
     ],
 )
 def test_illegal_is_not_redundant(

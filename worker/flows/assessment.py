@@ -9,7 +9,8 @@ from types import MappingProxyType
 from statemachine.flows import Flow, State, flow_for
 from worker.errors import Permanent
 from worker.flows.amounts import is_exact
-from worker.flows.cancellation import found_cancelled, state_of
+from worker.flows.cancellation import begin_cancellation, check_allowed, check_may_cancel
+from worker.flows.refunding_first import comes_first
 from worker.flows.step import Advance, Step, Wait
 from worker.refund.facts import Facts
 from worker.refund.reasons import end_with
@@ -48,7 +49,7 @@ def assess_order(step: Step) -> Advance | Wait:
     flow = flow_for(order.created_date, step.settings.cutoff)
     facts = Facts(placed_at=order.created_date.isoformat(), currency=order.currency)
     if flow is Flow.STANDARD:
-        _check_allowed(order, "REFUND")
+        check_allowed(order, "REFUND")
         return Advance(to=State.REFUNDABLE, flow=flow, facts=facts)
     return _cancellation(step, order, facts)
 
@@ -73,24 +74,13 @@ def _check_amounts(step: Step, order: Order) -> None:
             raise end_with("amount_precision", detail=f"{amount} {order.currency}")
 
 
-def _check_allowed(order: Order, action: str) -> None:
-    """Do not begin with an order that Wix shows as view-only (W25), lest it is half undone."""
-    if not order.allows(action):
-        raise end_with("order_view_only", detail=f"{action} is not allowed")
-
-
 def _cancellation(step: Step, order: Order, facts: Facts) -> Advance:
-    flow = Flow.CANCELLATION
     if step.refund.request.is_partial:
         raise end_with("partial_needs_standard_refund")
-    state = state_of(order)
-    if state is State.CANCELLED:
-        found = found_cancelled(step, by_merchant=True)
-        return Advance(to=found.to, flow=flow, facts=facts | found.facts, by_merchant=True)
-    _check_allowed(order, "CANCEL")
-    if state is State.FULFILLED:
-        _check_allowed(order, "FULFILL")
-        listed = step.wix.list_fulfillments(step.order_id).fulfillments
-        facts |= Facts(fulfillments=tuple(fulfillment.whole() for fulfillment in listed))
-    to = State.AUTHORIZED if order.has_authorization else state
-    return Advance(to=to, flow=flow, facts=facts)
+    step.learn(facts)
+    if not order.is_cancelled:
+        check_may_cancel(order)
+        if comes_first(step):
+            check_allowed(order, "REFUND")
+            return Advance(to=State.REFUND_DUE, flow=Flow.REFUND_THEN_CANCEL)
+    return begin_cancellation(step, order)

@@ -6,14 +6,16 @@ Cancelling an order at Wix moves no money; whoever took the payment returns it (
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from decimal import Decimal
 from types import MappingProxyType
 
-from statemachine.flows import State
+from statemachine.flows import Flow, State
 from worker.errors import Buried, EffectUnknown, Permanent, Rejected
 from worker.flows.amounts import rounded
 from worker.flows.paid_back import after_cancellation, refundable_by_wix
 from worker.flows.step import Advance, Step, Wait
-from worker.refund.facts import CancelRefusal, Facts
+from worker.refund.facts import NO_FACTS, CancelRefusal, Facts
 from worker.refund.reasons import end_with
 from worker.wix.models import Fulfillment, Order
 
@@ -46,6 +48,36 @@ def found_cancelled(step: Step, *, by_merchant: bool) -> Advance:
         found=not by_merchant,
         by_merchant=by_merchant,
     )
+
+
+def check_allowed(order: Order, action: str) -> None:
+    """Do not begin with an order that Wix shows as view-only (W25), lest it is half undone."""
+    if not order.allows(action):
+        raise end_with("order_view_only", detail=f"{action} is not allowed")
+
+
+def check_may_cancel(order: Order) -> None:
+    """Check whether Wix allows all that cancelling this order takes."""
+    check_allowed(order, "CANCEL")
+    if state_of(order) is State.FULFILLED:
+        check_allowed(order, "FULFILL")
+
+
+def begin_cancellation(step: Step, order: Order, facts: Facts = NO_FACTS) -> Advance:
+    """Save the order's fulfillments, and continue in the state in which the order already is."""
+    state = state_of(order)
+    if state is State.CANCELLED:
+        found = found_cancelled(step, by_merchant=True)
+        return replace(found, flow=Flow.CANCELLATION, facts=facts | found.facts)
+    check_may_cancel(order)
+    if state is State.FULFILLED:
+        listed = step.wix.list_fulfillments(step.order_id).fulfillments
+        # After a replay, those that we have removed before are kept.
+        saved = {known["id"]: known for known in step.facts.fulfillments}
+        saved |= {fulfillment.id: fulfillment.whole() for fulfillment in listed}
+        facts |= Facts(fulfillments=tuple(saved.values()))
+    to = State.AUTHORIZED if order.has_authorization else state
+    return Advance(to=to, flow=Flow.CANCELLATION, facts=facts)
 
 
 def unfulfill_order(step: Step) -> Advance | Wait:
@@ -154,23 +186,34 @@ def cancel_order(step: Step) -> Advance | Wait:
 def _check_refundable(step: Step) -> None:
     """Say that Wix could refund the order's payments; leave it to a person if the settings do.
 
-    Whether Wix refuses to refund an order of this age is only known from its answer.
+    Whether Wix refuses to refund an order of this age is only known from its answer. If our refund
+    came first, what it left is told to upstream.
     """
-    amount, escalates = (
-        refundable_by_wix(step),
-        step.settings.cancellation_refundable == "escalate",
-    )
-    if amount is None and escalates:
-        raise end_with("also_refundable", detail="Wix does not say whether it could")
+    if step.facts.has_refunded:
+        return
+    amount = refundable_by_wix(step)
+    if amount != 0 and step.settings.cancellation_refundable != "cancel":
+        raise also_refundable(step, amount)
     if not amount:
         return
-    currency = step.facts.currency
-    amounts = {"amount": f"{rounded(amount, currency):f}", "currency": currency}
-    if escalates:
-        raise end_with("also_refundable", detail=" ".join(amounts.values()))
+    amounts = {
+        "amount": f"{rounded(amount, step.facts.currency):f}",
+        "currency": step.facts.currency,
+    }
     if not step.facts.also_refundable:
         step.notices.append({"event": "order.also_refundable", **amounts})
     step.learn(Facts(also_refundable=amounts["amount"]))
+
+
+def also_refundable(step: Step, amount: Decimal | None) -> Buried:
+    """Ask a person whether to cancel an order that Wix could refund; *amount* if Wix says it.
+
+    A replay looks at the order and at the settings from the start.
+    """
+    currency = step.facts.currency
+    known = f"{rounded(amount, currency):f} {currency}" if amount is not None else ""
+    detail = known or "Wix does not say whether it could"
+    return Buried("also_refundable", detail=detail, resume=State.ACCEPTED)
 
 
 def _look(step: Step) -> Advance | Wait | None:
@@ -227,5 +270,6 @@ def _refused(step: Step, error: Permanent) -> Advance | Wait:
 
 def _end(step: Step, error: Permanent) -> Rejected | Buried:
     """Return what the refund ends with when Wix refuses a call for good."""
-    unknown = "cannot_unfulfill" if step.refund.facts.still_fulfilled else "refused_by_wix"
+    unknown = "refunded_not_cancelled" if step.facts.has_refunded else "refused_by_wix"
+    unknown = "cannot_unfulfill" if step.refund.facts.still_fulfilled else unknown
     return end_with(REFUSALS.get(error.code or "", unknown), error)

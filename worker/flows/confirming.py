@@ -6,6 +6,7 @@ from statemachine.flows import State
 from worker.errors import Buried, Rejected
 from worker.flows.own_refunds import facts_of, find_ours, overpayment, overpayment_text
 from worker.flows.paid_back import after_refund
+from worker.flows.refunding_first import for_a_person, is_first, settled
 from worker.flows.standard import VANISHED_LOOKS
 from worker.flows.step import Advance, Step, Wait
 from worker.refund.facts import NO_FACTS, Facts
@@ -16,6 +17,13 @@ from worker.wix.billing import Transactions, WixRefund
 
 def confirm_refund(step: Step) -> Advance | Wait:
     """Check whether the provider settled it; a 200 does not mean that money moved (W53)."""
+    try:
+        return _confirm(step)
+    except (Rejected, Buried) as end:
+        raise (for_a_person(end) if is_first(step) else end) from None
+
+
+def _confirm(step: Step) -> Advance | Wait:
     transactions = step.wix.list_transactions(step.order_id)
     refund = find_ours(step.refund, transactions)
     if too_much := overpayment(step.refund, transactions):
@@ -46,12 +54,14 @@ def _settled(step: Step, refund: WixRefund, transactions: Transactions) -> Advan
     missing = step.refund.facts.not_refunded
     facts = facts_of(refund)
     facts |= after_refund(step, transactions, facts.payments)
-    if not missing:
-        return Advance(to=State.REFUNDED, facts=facts)
-    facts |= Facts(effect="partly_refunded")
-    if not step.refund.request.is_partial and all(
+    if missing:
+        facts |= Facts(effect="partly_refunded")
+    is_done = not step.refund.request.is_partial and all(
         one.reason in REASONS and REASONS[one.reason].ends == "rejected" for one in missing
-    ):
+    )
+    if is_done or not missing:
+        if is_first(step):
+            return settled(step, transactions, facts)
         return Advance(to=State.REFUNDED, facts=facts)
     step.learn(facts)
     currency = step.refund.facts.currency

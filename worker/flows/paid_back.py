@@ -16,7 +16,7 @@ from worker.flows.amounts import rounded
 from worker.flows.step import Step
 from worker.refund.facts import NO_FACTS, Facts, PaidPayment, RefundedPayment
 from worker.wix.billing import NOTHING_PAID, Payment, RefundTransaction, Transactions
-from worker.wix.refundability import Refundability
+from worker.wix.refundability import PaymentRefundability, Refundability
 
 Answer = TypeVar("Answer", Transactions, Refundability)
 
@@ -31,6 +31,11 @@ def after_cancellation(step: Step) -> Facts:
     transactions = _optional(step, lambda: step.wix.list_transactions(step.order_id))
     if transactions is None:
         return NO_FACTS
+    return left_to_pay(step, transactions)
+
+
+def left_to_pay(step: Step, transactions: Transactions) -> Facts:
+    """Return what these transactions of a cancelled order leave to be paid back."""
     try:
         paid = tuple(_paid(transactions.payments))
     except Unreadable:
@@ -41,7 +46,15 @@ def after_cancellation(step: Step) -> Facts:
         return Facts(paid=paid)
     by_wix = [part for part in parts if not part.external_refund]
     owed = _sum(Decimal(one.amount) for one in paid if one.amount) - _sum_of(parts)
-    return _facts(step, paid, moved=_sum_of(by_wix), owed=max(owed, Decimal(0)))
+    return _facts(step, paid, moved=_sum_of(by_wix), owed=max(owed, Decimal(0)) + _unpaid(step))
+
+
+def _unpaid(step: Step) -> Decimal:
+    """Return what our own refund only recorded at Wix, and no person has confirmed as paid."""
+    ours = [part for part in step.facts.payments if part.external and part.status != "FAILED"]
+    if step.facts.manual_done:
+        return Decimal(0)
+    return _sum(Decimal(part.amount) for part in ours if part.amount)
 
 
 def _lacks_amounts(payments: Iterable[Payment], parts: Iterable[RefundTransaction]) -> bool:
@@ -73,15 +86,25 @@ def after_refund(step: Step, transactions: Transactions, parts: Iterable[Refunde
 
 def refundable_by_wix(step: Step) -> Decimal | None:
     """Return the sum that Wix could refund itself, None if it does not say."""
+    found = payments_open_at_wix(step)
+    return None if found is None else sum_of(found)
+
+
+def sum_of(payments: Iterable[PaymentRefundability]) -> Decimal:
+    """Return what Wix could refund of these payments; a membership has no amount."""
+    return _sum(one.max_refund for one in payments)
+
+
+def payments_open_at_wix(step: Step) -> list[PaymentRefundability] | None:
+    """Return the payments that Wix could refund itself, None if it does not say."""
     answer = _optional(step, lambda: step.wix.get_order_refundability(step.order_id))
     if answer is None:
         return None
-    open_ones = (
+    return [
         one
         for one in answer.payments
-        if one.non_refundable is None and one.manually_refundable is None
-    )
-    return _sum(one.max_refund for one in open_ones)
+        if one.non_refundable is None and one.manually_refundable is None and one.max_refund != 0
+    ]
 
 
 def _optional(step: Step, ask: Callable[[], Answer]) -> Answer | None:

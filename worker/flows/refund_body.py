@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+from statemachine.flows import State
 from worker.flows.amounts import Share, price
 from worker.flows.step import Step
 from worker.wix.refundability import Refundability
@@ -39,7 +40,8 @@ def refund_body(step: Step, chosen: Iterable[Share], answer: Refundability) -> d
     """Build the body of a refund call (W63)."""
     request = step.refund.request
     effects: dict[str, Any] = {"notifications": {"sendCustomerEmail": request.notify_buyer}}
-    if request.restock:
+    # If a cancel follows, it restocks.
+    if request.restock and step.refund.state is not State.REFUND_DUE:
         effects["restock"] = {"lineItems": _lines(step) or _all_lines(answer)}
     body = {
         "paymentRefunds": [share.wire(step.refund.facts.currency) for share in chosen],

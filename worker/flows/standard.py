@@ -20,6 +20,7 @@ from worker.flows.own_refunds import (
 from worker.flows.payments import WAITING, code_of, sort_payments
 from worker.flows.planning import Plan, is_waiting, plan_refund
 from worker.flows.refund_body import refund_body
+from worker.flows.refunding_first import SUBMITTED, is_first, refused
 from worker.flows.step import Advance, Step, Wait
 from worker.flows.totals import asked_of, fitted
 from worker.flows.unlisted import may_hide_ours, unlisted_before
@@ -71,7 +72,10 @@ def submit_refund(step: Step) -> Advance | Wait:
     try:
         return _submit(step, transactions)
     except (Rejected, Buried) as end:
-        raise _safe_end(step, end) from None
+        end = _safe_end(step, end)
+        if is_first(step):
+            return refused(step, end)
+        raise end from None
 
 
 def _safe_end(step: Step, end: Rejected | Buried) -> Rejected | Buried:
@@ -96,7 +100,7 @@ def _after_manual_payment(step: Step, end: Rejected | Buried) -> Rejected | Buri
 
 def _submit(step: Step, transactions: Transactions) -> Advance | Wait:
     statuses = {payment.effective_status for payment in transactions.payments}
-    if "AUTHORIZED" in statuses and not step.refund.request.is_partial:
+    if "AUTHORIZED" in statuses and not step.refund.request.is_partial and not is_first(step):
         return _void_first(step)
     asked = asked_of(step)
     answer = _refundability(step, transactions)
@@ -126,7 +130,7 @@ def _submit(step: Step, transactions: Transactions) -> Advance | Wait:
         refund = step.wix.submit_refund(step.order_id, refund_body(step, plan.shares, answer))
     except Permanent as error:
         return _refused(step, error, plan)
-    return Advance(to=State.REFUND_SUBMITTED, facts=facts_of(refund))
+    return Advance(to=SUBMITTED[step.refund.state], facts=facts_of(refund))
 
 
 def _save_first(step: Step, found: Facts) -> Wait | None:
@@ -229,7 +233,7 @@ def _look(step: Step, transactions: Transactions) -> Advance | None:
     """Find our own refund among those of the order."""
     ours = find_ours(step.refund, transactions)
     if ours:
-        return Advance(to=State.REFUND_SUBMITTED, facts=facts_of(ours), found=True)
+        return Advance(to=SUBMITTED[step.refund.state], facts=facts_of(ours), found=True)
     if not step.may_have_happened:
         before = tuple(refund.id for refund in transactions.refunds)
         step.learn(Facts(refunds_before=before))

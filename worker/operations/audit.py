@@ -82,7 +82,10 @@ def _compare(refund: Refund, wix: WixStore) -> str:
     order_id = refund.request.order_id
     if refund.state is State.CANCELLED:
         order = wix.get_order(order_id)
-        return "" if order.is_cancelled else f"Wix shows the order as {order.status}"
+        if not order.is_cancelled:
+            return f"Wix shows the order as {order.status}"
+        if not refund.facts.has_refunded:
+            return ""
     listed = wix.list_transactions(order_id)
     if refund.state is State.VOIDED:
         statuses = ", ".join(payment.effective_status for payment in listed.payments)

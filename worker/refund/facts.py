@@ -210,6 +210,16 @@ class Facts(_Stored):
     """Whether the dead letter that was replayed asked about a call with an unknown effect.
     Lifetime: forever; each replay sets it again."""
 
+    @property
+    def has_refunded(self) -> bool:
+        """Whether a refund of ours was made, or may still settle."""
+        return any(part.status != "FAILED" for part in self.payments)
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether a payment provider made a part of it, and may take it back."""
+        return any(not part.external and part.status != "FAILED" for part in self.payments)
+
     def __or__(self, newer: Facts) -> Facts:
         """Return these facts with those that *newer* sets."""
         return self.model_copy(update={name: getattr(newer, name) for name in newer._set()})
@@ -234,9 +244,6 @@ class Facts(_Stored):
     def _set(self) -> frozenset[str]:
         return frozenset(self.model_fields_set | set(self.model_extra or {}))
 
-
-#: Effects of a refund that a payment provider paid, and may take back.
-PAID_BY_PROVIDER = frozenset({"payments_refunded", "partly_refunded"})
 
 #: Nothing is known.
 NO_FACTS = Facts()

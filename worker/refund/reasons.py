@@ -72,8 +72,17 @@ REASONS: Mapping[str, Reason] = MappingProxyType({
         " then replay."),
     "also_refundable": _dead(
         "The order is due to be cancelled, which moves no money, but Wix may be able to refund it.",
-        "Refund the order in the Wix dashboard, or set REFUNDS_CANCELLATION_REFUNDABLE to cancel;"
+        "Refund the order in the Wix dashboard, or change REFUNDS_CANCELLATION_REFUNDABLE;"
         " then replay."),
+    "refund_refused": _dead(
+        "The order is to be refunded before it is cancelled, and the refund was refused or made"
+        " only in part; the order is not cancelled.",
+        "The detail says why. Refund the order in the Wix dashboard, then replay: it is then"
+        " cancelled. To cancel it without a refund, set REFUNDS_CANCELLATION_REFUNDABLE to cancel"
+        " before the replay."),
+    "refunded_not_cancelled": _dead(
+        "The order was refunded, as the settings demand, but Wix refuses to cancel it.",
+        "Cancel the order in the Wix dashboard, then replay."),
     "order_keeps_changing": _dead(
         "The order kept changing while it was being cancelled.",
         "Ask the merchant to leave the order unchanged, then replay."),

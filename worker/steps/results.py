@@ -15,12 +15,16 @@ from worker.ledger.claims import StepCommit
 from worker.observability.foreign import type_and_place
 from worker.observability.redaction import redact_text
 from worker.refund import outcomes
-from worker.refund.facts import NO_FACTS, PAID_BY_PROVIDER, Facts, Lifetime
+from worker.refund.facts import NO_FACTS, Facts, Lifetime
 from worker.refund.reasons import reason_of, what_wix_said
 from worker.refund.record import Refund
 
 #: A longer X-Wix-Consistent token is not kept; without one, Wix's answers may be stale.
 LONGEST_TOKEN = 500
+
+#: The states of a finished refund that a payment provider may take back; the order of a cancelled
+#: one may have been refunded first.
+WATCHED = frozenset({State.REFUNDED, State.CANCELLED})
 
 #: The event for each state in which a step can end a refund early.
 END_EVENTS: Mapping[State, str] = {State.REJECTED: "step.rejected", State.DEAD: "step.dead"}
@@ -45,7 +49,9 @@ class Results:
     def advanced(self, result: Advance) -> StepResult:
         """The transition is done: continue with the next one, or finish."""
         flow = result.flow or Flow(self.refund.flow)
-        to = apply(self.refund.state, self.transition, result.to, flow=flow)
+        # An assessment chooses the flow; another step may only lead out of one.
+        edges_of = flow if self.refund.state is State.ACCEPTED else Flow(self.refund.flow)
+        to = apply(self.refund.state, self.transition, result.to, flow=edges_of)
         facts = self._facts().forget(Lifetime.TRANSITION) | result.facts
         marks = {name: True for name in ("found", "by_merchant") if getattr(result, name)}
         event = self._event("step.done")
@@ -263,7 +269,7 @@ class Results:
 
     def _watch_in_ms(self, to: State, facts: Facts) -> int:
         """Return when to recheck; 0 for never. A provider can only take back what it paid."""
-        if self.step is None or to is not State.REFUNDED or facts.effect not in PAID_BY_PROVIDER:
+        if self.step is None or to not in WATCHED or not facts.has_moved:
             return 0
         settings = self.step.settings
         return settings.watch_first_ms if settings.watch_for_s else 0

@@ -34,6 +34,7 @@ from worker.errors import (
 from worker.flows.assessment import assess_order
 from worker.flows.cancellation import cancel_order, unfulfill_order
 from worker.flows.confirming import confirm_refund
+from worker.flows.refunding_first import never_rejected
 from worker.flows.restoring import restore_fulfillments
 from worker.flows.standard import submit_refund
 from worker.flows.step import Advance, Step, Wait
@@ -208,7 +209,7 @@ class Steps:
             return self._refused(results, step, refusal)
         except Exception as error:  # noqa: BLE001 - a bug must neither lose nor double a refund
             if end := _end_of(error):
-                return results.ended(end)
+                return results.ended(never_rejected(step, end))
             # A gateway's 403 to a mutating call.
             is_forbidden = isinstance(error, EffectUnknown) and error.status == 403
             wait_ms = pause_ms(step) if is_forbidden else 0

@@ -12,7 +12,6 @@ from typing import Literal
 import structlog
 
 from config.settings import Settings
-from statemachine.flows import State
 from worker.errors import Buried, CallFailed, Permanent, Unreadable
 from worker.flows.own_refunds import facts_of, find_ours, overpayment, overpayment_text
 from worker.ledger.claims import Change
@@ -22,6 +21,7 @@ from worker.refund.facts import Facts, Overpayment, RefundedPayment
 from worker.refund.outcomes import about, outcome, overpaid
 from worker.refund.reasons import reason_of
 from worker.refund.record import Refund
+from worker.steps.results import WATCHED
 from worker.stores.keyring import Keyring
 from worker.stores.vault import NoKey
 from worker.wix.billing import Transactions
@@ -58,10 +58,10 @@ class Watch:
 
     def _look(self, looks: Looks) -> None:
         """Look at refunds of one store, and report what has changed."""
-        finished = [refund for refund in looks.refunds if refund.state is State.REFUNDED]
+        finished = [refund for refund in looks.refunds if refund.state in WATCHED]
         order_ids = list(dict.fromkeys(refund.request.order_id for refund in finished))
         found, calls = self._read(looks, order_ids) if order_ids else ({}, 0)
-        failed, unchanged = [], [one for one in looks.refunds if one.state is not State.REFUNDED]
+        failed, unchanged = [], [one for one in looks.refunds if one.state not in WATCHED]
         for refund in finished:
             transactions = found.get(refund.request.order_id)
             if transactions is None:

@@ -78,6 +78,23 @@ def test_what_the_merchant_returned_before_counts(
     assert _sums(finished) == (_usd(moved), _usd(left))
 
 
+@pytest.mark.parametrize(
+    ("currency", "amount", "nothing"),
+    [("JPY", "5070", "0"), ("KWD", "12.345", "0.000"), ("EUR", "7.10", "0.00")],
+)
+def test_amounts_have_the_decimals_of_the_currency(
+    rig: Rig, currency: str, amount: str, nothing: str
+) -> None:
+    """Also if the order was found cancelled, before anything else was known of it."""
+    order = rig.order(BEFORE, currency=currency, payments=[{"amount": amount}])
+    rig.simulator.merchant_cancels(order.id)
+    told = _finished(rig, order)
+    assert _sums(told) == (
+        {"amount": nothing, "currency": currency},
+        {"amount": amount, "currency": currency},
+    )
+
+
 def test_a_standard_refund_leaves_nothing(rig: Rig) -> None:
     """Wix moves all that was asked for, also if it is only a part."""
     finished = _finished(rig, rig.order(AFTER), amount="20.00", currency="USD")
