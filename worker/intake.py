@@ -37,6 +37,8 @@ def take(job: Mapping[str, Any], *, ledger: Ledger, broker: Broker, delivery: De
         return
     structlog.contextvars.bind_contextvars(store_id=request.store_id, order_id=request.order_id)
     status = ledger.accept(request, delivery)
+    if status == "conflict" and (digest := ledger.masked_digest(request)):
+        status = ledger.accept(request, delivery, digest=digest)
     due = {"due_at_ms": delivery.due_at_ms} if delivery.due_at_ms else {}
     log_event(ACCEPT_EVENTS[status], **(due if status == "accepted" else {}))
     if status == "conflict":

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.support.rig import AFTER, Rig
+from tests.support.rig import AFTER, BEFORE, Rig
 from worker.simulator import Fault
 
 Case = Callable[[Rig], Mapping[str, Any]]
@@ -27,6 +27,26 @@ def refused_call(
     def case(rig: Rig) -> Mapping[str, Any]:
         rig.simulator.script(Fault("status", endpoint, status=status, code=code, times=1_000))
         return rig.run(rig.order(created), **job).reason
+
+    return case
+
+
+def with_refundable(rig: Rig, wanted: str) -> Mapping[str, Any]:
+    """Return the reason of an old order that Wix could refund, with another setting for those."""
+    settings = rig.settings.model_copy(update={"cancellation_refundable": wanted})
+    other = Rig(settings, rig.simulator)
+    reason = other.run(other.order(BEFORE)).reason
+    other.close()
+    return reason
+
+
+def refunded_first(endpoint: str, code: str) -> Case:
+    """Return the reason after Wix refuses a call; the order is refunded before it is cancelled."""
+
+    def case(rig: Rig) -> Mapping[str, Any]:
+        data = {"nonRefundableReason": "DISABLED_BY_PROVIDER"}
+        rig.simulator.script(Fault("status", endpoint, status=428, code=code, data=data))
+        return with_refundable(rig, "refund_then_cancel")
 
     return case
 

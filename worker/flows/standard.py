@@ -207,8 +207,8 @@ def _refused(step: Step, error: Permanent, plan: Plan) -> Advance | Wait:
         why, facts = "Wix says that less is left", Facts(changed=changed)
         return step.wait(why, step.next_look_ms, effect_known=True, facts=facts)
     if error.code == "PAYMENT_NOT_REFUNDABLE":
-        code = code_of(wix_reason) if wix_reason else "not_refundable"
-        raise end_with(code, error, wix_reason)
+        # A refusal without a reason may pass, or not: a person must find out.
+        raise end_with(code_of(wix_reason), error, wix_reason)
     raise end_with(REFUSALS.get(error.code or "", "refused_by_wix"), error)
 
 

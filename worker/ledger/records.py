@@ -9,7 +9,9 @@ from typing import Any
 import redis
 
 from statemachine.flows import State
+from worker.refund.masked import is_masked_form
 from worker.refund.record import Refund, refund_from
+from worker.refund.request import RefundRequest, stored_request
 
 #: Number of records that a listing reads at once.
 PAGE = 500
@@ -48,6 +50,14 @@ class Records:
             for refund_id in ids:
                 pipe.hgetall(f"{self.ns}:refund:{refund_id}")
             return [refund_from(fields) for fields in pipe.execute() if fields]
+
+    def masked_digest(self, request: RefundRequest) -> str:
+        """Return the digest of this job's record if an older version masked the job; else ""."""
+        name = f"{self.ns}:refund:{request.refund_id}"
+        fields: Any = self._redis.hmget(name, "request", "digest", "schema")
+        text, digest, schema = fields
+        is_older = text and schema is None
+        return str(digest) if is_older and is_masked_form(stored_request(text), request) else ""
 
     def of_order(self, store_id: str, order_id: str) -> list[str]:
         """Return the ids of an order's refunds, sorted."""

@@ -93,11 +93,11 @@ class Ledger(Records):
             raise OtherLedger(str(error)) from None
 
     def accept(
-        self, request: RefundRequest, delivery: Delivery
+        self, request: RefundRequest, delivery: Delivery, *, digest: str = ""
     ) -> Literal["accepted", "duplicate", "conflict"]:
         """Record a job as a refund, once. The same refund_id with other content is a conflict.
 
-        It starts at the delivery's due time.
+        It starts at the delivery's due time. *digest* is that of an older version.
         """
         line: dict[str, Any] = {"event": "refund.accepted", "requested_by": request.requested_by}
         if delivery.due_at_ms:
@@ -109,7 +109,7 @@ class Ledger(Records):
             store_id=request.store_id,
             order_id=request.order_id,
             request=request.canonical,
-            digest=request.digest,
+            digest=digest or request.digest,
             schema=SCHEMA,
             due_at_ms=delivery.due_at_ms,
             history=_line(line),

@@ -105,8 +105,6 @@ REASONS: Mapping[str, Reason] = MappingProxyType({
     "no_payment_recorded": _rejected(
         "Wix has no payment for this order, as is usual for an imported one.",
         "Pay the buyer where the order was paid."),
-    "not_refundable": _rejected(
-        "Wix says that the payment cannot be refunded.", "See Wix's error code for the cause."),
     "refund_disabled": _rejected(
         "The payment provider does not allow refunds of this payment.",
         "Pay the buyer outside Wix."),

@@ -16,10 +16,12 @@ from tests.support.reason_cases import (
     message_for,
     paid_twice,
     payment,
+    refunded_first,
     refused_call,
     run,
     suspended_store,
     waits_forever,
+    with_refundable,
 )
 from tests.support.rig import AFTER, BEFORE, KEY, STORE_ID, Rig
 from worker.refund.reasons import REASONS
@@ -53,14 +55,6 @@ def _forbidden(rig: Rig) -> Mapping[str, Any]:
     order = rig.order(AFTER)
     rig.simulator.script(Fault("throttled_403", "get_order", order_id=order.id, times=1_000))
     return rig.run(order).reason
-
-
-def _also_refundable(rig: Rig) -> Mapping[str, Any]:
-    settings = rig.settings.model_copy(update={"cancellation_refundable": "escalate"})
-    strict = Rig(settings, rig.simulator)
-    reason = strict.run(strict.order(BEFORE)).reason
-    strict.close()
-    return reason
 
 
 def _pending_elsewhere(rig: Rig) -> str:
@@ -196,7 +190,9 @@ CASES: Mapping[str, Case] = {
     "amount_precision": run(AFTER, {"amount": "1.50", "currency": "JPY"}, currency="JPY"),
     "partial_needs_standard_refund": run(BEFORE, {"amount": "1.00", "currency": "USD"}),
     "cannot_unfulfill": _cannot_unfulfill,
-    "also_refundable": _also_refundable,
+    "also_refundable": lambda rig: with_refundable(rig, "escalate"),
+    "refund_refused": refunded_first("submit_refund", "PAYMENT_NOT_REFUNDABLE"),
+    "refunded_not_cancelled": refunded_first("cancel_order", "ORDER_IS_REJECTED"),
     "order_keeps_changing": _keeps_changing,
     "order_authorized": refused_call("cancel_order", "ORDER_HAS_AUTHORIZED_TRANSACTION", BEFORE),
     "void_failed": _void_refused,
@@ -205,7 +201,6 @@ CASES: Mapping[str, Case] = {
     "zero_price": run(AFTER, payments=[payment(non_refundable="ZERO_PRICE")]),
     "not_paid": run(AFTER, payments=[payment(status="DECLINED")]),
     "no_payment_recorded": run(AFTER, amounts=(), imported=True),
-    "not_refundable": refused_call("submit_refund", "PAYMENT_NOT_REFUNDABLE"),
     "refund_disabled": run(AFTER, payments=[payment(non_refundable="DISABLED_BY_PROVIDER")]),
     "offset_by_chargeback": run(
         AFTER, payments=[payment(non_refundable="AMOUNT_OFFSET_BY_CHARGEBACK")]

@@ -140,13 +140,28 @@ def test_a_provider_that_is_down_is_tried_again(rig: Rig) -> None:
     assert rig.load(refund_id).state is State.REFUNDED
 
 
-def test_a_refusal_of_the_call_itself_is_rejected(rig: Rig) -> None:
-    """Wix did not execute the call: final, with code and request id."""
+@pytest.mark.parametrize(
+    ("wix_reason", "state", "reason"),
+    [
+        ("DISABLED_BY_PROVIDER", State.REJECTED, "refund_disabled"),
+        ("FORBIDDEN", State.DEAD, "refund_forbidden"),
+        ("UNKNOWN_REASON", State.DEAD, "refusal_unknown"),
+        ("BRAND_NEW", State.DEAD, "refusal_unknown"),
+        (None, State.DEAD, "refusal_unknown"),
+        ("", State.DEAD, "refusal_unknown"),
+    ],
+)
+def test_a_refusal_of_the_call_itself_is_final(
+    rig: Rig, wix_reason: str | None, state: State, reason: str
+) -> None:
+    """With Wix's code and request id; without a reason that we know, a person must find out."""
     order = rig.order(AFTER)
-    fault = Fault("status", "submit_refund", status=428, code="PAYMENT_NOT_REFUNDABLE")
-    rig.simulator.script(fault)
+    data = {} if wix_reason is None else {"nonRefundableReason": wix_reason}
+    rig.simulator.script(
+        Fault("status", "submit_refund", status=428, code="PAYMENT_NOT_REFUNDABLE", data=data)
+    )
     refund = rig.run(order)
-    assert (refund.state, refund.reason["reason"]) == (State.REJECTED, "not_refundable")
+    assert (refund.state, refund.reason["reason"]) == (state, reason)
     assert refund.reason["http_status"] == 428
     assert refund.reason["wix_request_id"]
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -107,3 +108,26 @@ def test_a_rolling_deploy_with_refunds_in_flight(
     assert [o.cancellations + len(o.refunds) for o in orders.values()] == [1] * len(orders)
     assert rig.broker.quarantined() == {}
     assert list(audit(rig.ledger, repair=False, progress=lambda _: None)) == []
+
+
+def test_a_job_that_the_previous_version_masked_is_known_again(
+    rig: Rig, versions: Versions
+) -> None:
+    """Its digest covered the masked text; a job with other content is still a conflict."""
+    masked: dict[str, Any] = {
+        "metadata": {"checkout_token": "c-81", "note": "ask ann@example.org first", "box": "7"},
+        "reason": "asked by root@localhost twice",
+        "requested_by": "desk",
+    }
+    order = bottomless(rig.simulator, rig.order(AFTER))
+    refund_id = rig.request(order, **masked)
+    old = versions.start("previous")
+    wait_until(lambda: _all_in(rig, {refund_id: order}, State.REFUNDED))
+    versions.stop(old)
+    stored = rig.load(refund_id).request.metadata
+    assert (stored["checkout_token"], "ann" in stored["note"]) == ("[redacted]", False)
+    rig.request(order, refund_id, **masked)
+    rig.request(order, refund_id, **masked | {"requested_by": "shop"})
+    rig.run_queued()
+    assert [letter["reason"] for letter in rig.broker.quarantined().values()] == ["conflict"]
+    assert len(order.refunds) == 1
