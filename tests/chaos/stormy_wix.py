@@ -14,7 +14,7 @@ from worker.simulator import Fault, Flags, Simulator, serve
 #: Not the link of the tests: they would wait for the end of the run.
 LINK = 1
 #: Reads without the token are half a second old, and the provider needs time, too.
-FLAGS = Flags(provider_ms=300, authorization_ms=300, stale_ms=500)
+FLAGS = Flags(provider_ms=300, authorization_ms=300, stale_ms=500, consistent_token=True)
 #: How a call fails. A slow one takes effect after the worker has given it up.
 WRONGS: Mapping[str, Fault] = {
     "429": Fault("status", status=429),

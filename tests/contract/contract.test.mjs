@@ -46,8 +46,10 @@ test("an unknown order is ORDER_NOT_FOUND", async () => {
 test("the key goes raw, and the consistency token is sent back", async () => {
   const { order_id } = await order();
   const own = client(store.site_id, store.apiKey);
+  await flags({ consistent_token: true });
   await own.orders.getOrder(order_id);
   await own.orders.getOrder(order_id);
+  await flags({ consistent_token: false });
   const headers = sent.at(-1);
   assert.equal(headers.Authorization, store.apiKey);
   assert.equal(headers["wix-site-id"], store.site_id);

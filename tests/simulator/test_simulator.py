@@ -237,7 +237,7 @@ def test_a_read_without_the_token_may_be_stale(simulator: Simulator, http: httpx
     """For a while; it is current with the token (inferred)."""
     now = [1_000]
     simulator.clock_ms = lambda: now[0]
-    simulator.set_flags(stale_ms=500)
+    simulator.set_flags(stale_ms=500, consistent_token=True)
     order = _order(simulator)
     answer = http.post(f"/ecom/v1/orders/{order.id}/cancel", json={})
     token = {"X-Wix-Consistent": answer.headers["x-wix-consistent"]}

@@ -35,13 +35,15 @@ def assess_order(step: Step) -> Advance | Wait:
     try:
         order = step.wix.get_order(step.order_id)
     except Permanent as error:
-        if error.code != "ORDER_NOT_FOUND":
+        if error.status != 404 and error.code != "ORDER_NOT_FOUND":
             raise
-        # A new order may not be readable yet.
+        # A new order may not be readable yet; a 404 without the code need not be about the order.
         age_ms = step.now_ms - step.refund.accepted_at_ms
         if age_ms < NEW_JOB_MS and step.looks + 1 < MISSING_LOOKS:
             why = "Wix does not know the order yet"
             return step.wait(why, step.next_look_ms, effect_known=True)
+        if error.code != "ORDER_NOT_FOUND":
+            raise
         raise end_with("order_not_found", error) from None
     if order.status not in _CONTINUING:
         return _not_ready(step, order.status)

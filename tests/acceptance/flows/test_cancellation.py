@@ -185,7 +185,7 @@ def test_a_partial_refund_of_such_an_order_is_rejected(rig: Rig) -> None:
 
 def test_every_step_reads_what_the_previous_one_wrote(rig: Rig) -> None:
     """Wix's consistency token is passed from step to step, so that no step acts on a stale read."""
-    rig.simulator.set_flags(stale_ms=3_600_000)
+    rig.simulator.set_flags(stale_ms=3_600_000, consistent_token=True)
     order = rig.order(BEFORE, fulfillments=2)
     refund = rig.run(order)
     assert refund.state is State.CANCELLED
@@ -197,7 +197,7 @@ def test_stale_reads_without_a_token_are_waited_out(rig: Rig) -> None:
     """Wix may return no token: a fulfillment that we deleted and still see is stale, not new."""
     clock = [1_000_000]
     rig.simulator.clock_ms = lambda: clock[0]
-    rig.simulator.set_flags(stale_ms=5_000, consistent_token=False)
+    rig.simulator.set_flags(stale_ms=5_000)
     order = rig.order(BEFORE, fulfillments=2)
     refund_id = rig.request(order)
     for _ in range(4):

@@ -62,7 +62,7 @@ def test_a_stale_read_does_not_double_a_refund(rig: Rig) -> None:
     """Without the token we may read old data for a while: the settle delay covers that."""
     clock = [1_000_000]
     rig.simulator.clock_ms = lambda: clock[0]
-    rig.simulator.set_flags(stale_ms=5_000, consistent_token=False)
+    rig.simulator.set_flags(stale_ms=5_000)
     order = rig.order(AFTER)
     rig.simulator.script(Fault("lost_reply", "submit_refund"))
     refund_id = rig.request(order)
@@ -248,11 +248,19 @@ def test_one_empty_list_does_not_make_a_pending_refund_a_dead_letter(rig: Rig) -
     assert rig.load(refund_id).facts.misses == 0
 
 
-def test_an_order_that_appears_a_moment_later_is_refunded(rig: Rig) -> None:
+@pytest.mark.parametrize("code", ["ORDER_NOT_FOUND", "", "NOT_FOUND"])
+def test_an_order_that_appears_a_moment_later_is_refunded(rig: Rig, code: str) -> None:
     """Wix's reads may lag: a job younger than some minutes looks again."""
     order = rig.order(AFTER)
-    rig.simulator.script(Fault("status", "get_order", status=404, code="ORDER_NOT_FOUND", times=3))
+    rig.simulator.script(Fault("status", "get_order", status=404, code=code, times=3))
     assert rig.run(order).state is State.REFUNDED
+
+
+def test_a_404_that_does_not_name_the_order_is_never_a_rejection(rig: Rig) -> None:
+    """Only Wix's own code says that the order does not exist."""
+    rig.simulator.script(Fault("status", "get_order", status=404, times=1_000))
+    refund = rig.run(rig.order(AFTER))
+    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "refused_by_wix")
 
 
 def test_the_order_of_an_old_job_is_not_looked_for_again(rig: Rig) -> None:

@@ -26,7 +26,7 @@ class Flags:
     """Whether deleting a fulfillment restocks its units."""
     split_lines: Literal["ok", "428"] = "ok"
     """Whether a line may be in more than one fulfillment."""
-    order_not_found: Literal["coded", "plain"] = "coded"
+    order_not_found: Literal["coded", "plain"] = "plain"
     """Whether a 404 for an order has the code ORDER_NOT_FOUND on calls other than getOrder."""
     unknown_transactions: Literal["empty", "404"] = "empty"
     """The answer to listing the transactions of an unknown order."""
@@ -54,7 +54,7 @@ class Flags:
     """Whether refundability shows an offline payment as refundable; the refund call refuses it."""
     gift_card_monetary: bool = True
     """Whether refundability shows the amounts of a gift card."""
-    authorized_shows: Literal["NOT_PAID", "PENDING", "PAID"] = "NOT_PAID"
+    authorized_shows: Literal["NOT_PAID", "PENDING", "PAID"] = "PENDING"
     """`paymentStatus` of an order whose payment is only authorized."""
     authorization_ms: int = 0
     """How long a void or a capture stays pending."""
@@ -68,7 +68,7 @@ class Flags:
     """How old the data may be that Wix returns to a read without X-Wix-Consistent."""
     search_lag_ms: int = 0
     """How far the search index lags behind, with or without X-Wix-Consistent."""
-    consistent_token: bool = True
+    consistent_token: bool = False
     """Whether answers have the header X-Wix-Consistent."""
     unknown_fields: Literal["ignored", "400"] = "ignored"
     """The answer to a request with undocumented fields."""
