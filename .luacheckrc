@@ -6,9 +6,9 @@ read_globals = {"redis", "cjson", "KEYS", "ARGV"}
 
 local shared = {
     "AHEAD_MS", "wall", "offset", "last", "ns", "args", "now", "int", "SOURCE", "NEXT", "ENDED", "SCHEMA", "is_newer", "WIDTH", "PER_CALL_MS",
-    "BURST_MS", "key", "note", "emit", "publish", "publish_store", "is_suspended", "record_accepted", "send", "set_state",
+    "BURST_MS", "CALLS", "THROTTLED", "key", "note", "emit", "publish", "publish_store", "is_suspended", "record_accepted", "send", "set_state",
     "ack", "is_alive", "is_held", "is_lost", "server_lost_writes_at", "step_messages",
-    "charge", "is_paced", "pause", "plan_look", "line_up_look", "next_looks", "admit", "line_up", "stand_back", "postpone", "release",
+    "charge", "is_paced", "reserve", "throttle", "plan_look", "line_up_look", "next_looks", "admit", "line_up", "stand_back", "postpone", "release",
 }
 files["worker/ledger/lua/*.lua"] = {read_globals = shared}
 local clock = {"AHEAD_MS", "wall", "offset", "last", "ns", "args", "now", "int"}

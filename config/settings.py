@@ -165,8 +165,9 @@ class Settings(BaseSettings):
     """Time that running steps have to finish after SIGTERM; longer than any call to Wix takes."""
     lane_width: int = Field(default=4, ge=1, le=1000)
     """Maximum number of refunds of one store in flight at once."""
-    store_calls_per_min: int = Field(default=0, ge=0, le=60_000)
-    """Maximum average number of calls to Wix per store and minute; 0 for no limit."""
+    store_calls_per_min: int = Field(default=150, ge=0, le=60_000)
+    """Maximum number of calls to Wix per store and minute; Wix allows about 200. 0 for no limit,
+    until Wix throttles the store."""
     worker_beat_ms: int = Field(default=2_000, ge=20, le=60_000)
     """Interval of the heartbeat; at most a third of `REFUNDS_WORKER_DEAD_AFTER_MS`."""
     worker_dead_after_ms: int = Field(default=10_000, ge=100, le=600_000)

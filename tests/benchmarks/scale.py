@@ -144,6 +144,7 @@ def _world(*, threads: int) -> Iterator[tuple[dict[str, str], Broker, Ledger, Si
         environ = {
             "REFUNDS_REDIS_URL": server.url,
             "REFUNDS_NAMESPACE": "scale",
+            "REFUNDS_STORE_CALLS_PER_MIN": "0",
             "REFUNDS_WIX_BASE_URL": wix,
             "REFUNDS_STORES": json.dumps(stores),
             "REFUNDS_THREADS": str(threads),

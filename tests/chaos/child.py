@@ -37,6 +37,7 @@ QUICK = {
     "REFUNDS_CONFIRM_FIRST_MS": "20",
     "REFUNDS_CONFIRM_CAP_MS": "100",
     "REFUNDS_THREADS": "2",
+    "REFUNDS_STORE_CALLS_PER_MIN": "0",
 }
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.chaos.child"])

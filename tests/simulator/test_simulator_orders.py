@@ -174,6 +174,26 @@ def test_a_throttled_call_may_say_how_long(wix: Wix) -> None:
         assert answer.headers.get("retry-after") == (str(wait_s) if wait_s else None)
 
 
+def test_a_site_may_make_so_many_calls_within_a_minute(wix: Wix) -> None:
+    """The minute slides, or follows the clock; whether refused calls count is unknown."""
+    order, other = wix.order(), wix.simulator.add_store()
+    for window, counts, later_ms, status in (
+        ("sliding", False, 59_999, 429),
+        ("sliding", False, 60_000, 200),
+        ("sliding", True, 60_000, 429),
+        ("fixed", False, 30_000, 200),
+    ):
+        wix.now_ms += 600_000 - wix.now_ms % 60_000 + 30_000
+        wix.simulator.set_flags(quota_per_min=2, quota_window=window, quota_counts_refused=counts)
+        path, start_ms = f"/ecom/v1/orders/{order.id}", wix.now_ms
+        assert [wix.call("GET", path).status_code for _ in range(2)] == [200, 200]
+        wix.now_ms = start_ms + 29_999
+        assert [wix.call("GET", path).status_code for _ in range(2)] == [429, 429]
+        assert wix.simulator.has_quota(other)
+        wix.now_ms = start_ms + later_ms
+        assert wix.call("GET", path).status_code == status
+
+
 def test_the_merchant_can_do_what_the_dashboard_offers(wix: Wix) -> None:
     """Each action, as the worker will find the order."""
     act = wix.simulator

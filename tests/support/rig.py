@@ -48,6 +48,7 @@ QUICK = {
     "REFUNDS_RETRY_ATTEMPTS": "4",
     "REFUNDS_RETRY_FOR_S": "0",
     "REFUNDS_WIX_BASE_URL": "https://wix.test",
+    "REFUNDS_STORE_CALLS_PER_MIN": "0",
 }
 
 
@@ -211,7 +212,7 @@ class Rig:
         paused = self.redis.zrange(self.key("paced"), 0, -1)
         for store_id in paused:
             self.redis.zadd(self.key("paced"), {store_id: 1})
-            self.redis.delete(self.key("rate", store_id))
+            self.redis.delete(self.key("rate", store_id), self.key("throttled", store_id))
         self.ledger.wake_due("rig", lead_ms=1)
         return len(due) + len(paused)
 

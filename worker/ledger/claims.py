@@ -59,8 +59,10 @@ class StepCommit:
     """The endpoints of Wix that accepted the store's key in this step."""
     suspension: Mapping[str, Any] | None = None
     """With next "lane": why the store is suspended (worker.ledger.stores)."""
+    throttled: bool = False
+    """Whether Wix throttled the store: its refunds pause, and its rate is halved."""
     pause_ms: int = 0
-    """How long no refund of the store starts; 0 if they need not wait."""
+    """How long they pause; 0 if Wix does not say."""
     lacking: str = ""
     """The endpoint that the store's key is not permitted to call, "" if none was found."""
 

@@ -17,7 +17,7 @@ PER_CALL = 100
 AGAIN_MS = 600_000
 #: How soon to try again while real work of the store comes first, and for how long it may.
 PUT_OFF_MS = 10_000
-PATIENCE_MS = 3_600_000
+PATIENCE_MS = 300_000
 
 
 class Looks(NamedTuple):
@@ -60,6 +60,10 @@ class WatchedRefunds:
     def failed(self, store_id: str, refund_ids: Iterable[str], *, for_ms: int) -> None:
         """Record that nothing was found out; the looks are made again."""
         self._record(store_id, refund_ids, for_ms=for_ms, failed=True)
+
+    def throttled(self, store_id: str, *, pause_ms: int) -> None:
+        """Record that Wix throttled the store; *pause_ms* is 0 if it does not say for how long."""
+        self._record(store_id, [], for_ms=0, throttled=True, pause_ms=pause_ms)
 
     def changed(self, refund: Refund, change: Change, *, for_ms: int) -> None:
         """Record a change, if the record is still the one that was looked at."""

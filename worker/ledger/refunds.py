@@ -20,6 +20,7 @@ from worker.ledger.claims import Claim, Intent, StepCommit
 from worker.ledger.durability import is_confirmed
 from worker.ledger.lanes import LaneRules
 from worker.ledger.looks import WatchedRefunds
+from worker.ledger.rate import EXPECTED_CALLS
 from worker.ledger.records import PAGE, Records
 from worker.ledger.scripts import load_scripts
 from worker.observability.redaction import redact
@@ -116,8 +117,18 @@ class Ledger(Records):
             outcome=outcome("accepted", "request_refund", **about(request)),
         )
 
-    def claim(self, refund_id: str, transition: Transition, delivery: Delivery) -> Claim:
-        """Load the record, and take the lease; safe to repeat."""
+    def claim(
+        self,
+        refund_id: str,
+        transition: Transition,
+        delivery: Delivery,
+        *,
+        calls: int | None = None,
+    ) -> Claim:
+        """Load the record, and take the lease; safe to repeat.
+
+        *calls* to Wix are reserved: as many as the transition usually makes, if not given.
+        """
         status, now_ms, fence, sealed, epoch, gone, *flat = self._run(
             "claim",
             **delivery.fields(),
@@ -125,6 +136,7 @@ class Ledger(Records):
             token=delivery.token,
             sources={state.value: True for state in sources(transition)},
             mutates=transition in MUTATING,
+            calls=EXPECTED_CALLS[transition] if calls is None else calls,
             settle_delay_ms=self._settle_delay_ms,
             lease_cap_ms=LEASE_CAP_MS,
             busy_ms=BUSY_MS,
@@ -168,6 +180,7 @@ class Ledger(Records):
             watch_in_ms=commit.watch_in_ms,
             accepted_endpoints=list(commit.accepted_endpoints),
             lacking=commit.lacking,
+            throttled=commit.throttled,
             pause_ms=commit.pause_ms,
             epoch=str(claim.epoch),
             **({"suspension": dict(commit.suspension)} if commit.suspension else {}),

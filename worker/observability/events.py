@@ -133,6 +133,11 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             "A suspended store was looked at again; Wix does not accept its key, or there is none.",
             ("error",),
         ),
+        "store.throttled": Event(
+            "warning",
+            "Wix throttles a store: its refunds pause, and its rate is halved for some minutes.",
+            ("pause_ms",),
+        ),
         "store.resumed": Event(
             "info", "The refunds of a suspended store continue, in order of arrival.", ("by",)
         ),

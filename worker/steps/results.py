@@ -104,7 +104,7 @@ class Results:
     ) -> StepResult:
         """The step failed: retry, or make the refund a dead letter if the retries are used up.
 
-        *pause_ms* is how long all refunds of the store wait.
+        *pause_ms* is how long all refunds of the store wait, because Wix throttles it with a 403.
         """
         is_unclear = self._is_unclear(error)
         if self.step and isinstance(error, Unreadable):
@@ -129,7 +129,7 @@ class Results:
             due_in_ms=in_ms,
             fields=self._fields(self._facts(unclear=is_unclear)) | fields,
             intent="open" if is_unclear else "keep",
-            pause_ms=pause_ms,
+            **({"throttled": True, "pause_ms": pause_ms} if pause_ms else {}),
         )
         return StepResult(commit, dict(event))
 
@@ -194,7 +194,7 @@ class Results:
             fields=self._fields(self._facts()) | fields,
             intent="keep",
             uncounted=True,
-            pause_ms=in_ms if whole_store else 0,
+            **({"throttled": True, "pause_ms": in_ms} if whole_store else {}),
         )
         return StepResult(commit, dict(event))
 
@@ -235,6 +235,8 @@ class Results:
         calls = self.step.wix.calls if self.step else 0
         accepted = tuple(sorted(self.step.wix.accepted_endpoints)) if self.step else ()
         notices = self.step.notices if self.step else []
+        if self.step and (answer := self.step.wix.throttled):
+            fields = {"throttled": True, "pause_ms": answer.retry_after_ms or 0} | fields
         return StepCommit(
             history=(*notices, event), wix_calls=calls, accepted_endpoints=accepted, **fields
         )

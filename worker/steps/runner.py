@@ -136,6 +136,8 @@ class Steps:
             log_event(fields.pop("event"), **fields)
         if result.commit.also:
             log_event("refund.overpaid", **_overpaid(result.commit.also))
+        if result.commit.throttled:
+            log_event("store.throttled", pause_ms=result.commit.pause_ms)
         if status == "suspended" and result.commit.suspension:
             log_event("store.suspended", **json.loads(result.commit.suspension["reason"]))
 

@@ -25,7 +25,7 @@ from worker.steps.results import WATCHED
 from worker.stores.keyring import Keyring
 from worker.stores.vault import NoKey
 from worker.wix.billing import Transactions
-from worker.wix.client import ClientFactory
+from worker.wix.client import ClientFactory, WixStore
 
 #: The log event for each outcome.
 EVENTS = {"settled_again": "refund.settled_again", "reversed": "refund.reversed"}
@@ -60,7 +60,7 @@ class Watch:
         """Look at refunds of one store, and report what has changed."""
         finished = [refund for refund in looks.refunds if refund.state in WATCHED]
         order_ids = list(dict.fromkeys(refund.request.order_id for refund in finished))
-        found, calls = self._read(looks, order_ids) if order_ids else ({}, 0)
+        found, wix = self._read(looks, order_ids) if order_ids else ({}, None)
         failed, unchanged = [], [one for one in looks.refunds if one.state not in WATCHED]
         for refund in finished:
             transactions = found.get(refund.request.order_id)
@@ -73,19 +73,25 @@ class Watch:
             else:
                 unchanged.append(refund)
         ids = [refund.refund_id for refund in unchanged]
-        more = max(0, calls - 1)
+        more = max(0, wix.calls - 1) if wix else 0
         self._watched.unchanged(looks.store_id, ids, for_ms=self._for_ms, calls=more)
+        if wix and wix.throttled:
+            pause_ms = wix.throttled.retry_after_ms or 0
+            self._watched.throttled(looks.store_id, pause_ms=pause_ms)
+            log_event("store.throttled", pause_ms=pause_ms)
         if failed:
             ids = [refund.refund_id for refund in failed]
             self._watched.failed(looks.store_id, ids, for_ms=self._for_ms)
 
-    def _read(self, looks: Looks, order_ids: list[str]) -> tuple[dict[str, Transactions], int]:
-        """Return the transactions that Wix lists, by order, and the number of calls."""
+    def _read(
+        self, looks: Looks, order_ids: list[str]
+    ) -> tuple[dict[str, Transactions], WixStore | None]:
+        """Return the transactions that Wix lists, by order, and the client that asked."""
         try:
             store = self._keyring.credentials(looks.store_id, looks.sealed)
         except NoKey as error:
             log_event("refund.recheck_failed", error=str(error), orders=len(order_ids))
-            return {}, 0
+            return {}, None
         wix = self._wix.reader(store.store_id, store.api_key)
         found: dict[str, Transactions] = {}
         missing, problem = order_ids, "Wix lists no transactions"
@@ -97,7 +103,7 @@ class Watch:
                 problem = str(error)
             except CallFailed as error:
                 log_event("refund.recheck_failed", error=str(error), orders=len(order_ids))
-                return {}, wix.calls
+                return {}, wix
         for order_id in missing[:MOST_ALONE]:
             try:
                 found[order_id] = wix.list_transactions(order_id)
@@ -107,7 +113,7 @@ class Watch:
                     break
         if lacking := len(order_ids) - len(found):
             log_event("refund.recheck_failed", error=problem, orders=lacking)
-        return found, wix.calls
+        return found, wix
 
 
 def _change(refund: Refund, transactions: Transactions) -> Change | None:

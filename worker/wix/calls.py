@@ -11,13 +11,15 @@ from typing import Any, NamedTuple, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from worker.errors import EffectUnknown, Retryable, Unreadable
+from worker.errors import CallFailed, EffectUnknown, Retryable, Unreadable
 from worker.wix.errors import error_from, parse_body, request_id
 
 Model = TypeVar("Model", bound=BaseModel)
 
 #: Maximum size of an answer; Wix's answers are far smaller.
 MAX_BODY_BYTES = 5_000_000
+#: Status of an answer to a store that makes too many calls.
+TOO_MANY = 429
 
 
 #: What we send with each call beside the store's headers. httpx decodes both without more packages.
@@ -73,6 +75,8 @@ class Calls:
         """The endpoints that accepted the API key."""
         self.request_id: str | None = None
         """Wix's id of the last call."""
+        self.throttled: CallFailed | None = None
+        """The last answer that says that the store makes too many calls. W7."""
         self.consistent = ""
         """Token of the last answer, sent with the next call. W2."""
 
@@ -93,7 +97,10 @@ class Calls:
         self.request_id = request_id(response)
         self.consistent = response.headers.get("x-wix-consistent") or self.consistent
         if response.status_code != 200:
-            raise error_from(endpoint, response, mutates=mutates)
+            error = error_from(endpoint, response, mutates=mutates)
+            if response.status_code == TOO_MANY:
+                self.throttled = error
+            raise error
         answer = parse_body(response)
         try:
             found = model.model_validate(answer)

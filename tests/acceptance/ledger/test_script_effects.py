@@ -266,13 +266,15 @@ CASES: list[tuple[str, Scene, Changes]] = [
     ),
     (
         "committed, pauses its store",
-        _committed(next="later", due_in_ms=10 * MINUTE_MS, pause_ms=5 * MINUTE_MS),
+        _committed(next="later", due_in_ms=10 * MINUTE_MS, throttled=True, pause_ms=5 * MINUTE_MS),
         {
             **COMMITTED,
             **in_state("refundable"),
             **LATER,
-            "paced>STORE": "now +5 min",
             "rate:STORE": "now +5 min",
+            "throttled:STORE.from_ms": "now +5 min",
+            "throttled:STORE.pauses": 1,
+            "throttled:STORE.share": "0.5",
         },
     ),
     (

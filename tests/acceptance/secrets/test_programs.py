@@ -106,6 +106,7 @@ def programs(simulator: Simulator, tmp_path: Path) -> Iterator[tuple[Programs, s
             "REFUNDS_SCHEDULE_TICK_MS": "20",
             "REFUNDS_CONFIRM_FIRST_MS": "20",
             "REFUNDS_RETRY_FIRST_MS": "20",
+            "REFUNDS_STORE_CALLS_PER_MIN": "0",
         }
         programs = Programs(given)
         yield programs, redis_url

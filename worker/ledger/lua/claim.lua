@@ -1,5 +1,5 @@
 -- Load the record, check that the transition may start, take the lease.
--- args: refund_id; token "WORKER|MESSAGE|EXECUTION"; sources {state: true}; mutates;
+-- args: refund_id; token "WORKER|MESSAGE|EXECUTION"; sources {state: true}; mutates; calls (to reserve);
 --       busy_ms, lease_cap_ms, dead_after_ms, settle_delay_ms;
 --       worker_id, queue, message_id of the delivery.
 -- Returns {status, now, fence, sealed key, epoch, disconnected, record...};
@@ -39,7 +39,7 @@ local function come_back(status)
     return unclaimed(status)
 end
 if held_by ~= args.token and is_suspended(store) then return come_back('suspended') end
-if held_by ~= args.token and is_paced(store) then return come_back('paced') end
+if held_by ~= args.token and not reserve(store, args.calls) then return come_back('paced') end
 if held_by ~= args.token then
     local intent = tonumber(redis.call('HGET', record, 'intent_at_ms') or 0)
     -- The server may have forgotten an intent of this refund, so there may have been one, unless
@@ -50,7 +50,7 @@ if held_by ~= args.token then
     -- The execution that wrote it never reported the effect: its call may be seconds old.
     if held_by and intent > 0 then intent = now end
     redis.call('HSET', record, 'held_by', args.token, 'fence', redis.call('INCR', key('fence')),
-        'prior_intent_at_ms', int(intent))
+        'prior_intent_at_ms', int(intent), 'reserved', args.calls)
     redis.call('HINCRBY', record, 'attempt', 1)
     redis.call('HINCRBY', record, 'attempts', 1)
 end

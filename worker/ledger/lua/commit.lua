@@ -2,8 +2,8 @@
 -- lease and the acknowledgement.
 -- args: refund_id, token, fence; state; next "now" | "later" | "lane" | "end"; due_in_ms;
 --       fields {name: text}; history (JSON lines); wix_calls; intent "clear" | "keep" | "open";
---       uncounted; watch_in_ms; accepted_endpoints; lacking; pause_ms; epoch; suspension, outcome and also (a second
---       outcome), if any;
+--       uncounted; watch_in_ms; accepted_endpoints; lacking; throttled, pause_ms; epoch;
+--       suspension, outcome and also (a second outcome), if any;
 --       worker_id, queue, message_id of the delivery.
 -- Returns committed | suspended (the store, by this step) | stale (the lease was lost).
 local record = key('refund', args.refund_id)
@@ -23,8 +23,8 @@ redis.call('HSET', record, 'intent_at_ms', intent[args.intent])
 for field, value in pairs(args.fields) do redis.call('HSET', record, field, value) end
 redis.call('HINCRBY', record, 'version', 1)
 redis.call('HINCRBY', record, 'wix_calls', args.wix_calls)
-charge(store, args.wix_calls)
-if args.pause_ms > 0 then pause(store, args.pause_ms) end
+charge(store, args.wix_calls - (redis.call('HGET', record, 'reserved') or 0))
+if args.throttled then throttle(store, args.pause_ms) end
 if args.uncounted then redis.call('HINCRBY', record, 'attempts', -1) end
 redis.call('HSET', record, 'settled_fence', args.fence, 'updated_at_ms', int(now), 'committed_at_ms', int(now))
 redis.call('HDEL', record, 'held_by')

@@ -13,17 +13,20 @@ end
 -- the store is suspended or over its rate.
 local function admit(store)
     local lane, busy = key('lane', store), key('busy', store)
-    local held = is_suspended(store) or is_paced(store)
-    -- Refunds that need a newer version stay in the lane, and the others pass them.
-    local passed = 0
+    local held = is_suspended(store)
+    -- Refunds that need a newer version stay in the lane, and the others pass them. The calls of those
+    -- that start here are reserved when they are claimed.
+    local passed, ahead = 0, 0
     while not held and redis.call('ZCARD', busy) < WIDTH do
         local first = redis.call('ZRANGE', lane, passed, passed)[1]
-        if not first then break end
+        if not first or is_paced(store, ahead) then break end
         if is_newer(first) then
             passed = passed + 1
         else
             redis.call('ZREM', lane, first)
-            if NEXT[redis.call('HGET', key('refund', first), 'state')] then
+            local state = redis.call('HGET', key('refund', first), 'state')
+            if NEXT[state] then
+                ahead = ahead + CALLS[state]
                 redis.call('ZADD', busy, now, first)
                 send(first)
             end

@@ -1,24 +1,68 @@
 -- In front of every script of the ledger, before lanes.lua: how many calls a store may make to Wix.
--- lanes.py sets PER_CALL_MS and BURST_MS above.
+-- rate.py sets PER_CALL_MS, BURST_MS and the numbers of THROTTLED above, and CALLS: state -> the calls
+-- that its next transition is expected to make.
+--
+-- Calls are spread over time (generic cell rate algorithm): rate:STORE is when the calls that were
+-- reserved so far are paid off. A step may start while that is at most BURST_MS ahead.
 
--- Spread calls to Wix over time (generic cell rate algorithm): rate:STORE is when the calls that
--- were made so far are paid off.
-local function charge(store, calls)
-    if PER_CALL_MS == 0 or calls == 0 then return end
-    local paid_at = math.max(tonumber(redis.call('GET', key('rate', store)) or 0), now) + calls * PER_CALL_MS
-    redis.call('SET', key('rate', store), int(paid_at), 'PX', int(paid_at - now))
+local function paid_at(store) return tonumber(redis.call('GET', key('rate', store)) or 0) end
+
+-- The key outlives its use by a minute, as the server's clock may step.
+local function set_paid_at(store, at)
+    redis.call('SET', key('rate', store), int(at), 'PX', int(math.max(0, at - now) + 60000))
 end
 
--- Whether a store is over its rate; if so, wake.lua lets its lane continue when it is not.
-local function is_paced(store)
-    local early_ms = tonumber(redis.call('GET', key('rate', store)) or 0) - now - BURST_MS
+-- The part of the rate that a store has left after Wix throttled it: it grows back slowly.
+local function share_of(store)
+    local known = redis.call('HMGET', key('throttled', store), 'share', 'from_ms')
+    if not known[1] then return 1 end
+    return math.min(1, known[1] + math.max(0, now - known[2]) / THROTTLED.RECOVER_MS)
+end
+
+-- The time that one call pays off; 0 for no limit.
+local function per_call_ms(store)
+    local share = share_of(store)
+    if share == 1 then return PER_CALL_MS end
+    return (PER_CALL_MS > 0 and PER_CALL_MS or THROTTLED.PER_CALL_MS) / share
+end
+
+-- Charge calls that were made or will be made; a negative number gives back.
+local function charge(store, calls)
+    if calls == 0 then return end
+    local each = per_call_ms(store)
+    if each > 0 then set_paid_at(store, math.max(paid_at(store), now) + calls * each) end
+end
+
+-- Whether a store is over its rate, with so many calls ahead that are not reserved yet. If so,
+-- wake.lua lets its lane continue when it is not.
+local function is_paced(store, ahead)
+    local early_ms = paid_at(store) - now - BURST_MS
+    if ahead > 0 then early_ms = early_ms + ahead * per_call_ms(store) end
     if early_ms <= 0 then return false end
-    redis.call('ZADD', key('paced'), now + early_ms, store)
+    redis.call('ZADD', key('paced'), int(now + early_ms), store)
     return true
 end
 
--- Let no refund of a store start for a while, as if it were over its rate.
-local function pause(store, in_ms)
-    local paid_at = math.max(tonumber(redis.call('GET', key('rate', store)) or 0), now + in_ms + BURST_MS)
-    redis.call('SET', key('rate', store), int(paid_at), 'PX', int(paid_at - now))
+-- Reserve the calls that a step will make; false if the store is over its rate. What the step did not
+-- make is given back when it commits: charge(store, made - reserved).
+local function reserve(store, calls)
+    if calls > 0 and is_paced(store, 0) then return false end
+    charge(store, calls)
+    return true
+end
+
+-- Wix throttles the store: none of its refunds starts for in_ms (0 if Wix does not say: longer each
+-- time), and its rate is halved. Calls that were under way meanwhile are not counted again.
+local function throttle(store, in_ms)
+    local held, share = key('throttled', store), share_of(store)
+    local known = redis.call('HMGET', held, 'from_ms', 'pauses')
+    local from, pauses = tonumber(known[1] or 0), tonumber(known[2] or 0)
+    if now >= from then
+        share, pauses = math.max(THROTTLED.LEAST, share / 2), pauses + 1
+        if in_ms == 0 then in_ms = math.min(THROTTLED.CAP_MS, THROTTLED.FIRST_MS * 2 ^ math.min(pauses - 1, 20)) end
+    end
+    from = math.max(from, now + in_ms)
+    redis.call('HSET', held, 'share', share, 'from_ms', int(from), 'pauses', pauses)
+    redis.call('PEXPIRE', held, int(from - now + (1 - share) * THROTTLED.RECOVER_MS))
+    set_paid_at(store, math.max(paid_at(store), from + BURST_MS))
 end

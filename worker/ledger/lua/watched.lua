@@ -3,6 +3,7 @@
 -- The change is written only onto the record that was looked at: a repeat whose first reply was
 -- lost, or a second look at the same time, would report it again under another id.
 -- args: store_id; refund_ids; for_ms; failed; calls (to Wix, beyond the one that was charged);
+--       throttled (by Wix), pause_ms (0 if it did not say);
 --       of the only refund, if it changed: version, facts, history (JSON), outcome, and reason (JSON)
 --       if it becomes a dead letter, which ends the watch.
 -- Returns 1.
@@ -30,4 +31,5 @@ for _, id in ipairs(args.refund_ids) do
 end
 next_looks(args.store_id)
 charge(args.store_id, args.calls)
+if args.throttled then throttle(args.store_id, args.pause_ms) end
 return 1

@@ -102,7 +102,7 @@ def _wix(
         bool(environ.get("HTTP_X_WIX_CONSISTENT")),
     )
     endpoint = request.route.endpoint
-    fault = simulator.take_fault(endpoint, request.order_id)
+    fault = _fault_of(simulator, request)
     try:
         status, answer = _faulty(simulator, request, fault)
     except ConnectionDropped:
@@ -118,6 +118,13 @@ def _wix(
     if wait_s is not None:
         headers.append(("Retry-After", str(wait_s)))
     return status, answer, headers
+
+
+def _fault_of(simulator: Simulator, request: Request) -> Fault | None:
+    """Return the fault of a call, which may be that its site makes too many."""
+    if not simulator.has_quota(request.site_id):
+        return Fault("status", status=429)
+    return simulator.take_fault(request.route.endpoint, request.order_id)
 
 
 def _refused(fault: Fault) -> Answer:

@@ -84,5 +84,11 @@ class Flags:
     """The answer to calls to a site that is in the trash or blocked."""
     currencies_need_premium: bool = True
     """Whether a site needs a Premium plan to list currencies."""
+    quota_per_min: int = 0
+    """How many calls a site may make within a minute; 0 for any number. Wix documents 200 (W7)."""
+    quota_window: Literal["sliding", "fixed"] = "sliding"
+    """Whether the last 60 seconds count, or the minute by the clock."""
+    quota_counts_refused: bool = False
+    """Whether a call that is refused with 429 counts, too."""
     throttled_s: int | None = None
     """The `Retry-After` of a 429, in seconds, if Wix sends one."""

@@ -12,6 +12,7 @@ from worker.simulator.contract.routes import ALL_SCOPES
 from worker.simulator.script.faults import Fault
 from worker.simulator.script.flag_table import checked_flags
 from worker.simulator.script.flags import Flags
+from worker.simulator.script.quota import Quota
 from worker.simulator.world.orders import Order
 from worker.simulator.world.payments import new_id
 from worker.simulator.world.placing import placed
@@ -34,6 +35,7 @@ class World:
     faults: list[Fault] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
     _key_of: dict[str, str] = field(default_factory=dict)
+    _quota: Quota = field(default_factory=Quota)
 
     def add_store(
         self,
@@ -148,6 +150,11 @@ class World:
         """
         with self.lock:
             self.flags = replace(self.flags, **checked_flags(flags))
+
+    def has_quota(self, site_id: str) -> bool:
+        """Count one call of a site; False if it makes too many."""
+        with self.lock:
+            return not site_id or self._quota.allows(site_id, self.flags, self.clock_ms())
 
     def take_fault(self, endpoint: str, order_id: str) -> Fault | None:
         """Return the fault that applies to this call, if any, and count it."""
