@@ -201,7 +201,7 @@ def test_14_a_time_limit_strikes_between_wixs_answer_and_the_record_with_the_pla
     refunded, written = threading.Event(), threading.Event()
     with stage("plain", redis_url) as plain:
 
-        @dramatiq.actor(broker=plain.broker, queue_name=QUEUE, time_limit=50, max_retries=0)
+        @dramatiq.actor(broker=plain.broker, queue_name=QUEUE, time_limit=1000, max_retries=0)
         def work(_: str) -> None:
             refunded.set()
             until_s = time.monotonic() + 30
