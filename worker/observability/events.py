@@ -242,9 +242,11 @@ def log_event(event: str, **fields: Any) -> None:
     Raises:
         KeyError: the table has no such event.
     """
-    structlog.get_logger().log(_LEVELS[EVENTS[event].level], event, **fields)
+    _LOGGER.log(_LEVELS[EVENTS[event].level], event, **fields)
 
 
+#: Reads the configuration at each call.
+_LOGGER = structlog.get_logger()
 _LEVELS: Mapping[Level, int] = MappingProxyType(
     {"debug": 10, "info": 20, "warning": 30, "error": 40}
 )

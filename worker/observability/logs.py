@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
-from typing import Any, Literal, TextIO
+from contextlib import nullcontext, suppress
+from typing import Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from worker.observability.foreign import FromDramatiq
 from worker.observability.printable import printable
-from worker.observability.redaction import redact
+from worker.observability.redaction import redact_event
 
 #: Their INFO lines repeat what our events say; httpx's also cost CPU time. The DEBUG lines of
 #: dramatiq, and those that it logs for our actors, carry whole jobs.
@@ -21,7 +23,7 @@ _QUIET = ("httpx", "httpcore", "transitions", "dramatiq", "worker.actors")
 def _redacted(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     # The refund comes first, because readers look for it.
     ordered = {"refund_id": event["refund_id"], **event} if "refund_id" in event else event
-    return {name: redact(value, name) for name, value in ordered.items()}
+    return redact_event(ordered)
 
 
 def _printable(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -41,6 +43,13 @@ def _without_locals(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return structlog.processors.format_exc_info(_, __, event)
 
 
+def _as_json(_: WrappedLogger, __: str, event: EventDict) -> str:
+    return _ENCODER.encode(event)
+
+
+_ENCODER = json.JSONEncoder()
+
+
 def _shared() -> list[Processor]:
     return [
         structlog.contextvars.merge_contextvars,
@@ -50,15 +59,32 @@ def _shared() -> list[Processor]:
     ]
 
 
-def _renderer(chosen: str, *, colors: bool) -> Any:
+def _last(chosen: str, *, colors: bool) -> list[Processor]:
+    """Redaction comes last before the renderer, so that nothing is added after it."""
     if chosen == "json":
-        return structlog.processors.JSONRenderer(sort_keys=False)
-    return structlog.dev.ConsoleRenderer(
+        return [_redacted, _as_json]
+    renderer = structlog.dev.ConsoleRenderer(
         colors=colors,
         pad_event_to=15,
         sort_keys=False,
         exception_formatter=structlog.dev.plain_traceback,
     )
+    return [_redacted, _printable, renderer]
+
+
+class _Lines:
+    """Writes our own events, without the detour through `logging`, which takes twice as long."""
+
+    def __init__(self, handler: logging.StreamHandler[TextIO]) -> None:
+        self._handler = handler
+
+    def log(self, line: str) -> None:
+        """Write one line. A log that cannot be written never stops a step."""
+        with self._handler.lock or nullcontext(), suppress(OSError, ValueError):
+            self._handler.stream.write(f"{line}\n")
+            self._handler.stream.flush()
+
+    debug = info = warning = error = log
 
 
 def configure_logs(
@@ -73,16 +99,11 @@ def configure_logs(
     chosen = log_format or ("console" if is_terminal else "json")
     handler = logging.StreamHandler(out)
     handler.addFilter(FromDramatiq())
+    last = _last(chosen, colors=is_terminal)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*_shared(), structlog.stdlib.add_logger_name],
-            # Redaction comes last before the renderer, so that nothing is added after it.
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                _redacted,
-                *([_printable] if chosen == "console" else []),
-                _renderer(chosen, colors=is_terminal),
-            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
     root = logging.getLogger()
@@ -90,13 +111,10 @@ def configure_logs(
     root.setLevel(level.upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    lines = _Lines(handler)
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *_shared(),
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
+        processors=[*_shared(), *last],
+        logger_factory=lambda *_: lines,
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=False,
     )
