@@ -156,6 +156,10 @@ class Settings(BaseSettings):
     state_dir: Path | None = Field(default=None, examples=[""])
     """Directory in which this machine remembers the installation of each ledger, in one small file
     without secrets; if not set, `wix-refund-worker` in `$XDG_STATE_HOME` or `~/.local/state`."""
+    operator: str | None = Field(default=None, min_length=1, max_length=100, examples=[""])
+    """Who runs the commands, for the audit log; if not set, the login name. `--by` goes first."""
+    bulk_confirm: int = Field(default=100, ge=0, le=1_000_000)
+    """An act on more refunds than this asks for their number to be typed, not only for a yes."""
 
     processes: int = Field(default=1, ge=1, le=64)
     """Number of worker processes that `python -m worker` starts."""

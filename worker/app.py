@@ -13,6 +13,7 @@ import redis
 
 from config.settings import Settings
 from worker.actors import declare_actors
+from worker.ledger.acts import Acts
 from worker.ledger.connection import redis_client
 from worker.ledger.lanes import LaneRules
 from worker.ledger.memory import Memory, default_directory
@@ -75,6 +76,17 @@ def ledger_from(settings: Settings) -> tuple[Broker, Ledger]:
         wait_replicas=settings.redis_wait_replicas,
     )
     return broker, ledger
+
+
+def acts_from(settings: Settings, broker: Broker, ledger: Ledger) -> Acts:
+    """Return what people can do to refunds and letters."""
+    return Acts(
+        broker.client,
+        ledger,
+        namespace=settings.namespace,
+        lanes=_lanes(settings),
+        worker_dead_after_ms=settings.worker_dead_after_ms,
+    )
 
 
 def membership_from(settings: Settings, client: redis.Redis) -> Membership:

@@ -23,7 +23,7 @@ def count_failures(
     ledger: Ledger, orders: Mapping[str, tuple[Scene, Order]], settings: Settings
 ) -> dict[str, int]:
     """Count what went wrong; *orders* maps each refund to its order, one to one."""
-    problems = list(audit(ledger, repair=False, progress=lambda _: None))
+    problems = list(audit(ledger, repair=None, progress=lambda _: None))
     active = [
         r.refund_id for state in ACTIVE for r in ledger.newest(state=state, limit=len(orders))
     ]

@@ -6,7 +6,8 @@ from typing import Any
 
 from config.loading import load_settings
 from statemachine.flows import Flow, State
-from tests.support.rig import KEY, QUICK, STORE_ID, SimulatorTransport
+from tests.support.rig import KEY, QUICK, STORE_ID
+from tests.support.transport import SimulatorTransport
 from worker.errors import Buried, CallFailed, Rejected
 from worker.flows.step import Step
 from worker.refund.facts import Facts

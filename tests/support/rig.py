@@ -12,15 +12,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import httpx
 from dramatiq.broker import MessageProxy
 from dramatiq.errors import ActorNotFound
 
 from config.loading import load_settings
 from config.settings import Settings
 from statemachine.flows import ACTIVE
-from worker.app import App, Seams, build
+from tests.support.transport import SimulatorTransport
+from worker.app import App, Seams, acts_from, build
 from worker.client import enqueue
+from worker.ledger.audit_log import Operator
 from worker.ledger.connection import redis_client
 from worker.ledger.memory import Memory
 from worker.ledger.refunds import Ledger
@@ -33,7 +34,6 @@ from worker.refund.record import Refund
 from worker.refund.request import parse_request
 from worker.simulator import Simulator
 from worker.simulator.http.wsgi import wsgi
-from worker.simulator.script.faults import ConnectionDropped
 from worker.simulator.world.orders import Order
 from worker.steps.runner import Steps
 from worker.stores.examiner import Examiner
@@ -41,6 +41,8 @@ from worker.stores.probing import Prober
 
 KEY = "IST.canary-key.aaaabbbb.ccccdddd"
 BEFORE, AFTER = "2024-03-31T13:42:13.136Z", "2025-01-02T03:04:05.000Z"
+#: Who acts in the tests.
+ANN = Operator("ann", "a test")
 STORE_ID = "4b296c48-0000-4000-8000-000000000001"
 
 #: Few attempts; what has to wait is made due by the rig.
@@ -61,17 +63,6 @@ def settings_for(url: str, **more: str) -> Settings:
         "REFUNDS_NAMESPACE": f"t{uuid.uuid4().hex[:12]}",
     }
     return load_settings(given | QUICK | {f"REFUNDS_{k.upper()}": v for k, v in more.items()})
-
-
-class SimulatorTransport(httpx.WSGITransport):
-    """The simulator without a socket; a dropped connection raises the error that a socket would."""
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer the request, or raise the error of a dropped connection."""
-        try:
-            return super().handle_request(request)
-        except ConnectionDropped:
-            raise httpx.RemoteProtocolError("dropped", request=request) from None
 
 
 def lose_reply(scripts: dict[str, Any], name: str) -> None:
@@ -101,6 +92,7 @@ class Rig:
         self.at: dict[str, Callable[[], object]] = {}
         self.app: App = build(settings, self.seams())
         self.broker, self.ledger, self.stores = self.app.broker, self.app.ledger, self.app.stores
+        self.acts = acts_from(settings, self.broker, self.ledger)
         self.wix, self.steps, self.watch = self.app.wix, self.app.steps, self.app.watch
         url = settings.redis_url.get_secret_value()
         self.redis: Any = redis_client(url, namespace=settings.namespace)
@@ -276,7 +268,7 @@ class Rig:
 
     def problems(self) -> list[Problem]:
         """Return what `refunds audit` finds: nothing if each refund is in exactly one place."""
-        return list(audit(self.ledger, repair=False, progress=lambda _: None))
+        return list(audit(self.ledger, repair=None, progress=lambda _: None))
 
     def replay(
         self, refund_id: str, *, operator: str, manual_done: bool = False, not_done: bool = False
@@ -284,7 +276,7 @@ class Rig:
         """Replay a dead letter, whatever its reason; False if it is not a dead letter."""
         refund = self.load(refund_id)
         facts = facts_after_replay(refund, manual_done=manual_done, not_done=not_done)
-        return self.ledger.replay(refund, facts, operator=operator)
+        return self.ledger.replay(refund, facts, Operator(operator).act("dead.replay", refund_id))
 
     def delivery(
         self, worker_id: str = "", message_id: str = "m", execution: str = "e"
@@ -293,4 +285,14 @@ class Rig:
         return Delivery(worker_id or self.broker.broker_id, "steps", message_id, execution)
 
 
-__all__ = ["AFTER", "BEFORE", "KEY", "STORE_ID", "Broker", "Rig", "lose_reply", "settings_for"]
+__all__ = [
+    "AFTER",
+    "ANN",
+    "BEFORE",
+    "KEY",
+    "STORE_ID",
+    "Broker",
+    "Rig",
+    "lose_reply",
+    "settings_for",
+]

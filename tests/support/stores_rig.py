@@ -6,7 +6,7 @@ import io
 import json
 from typing import Any
 
-from tests.support.rig import KEY, STORE_ID, Rig, settings_for
+from tests.support.rig import ANN, KEY, STORE_ID, Rig, settings_for
 from worker.queue.broker import INTAKE
 from worker.refund.outcomes import read
 from worker.simulator import Simulator
@@ -58,6 +58,7 @@ class StoresRig(Rig):
             vault=self.vault,
             stores=self.stores,
             examiner=self.examiner(),
+            operator=ANN,
         )
         assert findings.is_good
         return findings
@@ -70,6 +71,7 @@ class StoresRig(Rig):
             ledger=self.ledger,
             stores=self.stores,
             force=force,
+            operator=ANN,
         )
 
     def run_intake(self) -> None:

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import httpx
 
-from tests.support.rig import Rig, SimulatorTransport, settings_for
+from tests.support.rig import Rig, settings_for
+from tests.support.transport import SimulatorTransport
 from worker.app import Seams
 from worker.scheduler.requeue import requeue_lost
 from worker.simulator import Flags, Simulator

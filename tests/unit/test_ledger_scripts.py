@@ -10,6 +10,7 @@ import pytest
 
 from statemachine.flows import State, Transition
 from worker.ledger import refunds, scripts, stores
+from worker.ledger.audit_log import Operator
 from worker.ledger.claims import StepCommit
 from worker.ledger.lanes import LaneRules
 from worker.ledger.refunds import Ledger
@@ -19,7 +20,7 @@ from worker.refund import outcomes
 from worker.refund.request import RefundRequest, parse_request
 
 LEDGER = Path(refunds.__file__).parent
-SHARED = tuple(f"{part}.lua" for part in scripts.SHARED)
+SHARED = tuple(f"{part}.lua" for part in (*scripts.SHARED, scripts.RECORDING))
 #: Every way in which a key is written: `key('name'`, `ns .. ':name'`, f"{self.ns}:name".
 KEY = re.compile(r"key\('(\w+)'|ns \.\. ':(\w+)|\{(?:self\.)?(?:ns|namespace)\}+:(\w+)")
 STORE_ID = "4b296c48-0000-4000-8000-000000000001"
@@ -54,7 +55,7 @@ def test_a_job_is_accepted_once(ledger: Ledger) -> None:
 def _replay(ledger: Ledger) -> bool:
     refund = ledger.load("rf-1")
     assert refund is not None
-    return ledger.replay(refund, refund.facts, operator="ann")
+    return ledger.replay(refund, refund.facts, Operator("ann").act("dead.replay", "rf-1"))
 
 
 def test_a_step_from_claim_to_commit(ledger: Ledger) -> None:

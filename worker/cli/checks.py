@@ -16,6 +16,7 @@ from rich.progress import Progress
 from config.loading import load_settings
 from worker.app import keyring_from, ledger_from, membership_from, stores_from, wix_from
 from worker.cli.common import AsJson, close_at_end, connect, explain_errors, fail, settings
+from worker.cli.operator import By, OptionalWhy, operator
 from worker.cli.output import (
     print_json,
     print_outcome,
@@ -23,6 +24,7 @@ from worker.cli.output import (
     print_table,
     say,
 )
+from worker.ledger.audit_log import Operator
 from worker.ledger.connection import redis_client
 from worker.ledger.refunds import Ledger
 from worker.operations import audit as auditing
@@ -87,6 +89,8 @@ def audit(
     rate: Annotated[
         float, typer.Option(min=0.01, help="Refunds to compare with Wix per second.")
     ] = 1.0,
+    by: By = "",
+    reason: OptionalWhy = "",
     as_json: AsJson = False,
 ) -> None:
     """Check that no refund is lost.
@@ -96,8 +100,7 @@ def audit(
     """
     broker, ledger = connect()
     _require_own_ledger(membership_from(load_settings(os.environ), broker.client))
-    with _progress("checking", ledger.count()) as advance:
-        found = list(auditing.audit(ledger, repair=repair, progress=advance))
+    found = _checked(ledger, operator(by, reason) if repair else None)
     finished = _finished(ledger) if against_wix else []
     differing = _compare(finished, rate) if against_wix else []
     rows = [asdict(problem) for problem in (*found, *differing)]
@@ -117,6 +120,11 @@ def audit(
             say(f"Wix's records agree with each finished refund ({len(finished)} compared).")
     if rows:
         raise typer.Exit(1)
+
+
+def _checked(ledger: Ledger, repair: Operator | None) -> list[auditing.Problem]:
+    with _progress("checking", ledger.count()) as advance:
+        return list(auditing.audit(ledger, repair=repair, progress=advance))
 
 
 def _require_own_ledger(membership: Membership) -> None:
@@ -149,8 +157,8 @@ def _compare(finished: Sequence[Refund], rate: float) -> list[auditing.Problem]:
         )
 
 
-def _adopt(membership: Membership) -> tuple[Finding, ...]:
-    adopted = membership.adopt()
+def _adopt(membership: Membership, who: Operator) -> tuple[Finding, ...]:
+    adopted = membership.adopt(who)
     if not adopted.installation:
         say("There is nothing to adopt.")
     else:
@@ -173,6 +181,8 @@ def doctor(
         bool,
         typer.Option("--adopt", help="Accept the present ledger instead of the previous one."),
     ] = False,
+    by: By = "",
+    reason: OptionalWhy = "",
     as_json: AsJson = False,
 ) -> None:
     """Check that this installation is safe to run.
@@ -189,7 +199,7 @@ def doctor(
     if findings[-1].check != "reachable":
         membership = membership_from(given, client)
         if adopt:
-            findings += _adopt(membership)
+            findings += _adopt(membership, operator(by, reason))
         findings += membership.findings()
     is_fit = all(finding.level != "refused" for finding in findings)
     rows = [{"check": f.check, "result": f.level, "text": f.text} for f in findings]

@@ -19,10 +19,11 @@ from dramatiq.errors import ConnectionClosed
 
 from config.loading import SettingsError, load_settings, unknown_variables
 from config.settings import Settings
-from worker.app import ledger_from
+from worker.app import acts_from, ledger_from
 from worker.cli.output import print_json, say
 from worker.demo.demo import DemoFailed
 from worker.demo.embedded import NoServer
+from worker.ledger.acts import Acts
 from worker.ledger.refunds import Ledger
 from worker.observability.redaction import redact_text
 from worker.operations.dead_letters import CannotReplay
@@ -138,6 +139,14 @@ def connect() -> tuple[Broker, Ledger]:
     broker, ledger = ledger_from(settings())
     close_at_end(broker.client.close)
     return broker, ledger
+
+
+def connect_acts() -> Acts:
+    """Connect for what people do to refunds and letters."""
+    given = settings()
+    broker, ledger = ledger_from(given)
+    close_at_end(broker.client.close)
+    return acts_from(given, broker, ledger)
 
 
 def user_name(get_name: Callable[[], str] = getpass.getuser) -> str:

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.common import AsJson, Limit, connect, explain_errors, fail, named, user_name
+from worker.cli.common import AsJson, Limit, connect, connect_acts, explain_errors, fail, named
+from worker.cli.operator import By, Why, operator
 from worker.cli.output import history_rows, print_json, print_line, print_record, print_table
 from worker.operations import dead_letters
 
@@ -52,7 +53,6 @@ def dead_show(
     print_table(history_rows(history), ("when", "event", "transition", "details"))
 
 
-By = Annotated[str, typer.Option(help="Your name, for the history; the login name by default.")]
 ManualDone = Annotated[
     bool,
     typer.Option(
@@ -72,11 +72,14 @@ NotDone = Annotated[
 ]
 
 
-@dead.command("replay", epilog="Example: refunds dead replay rf-2024-000123")
+@dead.command(
+    "replay", epilog='Example: refunds dead replay rf-2024-000123 --reason "the key is back"'
+)
 @explain_errors
 def dead_replay(
     letter_ids: Annotated[list[str], typer.Argument(metavar="ID...")],
     by: By = "",
+    reason: Why = "",
     manual_done: ManualDone = False,
     not_done: NotDone = False,
     as_json: AsJson = False,
@@ -87,16 +90,15 @@ def dead_replay(
             "--not-done takes one ID: look at each order before you say that nothing was done",
             code=2,
         )
-    broker, ledger = connect()
-    operator = by or user_name()
+    who = operator(by, reason, needs_reason=True)
+    acts = connect_acts()
     results: dict[str, str] = {}
     for letter_id in letter_ids:
         try:
             dead_letters.replay(
-                ledger,
-                broker,
+                acts,
                 letter_id,
-                operator=operator,
+                operator=who,
                 manual_done=manual_done,
                 not_done=not_done,
             )

@@ -13,6 +13,8 @@ import typer
 
 from statemachine.diagram import mermaid
 from statemachine.flows import Flow, State
+from worker.cli.audit_log import EXAMPLE as AUDIT_LOG_EXAMPLE
+from worker.cli.audit_log import audit_log
 from worker.cli.checks import EXAMPLES, audit, doctor, outcomes
 from worker.cli.common import AsJson, Limit, connect, explain_errors, fail, named, run
 from worker.cli.dead import dead
@@ -43,6 +45,7 @@ app = typer.Typer(
 app.add_typer(dead, name="dead")
 app.add_typer(stores, name="stores")
 app.command(epilog=EXAMPLE)(request)
+app.command("audit-log", epilog=AUDIT_LOG_EXAMPLE)(audit_log)
 for command in (outcomes, audit, doctor):
     app.command(epilog=EXAMPLES[command.__name__])(command)
 

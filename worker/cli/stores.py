@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from config.loading import SettingsError
-from worker.app import keyring_from, ledger_from, stores_from, wix_from
-from worker.cli.common import AsJson, close_at_end, explain_errors, fail, named, settings, user_name
-from worker.cli.output import if_encodable, moment, print_json, print_line, print_table, say
+from worker.cli.common import AsJson, explain_errors, fail, named
+from worker.cli.operator import By, OptionalWhy, operator
+from worker.cli.output import moment, print_json, print_table, say
+from worker.cli.store_desk import open_desk, print_checks
 from worker.cli.store_input import from_options, from_stdin
-from worker.ledger.refunds import Ledger
-from worker.ledger.stores import Stores
+from worker.cli.store_keys import EXAMPLES, check, keygen, reseal
 from worker.stores import connecting
 from worker.stores.checklist import Findings
-from worker.stores.examiner import Examiner
-from worker.stores.keyring import Keyring
 from worker.stores.pasted import Pasted
-from worker.stores.vault import Vault, new_key
 
 stores = typer.Typer(
     no_args_is_help=True,
@@ -29,7 +22,8 @@ stores = typer.Typer(
     epilog="Example: refunds stores check --all",
 )
 
-MARKS = {"ok": "✓", "missing": "✗", "unknown": "?"}
+for command in (check, keygen, reseal):
+    stores.command(epilog=EXAMPLES[command.__name__])(command)
 
 StoreId = Annotated[str, typer.Argument(metavar="SITE_ID")]
 Site = Annotated[
@@ -48,43 +42,6 @@ Stdin = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class _Desk:
-    """What the commands work with."""
-
-    keyring: Keyring
-    ledger: Ledger
-    stores: Stores
-    examiner: Examiner
-
-    @property
-    def vault(self) -> Vault:
-        if self.keyring.vault is None:
-            raise SettingsError(
-                "REFUNDS_VAULT_KEYS is not set, so API keys cannot be encrypted;"
-                " make a vault key with: refunds stores keygen"
-            )
-        return self.keyring.vault
-
-    def all_ids(self) -> list[str]:
-        """The stores of the vault, then those of REFUNDS_STORES."""
-        return list(dict.fromkeys([*self.stores.ids(), *self.keyring.given]))
-
-
-def _open() -> _Desk:
-    given = settings()
-    broker, ledger = ledger_from(given)
-    wix, pause = wix_from(given), threading.Event()
-    close_at_end(broker.client.close)
-    close_at_end(wix.close)
-    return _Desk(
-        keyring_from(given),
-        ledger,
-        stores_from(given, broker),
-        Examiner(wix=wix, progress=say, pause=pause.wait),
-    )
-
-
 @stores.command(
     "connect",
     epilog="Example: refunds stores connect --site 4b296c48-0000-4000-8000-000000000001"
@@ -96,13 +53,15 @@ def connect(
     account: Account = "",
     api_key_file: ApiKeyFile = "",
     stdin: Stdin = False,
+    by: By = "",
+    reason: OptionalWhy = "",
     as_json: AsJson = False,
 ) -> None:
     """Check a store's API key with Wix and save it encrypted.
 
     Prompts for missing values; the key is not echoed.
     """
-    desk = _open()
+    desk = open_desk()
     vault = desk.vault
     pasted = from_stdin() if stdin else from_options(site, account, api_key_file)
     for note in (*pasted.cleaned, *pasted.warnings):
@@ -111,12 +70,18 @@ def connect(
         _refuse(pasted)
     if pasted.site_id in desk.keyring.given:
         say("This store is in REFUNDS_STORES as well; from now on the vault's key is used.")
-    findings = connecting.connect(pasted, vault=vault, stores=desk.stores, examiner=desk.examiner)
+    findings = connecting.connect(
+        pasted,
+        vault=vault,
+        stores=desk.stores,
+        examiner=desk.examiner,
+        operator=operator(by, reason),
+    )
     if as_json:
         notes = {"cleaned": list(pasted.cleaned), "warnings": list(pasted.warnings)}
         print_json({"store_id": pasted.site_id, **findings.public(), **notes})
     else:
-        _print_checks(findings)
+        print_checks(findings)
         say(_result(findings, pasted.site_id))
     if not findings.is_good:
         raise typer.Exit(1)
@@ -140,20 +105,6 @@ def _result(findings: Findings, site_id: str) -> str:
     return f"Connected: {findings.name or site_id} ({findings.currency}, {findings.time_zone})."
 
 
-def _print_checks(findings: Findings) -> None:
-    rows = [
-        {
-            "": if_encodable(MARKS[check.result], check.result),
-            "box": check.box,
-            "for": check.about,
-            "result": check.text,
-        }
-        for check in findings.checks
-    ]
-    print_table(rows, ("", "box", "for", "result"))
-    say(findings.public()["sentence"])
-
-
 @stores.command("list", epilog="Example: refunds stores list --json")
 @explain_errors
 def list_stores(as_json: AsJson = False) -> None:
@@ -161,7 +112,7 @@ def list_stores(as_json: AsJson = False) -> None:
 
     With the refunds that wait and that are in flight, the last success and the last error.
     """
-    desk = _open()
+    desk = open_desk()
     rows = [desk.stores.find(store_id).public() for store_id in desk.all_ids()]
     if as_json:
         print_json({"stores": rows})
@@ -174,58 +125,20 @@ def list_stores(as_json: AsJson = False) -> None:
     print_table(rows, columns, empty="No stores; to connect one: refunds stores connect")
 
 
-@stores.command("check", epilog="Example: refunds stores check --all")
-@explain_errors
-def check(
-    store_id: Annotated[str, typer.Argument(metavar="[SITE_ID]")] = "",
-    every: Annotated[bool, typer.Option("--all", help="Check every store.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Check the API keys of stores with Wix.
-
-    The exit code is 1 if a permission is missing or could not be checked. Resumes no store.
-    """
-    if bool(store_id) == every:
-        fail("give either one SITE_ID or --all", code=2)
-    desk = _open()
-    ids = desk.all_ids() if every else [store_id]
-    results: list[dict[str, Any]] = []
-    for number, each in enumerate(ids, 1):
-        store = named(each).lower()
-        say(f"store {number}/{len(ids)}: {store}")
-        results.append(_checked(desk, store, as_json=as_json))
-    is_good = all(result["ok"] for result in results)
-    if as_json:
-        print_json({"ok": is_good, "checked": results})
-    if not is_good:
-        raise typer.Exit(1)
-
-
-def _checked(desk: _Desk, store_id: str, *, as_json: bool) -> dict[str, Any]:
-    try:
-        findings = connecting.check(
-            store_id, keyring=desk.keyring, stores=desk.stores, examiner=desk.examiner
-        )
-    except connecting.CannotDo as refusal:
-        say(str(refusal))
-        return {"store_id": store_id, "ok": False, "reason": "no_key", "sentence": str(refusal)}
-    if not as_json:
-        _print_checks(findings)
-    if findings.is_good and desk.stores.find(store_id).state == "suspended":
-        say(f"The store is still suspended; to resume it: refunds stores resume {store_id}")
-    return {"store_id": store_id, **findings.public()}
-
-
 @stores.command("resume", epilog="Example: refunds stores resume SITE_ID")
 @explain_errors
-def resume(store_id: StoreId, as_json: AsJson = False) -> None:
+def resume(
+    store_id: StoreId, by: By = "", reason: OptionalWhy = "", as_json: AsJson = False
+) -> None:
     """Resume a suspended store.
 
     Its refunds continue in order of arrival.
     """
-    desk = _open()
+    desk = open_desk()
     store = named(store_id).lower()
-    if not desk.stores.resume(store, by=user_name()):
+    who = operator(by, reason)
+    act = who.act("stores.resume", store, {"state": desk.stores.find(store).state})
+    if not desk.stores.resume(store, by=who.by, act=act):
         is_known = desk.stores.find(store).sealed or store in desk.keyring.given
         no_such = f"there is no store {store}; `refunds stores list` shows all stores"
         fail(f"{store} is not suspended" if is_known else no_such, store_id=store)
@@ -241,13 +154,15 @@ def disconnect(
     force: Annotated[
         bool, typer.Option("--force", help="Turn unfinished refunds into dead letters.")
     ] = False,
+    by: By = "",
+    reason: OptionalWhy = "",
     as_json: AsJson = False,
 ) -> None:
     """Delete a store and its API key.
 
     Refuses while refunds of the store are unfinished, unless --force is given.
     """
-    desk = _open()
+    desk = open_desk()
     store = named(store_id).lower()
     try:
         buried, left = connecting.disconnect(
@@ -256,6 +171,7 @@ def disconnect(
             ledger=desk.ledger,
             stores=desk.stores,
             force=force,
+            operator=operator(by, reason),
         )
     except connecting.CannotDo as refusal:
         fail(str(refusal), store_id=store, sentence=str(refusal))
@@ -264,36 +180,3 @@ def disconnect(
     say(f"disconnected; {buried} refunds became dead letters")
     if left:
         say(f"{left} are running in a worker right now; they finish or become dead letters there")
-
-
-@stores.command("keygen", epilog='Example: export REFUNDS_VAULT_KEYS="$(refunds stores keygen)"')
-@explain_errors
-def keygen(as_json: AsJson = False) -> None:
-    """Make a vault key for REFUNDS_VAULT_KEYS.
-
-    Store it like a password: saved API keys cannot be decrypted without it.
-    """
-    key = new_key()
-    print_line(json.dumps({"vault_key": key}) if as_json else key)
-
-
-@stores.command("reseal", epilog="Example: refunds stores reseal")
-@explain_errors
-def reseal(as_json: AsJson = False) -> None:
-    """Encrypt all API keys with a new vault key.
-
-    That is the first key in REFUNDS_VAULT_KEYS; the others can be removed afterwards.
-    """
-    desk = _open()
-    results = connecting.reseal(vault=desk.vault, stores=desk.stores, progress=say)
-    is_done = set(results.values()) <= {"resealed"}
-    if as_json:
-        print_json({"ok": is_done, "resealed": results})
-    else:
-        print_table(
-            [{"store_id": store_id, "result": text} for store_id, text in results.items()],
-            ("store_id", "result"),
-            empty="No API keys are in the vault.",
-        )
-    if not is_done:
-        raise typer.Exit(1)

@@ -12,9 +12,10 @@ from typing import Any
 from config.loading import load_settings
 from config.settings import Settings
 from statemachine.flows import State
-from worker.app import App, build, wix_from
+from worker.app import App, acts_from, build, wix_from
 from worker.client import enqueue
 from worker.demo.embedded import embedded_server
+from worker.ledger.audit_log import Operator
 from worker.observability.events import log_event
 from worker.operations import dead_letters
 from worker.refund.record import Refund
@@ -40,6 +41,8 @@ SHORT_WAITS = {
     "REFUNDS_SCHEDULE_TICK_MS": "50",
 }
 PROVIDER_MS = 1_500
+#: Who acts in the demo.
+DEMO = Operator("refunds demo", "the cause is repaired")
 KEY = "IST.demo-key-that-nobody-may-see"
 #: Far more than a refund takes, even on a slow machine.
 TIMEOUT_S = 90
@@ -133,6 +136,7 @@ def _connect(app: App, vault_key: str, store_id: str, account_id: str) -> None:
         examiner=Examiner(
             wix=wix_from(app.settings), progress=lambda _: None, pause=threading.Event().wait
         ),
+        operator=DEMO,
     )
     if not findings.is_good:
         raise DemoFailed(f"the store was not connected: {findings.reason}")
@@ -159,7 +163,8 @@ def _watch(app: App, simulator: Simulator, order_id: str, scene: Scene) -> Refun
         )
         for fault in simulator.faults:
             fault.times = 0 if fault.order_id == order_id else fault.times
-        dead_letters.replay(app.ledger, app.broker, scene.refund_id, operator="demo")
+        acts = acts_from(app.settings, app.broker, app.ledger)
+        dead_letters.replay(acts, scene.refund_id, operator=DEMO)
     ends = {State.CANCELLED, State.REFUNDED, State.REJECTED, State.DEAD}
     return _until(app, scene.refund_id, ends)
 

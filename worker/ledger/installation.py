@@ -5,7 +5,6 @@ A worker that belongs to one installation does nothing in the ledger of another 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import redis
 
 from statemachine.flows import ACTIVE
+from worker.ledger.audit_log import Act, AuditLog
 from worker.ledger.lanes import LaneRules
 from worker.ledger.scripts import load_scripts
 
@@ -53,8 +53,9 @@ def install(
     cutoff: datetime,
     adopt: bool = False,
     replaces: str = "",
+    act: Act | None = None,
 ) -> Installation:
-    """Record the cutoff; give a ledger without an id *new_id*.
+    """Record the cutoff; give a ledger without an id *new_id*. *act* is who adopts it.
 
     With *adopt*, nothing is changed at Wix for the settle delay: the ledger before this one may
     have known of a call that is still under way.
@@ -67,7 +68,7 @@ def install(
         "adopt": adopt,
         "replaces": replaces,
     }
-    flat: Any = scripts["install"](keys=[f"{{{namespace}}}"], args=[json.dumps(given)])
+    flat: Any = AuditLog(client, f"{{{namespace}}}").call(scripts["install"], given, act)
     return _from(dict(zip(flat[::2], flat[1::2], strict=True)))
 
 

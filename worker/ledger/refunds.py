@@ -16,6 +16,7 @@ import redis
 from statemachine.flows import Transition
 from statemachine.machine import sources
 from worker.errors import OtherLedger
+from worker.ledger.audit_log import Act, AuditLog
 from worker.ledger.claims import Claim, Intent, StepCommit
 from worker.ledger.durability import is_confirmed
 from worker.ledger.lanes import LaneRules
@@ -78,15 +79,16 @@ class Ledger(Records):
         self.installation: str | None = None
         self.is_other = False
         """Whether the ledger was found to be another one."""
+        self.audit_log = AuditLog(client, self.ns)
         self._scripts = load_scripts(client, SCRIPTS, namespace=namespace, lanes=lanes)
         self.watched = WatchedRefunds(self._run, self)
 
-    def _run(self, script: str, **arguments: Any) -> Any:
+    def _run(self, script: str, act: Act | None = None, /, **arguments: Any) -> Any:
         given = {"dead_after_ms": self._dead_after_ms, **arguments}
         if self.installation:
             given["installation"] = self.installation
         try:
-            return self._scripts[script](keys=[self.ns], args=[json.dumps(given)])
+            return self.audit_log.call(self._scripts[script], given, act)
         except redis.ResponseError as error:
             if "OTHERLEDGER" not in str(error):
                 raise
@@ -208,7 +210,7 @@ class Ledger(Records):
             return Intent("unconfirmed", UNCONFIRMED_MS)
         return Intent(status, int(wait_ms))
 
-    def replay(self, refund: Refund, facts: Facts, *, operator: str) -> bool:
+    def replay(self, refund: Refund, facts: Facts, act: Act) -> bool:
         """Resume a dead letter where it stopped, with these facts.
 
         Returns False when it is no dead letter any more, or has changed since it was read.
@@ -216,12 +218,13 @@ class Ledger(Records):
         return bool(
             self._run(
                 "replay",
+                act,
                 refund_id=refund.refund_id,
                 version=str(refund.version),
                 nonce=uuid.uuid4().hex,
                 facts=facts.to_json(),
-                history=_line({"event": "refund.replayed", "operator": operator}),
-                outcome=outcome("replayed", "replay", **about(refund.request), operator=operator),
+                history=_line({"event": "refund.replayed", "operator": act.by}),
+                outcome=outcome("replayed", "replay", **about(refund.request), operator=act.by),
             )
         )
 
@@ -251,9 +254,11 @@ class Ledger(Records):
         for start in range(0, len(listed), PAGE):
             yield from self._run("requeue", stores=listed[start : start + PAGE])
 
-    def misplaced(self, ids: list[str], *, repair: bool) -> list[tuple[str, str]]:
+    def misplaced(
+        self, ids: list[str], *, repair: bool, act: Act | None = None
+    ) -> list[tuple[str, str]]:
         """Return those of the ids that are not in exactly one place: (id, problem)."""
-        flat = self._run("audit", ids=ids, repair=repair)
+        flat = self._run("audit", act, ids=ids, repair=repair)
         return list(zip(flat[::2], flat[1::2], strict=True))
 
 

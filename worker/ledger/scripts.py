@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _LUA = Path(__file__).parent / "lua"
 #: In front of every script, in this order.
 SHARED = ("prelude", "rate", "watch", "lanes")
+#: In front of every script that records an act of a person.
+RECORDING = "acts"
 
 
 def load_scripts(
@@ -34,6 +36,9 @@ def load_scripts(
     head += f"local ENDED = cjson.decode('{json.dumps(ended)}')\nlocal SCHEMA = {SCHEMA}\n"
     head += lanes.constants()
     head += CLOCK_LUA + "".join((_LUA / f"{part}.lua").read_text() for part in SHARED)
+    recording = (_LUA / f"{RECORDING}.lua").read_text()
+    texts = {name: (_LUA / f"{name}.lua").read_text() for name in names}
     return {
-        name: client.register_script(head + (_LUA / f"{name}.lua").read_text()) for name in names
+        name: client.register_script(head + (recording if "record_act()" in text else "") + text)
+        for name, text in texts.items()
     }

@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 import redis
 
 from statemachine.flows import ACTIVE, State
+from worker.ledger.audit_log import Act, AuditLog
 from worker.ledger.lanes import LaneRules
 from worker.ledger.scripts import load_scripts
 from worker.observability.redaction import redact
@@ -97,17 +98,23 @@ class Stores:
         self.ns = f"{{{namespace}}}"
         self._redis = client
         self._dead_after_ms = worker_dead_after_ms
+        self._audit_log = AuditLog(client, self.ns)
         names = ("connect", "resume", "disconnect", "bury", "overdue", "reseal", "probed")
         self._scripts = load_scripts(client, names, namespace=namespace, lanes=lanes)
 
-    def _run(self, script: str, store_id: str, **arguments: Any) -> Any:
+    def _run(self, script: str, store_id: str, *, act: Act | None = None, **arguments: Any) -> Any:
         # The nonce lets a script recognise its own repetition after a lost reply.
         given = {"store_id": store_id, "nonce": uuid.uuid4().hex, **arguments}
         given["dead_after_ms"] = self._dead_after_ms
-        return self._scripts[script](keys=[self.ns], args=[json.dumps(given)])
+        return self._audit_log.call(self._scripts[script], given, act)
 
     def connect(
-        self, store_id: str, sealed: str, profile: Mapping[str, Any], accepted: Iterable[str]
+        self,
+        store_id: str,
+        sealed: str,
+        profile: Mapping[str, Any],
+        accepted: Iterable[str],
+        act: Act | None = None,
     ) -> Literal["connected", "rotated"]:
         """Save a store or replace its key, and start its lane; running steps end with either key.
 
@@ -122,9 +129,12 @@ class Stores:
             accepted_endpoints=sorted(accepted),
             outcome=outcomes.of_store("connected", store_id, **shown),
             resumed=outcomes.of_store("resumed", store_id, by="connect"),
+            act=act,
         )
 
-    def resume(self, store_id: str, *, by: str, epoch: int | None = None) -> bool:
+    def resume(
+        self, store_id: str, *, by: str, epoch: int | None = None, act: Act | None = None
+    ) -> bool:
         """End a suspension; False when there is none, or none of this *epoch*.
 
         The endpoint that was refused counts as never accepted: if it is refused again while the key
@@ -132,12 +142,12 @@ class Stores:
         """
         event = outcomes.of_store("resumed", store_id, by=by)
         wanted = "" if epoch is None else str(epoch)
-        return bool(self._run("resume", store_id, epoch=wanted, outcome=event))
+        return bool(self._run("resume", store_id, epoch=wanted, outcome=event, act=act))
 
-    def disconnect(self, store_id: str) -> bool:
+    def disconnect(self, store_id: str, act: Act | None = None) -> bool:
         """Forget the key and what was known about it; False when there was no key."""
         event = outcomes.of_store("disconnected", store_id)
-        return bool(self._run("disconnect", store_id, outcome=event))
+        return bool(self._run("disconnect", store_id, outcome=event, act=act))
 
     def bury(
         self,
@@ -182,9 +192,9 @@ class Stores:
         for store_id in store_ids:
             self._redis.zadd(f"{self.ns}:probes", {store_id: 0}, xx=True)
 
-    def reseal(self, store_id: str, old: str, new: str) -> bool:
+    def reseal(self, store_id: str, old: str, new: str, act: Act | None = None) -> bool:
         """Replace an encrypted key by the same one, resealed; False if it has changed since."""
-        return bool(self._run("reseal", store_id, old=old, new=new))
+        return bool(self._run("reseal", store_id, old=old, new=new, act=act))
 
     def save_checks(self, store_id: str, profile: Mapping[str, Any]) -> None:
         """Save what a check found."""

@@ -11,6 +11,7 @@ from decimal import Decimal
 from statemachine.flows import State
 from worker.errors import CallFailed
 from worker.flows.own_refunds import all_ours
+from worker.ledger.audit_log import Operator
 from worker.ledger.refunds import Ledger
 from worker.ledger.stores import Stores
 from worker.refund.record import Refund
@@ -33,15 +34,21 @@ class Problem:
     problem: str
 
 
-def audit(ledger: Ledger, *, repair: bool, progress: Callable[[int], None]) -> Iterator[Problem]:
-    """Check every refund, and with *repair* put it back where it belongs.
+def audit(
+    ledger: Ledger, *, repair: Operator | None, progress: Callable[[int], None]
+) -> Iterator[Problem]:
+    """Check every refund; if somebody asks to *repair* it, put it back where it belongs.
 
     Calls *progress* with the size of each batch. One script checks a whole batch, so that it
     never sees a refund between two places.
     """
     ids = ledger.all_ids()
     while batch := list(itertools.islice(ids, BATCH)):
-        yield from (Problem(*found) for found in ledger.misplaced(batch, repair=repair))
+        found = ledger.misplaced(batch, repair=False)
+        if repair and found:
+            act = repair.act("audit.repair", "", before=dict(found))
+            found = ledger.misplaced([refund_id for refund_id, _ in found], repair=True, act=act)
+        yield from (Problem(*each) for each in found)
         progress(len(batch))
 
 

@@ -6,12 +6,17 @@ import json
 from typing import Any
 
 from statemachine.flows import State
+from worker.ledger.acts import Acts
+from worker.ledger.audit_log import Operator
 from worker.ledger.refunds import Ledger
 from worker.observability.redaction import redact
 from worker.queue.broker import Broker
 from worker.refund.facts import Facts, Lifetime
 from worker.refund.reasons import REASONS, Reason
 from worker.refund.record import Refund
+
+#: When two people act on the same letter.
+CHANGED = "changed in the meantime: look at it again"
 
 
 class CannotReplay(Exception):
@@ -37,11 +42,10 @@ def find(ledger: Ledger, broker: Broker, letter_id: str) -> dict[str, Any] | Non
 
 
 def replay(
-    ledger: Ledger,
-    broker: Broker,
+    acts: Acts,
     letter_id: str,
     *,
-    operator: str,
+    operator: Operator,
     manual_done: bool = False,
     not_done: bool = False,
 ) -> None:
@@ -54,20 +58,31 @@ def replay(
     Raises:
         CannotReplay: there is no such dead letter, or another attempt would fail like the first.
     """
-    refund = ledger.load(letter_id)
+    refund = acts.ledger.load(letter_id)
     if refund and refund.state is State.DEAD:
         _check_replay(refund, manual_done=manual_done, not_done=not_done)
         facts = facts_after_replay(refund, manual_done=manual_done, not_done=not_done)
-        if ledger.replay(refund, facts, operator=operator):
-            return
-        raise CannotReplay("changed in the meantime: look at it again")
-    letter = broker.quarantined().get(letter_id)
+        said = {"manual_done": manual_done, "not_done": not_done}
+        before = {"state": refund.state, "reason": refund.reason.get("reason")}
+        after = {"state": refund.died_in} | {name: True for name, yes in said.items() if yes}
+        act = operator.act("dead.replay", letter_id, before, after)
+        if not acts.ledger.replay(refund, facts, act):
+            raise CannotReplay(CHANGED)
+    else:
+        _restore(acts, letter_id, operator)
+
+
+def _restore(acts: Acts, letter_id: str, operator: Operator) -> None:
+    """Put a message that never became a refund back on its queue."""
+    letter = acts.letter(letter_id)
     if letter is None:
-        raise CannotReplay(why_not(ledger, letter_id))
+        raise CannotReplay(why_not(acts.ledger, letter_id))
     known = _known(letter)
     if not known.replayable or not letter.get("intact"):
         raise CannotReplay(f"cannot be replayed: {known.remedy}")
-    broker.restore(letter["queue"], letter_id, letter["message"])
+    act = operator.act("dead.replay", letter_id, {"reason": letter["reason"]})
+    if not acts.restore(letter_id, letter, act):
+        raise CannotReplay(CHANGED)
 
 
 def facts_after_replay(

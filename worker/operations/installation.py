@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import redis
 
 from config.settings import Settings
+from worker.ledger.audit_log import Act, Operator
 from worker.ledger.installation import (
     Installation,
     count_elsewhere,
@@ -19,6 +20,7 @@ from worker.ledger.installation import (
 )
 from worker.ledger.memory import Damaged, Memory, place_of
 from worker.operations.finding import Finding
+from worker.operations.settings_log import note_settings
 
 WHAT_TO_DO = (
     "If REFUNDS_REDIS_URL or REFUNDS_NAMESPACE is wrong, correct it; if the server lost its data,"
@@ -61,6 +63,7 @@ class Membership:
             return Joined(findings=tuple(findings))
         new_id = str(uuid.uuid4())
         known = self._install(new_id).id
+        note_settings(self._redis, self._settings)
         is_new = known == new_id
         if is_new and not any(self._memory.others(self.place)):
             findings = []
@@ -68,12 +71,15 @@ class Membership:
             findings=(*findings, *self._remember(known)), installation=known, is_new=is_new
         )
 
-    def adopt(self) -> Joined:
+    def adopt(self, operator: Operator) -> Joined:
         """Accept the present ledger in the place of the one that is missed, on all machines."""
         found = self._find()
         if found and not self._refusal(found):
             return Joined()
-        known = self._install(str(uuid.uuid4()), adopt=True, replaces=self._wanted()[0]).id
+        new_id, replaces = str(uuid.uuid4()), self._wanted()[0]
+        after = {"installation": found.id if found else new_id, "replaces": replaces}
+        act = operator.act("doctor.adopt", "", {"installation": found and found.id}, after)
+        known = self._install(new_id, adopt=True, replaces=replaces, act=act).id
         return Joined(
             findings=tuple(self._remember(known)), installation=known, is_new=found is None
         )
@@ -88,7 +94,9 @@ class Membership:
     def _find(self) -> Installation | None:
         return find_installation(self._redis, self._settings.namespace)
 
-    def _install(self, new_id: str, *, adopt: bool = False, replaces: str = "") -> Installation:
+    def _install(
+        self, new_id: str, *, adopt: bool = False, replaces: str = "", act: Act | None = None
+    ) -> Installation:
         return install(
             self._redis,
             self._settings.namespace,
@@ -96,6 +104,7 @@ class Membership:
             cutoff=self._settings.cutoff,
             adopt=adopt,
             replaces=replaces,
+            act=act,
         )
 
     def _wanted(self) -> tuple[str, str]:

@@ -146,10 +146,6 @@ class Broker(RedisBroker):
         found: Any = self.client.hgetall(f"{self.namespace}:quarantine")
         return {message_id: json.loads(letter) for message_id, letter in found.items()}
 
-    def restore(self, queue: str, message_id: str, message: str) -> None:
-        """Put a quarantined message back on its queue."""
-        self.command("restore", queue, message_id=message_id, message=message)
-
 
 def _is_clean(text: str) -> bool:
     """Whether a letter can keep a message as it is: it is not too long and holds no secret."""

@@ -98,11 +98,4 @@ function commands.quarantine()
     return redis.call('HDEL', msgs, args.message_id)
 end
 
--- args: message_id, message. Put the message of a dead letter back on its queue. Returns the length | 0.
-function commands.restore()
-    if redis.call('HDEL', ns .. ':quarantine', args.message_id) == 0 then return 0 end
-    redis.call('HSET', msgs, args.message_id, args.message)
-    return redis.call('RPUSH', list, args.message_id)
-end
-
 return commands[args.command]()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from worker.errors import Buried
+from worker.ledger.audit_log import Operator
 from worker.ledger.refunds import Ledger
 from worker.ledger.stores import Stores
 from worker.observability.events import log_event
@@ -23,16 +24,20 @@ class CannotDo(Exception):
     """The operation is refused; the text says why, and what to do instead."""
 
 
-def connect(pasted: Pasted, *, vault: Vault, stores: Stores, examiner: Examiner) -> Findings:
+def connect(
+    pasted: Pasted, *, vault: Vault, stores: Stores, examiner: Examiner, operator: Operator
+) -> Findings:
     """Check a store's key with Wix and save it if it is good; replaces the key of a known store."""
     register_secrets([pasted.api_key])
     credentials = Credentials(pasted.site_id, pasted.account_id, pasted.api_key)
     findings = examiner.examine(credentials)
     if findings.is_good:
         sealed = vault.seal(credentials)
-        result = stores.connect(
-            pasted.site_id, sealed, _profile(findings), findings.accepted_endpoints
-        )
+        profile = _profile(findings)
+        before = {"state": stores.find(pasted.site_id).state}
+        after = {"state": "connected", "name": findings.name, "currency": findings.currency}
+        act = operator.act("stores.connect", pasted.site_id, before, after)
+        result = stores.connect(pasted.site_id, sealed, profile, findings.accepted_endpoints, act)
         with structlog.contextvars.bound_contextvars(store_id=pasted.site_id):
             log_event(
                 "store.connected",
@@ -67,7 +72,13 @@ def _profile(findings: Findings) -> dict[str, object]:
 
 
 def disconnect(
-    store_id: str, *, keyring: Keyring, ledger: Ledger, stores: Stores, force: bool
+    store_id: str,
+    *,
+    keyring: Keyring,
+    ledger: Ledger,
+    stores: Stores,
+    force: bool,
+    operator: Operator,
 ) -> tuple[int, int]:
     """Delete a store and its key; with *force*, its unfinished refunds become dead letters.
 
@@ -81,7 +92,8 @@ def disconnect(
         raise CannotDo(
             f"{store_id} is in REFUNDS_STORES: remove it there and restart the worker instead"
         )
-    if not stores.find(store_id).sealed:
+    known = stores.find(store_id)
+    if not known.sealed:
         raise CannotDo(f"store {store_id} is not connected")
     unfinished = list(stores.unfinished(store_id))
     if unfinished and not force:
@@ -90,7 +102,9 @@ def disconnect(
             " turn them into dead letters with --force"
         )
     # The key goes first: refunds that arrive from now on become dead letters by themselves.
-    stores.disconnect(store_id)
+    after = {"state": "disconnected", "unfinished": len(unfinished)}
+    act = operator.act("stores.disconnect", store_id, {"state": known.state}, after)
+    stores.disconnect(store_id, act)
     buried = sum(_bury(refund_id, ledger, stores) for refund_id in unfinished)
     with structlog.contextvars.bound_contextvars(store_id=store_id):
         log_event("store.disconnected", dead_letters=buried)
@@ -111,7 +125,9 @@ def _bury(refund_id: str, ledger: Ledger, stores: Stores) -> bool:
     return stores.bury(refund, reason=reason, line=line)
 
 
-def reseal(*, vault: Vault, stores: Stores, progress: Callable[[str], None]) -> dict[str, str]:
+def reseal(
+    *, vault: Vault, stores: Stores, progress: Callable[[str], None], operator: Operator
+) -> dict[str, str]:
     """Encrypt every key again with the first vault key; returns the result by store id."""
     results = {}
     for store_id in stores.ids():
@@ -120,7 +136,8 @@ def reseal(*, vault: Vault, stores: Stores, progress: Callable[[str], None]) -> 
             continue
         progress(store_id)
         try:
-            done = stores.reseal(store_id, old, vault.reseal(old, store_id))
+            act = operator.act("stores.reseal", store_id)
+            done = stores.reseal(store_id, old, vault.reseal(old, store_id), act)
             results[store_id] = (
                 "resealed" if done else "replaced in the meantime: run this command again"
             )

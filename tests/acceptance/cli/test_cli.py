@@ -131,7 +131,7 @@ def test_dead_letters_are_listed_shown_and_replayed(rig: Rig) -> None:
     assert letter["remedy"].startswith("See Wix's error code")
     assert "refused_by_wix" in refunds(rig, "dead", "list").stdout
     assert "step.dead" in refunds(rig, "dead", "show", refund_id).stdout
-    done = refunds(rig, "dead", "replay", refund_id, "nobody", "--by", "ann")
+    done = refunds(rig, "dead", "replay", refund_id, "nobody", "--by", "ann", "--reason", "x")
     assert done.returncode == 1
     assert f"{refund_id}: replayed" in done.stdout
     assert "nobody: there is no such dead letter" in done.stdout
@@ -139,7 +139,7 @@ def test_dead_letters_are_listed_shown_and_replayed(rig: Rig) -> None:
     assert _json(rig, "show", refund_id)["state"] == "refunded"
     assert _json(rig, "dead", "list") == {"dead": []}
     state = f"{refund_id}: not a dead letter: its state is refunded; see"
-    assert state in refunds(rig, "dead", "replay", refund_id).stdout
+    assert state in refunds(rig, "dead", "replay", refund_id, "--reason", "x").stdout
     shown = refunds(rig, "dead", "show", refund_id)
     assert (shown.returncode, state in shown.stderr) == (1, True)
 

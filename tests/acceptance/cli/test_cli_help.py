@@ -45,6 +45,7 @@ def test_every_group_of_commands_has_help_with_an_example(group: list[str]) -> N
         "dead list",
         "dead show",
         "dead replay",
+        "audit-log",
         "outcomes",
         "audit",
         "doctor",

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from statemachine.flows import State
-from tests.support.rig import AFTER, Rig
+from tests.support.rig import AFTER, ANN, Rig
 from worker.operations import dead_letters
 from worker.refund.outcomes import read
 from worker.refund.record import Refund
@@ -147,7 +147,7 @@ def test_a_person_is_asked_before_the_rest_is_refunded(rig: Rig) -> None:
     refund = rig.run(order)
     assert refund.reason["reason"] == "manual_payment"
     assert "pay 7.00 USD of payment" in refund.reason["detail"]
-    dead_letters.replay(rig.ledger, rig.broker, refund.refund_id, operator="ann", manual_done=True)
+    dead_letters.replay(rig.acts, refund.refund_id, operator=ANN, manual_done=True)
     rig.run_until_idle()
     assert rig.load(refund.refund_id).facts.effect == "partly_refunded"
     assert sorted(_moved(order)) == [("60.00", False), ("7.00", True)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from statemachine.flows import State, Transition
-from tests.support.rig import AFTER, BEFORE, STORE_ID, Rig, settings_for
+from tests.support.rig import AFTER, ANN, BEFORE, STORE_ID, Rig, settings_for
 from worker.errors import LeaseLost
 from worker.operations import dead_letters
 from worker.simulator import Fault, Simulator
@@ -20,7 +20,7 @@ def test_a_failure_is_retried_until_the_attempts_are_used_up(rig: Rig) -> None:
     assert (refund.state, refund.reason["reason"]) == (State.DEAD, "attempts_used_up")
     assert (refund.attempt, refund.died_in) == (4, "refundable")
     rig.simulator.clear_faults()
-    dead_letters.replay(rig.ledger, rig.broker, refund.refund_id, operator="ann")
+    dead_letters.replay(rig.acts, refund.refund_id, operator=ANN)
     rig.run_until_idle()
     assert rig.load(refund.refund_id).state is State.REFUNDED
     assert len(order.refunds) == 1

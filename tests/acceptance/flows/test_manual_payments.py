@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from statemachine.flows import State
-from tests.support.rig import AFTER, Rig
+from tests.support.rig import AFTER, ANN, Rig
 from worker.operations import dead_letters
 from worker.refund.record import Refund
 from worker.simulator import Fault
@@ -29,7 +29,7 @@ def _asked(refund: Refund) -> str:
 
 def _paid(rig: Rig, refund: Refund) -> Refund:
     """Confirm that what was asked is paid."""
-    dead_letters.replay(rig.ledger, rig.broker, refund.refund_id, operator="ann", manual_done=True)
+    dead_letters.replay(rig.acts, refund.refund_id, operator=ANN, manual_done=True)
     rig.run_until_idle()
     return rig.load(refund.refund_id)
 
@@ -260,9 +260,7 @@ def test_the_buyer_never_gets_too_much_and_nothing_paid_is_reported_as_rejected(
         if pays:
             manually += sum(map(Decimal, re.findall(r"([\d.]+) USD", refund.reason["detail"])))
         _happens(rig, order, place % len(payments), event)
-        dead_letters.replay(
-            rig.ledger, rig.broker, refund.refund_id, operator="ann", manual_done=pays
-        )
+        dead_letters.replay(rig.acts, refund.refund_id, operator=ANN, manual_done=pays)
         rig.run_until_idle()
         refund = rig.load(refund.refund_id)
     ours = [r for r in order.refunds if refund.fingerprint in r["details"]["reason"]]

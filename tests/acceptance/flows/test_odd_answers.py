@@ -11,7 +11,8 @@ import pytest
 from pydantic import BaseModel
 
 from statemachine.flows import State
-from tests.support.rig import AFTER, BEFORE, Rig, SimulatorTransport, settings_for
+from tests.support.rig import AFTER, BEFORE, Rig, settings_for
+from tests.support.transport import SimulatorTransport
 from tests.support.unread import CHANGES, changed, unread
 from worker.simulator import Fault, Simulator
 from worker.simulator.contract.routes import find

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from statemachine.flows import State
-from tests.support.rig import AFTER, Rig
+from tests.support.rig import AFTER, ANN, Rig
 from worker.operations import dead_letters
 from worker.refund.outcomes import read
 from worker.simulator import Fault
@@ -114,7 +114,7 @@ def test_a_plain_replay_of_an_unclear_call_only_looks(rig: Rig) -> None:
     order = rig.order(AFTER, payments=[{"amount": "100.00"}])
     refund_id = _unclear(rig, order)
     for _ in range(2):
-        dead_letters.replay(rig.ledger, rig.broker, refund_id, operator="ann")
+        dead_letters.replay(rig.acts, refund_id, operator=ANN)
         rig.run_until_idle()
         reason = rig.load(refund_id).reason
         assert (reason["reason"], reason["detail"]) == (
@@ -130,7 +130,7 @@ def test_a_plain_replay_finds_what_has_appeared(rig: Rig) -> None:
     refund_id = _unclear(rig, order)
     mark = f"(ref {rig.load(refund_id).fingerprint})"
     rig.simulator.merchant_refunds(order.id, mark, "10.00")
-    dead_letters.replay(rig.ledger, rig.broker, refund_id, operator="ann")
+    dead_letters.replay(rig.acts, refund_id, operator=ANN)
     rig.run_until_idle()
     assert rig.load(refund_id).state is State.REFUNDED
     assert _moved(order) == ["10.00"]
@@ -140,9 +140,9 @@ def test_only_the_option_not_done_sends_it_again(rig: Rig) -> None:
     """Also after a replay that only looked."""
     order = rig.order(AFTER, payments=[{"amount": "100.00"}])
     refund_id = _unclear(rig, order)
-    dead_letters.replay(rig.ledger, rig.broker, refund_id, operator="ann")
+    dead_letters.replay(rig.acts, refund_id, operator=ANN)
     rig.run_until_idle()
-    dead_letters.replay(rig.ledger, rig.broker, refund_id, operator="ann", not_done=True)
+    dead_letters.replay(rig.acts, refund_id, operator=ANN, not_done=True)
     rig.run_until_idle()
     assert rig.load(refund_id).state is State.REFUNDED
     assert _moved(order) == ["10.00"]
@@ -153,7 +153,7 @@ def test_the_option_not_done_is_only_for_an_unclear_call(rig: Rig) -> None:
     rig.simulator.script(Fault("status", "submit_refund", status=400, code="X"))
     refund = rig.run(rig.order(AFTER))
     with pytest.raises(dead_letters.CannotReplay, match="only applies to `outcome_unknown`"):
-        dead_letters.replay(rig.ledger, rig.broker, refund.refund_id, operator="ann", not_done=True)
+        dead_letters.replay(rig.acts, refund.refund_id, operator=ANN, not_done=True)
 
 
 def _twice(order: Order) -> None:
@@ -195,7 +195,7 @@ def test_a_second_refund_that_appears_after_the_end_is_reported_once(rig: Rig) -
     assert _types(rig).count("refund.overpaid") == 1
     assert rig.redis.zscore(rig.key("dead"), refund.refund_id) == again.updated_at_ms
     with pytest.raises(dead_letters.CannotReplay, match="Recover the amount"):
-        dead_letters.replay(rig.ledger, rig.broker, refund.refund_id, operator="ann")
+        dead_letters.replay(rig.acts, refund.refund_id, operator=ANN)
 
 
 def test_a_second_refund_that_failed_took_no_money(rig: Rig) -> None:

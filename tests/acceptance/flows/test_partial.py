@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from statemachine.flows import State
-from tests.support.rig import AFTER, Rig
+from tests.support.rig import AFTER, ANN, Rig
 from worker.operations import dead_letters
 from worker.simulator.world.orders import Order
 
@@ -177,7 +177,7 @@ def test_a_person_is_asked_for_what_gift_cards_cannot_cover(rig: Rig) -> None:
     order = rig.order(AFTER, payments=[_payment(x) for x in ("30", "60 gift", "50 manual")])
     refund = rig.run(order, amount="50.00", currency="USD")
     assert f"pay 20.00 USD of payment {order.payments[2].id}" in refund.reason["detail"]
-    dead_letters.replay(rig.ledger, rig.broker, refund.refund_id, operator="ann", manual_done=True)
+    dead_letters.replay(rig.acts, refund.refund_id, operator=ANN, manual_done=True)
     rig.run_until_idle()
     assert _moved(order) == [("30.00", False), ("20.00", True)]
 
@@ -212,7 +212,7 @@ def test_a_manual_payment_waits_for_a_person_and_is_recorded_then(rig: Rig) -> N
     assert order.refunds == []
     for part in ("7.00 USD", link, "EXPIRED", f"dead replay {refund.refund_id} --manual-done"):
         assert part in refund.reason["detail"]
-    dead_letters.replay(rig.ledger, rig.broker, refund.refund_id, operator="ann", manual_done=True)
+    dead_letters.replay(rig.acts, refund.refund_id, operator=ANN, manual_done=True)
     rig.run_until_idle()
     assert rig.load(refund.refund_id).state is State.REFUNDED
     assert _moved(order) == [("20.00", False), ("7.00", True)]
@@ -223,9 +223,7 @@ def test_manual_done_only_applies_to_manual_payments(rig: Rig) -> None:
     rig.simulator.set_flags(cancel_fulfilled="428")
     refund = rig.run(rig.order("2024-01-01T00:00:00Z", marked_fulfilled=True))
     with pytest.raises(dead_letters.CannotReplay, match="cannot_unfulfill"):
-        dead_letters.replay(
-            rig.ledger, rig.broker, refund.refund_id, operator="ann", manual_done=True
-        )
+        dead_letters.replay(rig.acts, refund.refund_id, operator=ANN, manual_done=True)
 
 
 def test_a_refund_that_wix_only_records_is_reported_as_such(rig: Rig) -> None:

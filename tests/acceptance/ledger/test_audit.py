@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from statemachine.flows import State
-from tests.support.rig import AFTER, BEFORE, STORE_ID, Rig
+from tests.support.rig import AFTER, ANN, BEFORE, STORE_ID, Rig
 from worker.operations.audit import COMPARED, Problem, against_wix, audit
 from worker.operations.doctor import examine
 from worker.simulator import Fault
@@ -16,7 +16,10 @@ from worker.simulator import Fault
 
 def _audit(rig: Rig, *, repair: bool = False) -> dict[str, str]:
     seen: list[int] = []
-    found = {p.refund_id: p.problem for p in audit(rig.ledger, repair=repair, progress=seen.append)}
+    found = {
+        p.refund_id: p.problem
+        for p in audit(rig.ledger, repair=ANN if repair else None, progress=seen.append)
+    }
     assert sum(seen) >= rig.ledger.count()
     return found
 

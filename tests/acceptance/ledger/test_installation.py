@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from statemachine.flows import State
-from tests.support.rig import AFTER, Rig
+from tests.support.rig import AFTER, ANN, Rig
 from worker.app import membership_from
 from worker.errors import OtherLedger
 from worker.ledger.installation import find_installation
@@ -106,7 +106,7 @@ def test_a_damaged_file_is_refused_and_an_adoption_writes_it_again(
     [path] = (state_home / "wix-refund-worker").iterdir()
     path.write_text("{")
     assert "is damaged" in _refused(_member(rig))[0]
-    assert _member(rig).adopt().installation
+    assert _member(rig).adopt(ANN).installation
     assert _refused(_member(rig)) == []
 
 
@@ -132,7 +132,7 @@ def test_another_database_is_refused_while_refunds_are_in_flight(rig: Rig) -> No
     with redis.Redis.from_url(f"{url}/1", decode_responses=True) as client:
         moved = membership_from(rig.settings, client)
         assert "1 refunds are in flight" in _refused(moved)[0]
-        assert moved.adopt().is_new
+        assert moved.adopt(ANN).is_new
         assert _refused(moved) == []
         client.delete(rig.key("installation"), rig.key("clock"))
     assert _refused(_member(rig)) == []
@@ -174,7 +174,7 @@ def test_an_adopted_ledger_waits_until_a_forgotten_call_can_no_longer_take_effec
     order = rig.order(AFTER)
     fingerprint = rig.load(_assessed(rig, order.id)).fingerprint
     _empty(rig)
-    adopted = _member(rig).adopt()
+    adopted = _member(rig).adopt(ANN)
     assert adopted.is_new
     assert adopted.installation != known
     rig.ledger.installation = _member(rig).join().installation
@@ -202,7 +202,7 @@ def test_one_adoption_is_enough_for_all_machines(rig: Rig, tmp_path: Path) -> No
     assert _member(rig).join().installation == other.join().installation
     configured = _member(rig, installation=rig.ledger.installation, state_dir=tmp_path / "third")
     _empty(rig)
-    adopted = _member(rig).adopt().installation
+    adopted = _member(rig).adopt(ANN).installation
     for membership in (_member(rig), other, configured):
         assert membership.join().installation == adopted
 
@@ -210,7 +210,7 @@ def test_one_adoption_is_enough_for_all_machines(rig: Rig, tmp_path: Path) -> No
 def test_there_is_nothing_to_adopt_where_all_is_well(rig: Rig) -> None:
     """Then --adopt changes nothing, so it does not hold back any refund."""
     _member(rig).join()
-    assert _member(rig).adopt().installation == ""
+    assert _member(rig).adopt(ANN).installation == ""
     assert rig.redis.hget(rig.key("clock"), "doubt_ms") in {None, "0"}
 
 
@@ -218,9 +218,9 @@ def test_a_machine_without_memory_can_adopt_for_the_others(rig: Rig, tmp_path: P
     """An emptied ledger gets an id; the machines that remember another one say so."""
     _member(rig).join()
     _empty(rig)
-    assert _member(rig, state_dir=tmp_path / "laptop").adopt().is_new
+    assert _member(rig, state_dir=tmp_path / "laptop").adopt(ANN).is_new
     assert "belongs to installation" in _refused(_member(rig))[0]
-    assert _member(rig).adopt().installation
+    assert _member(rig).adopt(ANN).installation
     assert _refused(_member(rig)) == []
 
 
@@ -230,7 +230,7 @@ def test_a_job_that_is_sent_again_after_the_ledger_was_lost_is_found(rig: Rig) -
     rig.request(order, "rf-1", amount="10.00", currency="USD")
     rig.run_until_idle()
     _empty(rig)
-    _member(rig).adopt()
+    _member(rig).adopt(ANN)
     rig.ledger.installation = _member(rig).join().installation
     rig.broker.beat()
     rig.redis.hincrby(rig.key("clock"), "doubt_ms", -rig.settings.settle_delay_ms)

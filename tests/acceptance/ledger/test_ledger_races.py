@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 
 from statemachine.flows import State, Transition
-from tests.support.rig import AFTER, STORE_ID, Rig, lose_reply
+from tests.support.rig import AFTER, ANN, STORE_ID, Rig, lose_reply
+from worker.ledger.audit_log import Operator
 from worker.ledger.claims import StepCommit
 from worker.operations import dead_letters
 from worker.refund.record import Refund
 from worker.scheduler.requeue import requeue_lost
 from worker.simulator import Fault
 from worker.simulator.world.orders import Order
+
+BOB = Operator("bob", "a test")
 
 SUBMIT = Transition.SUBMIT_REFUND
 
@@ -158,12 +161,14 @@ def test_a_replay_writes_nothing_onto_what_was_replayed_meanwhile(rig: Rig) -> N
     """Otherwise a call sent since then would be forgotten, and sent again without a look."""
     refund = _dies(rig, rig.order(AFTER))
     slow: Any = SlowToReplay(rig)
+    rig.acts.ledger = slow
     with pytest.raises(dead_letters.CannotReplay, match="changed in the meantime"):
-        dead_letters.replay(slow, rig.broker, refund.refund_id, operator="bob")
+        dead_letters.replay(rig.acts, refund.refund_id, operator=BOB)
     died_again = rig.load(refund.refund_id)
     assert died_again.state is State.DEAD
     assert died_again.facts.unclear_sends == 1
-    dead_letters.replay(rig.ledger, rig.broker, refund.refund_id, operator="bob", not_done=True)
+    rig.acts.ledger = rig.ledger
+    dead_letters.replay(rig.acts, refund.refund_id, operator=BOB, not_done=True)
     rig.run_until_idle()
     assert rig.load(refund.refund_id).state is State.REFUNDED
 
@@ -174,10 +179,12 @@ def test_a_replay_compares_what_it_has_read(rig: Rig) -> None:
     script = rig.ledger._scripts["replay"]
 
     def later(**arguments: Any) -> Any:
-        rig.ledger._scripts["replay"] = script
-        rig.simulator.script(Fault("status", "submit_refund", status=400, code="X"))
-        assert rig.replay(refund.refund_id, operator="ann")
-        rig.run_until_idle()
+        # The call is repeated with a new entry of the audit log, because ann's came first.
+        if rig.ledger._scripts["replay"] is not script:
+            rig.ledger._scripts["replay"] = script
+            rig.simulator.script(Fault("status", "submit_refund", status=400, code="X"))
+            assert rig.replay(refund.refund_id, operator="ann")
+            rig.run_until_idle()
         return script(**arguments)
 
     rig.ledger._scripts["replay"] = later  # type: ignore[assignment]  # the script is replaced
@@ -189,7 +196,7 @@ def test_a_replay_whose_reply_was_lost_succeeds(rig: Rig) -> None:
     """The script runs again; an error would make the operator look for the dead letter."""
     refund = _dies(rig, rig.order(AFTER))
     lose_reply(rig.ledger._scripts, "replay")
-    dead_letters.replay(rig.ledger, rig.broker, refund.refund_id, operator="ann")
+    dead_letters.replay(rig.acts, refund.refund_id, operator=ANN)
     events = [line["event"] for line in rig.ledger.history(refund.refund_id)]
     assert events.count("refund.replayed") == 1
     rig.run_until_idle()

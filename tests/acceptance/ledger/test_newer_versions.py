@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from statemachine.flows import State, Transition
-from tests.support.rig import AFTER, BEFORE, STORE_ID, Rig
+from tests.support.rig import AFTER, ANN, BEFORE, STORE_ID, Rig
 from worker.operations.audit import audit
 from worker.refund.request import FIRST_FIELDS, RefundRequest, parse_request, stored_request
 
@@ -46,7 +46,7 @@ def test_it_stays_in_its_lane_and_the_others_pass(rig: Rig, make: object) -> Non
     assert [rig.load(other).state for other in others] == [State.CANCELLED] * len(others)
     assert rig.redis.zrange(rig.key("lane", STORE_ID), 0, -1) == [refund_id]
     assert rig.redis.zrange(rig.key("busy", STORE_ID), 0, -1) == []
-    [problem] = audit(rig.ledger, repair=True, progress=lambda _: None)
+    [problem] = audit(rig.ledger, repair=ANN, progress=lambda _: None)
     assert (problem.refund_id, "newer version" in problem.problem) == (refund_id, True)
     assert rig.redis.zrange(rig.key("lane", STORE_ID), 0, -1) == [refund_id]
 

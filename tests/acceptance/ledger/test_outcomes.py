@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from statemachine.flows import State
-from tests.support.rig import AFTER, BEFORE, Rig
+from tests.support.rig import AFTER, ANN, BEFORE, Rig
 from worker.operations import dead_letters
 from worker.refund.outcomes import read
 from worker.simulator import Fault
@@ -62,7 +62,7 @@ def test_rejection_dead_letter_and_replay_have_events_with_their_reason(rig: Rig
     rig.run(rig.order(BEFORE, status="REJECTED"))
     rig.simulator.script(Fault("status", "get_order", status=501))
     dead = rig.run(rig.order(AFTER))
-    dead_letters.replay(rig.ledger, rig.broker, dead.refund_id, operator="ann")
+    dead_letters.replay(rig.acts, dead.refund_id, operator=ANN)
     rig.run_until_idle()
     events = [e for e in _events(rig) if e["type"] != "refund.accepted"]
     assert [event["type"] for event in events] == [

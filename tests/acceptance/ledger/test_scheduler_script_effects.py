@@ -10,7 +10,7 @@ import pytest
 
 from statemachine.flows import State
 from tests.support.keys import GONE
-from tests.support.rig import STORE_ID, Rig
+from tests.support.rig import ANN, STORE_ID, Rig
 from tests.support.script_scenes import (
     BURIED,
     DEAD_WORKER,
@@ -45,7 +45,9 @@ WATCHED: Changes = {**LOOKED, "watch>rf": "at the end"}
 def _replayed(rig: Rig) -> Changes:
     ended(rig, State.DEAD, fields={"died_in": "refundable", "reason": '{"reason": "x"}'})
     refund = rig.load("rf")
-    return changes(rig, lambda: rig.ledger.replay(refund, Facts(rounds=1), operator="ann"))
+    return changes(
+        rig, lambda: rig.ledger.replay(refund, Facts(rounds=1), ANN.act("dead.replay", "rf"))
+    )
 
 
 def _woken(rig: Rig) -> Changes:
@@ -186,6 +188,7 @@ CASES: list[tuple[str, Scene, Changes]] = [
             **SLOT,
             **in_state("refundable", "dead"),
             **sent(2, "submit_refund"),
+            "audit_log": ["dead.replay"],
             "dead>rf": GONE,
             "history:rf": ["refund.accepted", "refund.replayed"],
             "outcomes": ["refund.accepted", "refund.replayed"],

@@ -12,7 +12,7 @@ import redis
 from dramatiq.errors import ConnectionClosed
 
 from statemachine.flows import State, Transition
-from tests.support.rig import AFTER, Rig, settings_for
+from tests.support.rig import AFTER, ANN, Rig, settings_for
 from worker.ledger.connection import redis_client
 from worker.operations import dead_letters
 from worker.queue.broker import Broker
@@ -191,7 +191,7 @@ def test_a_message_whose_script_always_fails_becomes_one_dead_letter(rig: Rig) -
     # One letter, however often the refund was requeued; after a repair it can be replayed.
     assert [(i, letter["reason"]) for i, letter in letters.items()] == [(broken, "worker_error")]
     rig.redis.hset(rig.key("refund", broken), "attempt", "0")
-    dead_letters.replay(rig.ledger, rig.broker, broken, operator="ann")
+    dead_letters.replay(rig.acts, broken, operator=ANN)
     list(rig.ledger.requeue_lost())
     rig.run_until_idle()
     assert rig.load(broken).state is State.REFUNDED

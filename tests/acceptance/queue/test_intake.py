@@ -13,7 +13,7 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.errors import ConnectionClosed
 
 from statemachine.flows import State
-from tests.support.rig import AFTER, STORE_ID, Rig
+from tests.support.rig import AFTER, ANN, STORE_ID, Rig
 from worker.client import RefundClient, enqueue
 from worker.operations import dead_letters
 from worker.refund.request import InvalidJob, parse_request
@@ -43,7 +43,7 @@ def test_a_bad_job_cannot_be_replayed_as_it_is(rig: Rig) -> None:
     rig.send_raw(_message(refund_id="rf-1"), message_id="bad")
     rig.run_queued()
     with pytest.raises(dead_letters.CannotReplay, match="send the job again"):
-        dead_letters.replay(rig.ledger, rig.broker, "bad", operator="ann")
+        dead_letters.replay(rig.acts, "bad", operator=ANN)
     found = dead_letters.find(rig.ledger, rig.broker, "bad")
     assert found is not None
     assert found["job"] == {"refund_id": "rf-1"}
@@ -97,7 +97,7 @@ def test_a_message_for_an_unknown_actor_can_be_replayed_after_a_deploy(rig: Rig)
     rig.run_queued()
     letters = dead_letters.letters(rig.ledger, rig.broker, limit=10)
     assert [x["reason"] for x in letters] == ["unknown_actor"]
-    dead_letters.replay(rig.ledger, rig.broker, message_id, operator="ann")
+    dead_letters.replay(rig.acts, message_id, operator=ANN)
     assert rig.redis.hget(rig.key("refunds.msgs"), message_id)
     assert dead_letters.letters(rig.ledger, rig.broker, limit=10) == []
 
@@ -201,7 +201,7 @@ def test_a_letter_with_an_unknown_reason_does_not_hide_the_others(rig: Rig) -> N
         ("odd", "of_tomorrow"),
     }
     with pytest.raises(dead_letters.CannotReplay, match="cannot be replayed: Report"):
-        dead_letters.replay(rig.ledger, rig.broker, "odd", operator="ann")
+        dead_letters.replay(rig.acts, "odd", operator=ANN)
 
 
 @pytest.mark.parametrize(

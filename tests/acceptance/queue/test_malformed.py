@@ -13,7 +13,7 @@ from dramatiq.brokers.redis import RedisBroker
 
 from statemachine.flows import State
 from tests.support.processes import wait_until
-from tests.support.rig import AFTER, STORE_ID, Rig
+from tests.support.rig import AFTER, ANN, STORE_ID, Rig
 from worker.operations import dead_letters
 
 JOB = {"refund_id": "rf-1", "store_id": STORE_ID, "order_id": STORE_ID}
@@ -75,7 +75,7 @@ def test_a_malformed_job_is_invalid_and_says_what_is_wrong(
     assert rig.load(good).state is State.REFUNDED
     assert rig.ledger.load("rf-1") is None
     with pytest.raises(dead_letters.CannotReplay, match="send the job again"):
-        dead_letters.replay(rig.ledger, rig.broker, "m-1", operator="ann")
+        dead_letters.replay(rig.acts, "m-1", operator=ANN)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from tests.support.rig import AFTER, KEY, STORE_ID, Rig
+from tests.support.rig import AFTER, ANN, KEY, STORE_ID, Rig
 from worker.cli.main import app
 from worker.observability.redaction import MASK
 from worker.operations import dead_letters
@@ -100,6 +100,6 @@ def test_a_message_for_a_later_version_keeps_its_metadata(rig: Rig) -> None:
     rig.run_queued()
     shown = dead_letters.find(rig.ledger, rig.broker, "m-1")
     assert "hunter22" not in str(shown)
-    dead_letters.replay(rig.ledger, rig.broker, "m-1", operator="ann")
+    dead_letters.replay(rig.acts, "m-1", operator=ANN)
     kept = json.loads(rig.redis.hget(rig.key("refunds.msgs"), "m-1"))
     assert kept["kwargs"]["metadata"] == METADATA

@@ -107,7 +107,7 @@ def test_a_rolling_deploy_with_refunds_in_flight(
     versions.stop(new)
     assert [o.cancellations + len(o.refunds) for o in orders.values()] == [1] * len(orders)
     assert rig.broker.quarantined() == {}
-    assert list(audit(rig.ledger, repair=False, progress=lambda _: None)) == []
+    assert list(audit(rig.ledger, repair=None, progress=lambda _: None)) == []
 
 
 def test_a_job_that_the_previous_version_masked_is_known_again(

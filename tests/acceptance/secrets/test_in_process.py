@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.logs import captured_log
 from tests.support.rig import AFTER, BEFORE, KEY, STORE_ID, Rig
+from worker.ledger.audit_log import Operator
 from worker.operations import dead_letters
 from worker.simulator import Fault
 
@@ -47,7 +48,7 @@ def test_no_secret_reaches_logs_ledger_letters_or_errors(rig: Rig) -> None:
             )
             refund_id = rig.request(order, reason=f"mail {EMAIL}", requested_by=f"key {KEY}")
             rig.run_until_idle()
-            dead_letters.replay(rig.ledger, rig.broker, refund_id, operator=EMAIL)
+            dead_letters.replay(rig.acts, refund_id, operator=Operator(EMAIL, f"{KEY} {EMAIL}"))
             rig.run_until_idle()
             shown = json.dumps([rig.load(refund_id).public(), rig.ledger.history(refund_id)])
             assert not [canary for canary in CANARIES if canary in shown]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.rig import AFTER, Rig, settings_for
+from tests.support.rig import AFTER, ANN, Rig, settings_for
 from worker.refund.outcomes import read
 from worker.simulator import Simulator
 from worker.simulator.contract.routes import (
@@ -44,7 +44,9 @@ def _connect(rig: Rig, site: str = SITE, account: str = ACCOUNT, key: str = KEY)
     assert vault is not None
     pasted = clean(site_id=site, account_id=account, api_key=key)
     assert pasted.problems == ()
-    return connecting.connect(pasted, vault=vault, stores=rig.stores, examiner=rig.examiner())
+    return connecting.connect(
+        pasted, vault=vault, stores=rig.stores, examiner=rig.examiner(), operator=ANN
+    )
 
 
 def _missing(findings: Findings) -> set[str]:
@@ -113,14 +115,16 @@ def test_reseal_encrypts_every_key_with_the_newest_vault_key(rig: Rig) -> None:
     newest = new_key()
     assert rig.settings.vault_keys is not None
     both = Vault([newest, rig.settings.vault_keys.get_secret_value()])
-    assert connecting.reseal(vault=both, stores=rig.stores, progress=lambda _: None) == {
-        SITE: "resealed"
-    }
+    assert connecting.reseal(
+        vault=both, stores=rig.stores, progress=lambda _: None, operator=ANN
+    ) == {SITE: "resealed"}
     after = rig.stores.find(SITE)
     assert Vault([newest]).open(after.sealed, SITE).api_key == KEY
     assert after.epoch == before.epoch
     stranger = Vault([new_key()])
-    found = connecting.reseal(vault=stranger, stores=rig.stores, progress=lambda _: None)
+    found = connecting.reseal(
+        vault=stranger, stores=rig.stores, progress=lambda _: None, operator=ANN
+    )
     assert "cannot be decrypted" in found[SITE]
     assert rig.stores.find(SITE).sealed == after.sealed
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.rig import AFTER, Rig, settings_for
+from tests.support.rig import AFTER, ANN, Rig, settings_for
 from worker.refund.outcomes import read
 from worker.simulator import Fault, Simulator
 from worker.simulator.contract.routes import (
@@ -56,7 +56,9 @@ def _connect(rig: Rig, site: str = SITE, account: str = ACCOUNT, key: str = KEY)
     assert vault is not None
     pasted = clean(site_id=site, account_id=account, api_key=key)
     assert pasted.problems == ()
-    return connecting.connect(pasted, vault=vault, stores=rig.stores, examiner=rig.examiner())
+    return connecting.connect(
+        pasted, vault=vault, stores=rig.stores, examiner=rig.examiner(), operator=ANN
+    )
 
 
 def _is_saved(rig: Rig) -> bool:

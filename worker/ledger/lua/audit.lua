@@ -1,6 +1,6 @@
 -- Check that each unfinished refund is in exactly one place: lane, busy (with a message or a living
 -- worker) or due; and that a finished or dead one is in none. Repair what is wrong, if asked to.
--- args: ids; repair; dead_after_ms.
+-- args: ids; repair; dead_after_ms; act, if any.
 -- Returns {id, problem, id, problem, ...}.
 local messages, problems = step_messages(), {}
 
@@ -49,4 +49,5 @@ for _, id in ipairs(args.ids) do
         end
     end
 end
+if #problems > 0 then record_act() end
 return problems

@@ -1,6 +1,6 @@
 -- Save or replace a store's encrypted key; its lane continues.
 -- args: store_id; sealed, profile (JSON); accepted_endpoints (that accepted the key);
---       outcome (connected), resumed (outcome); nonce.
+--       outcome (connected), resumed (outcome); nonce; act, if any.
 -- Returns connected | rotated.
 local entry = key('store', args.store_id)
 local status = redis.call('HEXISTS', entry, 'sealed') == 1 and 'rotated' or 'connected'
@@ -15,5 +15,6 @@ redis.call('DEL', key('worked', args.store_id), key('lacking', args.store_id))
 record_accepted(args.store_id)
 publish_store(args.store_id, args.outcome)
 release(args.store_id, args.resumed)
+record_act()
 admit(args.store_id)
 return status

@@ -1,5 +1,5 @@
 -- Forget a store's key. A step of the store that still runs ends in a dead letter.
--- args: store_id; outcome.
+-- args: store_id; outcome; act, if any.
 -- Returns 1 | 0.
 local entry = key('store', args.store_id)
 if redis.call('HDEL', entry, 'sealed') == 0 then return 0 end
@@ -10,5 +10,6 @@ redis.call('ZREM', key('stores'), args.store_id)
 redis.call('ZREM', key('probes'), args.store_id)
 redis.call('DEL', key('worked', args.store_id), key('lacking', args.store_id), key('suspended', args.store_id))
 publish_store(args.store_id, args.outcome)
+record_act()
 admit(args.store_id)
 return 1

@@ -1,5 +1,6 @@
 -- A ledger without an id becomes an installation; the cutoff of a known one is updated.
--- args: new_id; cutoff (ISO 8601); adopt; replaces (the id of another installation, "" for none).
+-- args: new_id; cutoff (ISO 8601); adopt; replaces (the id of another installation, "" for none);
+--       act, if any.
 -- Returns the hash: {field, value, ...}.
 local hash = key('installation')
 if redis.call('HSETNX', hash, 'id', args.new_id) == 1 then
@@ -12,4 +13,5 @@ end
 if args.replaces ~= '' then redis.call('HSET', hash, 'replaces:' .. args.replaces, int(wall)) end
 -- The ledger before this one may have known of a call that is still under way (claim.lua).
 if args.adopt then redis.call('HSET', key('clock'), 'doubt_ms', int(now)) end
+record_act()
 return redis.call('HGETALL', hash)

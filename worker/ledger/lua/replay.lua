@@ -1,6 +1,7 @@
 -- Resume a dead letter where it stopped; an open intent stays, so that the step looks first.
 -- Only as it was when it was read: it may have been replayed since, and be dead again.
--- args: refund_id, version; facts (JSON), history (JSON), outcome; nonce.
+-- args: refund_id, version; facts (JSON), history (JSON), outcome; nonce;
+--       act (worker/ledger/lua/acts.lua).
 -- Returns 1 | 0.
 local record = key('refund', args.refund_id)
 -- A repeat of this call, whose first reply was lost.
@@ -14,5 +15,6 @@ redis.call('HDEL', record, 'died_in')
 redis.call('ZREM', key('dead'), args.refund_id)
 note(args.refund_id, args.history)
 publish(args.refund_id)
+record_act()
 line_up(args.refund_id, redis.call('HGET', record, 'store_id'))
 return 1

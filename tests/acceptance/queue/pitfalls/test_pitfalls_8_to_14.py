@@ -17,7 +17,7 @@ from tests.benchmarks.plain import QUEUE, Stage, Who, port_of, stage, until
 from tests.benchmarks.scale import fill_due
 from tests.chaos.bench import Point
 from tests.chaos.matrix import run
-from tests.support.rig import AFTER, STORE_ID, Rig
+from tests.support.rig import AFTER, ANN, STORE_ID, Rig
 from worker.scheduler.requeue import requeue_lost
 from worker.simulator import Fault
 
@@ -150,7 +150,7 @@ def test_12_an_unknown_actor_ends_a_job_with_the_plain_broker(redis_url: str, ri
     assert rig.redis.zcard(rig.key("refunds.XQ")) == 0
     (message_id, letter), *_ = rig.broker.quarantined().items()
     assert (letter["reason"], letter["intact"]) == ("unknown_actor", True)
-    rig.broker.restore(QUEUE, message_id, letter["message"])
+    assert rig.acts.restore(message_id, letter, ANN.act("dead.replay", message_id))
     assert rig.redis.lrange(rig.key(QUEUE), 0, -1) == [message_id]
     assert rig.redis.ttl(rig.key("quarantine")) in {-1, -2}
 
