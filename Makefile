@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 PARALLEL := -q --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit check faults chaos recovery scale bench contract docs server run clean lock
+.PHONY: help demo test unit check faults chaos recovery failover scale bench contract docs server run clean lock
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -56,6 +56,9 @@ chaos: $(STAMP) ## run five minutes of kills, crashes, failovers, blackouts and 
 
 recovery: $(STAMP) ## measure how soon a new worker continues after the only one was killed
 	@$(BIN)/python -m tests.chaos.recovery $(RECOVERY)
+
+failover: $(STAMP) ## kill a primary whose replicas lag, and let an old primary go on; FAILOVER="--refunds 80"
+	@$(BIN)/python -m tests.chaos.failover $(FAILOVER)
 
 scale: $(STAMP) ## measure long queues: 100,000 waiting refunds, 10,000 refunds of one store
 	@$(BIN)/python -m tests.benchmarks.scale $(SCALE)

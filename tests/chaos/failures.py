@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 
 from config.settings import Settings
 from statemachine.flows import ACTIVE, State
@@ -58,12 +59,14 @@ def _with_wrong_events(ledger: Ledger, settings: Settings, orders: Iterable[str]
 def _disagreeing(ledger: Ledger, settings: Settings, limit: int) -> list[str]:
     """Return the finished refunds that Wix shows differently: `refunds audit --against-wix`."""
     finished = (refund for state in COMPARED for refund in ledger.newest(state=state, limit=limit))
-    problems = against_wix(
-        finished,
-        keyring=keyring_from(settings),
-        stores=stores_from(settings, ledger_from(settings)[0]),
-        wix=wix_from(settings),
-        per_s=5_000,
-        progress=lambda _: None,
-    )
-    return [problem.refund_id for problem in problems]
+    wix, (broker, _) = wix_from(settings), ledger_from(settings)
+    with closing(wix), closing(broker.client):
+        problems = against_wix(
+            finished,
+            keyring=keyring_from(settings),
+            stores=stores_from(settings, broker),
+            wix=wix,
+            per_s=5_000,
+            progress=lambda _: None,
+        )
+        return [problem.refund_id for problem in problems]

@@ -12,6 +12,7 @@ KEPT = Path(__file__).parent / "figures.json"
 ROWS: Mapping[str, str] = {
     "chaos": "`make chaos`: everything at once",
     "recovery": "`make recovery`: the only worker is killed in the middle of a step",
+    "failover": "`make failover`: replicas that lag by a second, two workers",
     "scale": "`make scale`: long queues",
     "bench": "`make bench`: throughput",
 }

@@ -19,6 +19,8 @@ from tests.support.processes import wait_until
 
 #: Servers of tests write nothing to disk.
 IN_MEMORY = ("--save", "", "--appendonly", "no")
+#: A replica is served at once.
+FAST = ("--repl-diskless-sync-delay", "0")
 _HOST = "127.0.0.1"
 
 
@@ -82,61 +84,41 @@ def _answers(client: redis.Redis) -> bool:
     return False
 
 
-class Watched(NamedTuple):
-    """A primary, its replicas, and the Sentinel that watches them."""
-
-    nodes: Sequence[Node]
-    sentinel: Any
-    url: str
-
-    def primary(self) -> Node:
-        """Return the node that the Sentinel names."""
-        address = self.sentinel.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "refunds-db")
-        return next(each for each in self.nodes if str(each.port) == str(address[1]))
-
-    def fail_over(self) -> None:
-        """Let the Sentinel promote a replica; returns when it has."""
-        before = self.primary().port
-        self.sentinel.execute_command("SENTINEL", "FAILOVER", "refunds-db")
-        wait_until(lambda: self.primary().port != before)
+def wait_for_link(replica: Node) -> None:
+    """Wait until a replica has all that its primary had."""
+    wait_until(lambda: replica.client.info("replication").get("master_link_status") == "up")
 
 
 @contextmanager
-def watched(
-    folder: Path, *, password: str, sentinel_password: str, down_ms: int
-) -> Iterator[Watched]:
-    """Run a primary with one replica, and one Sentinel that takes it for dead after *down_ms*."""
-    with ExitStack() as stack:
-        fast = ("--repl-diskless-sync-delay", "0")
-        first = stack.enter_context(node(folder, *fast, password=password))
-        follow = ("--replicaof", f"{_HOST} {first.port}")
-        second = stack.enter_context(node(folder, *fast, *follow, password=password))
-        wait_until(lambda: second.client.info("replication")["master_link_status"] == "up")
-        port = free_port()
-        place = folder / "sentinel.conf"
-        place.write_text(
-            f"port {port}\nbind {_HOST}\nrequirepass {sentinel_password}\n"
-            f"sentinel monitor refunds-db {_HOST} {first.port} 1\n"
-            f"sentinel auth-pass refunds-db {password}\n"
-            f"sentinel down-after-milliseconds refunds-db {down_ms}\n"
-            "sentinel failover-timeout refunds-db 10000\n"
-        )
-        stack.enter_context(process(str(place), "--sentinel"))
-        sentinel = stack.enter_context(
-            redis.Redis(port=port, password=sentinel_password, decode_responses=True)
-        )
-        wait_until(lambda: _knows_a_replica(sentinel))
-        url = f"redis+sentinel://:{password}@{_HOST}:{port}/refunds-db/0"
-        yield Watched((first, second), sentinel, f"{url}?sentinel_password={sentinel_password}")
+def sentinel(
+    folder: Path, port: int, *, password: str = "", own_password: str = "", down_ms: int = 60_000
+) -> Iterator[tuple[Any, str]]:
+    """Run a Sentinel that watches the primary on *port*; yields its client, and the address.
+
+    It takes the primary for dead after *down_ms*, and does not correct a replica that follows by a
+    detour.
+    """
+    own_port = free_port()
+    lines = [f"port {own_port}", f"bind {_HOST}", f"sentinel monitor refunds-db {_HOST} {port} 1"]
+    lines += [f"requirepass {own_password}"] if own_password else []
+    lines += [f"sentinel auth-pass refunds-db {password}"] if password else []
+    lines += [f"sentinel down-after-milliseconds refunds-db {down_ms}"]
+    lines += ["sentinel failover-timeout refunds-db 300000"]
+    place = folder / "sentinel.conf"
+    place.write_text("\n".join(lines) + "\n")
+    with (
+        process(str(place), "--sentinel"),
+        redis.Redis(port=own_port, password=own_password or None) as client,
+    ):
+        wait_until(lambda: _knows_a_replica(client))
+        login, option = (f":{password}@" if password else ""), f"?sentinel_password={own_password}"
+        url = f"redis+sentinel://{login}{_HOST}:{own_port}/refunds-db/0"
+        yield client, url + (option if own_password else "")
 
 
-def _knows_a_replica(sentinel: Any) -> bool:
+def _knows_a_replica(client: Any) -> bool:
     with suppress(redis.ConnectionError):
-        [state] = sentinel.execute_command("SENTINEL", "MASTERS")
-        fields = (
-            dict(zip(state[::2], state[1::2], strict=True)) if isinstance(state, list) else state
-        )
-        return int(fields["num-slaves"]) > 0
+        return any(int(state["num-slaves"]) for state in client.sentinel_masters().values())
     return False
 
 

@@ -45,7 +45,7 @@ def _findings(
     yield _version(info)
     yield _memory(info)
     yield persistence(client, info)
-    yield replicas(info, wait_replicas)
+    yield from replicas(info, wait_replicas)
     yield _clock(client, now)
     yield _lua(client)
     yield _latency(client)

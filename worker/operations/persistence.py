@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import redis
@@ -25,6 +27,16 @@ _NO_AOF = (
 )
 
 
+_NO_MINIMUM = (
+    "min-replicas-to-write is 0: a primary that has lost its replicas goes on accepting jobs, which"
+    " are lost when one of them takes over; set it to 1, and min-replicas-max-lag to 10"
+)
+#: A replica tells its primary once a second how far it is.
+MAX_LAG_S = 10
+#: The fields of INFO with one replica each.
+_REPLICA = re.compile(r"slave\d+")
+
+
 def persistence(client: redis.Redis, info: dict[str, Any]) -> Finding:
     """Say what a crash of the server's machine may lose."""
     if not int(info.get("aof_enabled", 0)):
@@ -43,25 +55,47 @@ def _appendfsync(client: redis.Redis) -> str:
     return policy if policy in _FSYNC else ""
 
 
-def replicas(info: dict[str, Any], wait_replicas: int) -> Finding:
-    """Say what a replica that takes over may have missed."""
-    connected, wanted = int(info.get("connected_slaves", 0)), wait_replicas
+def replicas(info: dict[str, Any], wait_replicas: int) -> Iterator[Finding]:
+    """Say what a replica that takes over may have missed, and what an old primary may still do."""
+    following = [info[name] for name in info if _REPLICA.fullmatch(name)]
+    connected = int(info.get("connected_slaves", 0))
+    yield _who_has_the_intent(connected, wait_replicas)
+    if not connected:
+        return
+    if "min_slaves_good_slaves" not in info:
+        yield Finding("replicas", "warning", _NO_MINIMUM)
+    lag_s = max((int(each.get("lag", 0)) for each in following), default=0)
+    behind = sum(each.get("state") != "online" for each in following)
+    if lag_s > MAX_LAG_S or behind:
+        text = (
+            f"{behind} of {connected} are not in step and the largest lag is {lag_s} s: what they"
+            " have missed is lost if one of them takes over"
+        )
+        yield Finding("replicas", "warning", text)
+
+
+def _who_has_the_intent(connected: int, wanted: int) -> Finding:
     if connected < wanted:
         text = (
             f"REFUNDS_REDIS_WAIT_REPLICAS is {wanted}, but {connected} are connected: nothing is"
             " changed at Wix until there are more"
         )
         return Finding("replicas", "warning", text)
-    if wanted:
-        text = (
-            f"before a call that changes something at Wix, {wanted} of {connected} have its intent"
-        )
+    if not connected:
+        text = "none connected; a failover is only possible with replicas"
         return Finding("replicas", "ok", text)
-    if connected:
+    if not wanted:
         text = (
             f"{connected} connected: one that takes over may have missed the last writes;"
-            f" {_HELD_BACK}. REFUNDS_REDIS_WAIT_REPLICAS=1 also protects against an old primary"
-            " that still answers"
+            f" {_HELD_BACK}. An old primary that still answers could refund twice:"
+            f" REFUNDS_REDIS_WAIT_REPLICAS={connected} prevents that"
         )
         return Finding("replicas", "warning", text)
-    return Finding("replicas", "ok", "none connected; a failover is only possible with replicas")
+    text = f"before a call that changes something at Wix, {wanted} of {connected} have its intent"
+    if wanted < connected:
+        text += (
+            f"; an old primary that keeps {wanted} of them after a failover could still make calls:"
+            f" only REFUNDS_REDIS_WAIT_REPLICAS={connected} prevents that"
+        )
+        return Finding("replicas", "warning", text)
+    return Finding("replicas", "ok", f"{text}: neither a failover nor an old primary refunds twice")

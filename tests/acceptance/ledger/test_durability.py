@@ -112,21 +112,53 @@ def test_doctor_says_what_a_crash_may_lose(aof: int, policy: str, level: str, te
     assert (found.level, text in found.text) == (level, True)
 
 
+_STEPS = {"ip": "127.0.0.1", "port": 1, "state": "online", "offset": 1, "lag": 1}
+
+
 @pytest.mark.parametrize(
     ("connected", "asked", "level", "text"),
     [
         (0, 0, "ok", "none connected"),
         (0, 1, "warning", "nothing is changed at Wix until there are more"),
         (1, 0, "warning", "may have missed the last writes"),
-        (2, 1, "ok", "1 of 2 have its intent"),
+        (2, 1, "warning", "only REFUNDS_REDIS_WAIT_REPLICAS=2 prevents that"),
+        (2, 2, "ok", "2 of 2 have its intent: neither a failover nor an old primary refunds twice"),
     ],
 )
 def test_doctor_says_what_a_failover_may_lose(
     connected: int, asked: int, level: str, text: str
 ) -> None:
     """With and without waiting for replicas."""
-    found = replicas({"connected_slaves": connected}, asked)
+    following = {f"slave{number}": _STEPS for number in range(connected)}
+    info = {"connected_slaves": connected, "min_slaves_good_slaves": connected, **following}
+    [found] = replicas(info, asked)
     assert (found.level, text in found.text) == (level, True)
+
+
+@pytest.mark.parametrize(
+    ("info", "text"),
+    [
+        ({"slave0": _STEPS}, "min-replicas-to-write is 0"),
+        ({"slave0": _STEPS | {"lag": 11}, "min_slaves_good_slaves": 1}, "largest lag is 11 s"),
+        ({"slave0": _STEPS | {"state": "wait_bgsave"}, "min_slaves_good_slaves": 1}, "1 of 1 are"),
+    ],
+)
+def test_doctor_warns_of_replicas_that_are_not_in_step(info: dict[str, Any], text: str) -> None:
+    """What they have missed is lost if one takes over."""
+    _, found = replicas({"connected_slaves": 1, **info}, 1)
+    assert (found.level, text in found.text) == ("warning", True)
+
+
+def test_doctor_reads_a_real_primary(rig: Rig, copy: Copy) -> None:
+    """The fields of INFO are those of the server, with and without the minimum."""
+    findings = list(replicas(rig.redis.info(), 1))
+    assert [f.text[:24] for f in findings][1:] == ["min-replicas-to-write is"]
+    copy.primary.config_set("min-replicas-to-write", 1)
+    try:
+        [found] = replicas(rig.redis.info(), 1)
+    finally:
+        copy.primary.config_set("min-replicas-to-write", 0)
+    assert found.level == "ok"
 
 
 def test_the_setting_reaches_the_ledger(rig: Rig) -> None:

@@ -129,6 +129,24 @@ def test_an_old_message_of_a_busy_order_leaves_its_refund_in_one_place(rig: Rig)
     assert rig.problems() == []
 
 
+def test_a_message_that_is_handed_out_twice_goes_to_the_worker_that_runs_it(rig: Rig) -> None:
+    """A server that forgot hands out again what another worker runs: that one may yet need it."""
+    refund_id = rig.request(rig.order(AFTER))
+    rig._one("refunds")
+    [message_id] = rig.redis.lrange(rig.key("steps"), 0, -1)
+    runs = rig.delivery("another", message_id=message_id)
+    rig.redis.zadd(rig.key("workers"), {"another": rig.redis.time()[0] * 1000})
+    assert rig.ledger.claim(refund_id, Transition.ASSESS_ORDER, runs).status == "claimed"
+    rig._one("steps")  # here it is busy
+    assert rig.redis.lrange(rig.key("steps", "inflight", "another"), 0, -1) == [message_id]
+    assert rig.problems() == []
+    # The other worker cannot commit, and ends: its message is handed out again.
+    rig.redis.zadd(rig.key("workers"), {"another": 1})
+    assert rig.broker.reclaim(1_000) == ["another"]
+    rig.run_until_idle()
+    assert rig.load(refund_id).state is State.REFUNDED
+
+
 def _dies(rig: Rig, order: Order) -> Refund:
     rig.simulator.script(Fault("status", "submit_refund", status=400, code="X"))
     refund = rig.run(order)

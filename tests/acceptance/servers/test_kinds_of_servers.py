@@ -13,7 +13,7 @@ from statemachine.flows import State
 from tests.support.certificates import Authority
 from tests.support.processes import wait_until
 from tests.support.rig import AFTER, STORE_ID, Rig, settings_for
-from tests.support.servers import cluster, free_port, node, process, redis_program, watched
+from tests.support.servers import cluster, free_port, node, process, redis_program, sentinel
 from worker.client import RefundClient
 from worker.ledger.connection import redis_client
 from worker.operations.doctor import examine
@@ -48,8 +48,12 @@ def _socket(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def _sentinel(folder: Path) -> Iterator[str]:
-    with watched(folder, password="one", sentinel_password="two", down_ms=60_000) as found:
-        yield found.url
+    with (
+        node(folder, password="one") as first,
+        node(folder, "--replicaof", f"127.0.0.1 {first.port}", password="one"),
+        sentinel(folder, first.port, password="one", own_password="two") as (_, url),
+    ):
+        yield url
 
 
 @contextmanager

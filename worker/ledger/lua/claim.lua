@@ -24,8 +24,16 @@ local lease = key('lease', store, redis.call('HGET', record, 'order_id'))
 local holder = redis.call('GET', lease)
 local owner = string.match(args.token, '^(.*|)')
 if holder and string.match(holder, '^(.*|)') ~= owner and is_alive(string.match(holder, '^[^|]+')) then
-    -- If this refund itself runs elsewhere, nothing has to come back.
-    if redis.call('HGET', record, 'held_by') ~= holder then postpone(args.refund_id, store, args.busy_ms) end
+    local worker_id, message_id = string.match(holder, '^([^|]+)|(.*)|')
+    if redis.call('HGET', record, 'held_by') ~= holder then
+        postpone(args.refund_id, store, args.busy_ms)
+    -- If this refund itself runs elsewhere, nothing has to come back. But if it runs for this very
+    -- message, which a server that forgot has handed out twice, it must be in flight there: else
+    -- nobody would run it again if that execution could not commit.
+    elseif message_id == args.message_id
+        and redis.call('LREM', key(args.queue, 'inflight', args.worker_id), 1, message_id) > 0 then
+        redis.call('RPUSH', key(args.queue, 'inflight', worker_id), message_id)
+    end
     return unclaimed('busy')
 end
 local held_by = redis.call('HGET', record, 'held_by')
