@@ -63,7 +63,7 @@ def test_the_diagram_is_printed() -> None:
     """One for each flow: as plain Mermaid text, or as JSON."""
     text = refunds(None, "diagram", environment={}).stdout
     drawn = json.loads(refunds(None, "diagram", "--json", environment={}).stdout)["mermaid"]
-    assert list(drawn) == ["cancellation", "standard"]
+    assert list(drawn) == ["cancellation", "standard", "refund_then_cancel"]
     for flow, diagram in drawn.items():
         assert diagram.startswith("stateDiagram-v2")
         assert f"%% {flow}\n{diagram}" in text
@@ -81,6 +81,8 @@ def test_tab_completion_knows_commands_and_states() -> None:
     assert set(done.stdout.split()) == {
         "refundable",
         "refund_submitted",
+        "refund_awaited",
+        "refund_due",
         "refunded",
         "rejected",
         "restoring",
