@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 PARALLEL := -q --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit check faults chaos recovery failover scale bench contract docs server run clean lock
+.PHONY: help demo test unit check faults chaos recovery failover scale bench contract docs wheel server run clean lock
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -71,6 +71,9 @@ contract: $(STAMP) ## run Wix's own JavaScript client against the simulator (nee
 
 docs: $(STAMP) ## write the generated parts of the README files and .env.example
 	@$(BIN)/python -m tests.house.documents
+
+wheel: $(STAMP) ## build the wheels of the worker and of upstream's RefundQueue into dist
+	@$(BIN)/python -m pip --disable-pip-version-check --quiet wheel --no-deps --no-build-isolation -w dist . worker/upstream
 
 server: $(STAMP) ## start a Valkey server, to try the worker; its data is in .redis; PORT=6379
 	@exec $(BIN)/python -c 'import sys; from worker.demo.embedded import serve; sys.exit(serve($(PORT), ".redis"))'

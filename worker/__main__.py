@@ -239,5 +239,10 @@ def _wait_for_end(child: subprocess.Popen[bytes], grace_s: int) -> int:
         return 1
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Run as the command `refunds-worker`, for installations without a Python to call."""
     sys.exit(main(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    run()

@@ -22,9 +22,10 @@ from worker.observability.redaction import redact_text
 from worker.queue.decoding import Undecodable, decode
 from worker.queue.held import Held
 from worker.queue.server_errors import explain
+from worker.upstream import wire
 
 #: The queue of upstream's jobs, and the queue of our own messages.
-INTAKE, STEPS = "refunds", "steps"
+INTAKE, STEPS = wire.INTAKE, "steps"
 QUEUES = (INTAKE, STEPS)
 
 #: Blocking fetches stay below the socket's timeout.
@@ -38,7 +39,6 @@ MAX_LETTER = 20_000
 
 #: In front of every script, also of the ledger's.
 CLOCK_LUA = (Path(__file__).parent / "clock.lua").read_text()
-_ENQUEUE_LUA = (Path(__file__).parent / "enqueue.lua").read_text()
 _QUEUE_LUA = CLOCK_LUA + (Path(__file__).parent / "queue.lua").read_text()
 
 
@@ -55,7 +55,7 @@ class Broker(RedisBroker):
         #: the messages may still be running in a worker thread.
         self.held: dict[str, Held] = defaultdict(Held)
         self._queue_script = client.register_script(_QUEUE_LUA)
-        self._enqueue_script = client.register_script(_ENQUEUE_LUA)
+        self._enqueue_script = client.register_script(wire.ENQUEUE_LUA)
         #: Consumers' commands that Redis does not answer at present; each is logged once.
         self._failing: set[str] = set()
 

@@ -7,16 +7,9 @@ it. Checked only when a job arrives: a stored job must stay readable even if a l
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType
 
 from worker.observability.redaction import redact_text
-
-#: Maximum number of characters; for `metadata`, of each value.
-LONGEST: Mapping[str, int] = MappingProxyType(
-    {"reason": 500, "requested_by": 100, "metadata": 1_000}
-)
-#: Maximum number of characters of a key in `metadata`.
-LONGEST_NAME = 100
+from worker.upstream.rules import BROKEN, LONGEST, LONGEST_NAME, is_broken
 
 
 def wrong_texts(texts: Mapping[str, str], metadata: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -26,15 +19,10 @@ def wrong_texts(texts: Mapping[str, str], metadata: Mapping[str, str]) -> Iterat
         longest = LONGEST[place.partition(".")[0]]
         if len(text) > longest:
             yield place, f"must have at most {longest} characters"
-        if _is_broken(text):
-            yield place, "contains half a character (a lone surrogate)"
-    if any(len(name) > LONGEST_NAME or _is_broken(name) for name in metadata):
+        if is_broken(text):
+            yield place, BROKEN
+    if any(len(name) > LONGEST_NAME or is_broken(name) for name in metadata):
         yield "metadata", f"keys must be valid text of at most {LONGEST_NAME} characters"
-
-
-def _is_broken(text: str) -> bool:
-    """Whether the text contains lone surrogates, which UTF-8 cannot encode."""
-    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def clean_texts(texts: Mapping[str, str]) -> dict[str, str]:

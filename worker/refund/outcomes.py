@@ -7,17 +7,21 @@ a repeated event can be dropped. We never trim the stream: upstream may, once it
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal
-
-import redis
 
 from statemachine.flows import State
 from worker.observability.redaction import redact
 from worker.refund.facts import Facts
 from worker.refund.record import Refund
 from worker.refund.request import RefundRequest
+from worker.upstream.outcomes import read
+
+__all__ = [
+    "KIND_OF", "STORE_TYPES", "TYPES", "Kind", "about", "of_store", "outcome", "outcome_of_end",
+    "overpaid", "read",
+]  # fmt: skip
 
 Kind = Literal[
     "accepted",
@@ -147,24 +151,3 @@ def overpaid(request: RefundRequest, facts: Facts) -> dict[str, str]:
     return outcome(
         "overpaid", "paid_twice", **about(request), to_recover=amount, wix_refund_ids=ids
     )
-
-
-def read(
-    client: redis.Redis, namespace: str, *, after: str = "0", follow: bool = False
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (stream id, event) after a stream id, oldest first; forever with *follow*.
-
-    Raises:
-        redis.RedisError: the server does not answer; continue after the last stream id.
-    """
-    stream = f"{{{namespace}}}:outcomes"
-    while True:
-        block_ms = 2_000 if follow else None
-        answer: Any = client.xread({stream: after}, count=500, block=block_ms)
-        entries = answer[0][1] if isinstance(answer, list) and answer else []
-        if isinstance(answer, dict) and answer:
-            entries = answer[stream][0]
-        for after, fields in entries:  # noqa: PLR1704 - the cursor is what was given last
-            yield after, json.loads(fields["event"])
-        if not entries and not follow:
-            return

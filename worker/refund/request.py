@@ -13,7 +13,9 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from worker.refund.field_errors import in_words
-from worker.refund.free_text import LONGEST_NAME, clean_texts, wrong_texts
+from worker.refund.free_text import clean_texts, wrong_texts
+from worker.upstream import job as upstream_job
+from worker.upstream import rules
 
 
 def _as_uuid(text: str) -> str:
@@ -21,22 +23,19 @@ def _as_uuid(text: str) -> str:
     return str(UUID(text))
 
 
-Guid = Annotated[str, Field(max_length=38), AfterValidator(_as_uuid)]
+Guid = Annotated[str, Field(max_length=rules.LONGEST_GUID), AfterValidator(_as_uuid)]
 
 
 def _more_than_nothing(text: str) -> str:
     if not Decimal(text):
-        raise ValueError("must be more than 0")
+        raise ValueError(rules.NOTHING)
     return text
 
 
 #: Decimals only: "1E+2" and "NaN" are not amounts.
 Amount = Annotated[
-    str, Field(pattern=r"^[0-9]{1,15}(\.[0-9]{1,4})?$"), AfterValidator(_more_than_nothing)
+    str, Field(pattern=f"^{rules.AMOUNT.pattern}$"), AfterValidator(_more_than_nothing)
 ]
-
-#: Maximum number of invalid fields that an error names.
-MOST_PROBLEMS = 50
 
 
 class _Strict(BaseModel):
@@ -46,16 +45,16 @@ class _Strict(BaseModel):
 class RefundLine(_Strict):
     """A line of the order, and how many of its units to refund."""
 
-    line_item_id: str = Field(min_length=1, max_length=100, pattern=r"\S")
+    line_item_id: str = Field(min_length=1, max_length=rules.LONGEST_PART, pattern=r"\S")
     """Wix's id of the line."""
-    quantity: int = Field(ge=1, le=100_000)
+    quantity: int = Field(ge=1, le=rules.MOST_UNITS)
     """Number of units."""
 
 
 class RefundFee(_Strict):
     """One additional fee of the order."""
 
-    additional_fee_id: str = Field(min_length=1, max_length=100, pattern=r"\S")
+    additional_fee_id: str = Field(min_length=1, max_length=rules.LONGEST_PART, pattern=r"\S")
     """Wix's id of the fee."""
     amount: Amount | None = None
     """Amount in `currency`; the whole remaining fee if omitted."""
@@ -64,21 +63,21 @@ class RefundFee(_Strict):
 class RefundRequest(_Strict):
     """The job: the keyword arguments of the actor `request_refund` on the queue `refunds`."""
 
-    refund_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$")
+    refund_id: str = Field(pattern=f"^{rules.REFUND_ID.pattern}$")
     """The caller's idempotency key."""
     store_id: Guid
     """The Wix site id."""
     order_id: Guid
     """The Wix order id."""
-    lines: tuple[RefundLine, ...] = Field(default=(), max_length=300)
+    lines: tuple[RefundLine, ...] = Field(default=(), max_length=rules.MOST_LINES)
     """Lines to refund."""
     shipping: Amount | None = None
     """Shipping to refund, a decimal in `currency`."""
-    additional_fees: tuple[RefundFee, ...] = Field(default=(), max_length=100)
+    additional_fees: tuple[RefundFee, ...] = Field(default=(), max_length=rules.MOST_FEES)
     """Additional fees to refund."""
     amount: Amount | None = None
     """Total in `currency`; with lines, shipping or fees at most what Wix calculates for them."""
-    currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
+    currency: str | None = Field(default=None, pattern=f"^{rules.CURRENCY.pattern}$")
     """ISO 4217 code. Required with any amount; must match the order's currency."""
     reason: str = ""
     """Caller's reason. A standard refund sends it to Wix, where the customer may see it."""
@@ -90,15 +89,15 @@ class RefundRequest(_Strict):
     """For payments that Wix cannot refund itself: ask a person, or only record them at Wix."""
     requested_by: str = ""
     """The service that sent the job."""
-    metadata: dict[str, str] = Field(default_factory=dict, max_length=20)
+    metadata: dict[str, str] = Field(default_factory=dict, max_length=rules.MOST_NOTES)
     """Caller's own data, kept as it is and repeated in every outcome."""
 
     @model_validator(mode="after")
     def _amounts_have_a_currency(self) -> RefundRequest:
         if self.amounts and not self.currency:
-            raise ValueError("currency is required with any amount, including shipping and fees")
+            raise ValueError(rules.NEEDS_CURRENCY)
         if self.restock and self.is_partial and not self.lines:
-            raise ValueError("restock requires lines or a full refund")
+            raise ValueError(rules.NEEDS_LINES)
         return self
 
     @property
@@ -136,6 +135,9 @@ class RefundRequest(_Strict):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+#: Upstream's client raises the same one.
+InvalidJob = upstream_job.InvalidJob
+
 #: The fields of a job in the first version; each of them counts in the digest.
 FIRST_FIELDS = frozenset({
     "refund_id", "store_id", "order_id", "lines", "shipping", "additional_fees", "amount",
@@ -160,14 +162,6 @@ def _known(model: type[BaseModel], stored: Mapping[str, Any]) -> dict[str, Any]:
     return known
 
 
-class InvalidJob(ValueError):
-    """A job that cannot become a refund. The message names the fields, never their values."""
-
-    def __init__(self, problems: Mapping[str, str]) -> None:
-        self.problems = dict(problems)
-        super().__init__("; ".join(f"{field}: {text}" for field, text in problems.items()))
-
-
 def _empty_lists(fields: Mapping[str, Any]) -> dict[str, str]:
     """An empty list must not mean everything: only leaving the field out does.
 
@@ -176,9 +170,8 @@ def _empty_lists(fields: Mapping[str, Any]) -> dict[str, str]:
     """
     if set(fields) == set(RefundRequest.model_fields):
         return {}
-    sentence = "must not be empty; leave it out to refund all of the order"
     return {
-        name: sentence
+        name: rules.EMPTY
         for name in ("lines", "additional_fees")
         if isinstance(fields.get(name), Sequence) and not fields[name]
     }
@@ -201,12 +194,12 @@ def parse_request(
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
         problems = {
-            ".".join(str(part)[:LONGEST_NAME] for part in problem["loc"]) or "job": in_words(
+            ".".join(str(part)[: rules.LONGEST_NAME] for part in problem["loc"]) or "job": in_words(
                 problem
             )
-            for problem in found[:MOST_PROBLEMS]
+            for problem in found[: rules.MOST_PROBLEMS]
         }
-        if len(found) > MOST_PROBLEMS:
+        if len(found) > rules.MOST_PROBLEMS:
             problems["job"] = f"has {len(found)} invalid fields"
         raise InvalidJob(problems) from None
     texts = {"reason": request.reason, "requested_by": request.requested_by}

@@ -1,0 +1,67 @@
+"""The rules for the fields of a job, and what is said when one is broken."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+_ID = "must be a Wix id, like 4b296c48-0000-4000-8000-000000000001"
+_AMOUNT = (
+    'must be a decimal in quotes with at most 15 digits before and 4 after the point, like "12.50"'
+)
+_PART = "must be Wix's id of a {}: 1 to 100 characters, not only blanks"
+#: What each field accepts, as the rest of a sentence that begins with the field.
+TAKES: Mapping[str, str] = MappingProxyType(
+    {
+        "refund_id": "must be 1 to 100 letters, digits and . _ : - and start with a letter or"
+        " digit, like rf-2024-000123",
+        "store_id": _ID,
+        "order_id": _ID,
+        "amount": _AMOUNT,
+        "shipping": _AMOUNT,
+        "currency": "must be three capital letters, like EUR",
+        "line_item_id": _PART.format("line"),
+        "additional_fee_id": _PART.format("fee"),
+        "quantity": "must be a whole number from 1 to 100000",
+        "manual_payments": "must be escalate or record",
+        "restock": "must be true or false",
+        "notify_buyer": "must be true or false",
+    }
+)
+REQUIRED = "is required"
+UNKNOWN = "there is no such field"
+EMPTY = "must not be empty; leave it out to refund all of the order"
+NOTHING = "must be more than 0"
+NEEDS_CURRENCY = "currency is required with any amount, including shipping and fees"
+NEEDS_LINES = "restock requires lines or a full refund"
+
+REFUND_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
+AMOUNT = re.compile(r"[0-9]{1,15}(\.[0-9]{1,4})?")
+CURRENCY = re.compile(r"[A-Z]{3}")
+#: More than blanks, as Unicode defines them.
+NOT_BLANK = re.compile(
+    "[^\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]",
+)
+#: Maximum number of invalid fields that an error names.
+MOST_PROBLEMS = 50
+#: A GUID with braces.
+LONGEST_GUID = 38
+LONGEST_PART = 100
+MOST_UNITS = 100_000
+MOST_LINES = 300
+MOST_FEES = 100
+MOST_NOTES = 20
+
+#: Maximum number of characters; for `metadata`, of each value.
+LONGEST: Mapping[str, int] = MappingProxyType(
+    {"reason": 500, "requested_by": 100, "metadata": 1_000}
+)
+#: Maximum number of characters of a key in `metadata`.
+LONGEST_NAME = 100
+BROKEN = "contains half a character (a lone surrogate)"
+
+
+def is_broken(text: str) -> bool:
+    """Whether the text contains lone surrogates, which UTF-8 cannot encode."""
+    return any("\ud800" <= character <= "\udfff" for character in text)

@@ -1,0 +1,43 @@
+"""What is written to Redis for a job: a message of dramatiq, by one script."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+#: The queue of upstream's jobs, and the actor that takes them in.
+INTAKE, ACTOR = "refunds", "request_refund"
+#: Enqueues a message; a repeat of the same id is not queued twice.
+ENQUEUE_LUA = (Path(__file__).parent / "enqueue.lua").read_text(encoding="utf-8")
+
+
+class Enqueue(NamedTuple):
+    """The arguments of the script."""
+
+    keys: list[str]
+    args: list[str]
+
+
+def message_of(fields: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the id and the text of a new message for a job that was checked."""
+    message_id = str(uuid.uuid4())
+    message = {
+        "queue_name": INTAKE,
+        "actor_name": ACTOR,
+        "args": [],
+        "kwargs": dict(fields),
+        "options": {"redis_message_id": message_id},
+        "message_id": message_id,
+        "message_timestamp": int(time.time() * 1000),
+    }
+    return message_id, json.dumps(message, separators=(",", ":"))
+
+
+def enqueue_of(fields: Mapping[str, Any], namespace: str) -> Enqueue:
+    """Return the arguments of the script that puts a job on the queue."""
+    queue = f"{{{namespace}}}:{INTAKE}"
+    return Enqueue([queue, f"{queue}.msgs"], list(message_of(fields)))
