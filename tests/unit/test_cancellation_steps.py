@@ -13,7 +13,7 @@ from tests.support.flow_step import NOW_MS, SETTINGS, seen, step_on, wix_at
 from tests.support.rig import AFTER, BEFORE, STORE_ID
 from worker.errors import Buried, Permanent, Rejected
 from worker.flows import assessment, cancellation, restoring, voiding
-from worker.flows.step import Advance, Step, Wait
+from worker.flows.step import MISSING_LOOKS, Advance, Step, Wait
 from worker.observability.redaction import MASK
 from worker.refund.facts import CancelRefusal, Facts
 from worker.simulator import Fault, Simulator
@@ -185,7 +185,7 @@ def test_a_cancel_refused_for_an_authorization_that_does_not_show_is_waited_out(
 @pytest.mark.parametrize(
     ("status", "code", "reason"),
     [
-        (404, "ORDER_NOT_FOUND", "order_not_found"),
+        (404, "ORDER_NOT_FOUND", "refused_by_wix"),
         (404, "", "refused_by_wix"),
         (428, "ORDER_IS_PENDING", "order_pending"),
         (428, "ORDER_IS_REJECTED", "order_rejected"),
@@ -196,12 +196,13 @@ def test_a_cancel_refused_for_an_authorization_that_does_not_show_is_waited_out(
 def test_a_refused_cancel_ends_or_restores_and_says_what_wix_said(
     simulator: Simulator, status: int, code: str, reason: str, is_saved: bool
 ) -> None:
-    """Only if fulfillments were removed, and the order is still there (not 404)."""
+    """Only if fulfillments were removed. A 404 says nothing: a look has just shown the order."""
     _refuse(simulator, "cancel_order", code, status)
     saved = Facts(fulfillments=({"id": "f", "lineItems": []},)) if is_saved else Facts()
+    saved |= Facts(looks=MISSING_LOOKS)
     step = _on(simulator, step={"facts": saved})
     wix = {"endpoint": "cancel_order", "status": status, "code": code or None}
-    if is_saved and status != 404:
+    if is_saved:
         result = cancellation.cancel_order(step)
         assert isinstance(result, Advance)
         assert result.to is State.RESTORING

@@ -25,9 +25,8 @@ REFUSING: Mapping[str, str] = MappingProxyType(
 #: Statuses that change by themselves, and the reason with which the refund ends if they do not.
 PASSING: Mapping[str, str] = MappingProxyType({"INITIALIZED": "order_not_approved"})
 
-#: How old a job may be for its order to be looked for again, ms, and how many times at most.
+#: How old a job may be for its order to be looked for again, ms.
 NEW_JOB_MS = 180_000
-MISSING_LOOKS = 8
 
 
 def assess_order(step: Step) -> Advance | Wait:
@@ -38,10 +37,9 @@ def assess_order(step: Step) -> Advance | Wait:
         if error.status != 404 and error.code != "ORDER_NOT_FOUND":
             raise
         # A new order may not be readable yet; a 404 without the code need not be about the order.
-        age_ms = step.now_ms - step.refund.accepted_at_ms
-        if age_ms < NEW_JOB_MS and step.looks + 1 < MISSING_LOOKS:
-            why = "Wix does not know the order yet"
-            return step.wait(why, step.next_look_ms, effect_known=True)
+        is_new = step.now_ms - step.refund.accepted_at_ms < NEW_JOB_MS
+        if is_new and (wait := step.missing_wait(error)):
+            return wait
         if error.code != "ORDER_NOT_FOUND":
             raise
         raise end_with("order_not_found", error) from None

@@ -221,6 +221,8 @@ def _look(step: Step) -> Advance | Wait | None:
     try:
         state = state_of(step.wix.get_order(step.order_id))
     except Permanent as error:
+        if wait := step.missing_wait(error):
+            return wait
         raise _end(step, error) from None
     if state is State.CANCELLED:
         return found_cancelled(step, by_merchant=not step.may_have_happened)
@@ -254,9 +256,12 @@ def _refused(step: Step, error: Permanent) -> Advance | Wait:
         if step.looks + 1 < step.settings.unfulfill_looks:
             still = "Wix still sees an authorized payment"
             return step.wait(still, step.next_look_ms, effect_known=True)
-    refusal = _end(step, error)
+    if wait := step.missing_wait(error):
+        return wait
+    # A look has just shown the order, so that a 404 does not say that there is none.
+    refusal = _end(step, error) if error.status != 404 else end_with(_unknown(step), error)
     saved = step.refund.facts.fulfillments
-    if not saved or error.status == 404 or not step.settings.restore_fulfillments:
+    if not saved or not step.settings.restore_fulfillments:
         raise refusal
     why = CancelRefusal(
         reason=refusal.reason,
@@ -269,7 +274,17 @@ def _refused(step: Step, error: Permanent) -> Advance | Wait:
 
 
 def _end(step: Step, error: Permanent) -> Rejected | Buried:
-    """Return what the refund ends with when Wix refuses a call for good."""
-    unknown = "refunded_not_cancelled" if step.facts.has_refunded else "refused_by_wix"
-    unknown = "cannot_unfulfill" if step.refund.facts.still_fulfilled else unknown
-    return end_with(REFUSALS.get(error.code or "", unknown), error)
+    """Return what the refund ends with when Wix refuses a call for good.
+
+    What has changed the order, or moved money, is never told as a rejection.
+    """
+    end = end_with(REFUSALS.get(error.code or "", _unknown(step)), error)
+    is_begun = step.facts.has_refunded or step.facts.deleted
+    return end_with(_unknown(step), error) if isinstance(end, Rejected) and is_begun else end
+
+
+def _unknown(step: Step) -> str:
+    """Return our reason for a refusal that the table does not have."""
+    if step.refund.facts.still_fulfilled:
+        return "cannot_unfulfill"
+    return "refunded_not_cancelled" if step.facts.has_refunded else "refused_by_wix"

@@ -45,8 +45,18 @@ def left_to_pay(step: Step, transactions: Transactions) -> Facts:
     if _lacks_amounts(transactions.payments, parts):
         return Facts(paid=paid)
     by_wix = [part for part in parts if not part.external_refund]
-    owed = _sum(Decimal(one.amount) for one in paid if one.amount) - _sum_of(parts)
-    return _facts(step, paid, moved=_sum_of(by_wix), owed=max(owed, Decimal(0)) + _unpaid(step))
+    taken = {one.payment_id for one in paid}
+    owed = _sum(_owed(p, parts) for p in transactions.payments if p.id in taken)
+    return _facts(step, paid, moved=_sum_of(by_wix), owed=owed + _unpaid(step))
+
+
+def _owed(payment: Payment, parts: Iterable[RefundTransaction]) -> Decimal:
+    """Return what is left to pay back of a payment; what a bank has taken back is not."""
+    if payment.amount is None:
+        return Decimal(0)
+    returned = _sum_of(part for part in parts if part.payment_id == payment.id)
+    charged_back = payment.charged_back or Decimal(0)
+    return max(payment.amount.amount - returned - charged_back, Decimal(0))
 
 
 def _unpaid(step: Step) -> Decimal:
@@ -60,7 +70,7 @@ def _unpaid(step: Step) -> Decimal:
 def _lacks_amounts(payments: Iterable[Payment], parts: Iterable[RefundTransaction]) -> bool:
     """Whether Wix leaves out an amount that the sums need; a membership has none."""
     with_amounts = {p.id: p for p in payments if p.membership_payment_details is None}
-    return any(payment.amount is None for payment in with_amounts.values()) or any(
+    return any(p.amount is None or p.charged_back is None for p in with_amounts.values()) or any(
         part.amount is None and part.payment_id in with_amounts for part in parts
     )
 
@@ -86,8 +96,8 @@ def after_refund(step: Step, transactions: Transactions, parts: Iterable[Refunde
 
 def refundable_by_wix(step: Step) -> Decimal | None:
     """Return the sum that Wix could refund itself, None if it does not say."""
-    found = payments_open_at_wix(step)
-    return None if found is None else sum_of(found)
+    answer = refundability_if_told(step)
+    return None if answer is None else sum_of(open_at_wix(answer))
 
 
 def sum_of(payments: Iterable[PaymentRefundability]) -> Decimal:
@@ -95,11 +105,13 @@ def sum_of(payments: Iterable[PaymentRefundability]) -> Decimal:
     return _sum(one.max_refund for one in payments)
 
 
-def payments_open_at_wix(step: Step) -> list[PaymentRefundability] | None:
-    """Return the payments that Wix could refund itself, None if it does not say."""
-    answer = _optional(step, lambda: step.wix.get_order_refundability(step.order_id))
-    if answer is None:
-        return None
+def refundability_if_told(step: Step) -> Refundability | None:
+    """Return what Wix could refund of the order, None if it does not say."""
+    return _optional(step, lambda: step.wix.get_order_refundability(step.order_id))
+
+
+def open_at_wix(answer: Refundability) -> list[PaymentRefundability]:
+    """Return the payments of which Wix could refund something itself."""
     return [
         one
         for one in answer.payments

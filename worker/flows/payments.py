@@ -19,7 +19,7 @@ from worker.flows.manual_payments import (
     split_manual,
 )
 from worker.flows.step import Step
-from worker.wix.billing import Transactions
+from worker.wix.billing import NOTHING_PAID, Transactions
 from worker.wix.models import needed
 from worker.wix.refundability import PaymentRefundability, Refundability
 
@@ -47,6 +47,17 @@ BLOCKED: Mapping[str, str] = MappingProxyType(
 def code_of(wix_reason: str) -> str:
     """Return our code for Wix's `nonRefundableReason`; an unknown one needs a person."""
     return {**WAITING, **EMPTY, **BLOCKED}.get(wix_reason, "refusal_unknown")
+
+
+def left_out(answer: Refundability, transactions: Transactions) -> set[str]:
+    """Return the ids of paid payments that Wix does not list as refundable or not.
+
+    That it leaves one out does not mean that there is nothing to refund.
+    """
+    listed = {payment.payment.payment_id for payment in answer.payments}
+    nothing_left = NOTHING_PAID | {"AUTHORIZED", "REFUNDED"}
+    paid = {p.id for p in transactions.payments if p.effective_status not in nothing_left}
+    return paid - listed
 
 
 class Blocked(NamedTuple):

@@ -12,7 +12,8 @@ from types import MappingProxyType
 from statemachine.flows import State
 from worker.errors import Buried, Rejected
 from worker.flows.cancellation import also_refundable, begin_cancellation
-from worker.flows.paid_back import left_to_pay, payments_open_at_wix, sum_of
+from worker.flows.paid_back import left_to_pay, open_at_wix, refundability_if_told, sum_of
+from worker.flows.payments import left_out
 from worker.flows.step import Advance, Step
 from worker.refund.facts import NO_FACTS, Facts
 from worker.refund.reasons import REASONS
@@ -46,11 +47,14 @@ def comes_first(step: Step) -> bool:
     wanted = step.settings.cancellation_refundable
     if wanted == "cancel":
         return False
-    found = payments_open_at_wix(step)
-    if found is None:
+    answer = refundability_if_told(step)
+    if answer is None:
         raise also_refundable(step, None)
+    found = open_at_wix(answer)
     if found and wanted == "escalate":
         raise also_refundable(step, sum_of(found))
+    if not found and left_out(answer, step.wix.list_transactions(step.order_id)):
+        raise also_refundable(step, None)
     return bool(found)
 
 

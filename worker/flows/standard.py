@@ -17,7 +17,7 @@ from worker.flows.own_refunds import (
     may_be_ours,
     returned_by,
 )
-from worker.flows.payments import WAITING, code_of, sort_payments
+from worker.flows.payments import WAITING, code_of, left_out, sort_payments
 from worker.flows.planning import Plan, is_waiting, plan_refund
 from worker.flows.refund_body import refund_body
 from worker.flows.refunding_first import SUBMITTED, is_first, refused
@@ -157,8 +157,8 @@ def _essence(facts: Facts) -> tuple[object, ...]:
 
 def _refundability(step: Step, transactions: Transactions) -> Refundability:
     answer = step.wix.get_order_refundability(step.order_id)
-    if transactions.payments and not answer.payments:
-        detail = "it has none of the order's payments"
+    if left_out(answer, transactions):
+        detail = "it does not have all of the order's payments"
         raise Unreadable("get_order_refundability", status=200, detail=detail)
     return answer
 
@@ -206,10 +206,23 @@ def _refused(step: Step, error: Permanent, plan: Plan) -> Advance | Wait:
         # Someone refunded a part a moment ago: calculate again.
         why, facts = "Wix says that less is left", Facts(changed=changed)
         return step.wait(why, step.next_look_ms, effect_known=True, facts=facts)
+    if error.status == 404 and error.code in {None, "ORDER_NOT_FOUND"}:
+        return _missing(step, error)
     if error.code == "PAYMENT_NOT_REFUNDABLE":
         # A refusal without a reason may pass, or not: a person must find out.
         raise end_with(code_of(wix_reason), error, wix_reason)
     raise end_with(REFUSALS.get(error.code or "", "refused_by_wix"), error)
+
+
+def _missing(step: Step, error: Permanent) -> Wait:
+    """Look again before Wix is believed that the order, which was read before, does not exist."""
+    if wait := step.missing_wait(error):
+        return wait
+    try:
+        step.wix.get_order(step.order_id)
+    except Permanent as again:
+        raise end_with(REFUSALS.get(again.code or "", "refused_by_wix"), again) from None
+    raise end_with("refused_by_wix", error)
 
 
 def _about_one_payment(step: Step, error: Permanent, plan: Plan) -> Facts | None:

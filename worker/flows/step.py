@@ -8,10 +8,13 @@ from typing import Any
 
 from config.settings import Settings
 from statemachine.flows import Flow, State
+from worker.errors import Permanent
 from worker.refund.facts import NO_FACTS, Facts
 from worker.refund.record import Refund
 from worker.wix.client import WixStore
 
+#: How many looks in a row may not find an order before it is believed to be missing.
+MISSING_LOOKS = 8
 #: Looks after the settle delay that must show nothing before a call is made again.
 QUIET_LOOKS = 2
 
@@ -104,6 +107,13 @@ class Step:
             in_ms = max(1, self.settings.settle_delay_ms // 2)
             return Wait(why=why, in_ms=in_ms, effect_known=False, facts=Facts(quiet_looks=looks))
         return None
+
+    def missing_wait(self, error: Permanent) -> Wait | None:
+        """Return a wait after an answer that Wix does not know the order: it may appear again."""
+        if error.status != 404 or self.looks + 1 >= MISSING_LOOKS:
+            return None
+        why, is_known = "Wix does not know the order", not self.may_have_happened
+        return self.wait(why, self.next_look_ms, effect_known=is_known)
 
     @property
     def looks(self) -> int:

@@ -83,12 +83,20 @@ class Authorization(Answer):
     void: Lenient[Void] = None
 
 
+class Chargeback(Answer):
+    """What the buyer's bank took back of a payment: APPROVED, or REVERSED again."""
+
+    amount: Price
+    status: str
+
+
 class RegularPayment(Answer):
     """A payment that is neither a gift card nor a membership."""
 
     status: Lenient[str] = None
     payment_method: Lenient[str] = None
     authorization_details: Lenient[Authorization] = None
+    chargebacks: Lenient[tuple[Chargeback, ...]] = ()
 
 
 class Payment(Answer):
@@ -121,6 +129,14 @@ class Payment(Answer):
             return "membership"
         regular = self.regular_payment_details
         return (regular.payment_method if regular else None) or ""
+
+    @property
+    def charged_back(self) -> Decimal | None:
+        """What the buyer's bank has taken back; None if Wix does not say. W52."""
+        found = self.regular_payment_details.chargebacks if self.regular_payment_details else ()
+        if found is None or any(c.status not in {"APPROVED", "REVERSED"} for c in found):
+            return None
+        return sum((c.amount.amount for c in found if c.status == "APPROVED"), Decimal(0))
 
     @property
     def void_status(self) -> str:
