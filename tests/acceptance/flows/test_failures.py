@@ -264,7 +264,7 @@ def test_a_404_that_wix_did_not_send_rejects_nothing(rig: Rig, endpoint: str) ->
 
 def test_a_404_without_a_code_needs_a_person(rig: Rig) -> None:
     """Only ORDER_NOT_FOUND says that the order does not exist."""
-    rig.simulator.script(Fault("status", "get_order", status=404))
+    rig.simulator.script(Fault("status", "get_order", status=404, times=1_000))
     refund = rig.run(rig.order(AFTER))
     assert (refund.state, refund.reason["reason"]) == (State.DEAD, "refused_by_wix")
 

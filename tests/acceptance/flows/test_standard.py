@@ -256,13 +256,6 @@ def test_an_order_that_appears_a_moment_later_is_refunded(rig: Rig, code: str) -
     assert rig.run(order).state is State.REFUNDED
 
 
-def test_a_404_that_does_not_name_the_order_is_never_a_rejection(rig: Rig) -> None:
-    """Only Wix's own code says that the order does not exist."""
-    rig.simulator.script(Fault("status", "get_order", status=404, times=1_000))
-    refund = rig.run(rig.order(AFTER))
-    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "refused_by_wix")
-
-
 def test_the_order_of_an_old_job_is_not_looked_for_again(rig: Rig) -> None:
     """It waited in its lane long enough for any read to catch up."""
     order = rig.order(AFTER)
