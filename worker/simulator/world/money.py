@@ -9,8 +9,10 @@ from worker.simulator.contract.refusals import Json
 
 #: Number of decimals of a currency, where it is not two (ISO 4217).
 _DIGITS: Mapping[str, int] = {
-    "JPY": 0, "KRW": 0, "CLP": 0, "VND": 0, "ISK": 0,
-    "KWD": 3, "BHD": 3, "OMR": 3, "TND": 3, "JOD": 3,
+    "BIF": 0, "CLP": 0, "DJF": 0, "GNF": 0, "ISK": 0, "JPY": 0, "KMF": 0, "KRW": 0, "PYG": 0,
+    "RWF": 0, "UGX": 0, "UYI": 0, "VND": 0, "VUV": 0, "XAF": 0, "XOF": 0, "XPF": 0,
+    "BHD": 3, "IQD": 3, "JOD": 3, "KWD": 3, "LYD": 3, "OMR": 3, "TND": 3,
+    "CLF": 4, "UYW": 4,
 }  # fmt: skip
 _SIGNS: Mapping[str, str] = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "ILS": "₪"}
 
