@@ -39,6 +39,7 @@ from worker.steps.runner import Steps
 from worker.stores.examiner import Examiner
 from worker.stores.probing import Prober
 
+HOUR_MS = 3_600_000
 KEY = "IST.canary-key.aaaabbbb.ccccdddd"
 BEFORE, AFTER = "2024-03-31T13:42:13.136Z", "2025-01-02T03:04:05.000Z"
 #: Who acts in the tests.
@@ -193,14 +194,18 @@ class Rig:
         self.ledger.wake_due("rig", lead_ms=1)
 
     def let_an_hour_pass(self) -> int:
-        """Make everything that waits due, and calls with an unknown effect an hour older."""
+        """Let an hour pass: longer than every delay that the tests have."""
+        return self.let_pass(HOUR_MS)
+
+    def let_pass(self, by_ms: int) -> int:
+        """Make everything that waits due, and calls with an unknown effect older."""
         due = self.redis.zrange(self.key("due"), 0, -1)
         for refund_id in due:
             self.redis.zadd(self.key("due"), {refund_id: 1})
             hash_key = self.key("refund", refund_id)
             for name in ("intent_at_ms", "replayed_at_ms"):
                 if int(self.redis.hget(hash_key, name) or 0):
-                    self.redis.hincrby(hash_key, name, -3_600_000)
+                    self.redis.hincrby(hash_key, name, -by_ms)
         paused = self.redis.zrange(self.key("paced"), 0, -1)
         for store_id in paused:
             self.redis.zadd(self.key("paced"), {store_id: 1})

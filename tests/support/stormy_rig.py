@@ -1,4 +1,4 @@
-"""A rig whose worker, network and clock are disturbed."""
+"""A rig that is disturbed at random: killed, frozen, and with calls that arrive minutes late."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ from worker.scheduler.requeue import requeue_lost
 from worker.simulator import Flags, Simulator
 from worker.simulator.http.wsgi import wsgi
 
-HOUR_MS = 3_600_000
+#: The calls that may be late: how their paths end.
+LATE_CALLS = ("refund-payments", "create-fulfillment", "cancel", "void-authorized-payments")
+DELETION = "DELETE"
+#: A late call arrives before the settle delay is over, by default five minutes, but after the
+#: fifteen seconds that it once was.
+LATEST_MS = 240_000
 
 
 class Killed(BaseException):
@@ -29,30 +34,46 @@ class LateTransport(SimulatorTransport):
 
     def __init__(self, simulator: Simulator) -> None:
         super().__init__(wsgi(simulator))
-        self.holds_next = False
-        self.held: list[httpx.Request] = []
+        self.holds_next = ""
+        """The kind of call that is held back next."""
+        self.held: list[tuple[httpx.Request, int]] = []
+        """What is held back, and for how many milliseconds so far."""
         self.after_look: Callable[[], None] = lambda: None
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Hold back the next mutating call, or pass it on."""
-        mutates = request.url.path.endswith(("/cancel", "/refund-payments"))
-        mutates = mutates or request.method == "DELETE"
-        if self.holds_next and mutates:
-            self.holds_next = False
+        """Hold back a mutating call, or pass it on."""
+        kind = _kind_of(request)
+        if kind and kind == self.holds_next:
+            self.holds_next = ""
             request.read()
-            self.held.append(request)
+            self.held.append((request, 0))
             raise httpx.ReadTimeout("held back", request=request)
         answer = super().handle_request(request)
-        if not mutates:
+        if not kind:
             self.after_look()
         return answer
 
     def arrive(self) -> None:
         """Deliver the delayed calls; nobody waits for the answers."""
+        self.pass_time(LATEST_MS)
+
+    def pass_time(self, by_ms: int) -> None:
+        """Let time pass; deliver what would be too late afterwards."""
         held, self.held = self.held, []
-        for request in held:
+        for request, age_ms in held:
+            if age_ms + by_ms < LATEST_MS:
+                self.held.append((request, age_ms + by_ms))
+                continue
             with contextlib.suppress(httpx.HTTPError):
                 super().handle_request(request)
+
+
+def _kind_of(request: httpx.Request) -> str:
+    """Return the kind of a mutating call, "" for a call that only reads."""
+    name = request.url.path.rpartition("/")[2]
+    if request.method == DELETION:
+        return DELETION
+    return name if name in LATE_CALLS else ""
 
 
 class StormyRig(Rig):
@@ -71,17 +92,17 @@ class StormyRig(Rig):
         return replace(super().seams(), transport=lambda: self.network)
 
     def _checkpoint(self, place: str) -> None:
-        visits, harm = self.harms.pop(place, (0, _nothing))
+        visits, harm = self.harms.pop(place, (0, lambda: None))
         if visits > 1:
             self.harms[place] = (visits - 1, harm)
         elif visits:
             harm()
 
-    def let_an_hour_pass(self) -> int:
-        """Let the hour pass at Wix, too; no call is under way for that long."""
-        self.network.arrive()
-        self.passed_ms += HOUR_MS
-        return super().let_an_hour_pass()
+    def let_pass(self, by_ms: int) -> int:
+        """Let the time pass at Wix, too; no call is under way for longer than the settle delay."""
+        self.network.pass_time(by_ms)
+        self.passed_ms += by_ms
+        return super().let_pass(by_ms)
 
     def one(self, queue: str) -> None:
         """Handle one message; if that kills the worker, start a fresh one."""
@@ -112,7 +133,3 @@ class StormyRig(Rig):
         self.broker.beat()
         self.broker.reclaim(self.settings.worker_dead_after_ms)
         requeue_lost(self.ledger)
-
-
-def _nothing() -> None:
-    pass

@@ -10,30 +10,27 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any, get_args
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
-    invariant,
     precondition,
     rule,
     run_state_machine_as_test,
 )
 
-from statemachine.flows import ACTIVE, TERMINAL, State
 from tests.chaos.bottomless import bottomless
-from tests.support.rig import AFTER, BEFORE, STORE_ID
-from tests.support.stormy_rig import Killed, StormyRig
-from worker.queue.broker import QUEUES
+from tests.support.histories import Watched
+from tests.support.rig import AFTER, BEFORE
+from tests.support.stormy_rig import DELETION, LATE_CALLS, Killed, StormyRig
 from worker.simulator import Fault, Flags
 from worker.simulator.rules.table import RULES
 from worker.simulator.script.faults import Kind
 from worker.simulator.world.orders import Order
 
+MINUTE_MS = 60_000
 PLACES = ("before_claim", "after_claim", "after_look", "before_call", "after_call", "after_commit")
 
 faults = st.builds(
@@ -67,17 +64,13 @@ def _kill() -> None:
     raise Killed
 
 
-class Weather(RuleBasedStateMachine):
+class Weather(Watched):
     """One worker, one Wix, and everything that may happen to them."""
 
     url: str
 
     def __init__(self) -> None:
         super().__init__()
-        self.orders: list[Order] = []
-        self.asked: dict[str, tuple[Order, dict[str, Any]]] = {}
-        self.seen: dict[str, list[dict[str, Any]]] = {}
-        self.ended: dict[str, tuple[State, int]] = {}
         self.names = (f"rf-{n}" for n in itertools.count())
 
     @initialize(
@@ -166,14 +159,43 @@ class Weather(RuleBasedStateMachine):
         for lease in list(self.rig.redis.scan_iter(self.rig.key("lease", "*"))):
             self.rig.redis.delete(lease)
 
-    @event()
-    def a_call_is_held_back(self) -> None:
-        """Delay the next mutating call: it times out, but arrives later."""
-        self.rig.network.holds_next = True
+    @event(kind=st.sampled_from([*LATE_CALLS, DELETION]))
+    def a_call_is_held_back(self, kind: str) -> None:
+        """Delay the next call of a kind: it times out, but arrives later."""
+        self.rig.network.holds_next = kind
+
+    @event(moments=st.integers(1, 3))
+    def a_refund_is_late_by_minutes(self, moments: int) -> None:
+        """Hold back a refund call while minutes pass."""
+        self.job(created=AFTER, n=0, amounts=("101.40",), pays_twice=True, work=0)
+        self.rig.network.holds_next = "refund-payments"
+        self._let_minutes_pass(moments)
+
+    @event(moments=st.integers(1, 3))
+    def a_fulfillment_is_late_by_minutes(self, moments: int) -> None:
+        """Hold back the call that recreates a fulfillment after a refused cancel.
+
+        There are units left, and it has no tracking number: Wix would carry it out twice.
+        """
+        lines = [{"price": "5.00", "quantity": 4}]
+        carrier = {"shippingProvider": "by hand"}
+        parcel = {"lineItems": [{"index": 0, "quantity": 1}], "trackingInfo": carrier}
+        order = self.rig.order(BEFORE, lines=lines, fulfillments=[parcel])
+        self.orders.append(order)
+        self._ask(order, {})
+        never = Fault("status", "cancel_order", order.id, status=428, code="NOT_TODAY")
+        self.rig.simulator.script(never)
+        self.rig.network.holds_next = "create-fulfillment"
+        self._let_minutes_pass(moments)
+
+    def _let_minutes_pass(self, moments: int) -> None:
+        for _ in range(moments):
+            self.work(30)
+            self.rig.let_pass(MINUTE_MS)
 
     @event()
     def what_was_held_back_arrives(self) -> None:
-        """Deliver the delayed call, always before the settle delay is over."""
+        """Deliver the delayed calls, always before the settle delay is over."""
         self.rig.network.arrive()
 
     @event()
@@ -195,6 +217,11 @@ class Weather(RuleBasedStateMachine):
         self.rig.let_an_hour_pass()
 
     @event()
+    def a_minute_passes(self) -> None:
+        """Let more time pass than a call takes, and less than the settle delay."""
+        self.rig.let_pass(MINUTE_MS)
+
+    @event()
     def a_moment_passes(self) -> None:
         """Wake what waits, while unknown effects are still unknown."""
         for refund_id in self.rig.redis.zrange(self.rig.key("due"), 0, -1):
@@ -211,71 +238,6 @@ class Weather(RuleBasedStateMachine):
     def replay(self, draw: st.DataObject) -> None:
         """Replay a refund, whether it is a dead letter or not."""
         self.rig.replay(draw.draw(st.sampled_from(sorted(self.asked))), operator="ann")
-
-    def work(self, times: int) -> None:
-        """Handle some messages of each queue."""
-        for _ in range(times):
-            waiting = [queue for queue in QUEUES if self.rig._waiting(queue)]
-            for queue in waiting:
-                self.rig.one(queue)
-
-    @invariant()
-    def nothing_is_done_twice(self) -> None:
-        """By Wix's records: at most one effect per request, and never more than was paid."""
-        for order in self.orders:
-            mine = [i for i, (asked, _) in self.asked.items() if asked is order]
-            assert order.cancellations <= len(mine)
-            reasons = [str(refund["details"].get("reason")) for refund in order.refunds]
-            for refund_id in mine:
-                if reasons and (refund := self.rig.ledger.load(refund_id)):
-                    assert sum(refund.fingerprint in reason for reason in reasons) <= 1
-            for payment in order.payments:
-                out = order.refunded(payment.id) + order.pending(payment.id)
-                assert Decimal(0) <= out <= payment.amount
-
-    @invariant()
-    def history_only_grows_and_a_final_state_is_final(self) -> None:
-        """No line changes, and a finished refund takes no further step (a dead letter may)."""
-        for refund_id in self.asked:
-            lines = self.rig.ledger.history(refund_id)
-            before = self.seen.get(refund_id, [])
-            assert lines[: len(before)] == before
-            self.seen[refund_id] = lines
-            refund = self.rig.ledger.load(refund_id)
-            steps = sum(line["event"].startswith("step.") for line in lines)
-            if refund and refund_id in self.ended:
-                assert (refund.state, steps) == self.ended[refund_id]
-            elif refund and refund.state in TERMINAL:
-                self.ended[refund_id] = (refund.state, steps)
-
-    def teardown(self) -> None:
-        """When the faults stop, every refund ends, exactly once, and is in its place."""
-        if not hasattr(self, "rig"):
-            return
-        rig = self.rig
-        try:
-            rig.harms.clear()
-            rig.network.holds_next = False
-            rig.simulator.clear_faults()
-            for _ in range(4):
-                rig.requeue_lost()
-                rig.run_until_idle()
-                # If a refused key suspended the store, a probe resumes it.
-                rig.redis.zadd(rig.key("probes"), {STORE_ID: 1}, xx=True)
-                rig.prober().turn(lambda: False)
-            self.nothing_is_done_twice()
-            self.history_only_grows_and_a_final_state_is_final()
-            assert rig.problems() == []
-            for refund_id, (order, _) in self.asked.items():
-                refund = rig.load(refund_id)
-                assert refund.state not in ACTIVE
-                if refund.state is State.CANCELLED:
-                    assert order.status == "CANCELED"
-                if refund.state is State.REFUNDED:
-                    assert order.refunds
-        finally:
-            rig.redis.close()
-            rig.broker.client.close()
 
 
 def test_no_history_of_events_loses_or_doubles_a_refund(redis_url: str) -> None:
