@@ -32,7 +32,8 @@ def sentence(summary: dict[str, Any]) -> str:
     return (
         f"{summary['runs']:,} refunds of {len(HOPEFUL)} kinds on {STORES} stores in"
         f" {summary['took_s']} s: {', '.join(harms)};"
-        f" {sum(summary['wix_wrongs'].values()):,} of {summary['wix_calls']:,} calls gone wrong;"
+        f" {sum(summary['wix_wrongs'].values()):,} of {summary['wix_calls']:,} calls gone wrong,"
+        f" fingerprints {summary['reason_text']};"
         f" {actions.get('jobs sent again', 0):,} jobs sent again"
         + (f"; left out: {left_out}" if left_out else "")
         + f"; lost {summary['lost']}, doubled {summary['doubled']}, stuck {summary['stuck']},"

@@ -33,7 +33,7 @@ from tests.chaos.plan import DISTURBANCES, OLDER, plan
 from tests.chaos.report import failures, sentence
 from tests.chaos.servers import Servers
 from tests.chaos.steppable import make_steppable
-from tests.chaos.stormy_wix import FLAGS, StormySimulator, served
+from tests.chaos.stormy_wix import StormySimulator, flags, served
 from tests.chaos.upstream import Upstream
 from tests.support.dark_link import why_not
 from worker.app import ledger_from
@@ -65,7 +65,7 @@ class Storm:
         self.seed = seed
         self.minutes = minutes
         self.left_out = left_out
-        self.simulator = StormySimulator(FLAGS, seed=seed)
+        self.simulator = StormySimulator(flags(seed), seed=seed)
         self.upstream = Upstream(self.simulator, seed + 1, NAMESPACE)
         self.place = Path(tempfile.mkdtemp(prefix="refunds-chaos-"))
         self.servers = Servers(self.place)
@@ -115,6 +115,7 @@ class Storm:
             "actions": dict(self.harms.counts),
             "left_out": dict(self.left_out),
             "wix_calls": len(self.simulator.calls),
+            "reason_text": self.simulator.flags.reason_text,
             "wix_wrongs": dict(self.simulator.wrongs),
             "took_s": round(time.monotonic() - self.started),
             "seed": self.seed,

@@ -7,14 +7,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
 from tests.support.dark_link import Link, dark_link
 from worker.simulator import Fault, Flags, Simulator, serve
 
 #: Not the link of the tests: they would wait for the end of the run.
 LINK = 1
-#: Reads without the token are half a second old, and the provider needs time, too.
-FLAGS = Flags(provider_ms=300, authorization_ms=300, stale_ms=500, consistent_token=True)
+#: How Wix may change the text that carries our fingerprint; each run has one of these.
+REASON_TEXTS: tuple[Literal["kept", "upper", "spaced"], ...] = ("kept", "upper", "spaced")
 #: How a call fails. A slow one takes effect after the worker has given it up.
 WRONGS: Mapping[str, Fault] = {
     "429": Fault("status", status=429),
@@ -27,6 +28,21 @@ WRONGS: Mapping[str, Fault] = {
     "committed 2.5 s later": Fault("slow", slow_ms=2_500),
     "garbage": Fault("garbage"),
 }
+
+
+def flags(seed: int) -> Flags:
+    """Return how this Wix behaves where that is unknown.
+
+    Reads without the token are half a second old, and the provider needs time, too.
+    """
+    text = REASON_TEXTS[seed % len(REASON_TEXTS)]
+    return Flags(
+        provider_ms=300,
+        authorization_ms=300,
+        stale_ms=500,
+        consistent_token=True,
+        reason_text=text,
+    )
 
 
 @dataclass

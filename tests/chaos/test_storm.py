@@ -110,6 +110,7 @@ def test_the_report_says_what_the_run_contained_and_what_not() -> None:
         "actions": {"kill": 9, "kill of an older worker": 2, "crash": 3, "jobs sent again": 40},
         "left_out": {"blackout": "network namespaces need root"},
         "wix_wrongs": {"429": 20},
+        "reason_text": "spaced",
     }
     text = sentence(run)
     assert "9 kills of a worker, 2 of them of the older version, 3 crashes of its machine" in text
