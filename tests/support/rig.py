@@ -39,7 +39,6 @@ from worker.steps.runner import Steps
 from worker.stores.examiner import Examiner
 from worker.stores.probing import Prober
 
-HOUR_MS = 3_600_000
 KEY = "IST.canary-key.aaaabbbb.ccccdddd"
 BEFORE, AFTER = "2024-03-31T13:42:13.136Z", "2025-01-02T03:04:05.000Z"
 #: Who acts in the tests.
@@ -195,7 +194,7 @@ class Rig:
 
     def let_an_hour_pass(self) -> int:
         """Let an hour pass: longer than every delay that the tests have."""
-        return self.let_pass(HOUR_MS)
+        return self.let_pass(by_ms=3_600_000)
 
     def let_pass(self, by_ms: int) -> int:
         """Make everything that waits due, and calls with an unknown effect older."""
