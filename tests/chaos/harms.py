@@ -12,22 +12,31 @@ from tests.chaos.crew import Crew
 from tests.chaos.report import OLDER_KILL
 from tests.chaos.servers import Servers
 from tests.chaos.steppable import step_clock
+from tests.chaos.stormy_wix import StormySimulator
 from tests.chaos.upstream import Upstream
 from tests.support.dark_link import Link
 
 HOUR_S = 3_600
-#: How long a blackout lasts: longer than the timeout of a call, shorter than the settle delay.
-BLACKOUT_S = (0.5, 5.0)
+#: How long a blackout lasts: some outlast the settle delay. A kernel that kept a call would deliver
+#: it after such a one, when the worker has looked already.
+BLACKOUT_S = (0.5, 10.0)
 
 
 class Harms:
     """Carries out what the plan says; what takes a while happens in the background."""
 
     def __init__(
-        self, crew: Crew, servers: Servers, link: Link | None, upstream: Upstream, freeze_s: float
+        self,
+        crew: Crew,
+        servers: Servers,
+        wix: StormySimulator,
+        link: Link | None,
+        upstream: Upstream,
+        freeze_s: float,
     ) -> None:
         self._crew = crew
         self._servers = servers
+        self._wix = wix
         self._link = link
         self._upstream = upstream
         self._freeze_s = freeze_s
@@ -77,8 +86,10 @@ class Harms:
             self.count(OLDER_KILL)
 
     def _shake(self, accident: Callable[[], None]) -> None:
-        """Let the server have an accident; upstream sends again what has not ended."""
+        """Let the server have an accident while Wix is slow; then upstream sends its jobs again."""
+        self._wix.is_sluggish = True
         accident()
+        self._wix.is_sluggish = False
         self.count("jobs sent again", self._upstream.send_again())
 
     def _step(self, size: float) -> None:

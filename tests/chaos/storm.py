@@ -54,6 +54,8 @@ SETTINGS = child.QUICK | {
     "REFUNDS_UNFULFILL_LOOKS": "100",
     "REFUNDS_ORDER_ROUNDS": "100",
     "REFUNDS_NAMESPACE": NAMESPACE,
+    # So that a 429 stops its store for the second that Wix names, but slows it down little.
+    "REFUNDS_STORE_CALLS_PER_MIN": "60000",
     "REFUNDS_WIX_ALLOW_HTTP": "true",
 }
 
@@ -84,7 +86,9 @@ class Storm:
             self.upstream.broker = self.broker
             self.crew = Crew(environ, self.place)
             freeze_s = self.minutes * 60 * FREEZE_SHARE
-            self.harms = Harms(self.crew, self.servers, link, self.upstream, freeze_s)
+            self.harms = Harms(
+                self.crew, self.servers, self.simulator, link, self.upstream, freeze_s
+            )
             try:
                 summary = self._storm(settings)
             finally:

@@ -11,21 +11,23 @@ from typing import Literal
 
 from tests.support.dark_link import Link, dark_link
 from worker.simulator import Fault, Flags, Simulator, serve
+from worker.simulator.contract.routes import MUTATING
 
 #: Not the link of the tests: they would wait for the end of the run.
 LINK = 1
 #: How Wix may change the text that carries our fingerprint; each run has one of these.
 REASON_TEXTS: tuple[Literal["kept", "upper", "spaced"], ...] = ("kept", "upper", "spaced")
+LATE = "committed 2.5 s later"
 #: How a call fails. A slow one takes effect after the worker has given it up.
 WRONGS: Mapping[str, Fault] = {
-    "429": Fault("status", status=429),
+    "429": Fault("status", status=429, retry_after_s=1),
     "500": Fault("status", status=500),
     "503": Fault("status", status=503),
     "504 after commit": Fault("lost_reply"),
     "cut before": Fault("drop"),
     "cut after commit": Fault("drop_after"),
     "committed 0.8 s later": Fault("slow", slow_ms=800),
-    "committed 2.5 s later": Fault("slow", slow_ms=2_500),
+    LATE: Fault("slow", slow_ms=2_500),
     "garbage": Fault("garbage"),
 }
 
@@ -54,6 +56,8 @@ class StormySimulator(Simulator):
 
     seed: int = 0
     is_calm: bool = False
+    is_sluggish: bool = False
+    """Whether every mutating call is carried out late: an accident of Redis seldom comes alone."""
     wrongs: Counter[str] = field(default_factory=Counter)
     _visits: Counter[str] = field(default_factory=Counter)
 
@@ -63,9 +67,12 @@ class StormySimulator(Simulator):
             visit = f"{endpoint}/{order_id}"
             self._visits[visit] += 1
             chance = random.Random(f"{self.seed}/{visit}/{self._visits[visit]}")  # noqa: S311 - repeatable
-            if self.is_calm or chance.random() >= 0.1:
+            if self.is_sluggish and endpoint in MUTATING:
+                name = LATE
+            elif self.is_calm or chance.random() >= 0.1:
                 return None
-            name = chance.choice(sorted(WRONGS))
+            else:
+                name = chance.choice(sorted(WRONGS))
             self.wrongs[name] += 1
         return WRONGS[name]
 

@@ -65,17 +65,6 @@ def settings_for(url: str, **more: str) -> Settings:
     return load_settings(given | QUICK | {f"REFUNDS_{k.upper()}": v for k, v in more.items()})
 
 
-def lose_reply(scripts: dict[str, Any], name: str) -> None:
-    """Run the script *name* twice on each call, as redis-py does if the first reply is lost."""
-    script = scripts[name]
-
-    def twice(**arguments: Any) -> Any:
-        script(**arguments)
-        return script(**arguments)
-
-    scripts[name] = twice
-
-
 class Rig:
     """One worker and one simulated Wix."""
 
@@ -297,6 +286,5 @@ __all__ = [
     "STORE_ID",
     "Broker",
     "Rig",
-    "lose_reply",
     "settings_for",
 ]

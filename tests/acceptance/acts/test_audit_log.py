@@ -10,7 +10,8 @@ import pytest
 
 from statemachine.flows import State
 from tests.support.commands import refunds, settings_of
-from tests.support.rig import AFTER, ANN, KEY, STORE_ID, Rig, lose_reply
+from tests.support.lost_replies import lose_reply
+from tests.support.rig import AFTER, ANN, KEY, STORE_ID, Rig
 from tests.support.stores_rig import StoresRig
 from worker.app import acts_from, ledger_from, membership_from
 from worker.ledger.audit_log import AuditLog, Operator, hash_of

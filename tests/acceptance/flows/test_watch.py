@@ -7,7 +7,8 @@ import json
 from typing import Any
 
 from statemachine.flows import State
-from tests.support.rig import AFTER, BEFORE, STORE_ID, Rig, lose_reply, settings_for
+from tests.support.lost_replies import lose_reply
+from tests.support.rig import AFTER, BEFORE, STORE_ID, Rig, settings_for
 from worker.ledger.claims import Change
 from worker.ledger.looks import PUT_OFF_MS
 from worker.refund.outcomes import read

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from statemachine.flows import State, Transition
-from tests.support.rig import AFTER, ANN, STORE_ID, Rig, lose_reply
+from tests.support.lost_replies import lose_reply
+from tests.support.rig import AFTER, ANN, STORE_ID, Rig
 from worker.ledger.audit_log import Operator
 from worker.ledger.claims import StepCommit
 from worker.operations import dead_letters

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.keys import GONE
-from tests.support.rig import STORE_ID, Rig, lose_reply
+from tests.support.lost_replies import lose_reply
+from tests.support.rig import STORE_ID, Rig
 from tests.support.script_scenes import (
     MINUTE_MS,
     NOT_SUSPENDED,

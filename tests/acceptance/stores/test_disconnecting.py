@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from statemachine.flows import State, Transition
-from tests.support.rig import AFTER, KEY, STORE_ID, lose_reply
+from tests.support.lost_replies import lose_reply
+from tests.support.rig import AFTER, KEY, STORE_ID
 from tests.support.stores_rig import StoresRig
 from worker.simulator import Fault
 from worker.stores import connecting
