@@ -11,6 +11,7 @@ local shared = {
     "charge", "is_paced", "reserve", "throttle", "plan_look", "line_up_look", "next_looks", "admit", "line_up", "stand_back", "postpone", "release",
     -- acts.lua, in front of the scripts that record what a person does.
     "record_act", "is_repeat",
+    "is_on_hold", "is_paused", "set_aside",
 }
 files["worker/ledger/lua/*.lua"] = {read_globals = shared}
 local clock = {"AHEAD_MS", "wall", "offset", "last", "ns", "args", "now", "int"}

@@ -42,6 +42,12 @@ class State(StrEnum):
     """Wix or the rules refused for good: an answer for upstream."""
     DEAD = "dead"
     """A person must decide: a dead letter."""
+    RESOLVED = "resolved"
+    """A dead letter that a person has settled elsewhere."""
+    DISCARDED = "discarded"
+    """A dead letter that a person has given up."""
+    CALLED_OFF = "called_off"
+    """A person has cancelled the refund before it changed anything at Wix."""
 
     @classmethod
     def _missing_(cls, value: object) -> State:
@@ -133,9 +139,29 @@ FLOWS: Mapping[Flow, tuple[Edge, ...]] = MappingProxyType(
     }
 )
 
+#: The ends that only a person can bring about, and the states in which they may. A person may also
+#: replay a dead letter, which then continues in the state in which it died.
+BY_PERSON: Mapping[State, frozenset[State]] = MappingProxyType(
+    {
+        State.RESOLVED: frozenset({State.DEAD}),
+        State.DISCARDED: frozenset({State.DEAD}),
+        # In these, nothing may have been changed at Wix yet.
+        State.CALLED_OFF: frozenset(
+            {
+                State.ACCEPTED,
+                State.FULFILLED,
+                State.UNFULFILLED,
+                State.AUTHORIZED,
+                State.REFUNDABLE,
+                State.REFUND_DUE,
+            }
+        ),
+    }
+)
+
 #: Nothing follows these.
 TERMINAL: frozenset[State] = frozenset(
-    {State.CANCELLED, State.REFUNDED, State.VOIDED, State.REJECTED}
+    {State.CANCELLED, State.REFUNDED, State.VOIDED, State.REJECTED, *BY_PERSON}
 )
 
 #: The states in which a transition is due.

@@ -86,6 +86,7 @@ def acts_from(settings: Settings, broker: Broker, ledger: Ledger) -> Acts:
         namespace=settings.namespace,
         lanes=_lanes(settings),
         worker_dead_after_ms=settings.worker_dead_after_ms,
+        settle_delay_ms=settings.settle_delay_ms,
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 from statemachine.diagram import mermaid
 from statemachine.flows import (
     ACTIVE,
+    BY_PERSON,
     ENDINGS,
     FLOWS,
     TERMINAL,
@@ -116,6 +117,17 @@ def test_every_active_state_has_one_transition_due_and_no_other_has() -> None:
         assert (next_transition(state) is not None) == (state in ACTIVE)
     for transition in Transition:
         assert sources(transition)
+
+
+def test_only_a_person_ends_a_refund_as_resolved_discarded_or_called_off() -> None:
+    """No transition leads there; a dead letter is closed, a running refund is called off."""
+    assert not {target for _, _, target in EDGES} & set(BY_PERSON)
+    assert set(BY_PERSON) < TERMINAL
+    assert BY_PERSON[State.RESOLVED] == BY_PERSON[State.DISCARDED] == {State.DEAD}
+    assert BY_PERSON[State.CALLED_OFF] < ACTIVE
+    # Wix has accepted something in these.
+    sent = {State.VOID_SUBMITTED, State.REFUND_SUBMITTED, State.REFUND_AWAITED, State.RESTORING}
+    assert ACTIVE - BY_PERSON[State.CALLED_OFF] == sent
 
 
 def test_every_active_state_can_reach_an_end() -> None:

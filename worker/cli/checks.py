@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
 from config.loading import load_settings
 from worker.app import keyring_from, ledger_from, membership_from, stores_from, wix_from
@@ -24,6 +21,7 @@ from worker.cli.output import (
     print_table,
     say,
 )
+from worker.cli.progress import progress
 from worker.ledger.audit_log import Operator
 from worker.ledger.connection import redis_client
 from worker.ledger.refunds import Ledger
@@ -123,7 +121,7 @@ def audit(
 
 
 def _checked(ledger: Ledger, repair: Operator | None) -> list[auditing.Problem]:
-    with _progress("checking", ledger.count()) as advance:
+    with progress("checking", ledger.count()) as advance:
         return list(auditing.audit(ledger, repair=repair, progress=advance))
 
 
@@ -144,7 +142,7 @@ def _finished(ledger: Ledger) -> list[Refund]:
 def _compare(finished: Sequence[Refund], rate: float) -> list[auditing.Problem]:
     given = load_settings(os.environ)
     stores = stores_from(given, ledger_from(given)[0])
-    with _progress("asking Wix", len(finished)) as advance:
+    with progress("asking Wix", len(finished)) as advance:
         return list(
             auditing.against_wix(
                 iter(finished),
@@ -164,15 +162,6 @@ def _adopt(membership: Membership, who: Operator) -> tuple[Finding, ...]:
     else:
         say(f"Adopted: the ledger at {membership.place} is {adopted.installation}. {NEXT}")
     return adopted.findings
-
-
-@contextmanager
-def _progress(text: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar if standard error is a terminal; yields a function that advances it."""
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task(text, total=total)
-        yield lambda done: bar.advance(task, done)
 
 
 @explain_errors

@@ -26,7 +26,7 @@ from worker.demo.embedded import NoServer
 from worker.ledger.acts import Acts
 from worker.ledger.refunds import Ledger
 from worker.observability.redaction import redact_text
-from worker.operations.dead_letters import CannotReplay
+from worker.operations.acts.refusals import CannotAct
 from worker.queue.broker import Broker
 from worker.queue.server_errors import explain
 
@@ -120,7 +120,7 @@ def explain_errors(command: Command) -> Command:
             fail(*str(error).split("\n"), code=WRONG_USAGE)
         except (redis.RedisError, ConnectionClosed) as error:
             fail(explain(error))
-        except (NoServer, DemoFailed, CannotReplay) as error:
+        except (NoServer, DemoFailed, CannotAct) as error:
             fail(str(error))
 
     return inner  # type: ignore[return-value]  # functools.wraps keeps the signature

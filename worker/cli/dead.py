@@ -7,13 +7,16 @@ from typing import Annotated
 import typer
 
 from worker.cli.common import AsJson, Limit, connect, connect_acts, explain_errors, fail, named
+from worker.cli.dead_ends import EXAMPLES, discard, resolve
+from worker.cli.dry_run import print_foreseen
 from worker.cli.operator import By, Why, operator
 from worker.cli.output import history_rows, print_json, print_line, print_record, print_table
+from worker.cli.results import act_on_each
 from worker.operations import dead_letters
 
 dead = typer.Typer(
     no_args_is_help=True,
-    help="Dead letters: list, show, replay.",
+    help="Dead letters: list, show, replay, resolve, discard.",
     epilog="Example: refunds dead show rf-2024-000123",
 )
 
@@ -72,6 +75,14 @@ NotDone = Annotated[
 ]
 
 
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Ask Wix now, change nothing, and say in money what would happen."
+    ),
+]
+
+
 @dead.command(
     "replay", epilog='Example: refunds dead replay rf-2024-000123 --reason "the key is back"'
 )
@@ -82,6 +93,7 @@ def dead_replay(
     reason: Why = "",
     manual_done: ManualDone = False,
     not_done: NotDone = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Resume dead letters where they stopped. Each one checks Wix first."""
@@ -90,25 +102,19 @@ def dead_replay(
             "--not-done takes one ID: look at each order before you say that nothing was done",
             code=2,
         )
-    who = operator(by, reason, needs_reason=True)
-    acts = connect_acts()
-    results: dict[str, str] = {}
-    for letter_id in letter_ids:
-        try:
-            dead_letters.replay(
-                acts,
-                letter_id,
-                operator=who,
-                manual_done=manual_done,
-                not_done=not_done,
-            )
-            results[named(letter_id)] = "replayed"
-        except dead_letters.CannotReplay as error:
-            results[named(letter_id)] = str(error)
-    if as_json:
-        print_json({"replayed": results})
-    else:
-        for letter_id, text in results.items():
-            print_line(f"{letter_id}: {text}")
-    if set(results.values()) != {"replayed"}:
-        raise typer.Exit(1)
+    if dry_run:
+        print_foreseen(letter_ids, manual_done=manual_done, not_done=not_done, as_json=as_json)
+        return
+    who, acts = operator(by, reason, needs_reason=True), connect_acts()
+
+    def act(letter_id: str) -> str:
+        dead_letters.replay(
+            acts, letter_id, operator=who, manual_done=manual_done, not_done=not_done
+        )
+        return "replayed"
+
+    act_on_each(letter_ids, act, done="replayed", as_json=as_json)
+
+
+for command in (resolve, discard):
+    dead.command(epilog=EXAMPLES[command.__name__])(command)

@@ -13,6 +13,7 @@ import typer
 
 from statemachine.diagram import mermaid
 from statemachine.flows import Flow, State
+from worker.cli import acts
 from worker.cli.audit_log import EXAMPLE as AUDIT_LOG_EXAMPLE
 from worker.cli.audit_log import audit_log
 from worker.cli.checks import EXAMPLES, audit, doctor, outcomes
@@ -46,6 +47,8 @@ app.add_typer(dead, name="dead")
 app.add_typer(stores, name="stores")
 app.command(epilog=EXAMPLE)(request)
 app.command("audit-log", epilog=AUDIT_LOG_EXAMPLE)(audit_log)
+for act in (acts.retry, acts.cancel, acts.hold, acts.release, acts.edit, acts.pause, acts.resume):
+    app.command(epilog=acts.EXAMPLES[act.__name__])(act)
 for command in (outcomes, audit, doctor):
     app.command(epilog=EXAMPLES[command.__name__])(command)
 

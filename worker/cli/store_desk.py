@@ -11,10 +11,12 @@ from worker.cli.common import close_at_end, settings
 from worker.cli.output import if_encodable, print_table, say
 from worker.ledger.refunds import Ledger
 from worker.ledger.stores import Stores
+from worker.operations.acts.wix_desk import WixDesk
 from worker.stores.checklist import Findings
 from worker.stores.examiner import Examiner
 from worker.stores.keyring import Keyring
 from worker.stores.vault import Vault
+from worker.wix.client import ClientFactory
 
 MARKS = {"ok": "✓", "missing": "✗", "unknown": "?"}
 
@@ -27,6 +29,7 @@ class Desk:
     ledger: Ledger
     stores: Stores
     examiner: Examiner
+    wix: ClientFactory
 
     @property
     def vault(self) -> Vault:
@@ -37,6 +40,17 @@ class Desk:
                 " make a vault key with: refunds stores keygen"
             )
         return self.keyring.vault
+
+    def knows(self, store_id: str) -> bool:
+        """Whether there is such a store: connected, in REFUNDS_STORES, or with refunds."""
+        known = self.stores.find(store_id)
+        return bool(
+            known.sealed
+            or known.suspension
+            or known.waiting
+            or known.in_flight
+            or store_id in self.keyring.given
+        )
 
     def all_ids(self) -> list[str]:
         """The stores of the vault, then those of REFUNDS_STORES."""
@@ -55,6 +69,19 @@ def open_desk() -> Desk:
         ledger,
         stores_from(given, broker),
         Examiner(wix=wix, progress=say, pause=pause.wait),
+        wix,
+    )
+
+
+def open_wix_desk() -> WixDesk:
+    """Connect to the ledger and to Wix, to ask about single refunds."""
+    given, desk = settings(), open_desk()
+    return WixDesk(
+        keyring=desk.keyring,
+        ledger=desk.ledger,
+        stores=desk.stores,
+        wix=desk.wix,
+        settings=given,
     )
 
 

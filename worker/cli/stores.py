@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.common import AsJson, explain_errors, fail, named
-from worker.cli.operator import By, OptionalWhy, operator
+from worker.cli.common import AsJson, connect_acts, explain_errors, fail, named
+from worker.cli.operator import By, OptionalWhy, Why, operator
 from worker.cli.output import moment, print_json, print_table, say
 from worker.cli.store_desk import open_desk, print_checks
 from worker.cli.store_input import from_options, from_stdin
 from worker.cli.store_keys import EXAMPLES, check, keygen, reseal
+from worker.operations.acts import stores as pausing
+from worker.operations.acts.refusals import CannotAct
 from worker.stores import connecting
 from worker.stores.checklist import Findings
 from worker.stores.pasted import Pasted
@@ -120,6 +122,7 @@ def list_stores(as_json: AsJson = False) -> None:
     for row in rows:
         row["last_success"] = moment(row["last_success_at_ms"]) if row["last_success_at_ms"] else ""
         error = row["suspended_because"] or row["last_error"] or {}
+        row["state"] += " (paused)" if row["paused"] else ""
         row["last_error"] = error.get("detail") or error.get("error") or error.get("reason", "")
     columns = ("store_id", "name", "state", "waiting", "in_flight", "last_success", "last_error")
     print_table(rows, columns, empty="No stores; to connect one: refunds stores connect")
@@ -130,7 +133,7 @@ def list_stores(as_json: AsJson = False) -> None:
 def resume(
     store_id: StoreId, by: By = "", reason: OptionalWhy = "", as_json: AsJson = False
 ) -> None:
-    """Resume a suspended store.
+    """Resume a store that is suspended, or that was paused.
 
     Its refunds continue in order of arrival.
     """
@@ -138,13 +141,34 @@ def resume(
     store = named(store_id).lower()
     who = operator(by, reason)
     act = who.act("stores.resume", store, {"state": desk.stores.find(store).state})
-    if not desk.stores.resume(store, by=who.by, act=act):
-        is_known = desk.stores.find(store).sealed or store in desk.keyring.given
+    was_paused = pausing.unpause(connect_acts(), store, operator=who)
+    if not desk.stores.resume(store, by=who.by, act=act) and not was_paused:
         no_such = f"there is no store {store}; `refunds stores list` shows all stores"
-        fail(f"{store} is not suspended" if is_known else no_such, store_id=store)
+        text = f"{store} is neither suspended nor paused" if desk.knows(store) else no_such
+        fail(text, store_id=store)
     if as_json:
         print_json({"ok": True, "store_id": store})
     say(f"{store} resumed")
+
+
+@stores.command("pause", epilog='Example: refunds stores pause SITE_ID --reason "fraud?"')
+@explain_errors
+def pause(store_id: StoreId, by: By = "", reason: Why = "", as_json: AsJson = False) -> None:
+    """Let the refunds of a store wait; jobs are still accepted, and running steps finish.
+
+    Nothing is lost, and no attempt is spent. `refunds stores resume` ends it.
+    """
+    desk, store = open_desk(), named(store_id).lower()
+    if not desk.knows(store):
+        fail(f"there is no store {store}; `refunds stores list` shows all stores", store_id=store)
+    who, acts = operator(by, reason, needs_reason=True), connect_acts()
+    try:
+        pausing.pause(acts, store, operator=who)
+    except CannotAct as refusal:
+        fail(f"{store} {refusal}", store_id=store)
+    if as_json:
+        print_json({"ok": True, "store_id": store})
+    say(f"{store} paused")
 
 
 @stores.command("disconnect", epilog="Example: refunds stores disconnect SITE_ID --force")

@@ -15,7 +15,10 @@ from worker.refund.record import Refund
 class Claim:
     """The answer to a claim; `refund` is None only when the id is not known."""
 
-    status: Literal["claimed", "unknown", "newer", "refused", "early", "busy", "suspended", "paced"]
+    status: Literal[
+        "claimed", "unknown", "newer", "refused", "early", "busy", "suspended", "paused",
+        "on_hold", "paced",
+    ]  # fmt: skip
     now_ms: int
     fence: int
     refund: Refund | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import redis
@@ -50,6 +51,31 @@ class Records:
             for refund_id in ids:
                 pipe.hgetall(f"{self.ns}:refund:{refund_id}")
             return [refund_from(fields) for fields in pipe.execute() if fields]
+
+    def load_pages(self, ids: Iterable[str]) -> Iterator[Refund]:
+        """Yield these records, without those that are not known; they are read page by page."""
+        left = iter(ids)
+        while page := list(islice(left, PAGE)):
+            yield from self.load_all(page)
+
+    def listed(self, *indexes: str) -> Iterator[Refund]:
+        """Yield the refunds in these indexes, like "dead" or "state:accepted", in no order.
+
+        One that is in them all the time is found, however they change meanwhile.
+        """
+        seen: set[str] = set()
+        for index in indexes:
+            found = (i for i, _ in self._redis.zscan_iter(f"{self.ns}:{index}", count=PAGE))
+            while page := list(islice(found, PAGE)):
+                new = [refund_id for refund_id in dict.fromkeys(page) if refund_id not in seen]
+                seen.update(new)
+                yield from self.load_all(new)
+
+    def now_ms(self) -> int:
+        """Return the ledger's time, unix ms (worker/queue/clock.lua)."""
+        clock: Any = self._redis.time()
+        offset_ms: Any = self._redis.hget(f"{self.ns}:clock", "offset_ms")
+        return int(clock[0]) * 1000 + int(clock[1]) // 1000 + int(offset_ms or 0)
 
     def masked_digest(self, request: RefundRequest) -> str:
         """Return the digest of this job's record if an older version masked the job; else ""."""

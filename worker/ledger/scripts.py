@@ -12,7 +12,7 @@ import redis
 from statemachine.flows import TERMINAL, State, next_transition
 from worker.ledger.lanes import LaneRules
 from worker.queue.broker import CLOCK_LUA
-from worker.refund.request import SCHEMA
+from worker.refund.request import KNOWN_SCHEMA
 
 if TYPE_CHECKING:
     from redis.commands.core import Script
@@ -33,7 +33,7 @@ def load_scripts(
     head += f"local NEXT = cjson.decode('{json.dumps(following)}')\n"
     # Sorted, so that all processes send the same script.
     ended = dict.fromkeys(sorted((*TERMINAL, State.DEAD)), True)
-    head += f"local ENDED = cjson.decode('{json.dumps(ended)}')\nlocal SCHEMA = {SCHEMA}\n"
+    head += f"local ENDED = cjson.decode('{json.dumps(ended)}')\nlocal SCHEMA = {KNOWN_SCHEMA}\n"
     head += lanes.constants()
     head += CLOCK_LUA + "".join((_LUA / f"{part}.lua").read_text() for part in SHARED)
     recording = (_LUA / f"{RECORDING}.lua").read_text()

@@ -52,6 +52,8 @@ class StoreRecord:
     last_error_at_ms: int
     suspension: Mapping[str, str]
     """The fields of the hash; empty when it is not suspended."""
+    pause: Mapping[str, Any]
+    """Who paused it, or all stores, and why; empty when it is not paused."""
 
     @property
     def suspended_epoch(self) -> int:
@@ -75,6 +77,7 @@ class StoreRecord:
             "last_error_at_ms": self.last_error_at_ms or None,
             "suspended_since_ms": int(self.suspension.get("since_ms", 0)) or None,
             "suspended_because": why,
+            "paused": dict(self.pause) or None,
             "checks": self.profile.get("checks"),
         }
 
@@ -237,7 +240,8 @@ class Stores:
             pipe.hvals(f"{self.ns}:worked:{store_id}")
             pipe.zcard(f"{self.ns}:lane:{store_id}")
             pipe.zcard(f"{self.ns}:busy:{store_id}")
-            fields, suspension, accepted, waiting, in_flight = pipe.execute()
+            pipe.hmget(f"{self.ns}:paused", store_id, "*")
+            fields, suspension, accepted, waiting, in_flight, pauses = pipe.execute()
         return StoreRecord(
             store_id=store_id,
             state=_state(fields, suspension),
@@ -251,6 +255,7 @@ class Stores:
             last_error=json.loads(fields.get("last_error", "{}")),
             last_error_at_ms=int(fields.get("last_error_at_ms", 0)),
             suspension=suspension,
+            pause=json.loads(next(filter(None, pauses), "{}")),
         )
 
     def unfinished(self, store_id: str) -> Iterator[str]:

@@ -108,6 +108,14 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             " used up.",
             ("transition",),
         ),
+        "step.paused": Event(
+            "debug",
+            "A person has paused the store, or all: the refund waits in its lane.",
+            ("transition",),
+        ),
+        "step.on_hold": Event(
+            "info", "A person has stopped this refund; it waits to be released.", ("transition",)
+        ),
         "step.unknown_refund": Event(
             "error", "A message names a refund that is not in the ledger.", ("transition",)
         ),

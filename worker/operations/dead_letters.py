@@ -10,16 +10,14 @@ from worker.ledger.acts import Acts
 from worker.ledger.audit_log import Operator
 from worker.ledger.refunds import Ledger
 from worker.observability.redaction import redact
+from worker.operations.acts.refusals import CHANGED, CannotAct
 from worker.queue.broker import Broker
 from worker.refund.facts import Facts, Lifetime
 from worker.refund.reasons import REASONS, Reason
 from worker.refund.record import Refund
 
-#: When two people act on the same letter.
-CHANGED = "changed in the meantime: look at it again"
 
-
-class CannotReplay(Exception):
+class CannotReplay(CannotAct):
     """A dead letter cannot be replayed; the text says what to do instead, without naming it."""
 
 
@@ -48,6 +46,7 @@ def replay(
     operator: Operator,
     manual_done: bool = False,
     not_done: bool = False,
+    version: int | None = None,
 ) -> None:
     """Resume a dead letter where it stopped; its step checks Wix before it changes anything.
 
@@ -60,7 +59,9 @@ def replay(
     """
     refund = acts.ledger.load(letter_id)
     if refund and refund.state is State.DEAD:
-        _check_replay(refund, manual_done=manual_done, not_done=not_done)
+        if version not in (None, refund.version):
+            raise CannotReplay(CHANGED)
+        check_replay(refund, manual_done=manual_done, not_done=not_done)
         facts = facts_after_replay(refund, manual_done=manual_done, not_done=not_done)
         said = {"manual_done": manual_done, "not_done": not_done}
         before = {"state": refund.state, "reason": refund.reason.get("reason")}
@@ -108,7 +109,12 @@ def why_not(ledger: Ledger, letter_id: str) -> str:
     return f"not a dead letter: its state is {refund.state}; see `refunds show {letter_id}`"
 
 
-def _check_replay(refund: Refund, *, manual_done: bool, not_done: bool) -> None:
+def check_replay(refund: Refund, *, manual_done: bool, not_done: bool) -> None:
+    """Check that a replay of this dead letter can succeed.
+
+    Raises:
+        CannotReplay: it cannot; the text says why.
+    """
     code = str(refund.reason.get("reason", ""))
     if not_done and code != "outcome_unknown":
         raise CannotReplay(

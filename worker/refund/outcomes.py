@@ -32,6 +32,9 @@ Kind = Literal[
     "reversed",
     "settled_again",
     "overpaid",
+    "resolved",
+    "discarded",
+    "called_off",
 ]
 
 #: The states that are reported to upstream, and the kind of event.
@@ -42,6 +45,9 @@ KIND_OF: Mapping[State, Kind] = MappingProxyType(
         State.VOIDED: "finished",
         State.REJECTED: "rejected",
         State.DEAD: "dead_lettered",
+        State.RESOLVED: "resolved",
+        State.DISCARDED: "discarded",
+        State.CALLED_OFF: "called_off",
     }
 )
 
@@ -57,6 +63,9 @@ TYPES: Mapping[Kind, str] = MappingProxyType(
         "reversed": "refund.reversed",
         "settled_again": "refund.settled_again",
         "overpaid": "refund.overpaid",
+        "resolved": "refund.resolved",
+        "discarded": "refund.discarded",
+        "called_off": "refund.called_off",
     }
 )
 #: ... and about a store.
@@ -66,6 +75,7 @@ STORE_TYPES: Mapping[str, str] = MappingProxyType(
         "suspended": "store.suspended",
         "resumed": "store.resumed",
         "disconnected": "store.disconnected",
+        "paused": "store.paused",
     }
 )
 
@@ -86,11 +96,11 @@ def outcome(kind: Kind, step: str, **content: Any) -> dict[str, str]:
 
 
 def of_store(
-    kind: Literal["connected", "suspended", "resumed", "disconnected"],
-    store_id: str,
+    kind: Literal["connected", "suspended", "resumed", "disconnected", "paused"],
+    store_id: str | None,
     **content: Any,
 ) -> dict[str, str]:
-    """Return what a script needs to write one event about a store; its subject is the store id."""
+    """Return what a script needs to write one event about a store, or about all (None)."""
     return {
         "type": STORE_TYPES[kind],
         "step": kind,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -53,6 +53,10 @@ class Refund:
     """What we know about the order and did to it."""
     reason: Mapping[str, Any]
     """Why it was rejected, became a dead letter or last failed; see `worker.refund.reasons`."""
+    hold: Mapping[str, Any] = field(default_factory=dict)
+    """Who stopped it where it is, and why; empty if nobody has."""
+    resolution: Mapping[str, Any] = field(default_factory=dict)
+    """Who ended it, why, and what was paid elsewhere; empty if no person has."""
 
     @property
     def refund_id(self) -> str:
@@ -100,6 +104,8 @@ class Refund:
             "effect": self.facts.effect or None,
             "facts": self.facts.known(),
             "reason": dict(self.reason) or None,
+            "hold": dict(self.hold) or None,
+            "resolution": dict(self.resolution) or None,
             "request": self.request.model_dump(mode="json"),
         }
 
@@ -127,4 +133,6 @@ def refund_from(fields: Mapping[str, str]) -> Refund:
         died_in=fields.get("died_in", ""),
         facts=facts_from(fields.get("facts", "")),
         reason=json.loads(fields.get("reason") or "{}"),
+        hold=json.loads(fields.get("hold") or "{}"),
+        resolution=json.loads(fields.get("resolution") or "{}"),
     )

@@ -147,6 +147,10 @@ FIRST_FIELDS = frozenset({
 #: The version of what a job asks for. A worker does not run a refund of a newer one, because it
 #: would ignore what it does not know. Increase it with each field that changes what is refunded.
 SCHEMA = 1
+#: The version of the worker that knows holds: an older one leaves a refund on hold alone.
+HOLDS = 2
+#: The newest version that this worker knows.
+KNOWN_SCHEMA = 2
 
 
 def stored_request(text: str) -> RefundRequest:

@@ -31,14 +31,9 @@ from worker.errors import (
     Unauthorized,
     Unreadable,
 )
-from worker.flows.assessment import assess_order
-from worker.flows.cancellation import cancel_order, unfulfill_order
-from worker.flows.confirming import confirm_refund
+from worker.flows.actions import ACTIONS
 from worker.flows.refunding_first import never_rejected
-from worker.flows.restoring import restore_fulfillments
-from worker.flows.standard import submit_refund
-from worker.flows.step import Advance, Step, Wait
-from worker.flows.voiding import confirm_void, void_payments
+from worker.flows.step import Step, Wait
 from worker.ledger.claims import Claim, StepCommit
 from worker.ledger.refunds import Ledger
 from worker.ledger.stores import NOT_CONNECTED, Stores
@@ -54,20 +49,6 @@ from worker.stores.keyring import Keyring, UnknownStore
 from worker.stores.vault import Credentials, NoKey
 from worker.wix.client import ClientFactory, WixStore
 
-#: The action of each transition.
-ACTIONS: Mapping[Transition, Callable[[Step], Advance | Wait]] = MappingProxyType(
-    {
-        Transition.ASSESS_ORDER: assess_order,
-        Transition.UNFULFILL_ORDER: unfulfill_order,
-        Transition.CANCEL_ORDER: cancel_order,
-        Transition.VOID_PAYMENTS: void_payments,
-        Transition.CONFIRM_VOID: confirm_void,
-        Transition.RESTORE_FULFILLMENTS: restore_fulfillments,
-        Transition.SUBMIT_REFUND: submit_refund,
-        Transition.CONFIRM_REFUND: confirm_refund,
-    }
-)
-
 #: The event for each status of a claim that is not granted.
 UNCLAIMED_EVENTS: Mapping[str, str] = MappingProxyType(
     {
@@ -76,6 +57,8 @@ UNCLAIMED_EVENTS: Mapping[str, str] = MappingProxyType(
         "early": "step.early",
         "busy": "step.busy",
         "suspended": "step.suspended",
+        "paused": "step.paused",
+        "on_hold": "step.on_hold",
         "paced": "step.paced",
     }
 )

@@ -10,9 +10,9 @@ import pytest
 from statemachine.flows import State
 from tests.support.rig import AFTER, STORE_ID, Rig, settings_for
 from tests.support.virtual_time import VirtualTime
+from worker.flows.actions import ACTIONS
 from worker.ledger.rate import BURST_MS, EXPECTED_CALLS, THROTTLED, per_call_ms
 from worker.simulator import Fault, Simulator
-from worker.steps.runner import ACTIONS
 
 #: One call a minute on average: after the first step a store is far over its rate.
 SLOW = "1"

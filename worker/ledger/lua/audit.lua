@@ -1,5 +1,5 @@
 -- Check that each unfinished refund is in exactly one place: lane, busy (with a message or a living
--- worker) or due; and that a finished or dead one is in none. Repair what is wrong, if asked to.
+-- worker), due or on hold; and that a finished or dead one is in none. Repair what is wrong, if asked to.
 -- args: ids; repair; dead_after_ms; act, if any.
 -- Returns {id, problem, id, problem, ...}.
 local messages, problems = step_messages(), {}
@@ -8,11 +8,12 @@ local function leave(id, store)
     redis.call('ZREM', key('lane', store), id)
     redis.call('ZREM', key('busy', store), id)
     redis.call('ZREM', key('due'), id)
+    redis.call('ZREM', key('on_hold'), id)
 end
 
 local function problem_of(id, record, store, state)
     local places = 0
-    for _, place in ipairs({key('lane', store), key('busy', store), key('due')}) do
+    for _, place in ipairs({key('lane', store), key('busy', store), key('due'), key('on_hold')}) do
         if redis.call('ZSCORE', place, id) then places = places + 1 end
     end
     if not redis.call('ZSCORE', key('state', state), id) then return 'not listed under its state' end

@@ -3,7 +3,7 @@
 --       busy_ms, lease_cap_ms, dead_after_ms, settle_delay_ms;
 --       worker_id, queue, message_id of the delivery.
 -- Returns {status, now, fence, sealed key, epoch, disconnected, record...};
--- status: claimed | unknown | newer | refused | early | busy | suspended | paced.
+-- status: claimed | unknown | newer | refused | early | busy | suspended | paused | on_hold | paced.
 -- The same token may ask again: a lost reply changes nothing. The same message in the same worker
 -- may take over from its earlier execution, which has ended.
 local record = key('refund', args.refund_id)
@@ -47,6 +47,8 @@ local function come_back(status)
     return unclaimed(status)
 end
 if held_by ~= args.token and is_suspended(store) then return come_back('suspended') end
+if held_by ~= args.token and is_paused(store) then return come_back('paused') end
+if held_by ~= args.token and is_on_hold(args.refund_id) then return come_back('on_hold') end
 if held_by ~= args.token and not reserve(store, args.calls) then return come_back('paced') end
 if held_by ~= args.token then
     local intent = tonumber(redis.call('HGET', record, 'intent_at_ms') or 0)

@@ -54,7 +54,7 @@ if args.suspension and not is_suspended(store) and epoch == args.epoch then
     publish_store(store, args.suspension.outcome)
     status = 'suspended'
 end
-if args.next == 'now' and not is_suspended(store) then
+if args.next == 'now' and not is_suspended(store) and not is_paused(store) then
     send(args.refund_id)
 elseif args.next == 'now' or args.next == 'lane' then
     stand_back(args.refund_id, store)

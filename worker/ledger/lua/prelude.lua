@@ -86,6 +86,8 @@ local function set_state(id, state)
     if old then redis.call('ZREM', key('state', old), id) end
     redis.call('HSET', record, 'state', state)
     redis.call('ZADD', key('state', state), redis.call('HGET', record, 'accepted_at_ms'), id)
+    -- What has ended has nothing left to stop.
+    if ENDED[state] and redis.call('HDEL', record, 'hold', 'hold_at_ms') > 0 then redis.call('ZREM', key('on_hold'), id) end
 end
 
 -- Acknowledge the message that this script runs for, if this worker still has it in flight: a

@@ -1,0 +1,134 @@
+"""`dead replay --dry-run`: asks Wix now, changes nothing, and says in money what would happen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+
+from statemachine.flows import State
+from tests.support.rig import AFTER, BEFORE, Rig
+from worker.operations.acts.dry_run import Foreseen, foresee, summary
+from worker.operations.acts.wix_desk import WixDesk
+from worker.simulator import Fault
+
+
+def _foresee(rig: Rig, refund_id: str, *, manual_done: bool = False) -> Foreseen:
+    """Look ahead; nothing may change, neither in Redis nor at Wix."""
+    desk = WixDesk(
+        keyring=rig.steps.keyring,
+        ledger=rig.ledger,
+        stores=rig.stores,
+        wix=rig.wix,
+        settings=rig.settings,
+    )
+    refund = rig.load(refund_id)
+    assert refund.state is State.DEAD
+    before = rig.redis.hgetall(rig.key("refund", refund_id))
+    order = rig.simulator.orders[refund.request.order_id]
+    at_wix = (len(order.refunds), order.cancellations)
+    seconds, _ = rig.redis.time()
+    found = foresee(refund, desk, seconds * 1000, manual_done=manual_done)
+    assert rig.redis.hgetall(rig.key("refund", refund_id)) == before
+    assert (len(order.refunds), order.cancellations) == at_wix
+    return found
+
+
+def _dead(rig: Rig, created: str = AFTER, endpoint: str = "get_order", **order: object) -> str:
+    rig.simulator.script(Fault("status", endpoint, status=501))
+    return rig.run(rig.order(created, **order)).refund_id
+
+
+def _would_refund(rig: Rig) -> str:
+    return _dead(rig)
+
+
+def _would_refund_at_once(rig: Rig) -> str:
+    return _dead(rig, endpoint="submit_refund")
+
+
+def _would_cancel(rig: Rig) -> str:
+    return _dead(rig, BEFORE)
+
+
+def _is_refused_again(rig: Rig) -> str:
+    refund_id = _dead(rig)
+    rig.simulator.script(Fault("status", "get_order", status=428, code="PRECONDITION", times=9))
+    return refund_id
+
+
+def _wix_is_down(rig: Rig) -> str:
+    refund_id = _dead(rig)
+    rig.simulator.script(Fault("status", "get_order", status=503, times=9))
+    return refund_id
+
+
+def _is_done_at_wix(rig: Rig) -> str:
+    """Our refund is there, but the look after it failed for good."""
+    rig.simulator.script(Fault("drop_after", "submit_refund"))
+    refund_id = rig.request(rig.order(AFTER))
+    rig.run_queued()
+    rig.simulator.script(Fault("status", "list_transactions", status=501))
+    rig.run_until_idle()
+    rig.redis.hset(rig.key("refund", refund_id), "intent_at_ms", 1)
+    return refund_id
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "amount"),
+    [
+        (_would_refund, "refund", "101.40"),
+        (_would_refund_at_once, "refund", "101.40"),
+        (_would_cancel, "change", None),
+        (_is_refused_again, "refused", None),
+        (_wix_is_down, "unasked", None),
+    ],
+)
+def test_a_dry_run_says_what_a_replay_would_do(
+    rig: Rig, make: Callable[[Rig], str], kind: str, amount: str | None
+) -> None:
+    """In money, where money would move."""
+    found = _foresee(rig, make(rig))
+    assert found.kind == kind, found
+    assert found.amount == (Decimal(amount) if amount else None)
+
+
+def test_a_replay_does_what_its_dry_run_said(rig: Rig) -> None:
+    """The same amount, to the cent."""
+    refund_id = _dead(rig)
+    found = _foresee(rig, refund_id)
+    rig.replay(refund_id, operator="ann")
+    rig.run_until_idle()
+    refund = rig.load(refund_id)
+    assert found.amount == Decimal(refund.facts.refund_amount)
+    assert found.currency == refund.facts.currency == "USD"
+
+
+def test_a_letter_that_cannot_be_replayed_says_so(rig: Rig) -> None:
+    """Wix is not asked."""
+    refund_id = _dead(rig)
+    reason = json.dumps({"reason": "paid_twice"})
+    rig.redis.hset(rig.key("refund", refund_id), "reason", reason)
+    found = _foresee(rig, refund_id)
+    assert (found.kind, found.detail) == ("cannot", "paid_twice")
+
+
+def test_the_summary_adds_up_each_kind() -> None:
+    """One sentence for each result and detail, with the sums per currency."""
+    usd = Decimal("956.20")
+    found = [
+        Foreseen("a", "done", "", Decimal(0), "USD"),
+        Foreseen("b", "refund", "", usd, "USD"),
+        Foreseen("c", "refund", "", usd, "USD"),
+        Foreseen("d", "refund", "", Decimal(1000), "JPY"),
+        Foreseen("e", "refused", "428 PRECONDITION refused_by_wix"),
+        Foreseen("f", "manual", "", Decimal("7.00"), "USD"),
+    ]
+    assert summary(found) == [
+        "1 already done at Wix: closed as done, 0.00",
+        "3 would refund 1,000 JPY, 1,912.40 USD",
+        "1 needs a manual payment first, then --manual-done: 7.00 USD",
+        "1 would be refused again (428 PRECONDITION refused_by_wix)",
+    ]
