@@ -6,9 +6,11 @@ read_globals = {"redis", "cjson", "KEYS", "ARGV"}
 
 local shared = {
     "AHEAD_MS", "wall", "offset", "last", "ns", "args", "now", "int", "SOURCE", "NEXT", "ENDED", "SCHEMA", "is_newer", "WIDTH", "PER_CALL_MS",
-    "BURST_MS", "CALLS", "THROTTLED", "key", "note", "emit", "publish", "publish_store", "is_suspended", "record_accepted", "send", "set_state",
-    "ack", "is_alive", "is_held", "is_lost", "server_lost_writes_at", "step_messages",
-    "charge", "is_paced", "reserve", "throttle", "plan_look", "line_up_look", "next_looks", "admit", "line_up", "stand_back", "postpone", "release",
+    "BURST_MS", "CALLS", "THROTTLED", "key", "record_of", "change", "remove", "forget_changes", "write_changes", "note", "emit",
+    "publish", "publish_store", "is_suspended", "record_accepted", "write_message", "send", "set_state",
+    "acknowledge", "ack", "is_alive", "is_held", "is_lost", "server_lost_writes_at", "step_messages",
+    "charge", "is_paced", "reserve", "throttle", "plan_look", "line_up_look", "next_looks",
+    "admit", "is_ahead", "take_turn", "offer", "line_up", "stand_back", "postpone", "release",
     -- acts.lua, in front of the scripts that record what a person does.
     "record_act", "is_repeat",
     "is_on_hold", "is_paused", "set_aside",

@@ -10,6 +10,7 @@ from statemachine.flows import Transition
 from worker import intake
 from worker.ledger.refunds import Ledger
 from worker.queue.broker import INTAKE, STEPS, Broker
+from worker.queue.jobs import current_jobs
 from worker.queue.middleware import current_delivery
 from worker.steps.runner import Steps
 
@@ -17,10 +18,11 @@ from worker.steps.runner import Steps
 def declare_actors(broker: Broker, ledger: Ledger, steps: Steps) -> None:
     """Declare the actors on the broker. The ledger retries, so no actor has a retry option."""
 
-    @actor(broker=broker, queue_name=INTAKE)
-    def request_refund(**job: Any) -> None:
-        """Turn an upstream job into a refund."""
-        intake.take(job, ledger=ledger, broker=broker, delivery=current_delivery())
+    # It goes before steps that have been fetched but have not begun.
+    @actor(broker=broker, queue_name=INTAKE, priority=-1)
+    def request_refund(**_: Any) -> None:
+        """Turn upstream's jobs into refunds, all of a batch at once."""
+        intake.take(current_jobs(), ledger=ledger, broker=broker)
 
     @actor(broker=broker, queue_name=STEPS)
     def assess_order(refund_id: str) -> None:

@@ -75,6 +75,7 @@ def ledger_from(settings: Settings) -> tuple[Broker, Ledger]:
         settle_delay_ms=settings.settle_delay_ms,
         wait_replicas=settings.redis_wait_replicas,
     )
+    broker.fetch_steps = ledger.fetch
     return broker, ledger
 
 

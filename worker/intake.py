@@ -1,21 +1,24 @@
-"""A job becomes a refund, or a dead letter."""
+"""Jobs become refunds, or dead letters."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import Any
 
+import redis
 import structlog
 
 from worker.ledger.refunds import Ledger
 from worker.observability.events import log_event
 from worker.observability.redaction import redact
 from worker.queue.broker import MAX_LETTER, Broker
-from worker.queue.delivery import Delivery
+from worker.queue.jobs import Job
+from worker.queue.middleware import may_pass
 from worker.refund.reasons import REASONS
-from worker.refund.request import InvalidJob, parse_request
+from worker.refund.request import InvalidJob, RefundRequest, parse_request
 
 #: The log event of each answer of the ledger.
 ACCEPT_EVENTS: Mapping[str, str] = MappingProxyType(
@@ -27,33 +30,64 @@ ACCEPT_EVENTS: Mapping[str, str] = MappingProxyType(
 )
 
 
-def take(job: Mapping[str, Any], *, ledger: Ledger, broker: Broker, delivery: Delivery) -> None:
-    """Check a job and record it as a refund, once; an invalid one becomes a dead letter."""
-    try:
-        request = parse_request(job, malformed=delivery.problems)
-    except InvalidJob as error:
-        _quarantine(broker, delivery, "invalid_job", job, {"problems": redact(error.problems)})
-        log_event("refund.invalid", problems=error.problems)
-        return
-    structlog.contextvars.bind_contextvars(store_id=request.store_id, order_id=request.order_id)
-    status = ledger.accept(request, delivery)
-    if status == "conflict" and (digest := ledger.masked_digest(request)):
-        status = ledger.accept(request, delivery, digest=digest)
-    due = {"due_at_ms": delivery.due_at_ms} if delivery.due_at_ms else {}
-    log_event(ACCEPT_EVENTS[status], **(due if status == "accepted" else {}))
-    if status == "conflict":
-        _quarantine(broker, delivery, "conflict", job, {})
+def take(jobs: Iterable[Job], *, ledger: Ledger, broker: Broker) -> None:
+    """Check jobs and record them as refunds, each once; an invalid one becomes a dead letter.
+
+    Raises:
+        redis.RedisError: some jobs may not be recorded; those that are not come again.
+    """
+    valid: list[tuple[Job, RefundRequest]] = []
+    for job in jobs:
+        with _named(job):
+            try:
+                valid.append((job, parse_request(job.fields, malformed=job.delivery.problems)))
+            except InvalidJob as error:
+                _quarantine(broker, job, "invalid_job", {"problems": redact(error.problems)})
+                log_event("refund.invalid", problems=error.problems)
+            except Exception as bug:  # noqa: BLE001 - the other jobs do not suffer from it
+                job.fail(bug)
+    answers = ledger.accept_all([(request, job.delivery) for job, request in valid])
+    problems: list[redis.ResponseError] = []
+    for (job, request), answer in zip(valid, answers, strict=True):
+        with _named(job, store_id=request.store_id, order_id=request.order_id):
+            if answer == "conflict" and (digest := ledger.masked_digest(request)):
+                answer = ledger.accept(request, job.delivery, digest=digest)  # noqa: PLW2901
+            if answer in ACCEPT_EVENTS:
+                _conclude(broker, job, answer)
+                continue
+            problem = redis.ResponseError(answer.removeprefix("failed: "))
+            if may_pass(problem):
+                problems.append(problem)
+            else:
+                job.fail(problem)
+    if problems:
+        raise problems[0]
 
 
-def _quarantine(
-    broker: Broker, delivery: Delivery, reason: str, job: Mapping[str, Any], more: dict[str, Any]
-) -> None:
+def _conclude(broker: Broker, job: Job, answer: str) -> None:
+    """Log what became of a job; put it into quarantine if it is no refund."""
+    due = {"due_at_ms": job.delivery.due_at_ms} if job.delivery.due_at_ms else {}
+    log_event(ACCEPT_EVENTS[answer], **(due if answer == "accepted" else {}))
+    if answer == "conflict":
+        _quarantine(broker, job, "conflict", {})
+
+
+def _named(job: Job, **more: str) -> AbstractContextManager[None]:
+    """Name the job in each log line."""
+    message_id = job.delivery.message_id
+    refund_id = str(job.fields.get("refund_id"))[:100]
+    return structlog.contextvars.bound_contextvars(
+        refund_id=refund_id, message_id=message_id, **more
+    )
+
+
+def _quarantine(broker: Broker, job: Job, reason: str, more: dict[str, Any]) -> None:
     letter = {
         "reason": reason,
         "sentence": REASONS[reason].meaning,
-        "job": _shown(job),
+        "job": _shown(job.fields),
     } | more
-    broker.quarantine(delivery.queue, delivery.message_id, letter)
+    broker.quarantine(job.delivery.queue, job.delivery.message_id, letter)
 
 
 def _shown(job: Mapping[str, Any]) -> Any:

@@ -49,7 +49,8 @@ def command_name(request: bytes) -> str:
         return f"enqueue {parts[8].decode().rpartition(':')[2]}"
     if len(parts) > 10 and parts[10].startswith(b"{"):
         given = json.loads(parts[10])
-        return f"{given['command']} {given['queue']}"
+        # A script of the ledger: the harm here is to commands of the queue.
+        return f"{given['command']} {given['queue']}" if "command" in given else "ledger"
     if len(parts) > 14 and parts[2].lower() == b"evalsha":
         return f"{parts[10].decode()} {parts[14].decode()}"
     return parts[2].lower().decode()

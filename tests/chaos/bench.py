@@ -144,7 +144,7 @@ class Bench:
             command = parts[2].lower().decode() if len(parts) > 2 else "other"
             if command == "evalsha":
                 if found := names.get(parts[4], "other"):
-                    return found
+                    return f"{found} steps" if found == "fetch" else found
                 given = json.loads(parts[10])
                 return f"{given['command']} {given['queue']}".strip()
             if command == "blmove":

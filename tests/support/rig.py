@@ -45,10 +45,13 @@ BEFORE, AFTER = "2024-03-31T13:42:13.136Z", "2025-01-02T03:04:05.000Z"
 ANN = Operator("ann", "a test")
 STORE_ID = "4b296c48-0000-4000-8000-000000000001"
 
+#: How many messages for steps are queued at most, unless they come back.
+IDLE = 64
 #: Few attempts; what has to wait is made due by the rig.
 QUICK = {
     "REFUNDS_RETRY_ATTEMPTS": "4",
     "REFUNDS_RETRY_FOR_S": "0",
+    "REFUNDS_LANE_WIDTH": "4",
     "REFUNDS_WIX_BASE_URL": "https://wix.test",
     "REFUNDS_STORE_CALLS_PER_MIN": "0",
 }
@@ -87,7 +90,12 @@ class Rig:
         self.redis: Any = redis_client(url, namespace=settings.namespace)
         self.membership = Membership(self.broker.client, settings, Memory(None))
         self.ledger.installation = self.membership.join().installation
+        self.appear()
+
+    def appear(self) -> None:
+        """Write the worker's heartbeat; others wait for work, so it is queued at once."""
         self.broker.beat()
+        self.redis.zadd(self.key("idle"), {f"idle-{n}": 10**14 for n in range(IDLE)})
 
     def seams(self) -> Seams:
         """Return what is replaced: the network to Wix, random numbers, and pauses."""
@@ -163,6 +171,7 @@ class Rig:
         else:
             self._run(actor, message)
         (consumer.nack if message.failed else consumer.ack)(message)
+        consumer.close()
         return 1
 
     def _run(self, actor: Any, message: MessageProxy) -> None:

@@ -22,9 +22,11 @@ Changes = Mapping[str, Any]
 #: Brings about a situation, then makes one change; returns what has changed.
 Scene = Callable[[Rig], Changes]
 
-#: `rf` gets or gives up its slot, and no other refund of the store has one.
-SLOT: Changes = {"busy:STORE>rf": "now", "busy_stores>STORE": True}
-NO_SLOT: Changes = {"busy:STORE>rf": GONE, "busy_stores>STORE": GONE}
+#: `rf` gets or gives up its slot.
+SLOT: Changes = {"busy:STORE>rf": "now"}
+NO_SLOT: Changes = {"busy:STORE>rf": GONE}
+#: The store has no refund any more.
+NO_WORK: Changes = {**NO_SLOT, "busy_stores>STORE": GONE}
 #: The store's suspension ends, and nobody checks its key any more.
 NOT_SUSPENDED: Changes = {"probes>STORE": GONE} | {
     f"suspended:STORE.{name}": GONE

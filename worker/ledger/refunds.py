@@ -5,10 +5,9 @@ The keys are listed in worker/ledger/README.md.
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
 import redis
@@ -16,6 +15,7 @@ import redis
 from statemachine.flows import Transition
 from statemachine.machine import sources
 from worker.errors import OtherLedger
+from worker.ledger.arguments import commit_arguments, history_line, job_arguments
 from worker.ledger.audit_log import Act, AuditLog
 from worker.ledger.claims import Claim, Intent, StepCommit
 from worker.ledger.durability import is_confirmed
@@ -24,7 +24,6 @@ from worker.ledger.looks import WatchedRefunds
 from worker.ledger.rate import EXPECTED_CALLS
 from worker.ledger.records import PAGE, Records
 from worker.ledger.scripts import load_scripts
-from worker.observability.redaction import redact
 from worker.queue.delivery import Delivery
 from worker.refund.facts import Facts
 from worker.refund.outcomes import about, outcome
@@ -41,8 +40,8 @@ UNCONFIRMED_MS = 5_000
 
 #: One file each, in lua/.
 SCRIPTS = (
-    *("accept", "claim", "intent", "commit", "replay"),
-    *("wake", "looks", "watched", "requeue", "audit"),
+    *("accept", "fetch", "claim", "intent", "commit"),
+    *("replay", "wake", "looks", "watched", "requeue", "audit"),
 )
 
 
@@ -102,21 +101,24 @@ class Ledger(Records):
 
         It starts at the delivery's due time. *digest* is that of an older version.
         """
-        line: dict[str, Any] = {"event": "refund.accepted", "requested_by": request.requested_by}
-        if delivery.due_at_ms:
-            line["due_at_ms"] = delivery.due_at_ms
-        return self._run(  # type: ignore[no-any-return]  # one of the three words of accept.lua
-            "accept",
-            **delivery.fields(),
-            refund_id=request.refund_id,
-            store_id=request.store_id,
-            order_id=request.order_id,
-            request=request.canonical,
-            digest=digest or request.digest,
-            schema=SCHEMA,
-            due_at_ms=delivery.due_at_ms,
-            history=_line(line),
-            outcome=outcome("accepted", "request_refund", **about(request)),
+        job = job_arguments(request, delivery) | ({"digest": digest} if digest else {})
+        [answer] = self._accept([job], delivery)
+        return answer  # type: ignore[return-value]  # one of the three words of accept.lua
+
+    def accept_all(self, jobs: list[tuple[RefundRequest, Delivery]]) -> list[str]:
+        """Record jobs of one worker, see `accept`; an answer may also be "failed: ERROR"."""
+        given = [job_arguments(request, delivery) for request, delivery in jobs]
+        return self._accept(given, jobs[0][1]) if given else []
+
+    def _accept(self, jobs: list[dict[str, Any]], who: Delivery) -> list[str]:
+        return list(
+            self._run("accept", worker_id=who.worker_id, queue=who.queue, schema=SCHEMA, jobs=jobs)
+        )
+
+    def fetch(self, worker_id: str, *, wanted: int, known: list[str], block_ms: int) -> list[str]:
+        """Hand out messages for steps to a worker, of which it knows some (worker.queue.broker)."""
+        return list(
+            self._run("fetch", worker_id=worker_id, wanted=wanted, known=known, block_ms=block_ms)
         )
 
     def claim(
@@ -170,24 +172,7 @@ class Ledger(Records):
             **delivery.fields(),
             refund_id=refund_id,
             token=delivery.token,
-            fence=str(claim.fence),
-            state=commit.state.value,
-            next=commit.next,
-            due_in_ms=commit.due_in_ms,
-            fields={name: str(value) for name, value in commit.fields.items()},
-            history=[_line(line) for line in commit.history],
-            wix_calls=commit.wix_calls,
-            intent=commit.intent,
-            uncounted=commit.uncounted,
-            watch_in_ms=commit.watch_in_ms,
-            accepted_endpoints=list(commit.accepted_endpoints),
-            lacking=commit.lacking,
-            throttled=commit.throttled,
-            pause_ms=commit.pause_ms,
-            epoch=str(claim.epoch),
-            **({"suspension": dict(commit.suspension)} if commit.suspension else {}),
-            **({"outcome": dict(commit.outcome)} if commit.outcome else {}),
-            **({"also": dict(commit.also)} if commit.also else {}),
+            **commit_arguments(claim, commit),
         )
         return "" if status == "stale" else status
 
@@ -223,7 +208,7 @@ class Ledger(Records):
                 version=str(refund.version),
                 nonce=uuid.uuid4().hex,
                 facts=facts.to_json(),
-                history=_line({"event": "refund.replayed", "operator": act.by}),
+                history=history_line({"event": "refund.replayed", "operator": act.by}),
                 outcome=outcome("replayed", "replay", **about(refund.request), operator=act.by),
             )
         )
@@ -272,7 +257,3 @@ MUTATING = frozenset(
         Transition.RESTORE_FULFILLMENTS,
     }
 )
-
-
-def _line(line: Mapping[str, Any]) -> str:
-    return json.dumps(redact(line), separators=(",", ":"), ensure_ascii=False)

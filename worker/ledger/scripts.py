@@ -39,6 +39,13 @@ def load_scripts(
     recording = (_LUA / f"{RECORDING}.lua").read_text()
     texts = {name: (_LUA / f"{name}.lua").read_text() for name in names}
     return {
-        name: client.register_script(head + (recording if "record_act()" in text else "") + text)
+        name: client.register_script(
+            head + (recording if "record_act()" in text else "") + _whole(text)
+        )
         for name, text in texts.items()
     }
+
+
+def _whole(text: str) -> str:
+    """Return a script whose every end is followed by finish() (lua/lanes.lua)."""
+    return f"local function main()\n{text}\nend\nlocal reply = main()\nfinish()\nreturn reply\n"

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 
 class Held:
-    """The messages of one queue that this process holds, whichever consumer fetched them."""
+    """The messages of one queue that this process holds, whichever consumer fetched them.
 
-    def __init__(self) -> None:
+    All queues share *room*, because the threads do.
+    """
+
+    def __init__(self, room: threading.Condition) -> None:
         self._ids: set[str] = set()
-        self._room = threading.Condition()
+        self._room = room
 
     def ids(self) -> list[str]:
         """Return the ids of these messages."""
@@ -27,9 +30,9 @@ class Held:
         """Hold these messages no longer."""
         with self._room:
             self._ids.difference_update(ids)
-            self._room.notify()
+            self._room.notify_all()
 
-    def has_room(self, prefetch: int, wait_s: float) -> bool:
+    def has_room(self, limit: Callable[[], int], wait_s: float) -> bool:
         """Whether another message may be held; waits up to *wait_s* for one to leave."""
         with self._room:
-            return self._room.wait_for(lambda: len(self._ids) < prefetch, wait_s)
+            return self._room.wait_for(lambda: len(self._ids) < limit(), wait_s)

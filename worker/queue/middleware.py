@@ -14,8 +14,8 @@ from dramatiq.errors import ConnectionClosed
 
 from worker.errors import LeaseLost, OtherLedger
 from worker.observability.events import log_event
-from worker.observability.foreign import type_and_place
 from worker.queue.delivery import Delivery
+from worker.queue.jobs import Job, batch_of, mark_failed, set_jobs
 from worker.queue.server_errors import explain
 
 _delivery: ContextVar[Delivery] = ContextVar("delivery")
@@ -31,11 +31,22 @@ def current_delivery() -> Delivery:
 _CODED = re.compile(r"(?:^|: -)(?!WRONGTYPE|ERR)[A-Z]{3,} ")
 
 
-def _may_pass(error: BaseException) -> bool:
+def may_pass(error: BaseException) -> bool:
     """Whether the message may succeed later; an error of a script itself is permanent."""
     if type(error) is redis.ResponseError:
         return bool(_CODED.search(str(error)))
     return isinstance(error, LeaseLost | OtherLedger | redis.RedisError | ConnectionClosed)
+
+
+def _delivery_of(broker: dramatiq.Broker, message: dramatiq.broker.MessageProxy) -> Delivery:
+    return Delivery(
+        str(broker.broker_id),  # type: ignore[attr-defined]  # our Broker
+        message.queue_name,
+        message.options["redis_message_id"],
+        execution=uuid.uuid4().hex,
+        due_at_ms=message.options.get("due_at_ms", 0),
+        problems=message.options.get("problems", {}),
+    )
 
 
 class MessageContext(dramatiq.Middleware):
@@ -45,21 +56,17 @@ class MessageContext(dramatiq.Middleware):
         self, broker: dramatiq.Broker, message: dramatiq.broker.MessageProxy
     ) -> None:
         """Bind before the actor runs."""
-        message_id = message.options["redis_message_id"]
-        _delivery.set(
-            Delivery(
-                str(broker.broker_id),  # type: ignore[attr-defined]  # our Broker
-                message.queue_name,
-                message_id,
-                execution=uuid.uuid4().hex,
-                due_at_ms=message.options.get("due_at_ms", 0),
-                problems=message.options.get("problems", {}),
-            )
-        )
-        refund_id = message.args[0] if message.args else message.kwargs.get("refund_id")
         structlog.contextvars.clear_contextvars()
+        if batch := batch_of(message):
+            set_jobs([Job(each, _delivery_of(broker, each)) for each in batch])
+            structlog.contextvars.bind_contextvars(actor=message.actor_name)
+            return
+        _delivery.set(_delivery_of(broker, message))
+        refund_id = message.args[0] if message.args else message.kwargs.get("refund_id")
         structlog.contextvars.bind_contextvars(
-            refund_id=str(refund_id)[:100], actor=message.actor_name, message_id=message_id
+            refund_id=str(refund_id)[:100],
+            actor=message.actor_name,
+            message_id=message.options["redis_message_id"],
         )
 
     def after_process_message(
@@ -73,14 +80,13 @@ class MessageContext(dramatiq.Middleware):
         """Decide whether the message is done, must come again, or needs a person."""
         if exception is None:
             message.options["acknowledged"] = True
-        elif _may_pass(exception):
+        elif may_pass(exception):
             message.options["uncommitted"] = True
             if isinstance(exception, LeaseLost):
                 log_event("step.lease_lost", transition=message.actor_name)
             elif not isinstance(exception, OtherLedger):  # the program logs it once, and stops
                 log_event("step.unsettled", error=explain(exception))
         else:
-            message.options["failed_with"] = "worker_error"
-            message.options["error"] = type_and_place(exception)
+            mark_failed(message, exception)
             message.fail()
         structlog.contextvars.clear_contextvars()

@@ -14,8 +14,9 @@ function commands.beat()
     return 1
 end
 
--- args: wanted, known (ids that the consumer holds). What is in flight here but not known to the
--- consumer was lost on the way (pitfalls 2 to 4): it is handed out again.
+-- args: wanted, known (ids that the consumer holds); newest, how many are taken from the end of the list
+-- if it holds more. What is in flight here but not known to the consumer was lost on the way (pitfalls 2
+-- to 4): it is handed out again.
 -- Returns {id, message, id, message, ...}.
 function commands.fetch()
     -- A worker that holds messages is listed, so that they are found if it dies before it beats.
@@ -25,18 +26,21 @@ function commands.fetch()
     for _, id in ipairs(redis.call('LRANGE', inflight, 0, -1)) do
         if not known[id] then ids[#ids + 1] = id end
     end
-    while #ids < args.wanted do
-        local id = redis.call('LMOVE', list, inflight, 'LEFT', 'RIGHT')
-        if not id then break end
-        ids[#ids + 1] = id
+    local newest = args.newest or 0
+    local function take(pop, count)
+        local taken = count > 0 and redis.call(pop, list, count) or {}
+        for _, id in ipairs(taken) do ids[#ids + 1] = id end
+        if #taken > 0 then redis.call('RPUSH', inflight, unpack(taken)) end
     end
-    for _, id in ipairs(ids) do
-        local message = redis.call('HGET', msgs, id)
+    take('LPOP', args.wanted - #ids - newest)
+    take('RPOP', math.min(newest, args.wanted - #ids))
+    if #ids == 0 then return found end
+    for place, message in ipairs(redis.call('HMGET', msgs, unpack(ids))) do
         if message then
-            found[#found + 1] = id
+            found[#found + 1] = ids[place]
             found[#found + 1] = message
         else
-            redis.call('LREM', inflight, 1, id)
+            redis.call('LREM', inflight, 1, ids[place])
         end
     end
     return found

@@ -178,7 +178,7 @@ def test_an_adopted_ledger_waits_until_a_forgotten_call_can_no_longer_take_effec
     assert adopted.is_new
     assert adopted.installation != known
     rig.ledger.installation = _member(rig).join().installation
-    rig.broker.beat()
+    rig.appear()
     rig.request(order, "rf-1")
     rig.run_queued()
     assert rig.load("rf-1").due_at_ms > 0
@@ -232,7 +232,7 @@ def test_a_job_that_is_sent_again_after_the_ledger_was_lost_is_found(rig: Rig) -
     _empty(rig)
     _member(rig).adopt(ANN)
     rig.ledger.installation = _member(rig).join().installation
-    rig.broker.beat()
+    rig.appear()
     rig.redis.hincrby(rig.key("clock"), "doubt_ms", -rig.settings.settle_delay_ms)
     rig.request(order, "rf-1", amount="10.00", currency="USD")
     rig.run_until_idle()
@@ -257,7 +257,7 @@ def test_a_backup_is_restored_and_the_refund_that_it_forgot_is_found(rig: Rig) -
     # As on a server that has just been started with the backup's file.
     rig.redis.hset(rig.key("clock"), "run_id", "another")
     assert _refused(_member(rig)) == []
-    rig.broker.beat()
+    rig.appear()
     rig.run_queued()
     assert len(order.refunds) == 1
     rig.redis.hincrby(rig.key("clock"), "doubt_ms", -rig.settings.settle_delay_ms)

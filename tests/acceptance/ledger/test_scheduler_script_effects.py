@@ -16,6 +16,7 @@ from tests.support.script_scenes import (
     DEAD_WORKER,
     MINUTE_MS,
     NO_SLOT,
+    NO_WORK,
     REVERSED,
     SLOT,
     WHY,
@@ -256,7 +257,7 @@ CASES: list[tuple[str, Scene, Changes]] = [
         {**sent(2, "assess_order", ["rf~2"]), "steps.msgs.rf~1": GONE},
     ),
     ("requeued although a living worker has it", _requeued_although_fetched, {}),
-    ("requeued although it has ended", _requeued_although_ended, NO_SLOT),
+    ("requeued although it has ended", _requeued_although_ended, NO_WORK),
     (
         "buried in the lane",
         _buried_in_the_lane,

@@ -135,7 +135,7 @@ CASES: list[tuple[str, Scene, Changes]] = [
     (
         "accepted",
         lambda rig: changes(rig, lambda: accept(rig)),
-        {**ACCEPTED, **SLOT, **sent(1, "assess_order")},
+        {**ACCEPTED, **SLOT, **sent(1, "assess_order"), "busy_stores>STORE": True},
     ),
     (
         "accepted for later",
@@ -169,7 +169,7 @@ CASES: list[tuple[str, Scene, Changes]] = [
     (
         "claimed from the lane by an old message",
         _claimed_from_the_lane,
-        {**CLAIMED, **SLOT, "lane:STORE>rf": GONE},
+        {**CLAIMED, **SLOT, "busy_stores>STORE": True, "lane:STORE>rf": GONE},
     ),
     (
         "claimed while the order is busy",

@@ -16,7 +16,7 @@ from tests.support.rig import AFTER, ANN, Rig, settings_for
 from worker.ledger.connection import redis_client
 from worker.operations import dead_letters
 from worker.queue.broker import Broker
-from worker.queue.middleware import _may_pass, current_delivery
+from worker.queue.middleware import current_delivery, may_pass
 from worker.simulator import Simulator
 
 
@@ -94,10 +94,11 @@ def test_a_worker_fetches_no_more_than_its_threads_can_run(rig: Rig) -> None:
     """Pitfall 15: the other messages stay in the queue for other workers."""
     for n in range(3):
         rig.request(rig.order(AFTER), f"rf-{n}")
-    consumer = rig.broker.consume("refunds", prefetch=2, timeout=1)
+    rig._one("refunds")
+    consumer = rig.broker.consume("steps", prefetch=2, timeout=1)
     assert next(consumer) is not None
     assert next(consumer) is None
-    assert rig.redis.llen(rig.key("refunds")) == 2
+    assert rig.redis.llen(rig.key("steps")) == 2
 
 
 def test_a_blocked_fetch_returns_at_once_and_keeps_the_message(rig: Rig) -> None:
@@ -199,7 +200,7 @@ def test_a_message_whose_script_always_fails_becomes_one_dead_letter(rig: Rig) -
 
 
 @pytest.mark.parametrize(
-    ("error", "may_pass"),
+    ("error", "passes"),
     [
         (redis.ResponseError("MISCONF Redis is configured to save RDB snapshots, but"), True),
         (redis.OutOfMemoryError("command not allowed when used memory > 'maxmemory'."), True),
@@ -224,9 +225,9 @@ def test_a_message_whose_script_always_fails_becomes_one_dead_letter(rig: Rig) -
         (ValueError("x"), False),
     ],
 )
-def test_only_problems_of_the_server_are_retried(error: Exception, may_pass: bool) -> None:
+def test_only_problems_of_the_server_are_retried(error: Exception, passes: bool) -> None:
     """Any other error is permanent, and the message becomes a dead letter."""
-    assert _may_pass(error) is may_pass
+    assert may_pass(error) is passes
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ import pytest
 
 from statemachine.flows import State
 from tests.chaos.bottomless import bottomless
-from tests.support.previous import ROOT, WHY_NOT, unpack_previous
+from tests.support.previous import PREVIOUS, ROOT, WHY_NOT, WITHOUT_TURNS, unpack_previous
 from tests.support.processes import PATIENCE_S, environment_without_settings, wait_until
-from tests.support.rig import AFTER, BEFORE, Rig
+from tests.support.rig import AFTER, BEFORE, STORE_ID, Rig
 from worker.operations.audit import audit
 from worker.simulator import serve
 from worker.simulator.world.orders import Order
@@ -25,11 +25,11 @@ from .test_recovery import Workers
 END = {AFTER: State.REFUNDED, BEFORE: State.CANCELLED}
 
 
-@pytest.fixture(scope="session")
-def previous(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sources of the previous release; it runs with the packages of this one."""
+@pytest.fixture(scope="session", params=[PREVIOUS, WITHOUT_TURNS], ids=lambda commit: commit[:7])
+def previous(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sources of an older version; it runs with the packages of this one."""
     folder = tmp_path_factory.mktemp("previous")
-    if not unpack_previous(folder):
+    if not unpack_previous(folder, request.param):
         pytest.skip(WHY_NOT)
     return folder
 
@@ -110,6 +110,7 @@ def test_a_rolling_deploy_with_refunds_in_flight(
     assert list(audit(rig.ledger, repair=None, progress=lambda _: None)) == []
 
 
+@pytest.mark.parametrize("previous", [PREVIOUS], indirect=True)
 def test_a_job_that_the_previous_version_masked_is_known_again(
     rig: Rig, versions: Versions
 ) -> None:
@@ -131,3 +132,29 @@ def test_a_job_that_the_previous_version_masked_is_known_again(
     rig.run_queued()
     assert [letter["reason"] for letter in rig.broker.quarantined().values()] == ["conflict"]
     assert len(order.refunds) == 1
+
+
+def test_an_older_version_continues_what_waits_for_a_turn(rig: Rig, versions: Versions) -> None:
+    """As after a deploy that was taken back: it knows nothing of the ring."""
+    orders = _orders(rig, 6)
+    rig.redis.delete(rig.key("idle"))
+    while rig.redis.llen(rig.key("refunds")):
+        rig._one("refunds")
+    assert rig.redis.zcard(rig.key("lane", STORE_ID)) == len(orders)
+    old = versions.start("previous")
+    wait_until(lambda: _all_in(rig, orders, State.REFUNDED, State.CANCELLED))
+    versions.stop(old)
+    assert [o.cancellations + len(o.refunds) for o in orders.values()] == [1] * len(orders)
+
+
+def test_this_version_continues_what_an_older_one_lined_up(rig: Rig, versions: Versions) -> None:
+    """It stands in no ring; the first reconcile puts it there."""
+    orders = _orders(rig, 6)
+    rig.redis.delete(rig.key("idle"))
+    while rig.redis.llen(rig.key("refunds")):
+        rig._one("refunds")
+    rig.redis.delete(rig.key("ring"), rig.key("round"))
+    new = versions.start("this")
+    wait_until(lambda: _all_in(rig, orders, State.REFUNDED, State.CANCELLED))
+    versions.stop(new)
+    assert [o.cancellations + len(o.refunds) for o in orders.values()] == [1] * len(orders)

@@ -1,25 +1,41 @@
--- A job becomes a refund, once.
--- args: refund_id, store_id, order_id; request (JSON), digest, schema (the version it needs);
---       history (JSON); outcome; due_at_ms, by the server's time (0 for at once);
---       worker_id, queue, message_id of the delivery.
--- Returns accepted | duplicate | conflict.
-local record = key('refund', args.refund_id)
-local digest = redis.call('HGET', record, 'digest')
--- A conflict is acknowledged by the script that puts it into quarantine.
-if digest and digest ~= args.digest then return 'conflict' end
-ack()
-if digest then return 'duplicate' end
-redis.call('HSET', record, 'request', args.request, 'digest', args.digest, 'store_id', args.store_id,
-    'order_id', args.order_id, 'version', 1, 'schema', args.schema, 'accepted_at_ms', int(wall), 'updated_at_ms', int(now),
-    'committed_at_ms', int(now), 'arrival', redis.call('INCR', key('arrivals')))
-set_state(args.refund_id, 'accepted')
-redis.call('ZADD', key('accepted'), wall, args.refund_id)
-redis.call('SADD', key('order', args.store_id, args.order_id), args.refund_id)
-note(args.refund_id, args.history)
-publish(args.refund_id)
-if args.due_at_ms > wall then
-    postpone(args.refund_id, args.store_id, args.due_at_ms - wall)
-else
-    line_up(args.refund_id, args.store_id)
+-- Jobs become refunds, each once. What goes wrong with one job does not stop the others.
+-- args: jobs, each with: refund_id, store_id, order_id; request (JSON), digest; history (JSON); outcome;
+--       due_at_ms, by the server's time (0 for at once); message_id of the delivery, if there is one;
+--       schema (the version that they need); worker_id, queue.
+-- Returns accepted | duplicate | conflict | failed: ERROR, for each job.
+local function accept(job)
+    local id, store, record = job.refund_id, job.store_id, record_of(job.refund_id)
+    if record.digest and record.digest ~= job.digest then return 'conflict' end
+    if record.digest then return 'duplicate' end
+    change(id, {
+        request = job.request, digest = job.digest, store_id = store, order_id = job.order_id, version = 1,
+        schema = args.schema, accepted_at_ms = wall, updated_at_ms = now, committed_at_ms = now,
+        arrival = redis.call('INCR', key('arrivals')),
+    })
+    set_state(id, 'accepted')
+    redis.call('ZADD', key('accepted'), wall, id)
+    redis.call('SADD', key('order', store, job.order_id), id)
+    note(id, job.history)
+    publish(id, job)
+    if job.due_at_ms > wall then
+        postpone(id, store, job.due_at_ms - wall)
+    else
+        line_up(id, store)
+    end
+    return 'accepted'
 end
-return 'accepted'
+
+local answers, done = {}, {}
+for place, job in ipairs(args.jobs) do
+    local is_fine, answer = pcall(accept, job)
+    if is_fine then
+        -- The script that puts a conflict into quarantine acknowledges it.
+        if answer ~= 'conflict' then done[#done + 1] = job.message_id end
+    else
+        forget_changes(job.refund_id)
+        answer = 'failed: ' .. (type(answer) == 'table' and answer.err or tostring(answer))
+    end
+    answers[place] = answer
+end
+acknowledge(done)
+return answers

@@ -1,5 +1,6 @@
--- Check that each unfinished refund is in exactly one place: lane, busy (with a message or a living
--- worker), due or on hold; and that a finished or dead one is in none. Repair what is wrong, if asked to.
+-- Check that each unfinished refund is in exactly one place: lane (of a store that gets turns), busy
+-- (with a message or a living worker), due or on hold; and that a finished or dead one is in none.
+-- Repair what is wrong, if asked to.
 -- args: ids; repair; dead_after_ms; act, if any.
 -- Returns {id, problem, id, problem, ...}.
 local messages, problems = step_messages(), {}
@@ -11,7 +12,13 @@ local function leave(id, store)
     redis.call('ZREM', key('on_hold'), id)
 end
 
-local function problem_of(id, record, store, state)
+-- Whether a store has refunds that could start, but no turn and nothing in flight that would give it one.
+local function is_forgotten(store)
+    return redis.call('ZCARD', key('busy', store)) == 0 and not redis.call('ZSCORE', key('ring'), store)
+        and not is_suspended(store) and not is_paused(store) and not is_paced(store, 0)
+end
+
+local function problem_of(id, store, state)
     local places = 0
     for _, place in ipairs({key('lane', store), key('busy', store), key('due'), key('on_hold')}) do
         if redis.call('ZSCORE', place, id) then places = places + 1 end
@@ -22,24 +29,25 @@ local function problem_of(id, record, store, state)
     if not NEXT[state] then return places > 0 and 'ended, but still queued' or nil end
     if places == 0 then return 'nowhere' end
     if places > 1 then return 'in several places' end
-    if redis.call('ZSCORE', key('busy', store), id) and is_lost(record, store, messages) then return 'forgotten' end
+    if redis.call('ZSCORE', key('busy', store), id) and is_lost(id, messages) then return 'forgotten' end
+    local is_waiting = redis.call('ZSCORE', key('lane', store), id)
+    if is_waiting and is_forgotten(store) then return 'waits, but its store gets no turn' end
     return nil
 end
 
 for _, id in ipairs(args.ids) do
-    local record = key('refund', id)
-    local state, store = redis.call('HGET', record, 'state'), redis.call('HGET', record, 'store_id')
-    local problem = state and problem_of(id, record, store, state)
+    local state, store = record_of(id).state, record_of(id).store_id
+    local problem = state and problem_of(id, store, state)
     if not state then problem = 'no record' end
     if problem then
         problems[#problems + 1] = id
         problems[#problems + 1] = problem
         if args.repair and state and not is_newer(id) then
-            if not is_held(record, store) then leave(id, store) end
-            set_state(id, state)
+            if not is_held(id) then leave(id, store) end
+            redis.call('ZADD', key('state', state), record_of(id).accepted_at_ms, id)
             if state == 'dead' then redis.call('ZADD', key('dead'), 'NX', now, id) end
-            if NEXT[state] and not is_held(record, store) then
-                redis.call('HSET', record, 'due_at_ms', 0)
+            if NEXT[state] and not is_held(id) then
+                change(id, {due_at_ms = 0})
                 line_up(id, store)
             else
                 admit(store)

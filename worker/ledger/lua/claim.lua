@@ -6,27 +6,35 @@
 -- status: claimed | unknown | newer | refused | early | busy | suspended | paused | on_hold | paced.
 -- The same token may ask again: a lost reply changes nothing. The same message in the same worker
 -- may take over from its earlier execution, which has ended.
-local record = key('refund', args.refund_id)
-local state = redis.call('HGET', record, 'state')
+local id = args.refund_id
+local record = record_of(id)
+local state, store, held_by = record.state, record.store_id, record.held_by
+local function reply(status, ...)
+    local flat = {status, int(now), ...}
+    for field, value in pairs(record) do
+        flat[#flat + 1] = field
+        flat[#flat + 1] = value
+    end
+    return flat
+end
 local function unclaimed(status)
     ack()
-    return {status, int(now), 0, '', 0, '', unpack(redis.call('HGETALL', record))}
+    return reply(status, 0, '', 0, '')
 end
 if not state then return unclaimed('unknown') end
-if is_newer(args.refund_id) then
-    stand_back(args.refund_id, redis.call('HGET', record, 'store_id'))
+if is_newer(id) then
+    stand_back(id, store)
     return unclaimed('newer')
 end
 if not args.sources[state] then return unclaimed('refused') end
-if redis.call('ZSCORE', key('due'), args.refund_id) then return unclaimed('early') end
-local store = redis.call('HGET', record, 'store_id')
-local lease = key('lease', store, redis.call('HGET', record, 'order_id'))
+if redis.call('ZSCORE', key('due'), id) then return unclaimed('early') end
+local lease = key('lease', store, record.order_id)
 local holder = redis.call('GET', lease)
 local owner = string.match(args.token, '^(.*|)')
 if holder and string.match(holder, '^(.*|)') ~= owner and is_alive(string.match(holder, '^[^|]+')) then
     local worker_id, message_id = string.match(holder, '^([^|]+)|(.*)|')
-    if redis.call('HGET', record, 'held_by') ~= holder then
-        postpone(args.refund_id, store, args.busy_ms)
+    if held_by ~= holder then
+        postpone(id, store, args.busy_ms)
     -- If this refund itself runs elsewhere, nothing has to come back. But if it runs for this very
     -- message, which a server that forgot has handed out twice, it must be in flight there: else
     -- nobody would run it again if that execution could not commit.
@@ -36,39 +44,36 @@ if holder and string.match(holder, '^(.*|)') ~= owner and is_alive(string.match(
     end
     return unclaimed('busy')
 end
-local held_by = redis.call('HGET', record, 'held_by')
 -- The lane waits, so the refund goes back into it. No attempt is spent, and an intent whose effect
 -- is unknown stays open. The execution that held the order has ended, or its worker is silent: the
 -- lease is deleted, else the order would wait for its end. Should that worker continue after all,
 -- its intent and its commit find no lease. held_by stays, so that the next claim renews the intent.
 local function come_back(status)
     if holder and holder == held_by then redis.call('DEL', lease) end
-    stand_back(args.refund_id, store)
+    stand_back(id, store)
     return unclaimed(status)
 end
 if held_by ~= args.token and is_suspended(store) then return come_back('suspended') end
 if held_by ~= args.token and is_paused(store) then return come_back('paused') end
-if held_by ~= args.token and is_on_hold(args.refund_id) then return come_back('on_hold') end
+if held_by ~= args.token and is_on_hold(id) then return come_back('on_hold') end
 if held_by ~= args.token and not reserve(store, args.calls) then return come_back('paced') end
 if held_by ~= args.token then
-    local intent = tonumber(redis.call('HGET', record, 'intent_at_ms') or 0)
+    local intent = tonumber(record.intent_at_ms or 0)
     -- The server may have forgotten an intent of this refund, so there may have been one, unless
     -- something was committed since. A job that arrives soon after may be one that was forgotten.
     local lost_at = args.mutates and intent == 0 and server_lost_writes_at() or 0
-    local committed_at = tonumber(redis.call('HGET', record, 'committed_at_ms') or 0)
+    local committed_at = tonumber(record.committed_at_ms or 0)
     if lost_at > 0 and (committed_at <= lost_at or now < lost_at + args.settle_delay_ms) then intent = lost_at end
     -- The execution that wrote it never reported the effect: its call may be seconds old.
     if held_by and intent > 0 then intent = now end
-    redis.call('HSET', record, 'held_by', args.token, 'fence', redis.call('INCR', key('fence')),
-        'prior_intent_at_ms', int(intent), 'reserved', args.calls)
-    redis.call('HINCRBY', record, 'attempt', 1)
-    redis.call('HINCRBY', record, 'attempts', 1)
+    change(id, {
+        held_by = args.token, fence = redis.call('INCR', key('fence')), prior_intent_at_ms = intent, reserved = args.calls,
+        attempt = (record.attempt or 0) + 1, attempts = (record.attempts or 0) + 1,
+    })
 end
 redis.call('SET', lease, args.token, 'PX', args.lease_cap_ms)
 -- After a replay, an old message may find it in the lane: it must be in one place.
-redis.call('ZREM', key('lane', store), args.refund_id)
-redis.call('ZADD', key('busy', store), 'NX', now, args.refund_id)
-redis.call('SADD', key('busy_stores'), store)
+redis.call('ZREM', key('lane', store), id)
+if redis.call('ZADD', key('busy', store), 'NX', now, id) == 1 then redis.call('SADD', key('busy_stores'), store) end
 local known = redis.call('HMGET', key('store', store), 'sealed', 'epoch', 'disconnected_at_ms')
-return {'claimed', int(now), redis.call('HGET', record, 'fence'), known[1] or '', known[2] or 0, known[3] or '',
-    unpack(redis.call('HGETALL', record))}
+return reply('claimed', record.fence, known[1] or '', known[2] or 0, known[3] or '')

@@ -6,34 +6,35 @@
 --       suspension, outcome and also (a second outcome), if any;
 --       worker_id, queue, message_id of the delivery.
 -- Returns committed | suspended (the store, by this step) | stale (the lease was lost).
-local record = key('refund', args.refund_id)
-local store, order = redis.call('HGET', record, 'store_id'), redis.call('HGET', record, 'order_id')
-local lease = key('lease', store, order)
+local id = args.refund_id
+local record = record_of(id)
+local store = record.store_id
+local lease = key('lease', store, record.order_id)
 local suspended = key('suspended', store)
-if redis.call('HGET', record, 'settled_fence') == args.fence then
+if record.settled_fence == args.fence then
     return redis.call('HGET', suspended, 'by') == args.token and 'suspended' or 'committed'
 end
-if redis.call('HGET', record, 'held_by') ~= args.token or redis.call('HGET', record, 'fence') ~= args.fence
-    or redis.call('GET', lease) ~= args.token then
+if record.held_by ~= args.token or record.fence ~= args.fence or redis.call('GET', lease) ~= args.token then
     ack()
     return 'stale'
 end
-local intent = {clear = 0, keep = redis.call('HGET', record, 'prior_intent_at_ms') or 0, open = int(now)}
-redis.call('HSET', record, 'intent_at_ms', intent[args.intent])
-for field, value in pairs(args.fields) do redis.call('HSET', record, field, value) end
-redis.call('HINCRBY', record, 'version', 1)
-redis.call('HINCRBY', record, 'wix_calls', args.wix_calls)
-charge(store, args.wix_calls - (redis.call('HGET', record, 'reserved') or 0))
+local intent = {clear = 0, keep = record.prior_intent_at_ms or 0, open = now}
+charge(store, args.wix_calls - (record.reserved or 0))
 if args.throttled then throttle(store, args.pause_ms) end
-if args.uncounted then redis.call('HINCRBY', record, 'attempts', -1) end
-redis.call('HSET', record, 'settled_fence', args.fence, 'updated_at_ms', int(now), 'committed_at_ms', int(now))
-redis.call('HDEL', record, 'held_by')
+change(id, args.fields)
+change(id, {
+    intent_at_ms = intent[args.intent], version = record.version + 1,
+    wix_calls = (record.wix_calls or 0) + args.wix_calls,
+    attempts = (record.attempts or 0) - (args.uncounted and 1 or 0),
+    settled_fence = args.fence, updated_at_ms = now, committed_at_ms = now,
+})
+remove(id, 'held_by')
 redis.call('DEL', lease)
-set_state(args.refund_id, args.state)
-redis.call('ZREM', key('due'), args.refund_id)
-for _, line in ipairs(args.history) do note(args.refund_id, line) end
-publish(args.refund_id)
-if args.watch_in_ms > 0 then plan_look(args.refund_id, now, args.watch_in_ms) end
+set_state(id, args.state)
+if tonumber(record.due_at_ms or 0) > 0 then redis.call('ZREM', key('due'), id) end
+note(id, unpack(args.history))
+publish(id, args)
+if args.watch_in_ms > 0 then plan_look(id, now, args.watch_in_ms) end
 ack()
 record_accepted(store)
 if args.lacking ~= '' then
@@ -44,25 +45,24 @@ end
 if args.state ~= 'rejected' and args.fields.reason and args.fields.reason ~= '{}' then
     redis.call('HSET', key('store', store), 'last_error', args.fields.reason, 'last_error_at_ms', int(now))
 end
-local status = 'committed'
+local status, is_held_back = 'committed', is_suspended(store)
 -- A refusal of a key that was exchanged meanwhile, or of a suspension that is over, says nothing.
-local epoch = redis.call('HGET', key('store', store), 'epoch') or '0'
-if args.suspension and not is_suspended(store) and epoch == args.epoch then
+if args.suspension and not is_held_back and (redis.call('HGET', key('store', store), 'epoch') or '0') == args.epoch then
     redis.call('HSET', suspended, 'by', args.token, 'since_ms', int(now), 'probes', 0, 'epoch', args.epoch,
         'endpoint', args.suspension.endpoint, 'reason', args.suspension.reason)
     redis.call('ZADD', key('probes'), now + args.suspension.probe_in_ms, store)
     publish_store(store, args.suspension.outcome)
-    status = 'suspended'
+    status, is_held_back = 'suspended', true
 end
-if args.next == 'now' and not is_suspended(store) and not is_paused(store) then
-    send(args.refund_id)
+if args.next == 'now' and not is_held_back and not is_paused(store) then
+    send(id)
 elseif args.next == 'now' or args.next == 'lane' then
-    stand_back(args.refund_id, store)
+    stand_back(id, store)
 elseif args.next == 'later' then
-    postpone(args.refund_id, store, args.due_in_ms)
+    postpone(id, store, args.due_in_ms)
 else
-    if args.state == 'dead' then redis.call('ZADD', key('dead'), now, args.refund_id) end
-    redis.call('ZREM', key('busy', store), args.refund_id)
+    if args.state == 'dead' then redis.call('ZADD', key('dead'), now, id) end
+    redis.call('ZREM', key('busy', store), id)
     admit(store)
 end
 return status

@@ -2,18 +2,16 @@
 -- args: refund_id; hold (JSON: who, why), schema (workers before it do not know holds);
 --       dead_after_ms; history (JSON); act.
 -- Returns held | stopping (after the step that runs) | already | ended | newer.
-local record, id = key('refund', args.refund_id), args.refund_id
-local known = redis.call('HMGET', record, 'state', 'store_id', 'schema', 'held_by')
-local state, store = known[1], known[2]
-if not state or ENDED[state] then return 'ended' end
+local id = args.refund_id
+local record = record_of(id)
+if not record.state or ENDED[record.state] then return 'ended' end
 if is_newer(id) then return 'newer' end
-local running = is_held(record, store)
+local running = is_held(id)
 if is_on_hold(id) and not is_repeat then return 'already' end
 if is_repeat then return running and 'stopping' or 'held' end
-redis.call('HSET', record, 'hold', args.hold, 'hold_at_ms', int(now), 'schema', args.schema,
-    'schema_before_hold', known[3] or '')
+change(id, {hold = args.hold, hold_at_ms = now, schema_before_hold = record.schema or '', schema = args.schema})
 note(id, args.history)
 record_act()
 if running then return 'stopping' end
-set_aside(id, store)
+set_aside(id, record.store_id)
 return 'held'

@@ -1,16 +1,24 @@
--- In front of every script of the ledger: which refund of a store may start next.
--- lanes.py sets WIDTH above.
+-- In front of every script of the ledger: which refund may start next. lanes.py sets WIDTH above.
+--
+-- Stores with waiting refunds take turns, one refund each, however many there are. The ring holds the
+-- round in which a store has its next turn; the store of the lowest round is next. A store that had
+-- a turn goes into the next round, whether it has more work or not. One that comes into the ring with
+-- nothing in flight goes half a round ahead of the others, once in a round: a quiet store need not
+-- wait for them. A store that may not start anything when its turn comes leaves the ring; admit()
+-- puts it back.
+--
+-- A refund starts where a thread is free: when a worker fetches (fetch.lua), or when one is idle.
 
 -- Whether only a newer version of the worker can run a refund: it does not know its state, or would
 -- ignore a part of its job.
 local function is_newer(id)
-    local known = redis.call('HMGET', key('refund', id), 'state', 'schema')
-    local state = known[1]
-    return state and (not NEXT[state] and not ENDED[state] or tonumber(known[2] or 1) > SCHEMA)
+    local record = record_of(id)
+    local state = record.state
+    return state and (not NEXT[state] and not ENDED[state] or tonumber(record.schema or 1) > SCHEMA)
 end
 
 -- Whether a person has stopped a refund where it is.
-local function is_on_hold(id) return redis.call('HEXISTS', key('refund', id), 'hold') == 1 end
+local function is_on_hold(id) return record_of(id).hold ~= nil end
 
 -- Whether a person has paused a store, or all. The lane is remembered, so that it goes on afterwards.
 local function is_paused(store)
@@ -20,51 +28,123 @@ local function is_paused(store)
     return true
 end
 
--- Start the first refunds of a store's lane, as long as fewer than WIDTH are in flight, and unless
--- the store is suspended, paused or over its rate.
-local function admit(store)
-    local lane, busy = key('lane', store), key('busy', store)
-    local held = is_suspended(store) or is_paused(store)
-    -- Refunds that need a newer version stay in the lane, and the others pass them. The calls of those
-    -- that start here are reserved when they are claimed.
-    local passed, ahead = 0, 0
-    while not held and redis.call('ZCARD', busy) < WIDTH do
-        local first = redis.call('ZRANGE', lane, passed, passed)[1]
-        if not first or is_paced(store, ahead) then break end
-        if is_newer(first) then
-            passed = passed + 1
-        else
-            redis.call('ZREM', lane, first)
-            local state = redis.call('HGET', key('refund', first), 'state')
-            if is_on_hold(first) then
-                redis.call('ZADD', key('on_hold'), now, first)
-            elseif NEXT[state] then
-                ahead = ahead + CALLS[state]
-                redis.call('ZADD', busy, now, first)
-                send(first)
+-- Stores that may have got something to do in this script: {store: true}.
+local touched = {}
+
+-- Let a store have its turns, if refunds wait in its lane; they start when this script ends.
+local function admit(store) touched[store] = true end
+
+-- The round of the last turn.
+local last_round
+local function round()
+    last_round = last_round or tonumber(redis.call('GET', key('round')) or 0)
+    return last_round
+end
+
+-- Put the touched stores into the ring.
+local function enter_ring()
+    local ring, is_entered = key('ring'), false
+    for store in pairs(touched) do
+        if redis.call('ZCARD', key('lane', store)) > 0 then
+            is_entered = true
+            if not redis.call('ZSCORE', ring, store) then
+                local at = round()
+                if redis.call('ZCARD', key('busy', store)) == 0 then at = at - 0.5 end
+                redis.call('ZADD', ring, at, store)
+                redis.call('SADD', key('busy_stores'), store)
             end
         end
     end
-    -- A newer worker finds them there, when it leads (requeue.lua).
-    if redis.call('ZCARD', busy) > 0 or passed > 0 then
-        redis.call('SADD', key('busy_stores'), store)
-    else
-        redis.call('SREM', key('busy_stores'), store)
+    touched = {}
+    return is_entered
+end
+
+-- Whether the next turn is of a store that goes ahead of the others.
+local function is_ahead()
+    local head = redis.call('ZRANGE', key('ring'), 0, 0, 'WITHSCORES')
+    return head[1] and tonumber(head[2]) < round()
+end
+
+-- The calls of the refunds of a store that start in this script: they are reserved when claimed.
+local ahead = {}
+
+-- Take the first refund of a store's lane that may start; nil if the store is suspended, paused, over its
+-- rate or has WIDTH refunds in flight.
+local function take_first(store)
+    local lane, busy = key('lane', store), key('busy', store)
+    if is_suspended(store) or is_paused(store) or is_paced(store, ahead[store] or 0)
+        or redis.call('ZCARD', busy) >= WIDTH then return nil end
+    -- Refunds that need a newer version stay in the lane, and the others pass them.
+    local passed = 0
+    while true do
+        local id = redis.call('ZRANGE', lane, passed, passed)[1]
+        if not id then return nil end
+        if is_newer(id) then
+            passed = passed + 1
+        else
+            redis.call('ZREM', lane, id)
+            local state = record_of(id).state
+            if is_on_hold(id) then
+                redis.call('ZADD', key('on_hold'), now, id)
+            elseif NEXT[state] then
+                ahead[store] = (ahead[store] or 0) + CALLS[state]
+                redis.call('ZADD', busy, now, id)
+                return id
+            end
+        end
     end
+end
+
+-- Give the next store its turn; returns the refund that has a slot now, nil if none may start.
+local function take_turn()
+    local ring = key('ring')
+    while true do
+        local head = redis.call('ZRANGE', ring, 0, 0, 'WITHSCORES')
+        if not head[1] then return nil end
+        local store, at = head[1], tonumber(head[2])
+        local id = take_first(store)
+        if id then
+            if at > round() then
+                last_round = at
+                redis.call('SET', key('round'), at)
+            end
+            redis.call('ZADD', ring, math.floor(round()) + 1, store)
+            return id
+        end
+        redis.call('ZREM', ring, store)
+    end
+end
+
+-- Queue a refund for each worker that found nothing, and waits (fetch.lua).
+local function offer()
+    local idle = redis.call('ZCOUNT', key('idle'), int(now), '+inf')
+    local queued = idle > 0 and redis.call('LLEN', ns .. ':steps') or 0
+    while queued < idle do
+        local id = take_turn()
+        if not id then return end
+        send(id)
+        queued = queued + 1
+    end
+end
+
+-- At the end of each script (scripts.py).
+local function finish()
+    if enter_ring() then offer() end
+    write_changes()
 end
 
 -- Take a refund out of all lines, until a person releases it.
 local function set_aside(id, store)
     for _, place in ipairs({key('lane', store), key('busy', store), key('due')}) do redis.call('ZREM', place, id) end
     redis.call('ZADD', key('on_hold'), 'NX', now, id)
-    redis.call('HSET', key('refund', id), 'due_at_ms', 0)
+    change(id, {due_at_ms = 0})
     admit(store)
 end
 
 -- Put a refund into the lane, in order of arrival; one that comes back keeps its place.
 local function line_up(id, store)
     if is_on_hold(id) then return set_aside(id, store) end
-    redis.call('ZADD', key('lane', store), redis.call('HGET', key('refund', id), 'arrival'), id)
+    redis.call('ZADD', key('lane', store), record_of(id).arrival, id)
     admit(store)
 end
 
@@ -79,7 +159,7 @@ local function postpone(id, store, in_ms)
     if is_on_hold(id) then return set_aside(id, store) end
     redis.call('ZREM', key('lane', store), id)
     redis.call('ZADD', key('due'), now + in_ms, id)
-    redis.call('HSET', key('refund', id), 'due_at_ms', int(now + in_ms))
+    change(id, {due_at_ms = now + in_ms})
     redis.call('ZREM', key('busy', store), id)
     admit(store)
 end

@@ -8,9 +8,62 @@ if args.installation and redis.call('HGET', key('installation'), 'id') ~= args.i
     return redis.error_reply('OTHERLEDGER this ledger does not belong to the installation ' .. args.installation)
 end
 
--- Append one history line (a JSON object without its time).
-local function note(id, line)
-    redis.call('RPUSH', key('history', id), '{"at_ms":' .. int(wall) .. ',' .. string.sub(line, 2))
+-- The records that this script has read, and the fields that it changes. They are written when it
+-- ends, so that a record costs one command to read and one to write.
+local records, changes, removals = {}, {}, {}
+
+-- The fields of a refund's record: {field: text}; empty if there is none.
+local function record_of(id)
+    if not records[id] then
+        local fields, flat = {}, redis.call('HGETALL', key('refund', id))
+        for place = 1, #flat, 2 do fields[flat[place]] = flat[place + 1] end
+        records[id] = fields
+    end
+    return records[id]
+end
+
+-- Change fields of a refund's record: {field: text or whole number}.
+local function change(id, fields)
+    local record = record_of(id)
+    changes[id] = changes[id] or {}
+    for field, value in pairs(fields) do
+        if type(value) == 'number' then value = int(value) end
+        record[field], changes[id][field] = value, value
+    end
+end
+
+-- Remove fields of a refund's record.
+local function remove(id, ...)
+    for _, field in ipairs({...}) do
+        if record_of(id)[field] ~= nil then
+            record_of(id)[field], (changes[id] or {})[field] = nil, nil
+            removals[id] = removals[id] or {}
+            table.insert(removals[id], field)
+        end
+    end
+end
+
+-- Forget what was changed in a record, because the rest of the change failed.
+local function forget_changes(id) records[id], changes[id], removals[id] = nil, nil, nil end
+
+-- Write what was changed.
+local function write_changes()
+    for id, fields in pairs(removals) do redis.call('HDEL', key('refund', id), unpack(fields)) end
+    for id, fields in pairs(changes) do
+        local flat = {}
+        for field, value in pairs(fields) do
+            flat[#flat + 1] = field
+            flat[#flat + 1] = value
+        end
+        if #flat > 0 then redis.call('HSET', key('refund', id), unpack(flat)) end
+    end
+end
+
+-- Append history lines (JSON objects without their time).
+local function note(id, ...)
+    local lines = {}
+    for place, line in ipairs({...}) do lines[place] = '{"at_ms":' .. int(wall) .. ',' .. string.sub(line, 2) end
+    if #lines > 0 then redis.call('RPUSH', key('history', id), unpack(lines)) end
 end
 
 -- The server's time as ISO 8601 (Howard Hinnant's civil_from_days; the sandbox has no os.date).
@@ -39,13 +92,12 @@ local function emit(outcome, subject, event_id)
         .. '","subject":"' .. subject .. '","datacontenttype":"application/json","data":' .. outcome.data .. '}')
 end
 
--- Write args.outcome, and args.also, if there are any. The id holds the refund's version and the
+-- Write the outcomes of these arguments, if there are any. The id holds the refund's version and the
 -- step that caused the event, so that it is unique.
-local function publish(id)
-    local version = redis.call('HGET', key('refund', id), 'version')
+local function publish(id, given)
     for _, name in ipairs({'outcome', 'also'}) do
-        local outcome = args[name]
-        if outcome then emit(outcome, id, id .. '/' .. version .. '/' .. outcome.step) end
+        local outcome = given[name]
+        if outcome then emit(outcome, id, id .. '/' .. record_of(id).version .. '/' .. outcome.step) end
     end
 end
 
@@ -59,44 +111,69 @@ local function is_suspended(store) return redis.call('EXISTS', key('suspended', 
 
 -- Record that args.accepted_endpoints of Wix have accepted the store's key.
 local function record_accepted(store)
+    local flat = {}
     for _, endpoint in ipairs(args.accepted_endpoints) do
-        redis.call('HSET', key('worked', store), endpoint, int(now))
-        redis.call('HDEL', key('lacking', store), endpoint)
+        flat[#flat + 1] = endpoint
+        flat[#flat + 1] = int(now)
     end
+    if #flat == 0 then return end
+    redis.call('HSET', key('worked', store), unpack(flat))
+    redis.call('HDEL', key('lacking', store), unpack(args.accepted_endpoints))
 end
 
--- Enqueue a message for a refund's next transition.
-local function send(id)
-    local record = key('refund', id)
-    local message_id = id .. '~' .. redis.call('HINCRBY', record, 'wakes', 1)
-    local body = cjson.encode({
-        queue_name = 'steps', actor_name = NEXT[redis.call('HGET', record, 'state')],
+-- Write a message for a refund's next transition; returns its id.
+local function write_message(id)
+    local record = record_of(id)
+    local wakes = tonumber(record.wakes or 0) + 1
+    local message_id = id .. '~' .. wakes
+    change(id, {wakes = wakes, message_id = message_id})
+    redis.call('HSET', ns .. ':steps.msgs', message_id, cjson.encode({
+        queue_name = 'steps', actor_name = NEXT[record.state],
         args = {id}, kwargs = {}, options = {redis_message_id = message_id},
         message_id = message_id, message_timestamp = now,
-    })
-    redis.call('HSET', record, 'message_id', message_id)
-    redis.call('HSET', ns .. ':steps.msgs', message_id, body)
-    redis.call('RPUSH', ns .. ':steps', message_id)
+    }))
+    return message_id
 end
+
+-- Enqueue such a message.
+local function send(id) redis.call('RPUSH', ns .. ':steps', write_message(id)) end
 
 -- Set a refund's state and list it under that state.
 local function set_state(id, state)
-    local record = key('refund', id)
-    local old = redis.call('HGET', record, 'state')
-    if old then redis.call('ZREM', key('state', old), id) end
-    redis.call('HSET', record, 'state', state)
-    redis.call('ZADD', key('state', state), redis.call('HGET', record, 'accepted_at_ms'), id)
+    local record = record_of(id)
+    if record.state == state then return end
+    if record.state then redis.call('ZREM', key('state', record.state), id) end
+    change(id, {state = state})
+    redis.call('ZADD', key('state', state), record.accepted_at_ms, id)
     -- What has ended has nothing left to stop.
-    if ENDED[state] and redis.call('HDEL', record, 'hold', 'hold_at_ms') > 0 then redis.call('ZREM', key('on_hold'), id) end
+    if ENDED[state] and record.hold then
+        remove(id, 'hold', 'hold_at_ms')
+        redis.call('ZREM', key('on_hold'), id)
+    end
 end
 
--- Acknowledge the message that this script runs for, if this worker still has it in flight: a
--- reclaimed message is in the queue again and keeps its body.
-local function ack()
-    if not args.message_id then return end
-    if redis.call('LREM', key(args.queue, 'inflight', args.worker_id), 1, args.message_id) > 0 then
-        redis.call('HDEL', key(args.queue .. '.msgs'), args.message_id)
+-- Acknowledge messages that this worker still has in flight: a reclaimed one is in the queue again and
+-- keeps its body.
+local function acknowledge(message_ids)
+    local inflight, msgs = key(args.queue, 'inflight', args.worker_id), key(args.queue .. '.msgs')
+    if #message_ids == 1 then
+        if redis.call('LREM', inflight, 1, message_ids[1]) > 0 then redis.call('HDEL', msgs, message_ids[1]) end
+        return
     end
+    local is_done, done, others = {}, {}, {}
+    for _, message_id in ipairs(message_ids) do is_done[message_id] = true end
+    for _, message_id in ipairs(redis.call('LRANGE', inflight, 0, -1)) do
+        table.insert(is_done[message_id] and done or others, message_id)
+    end
+    if #done == 0 then return end
+    redis.call('DEL', inflight)
+    if #others > 0 then redis.call('RPUSH', inflight, unpack(others)) end
+    redis.call('HDEL', msgs, unpack(done))
+end
+
+-- Acknowledge the message that this script runs for.
+local function ack()
+    if args.message_id then acknowledge({args.message_id}) end
 end
 
 -- Whether a worker's heartbeat is fresh.
@@ -106,10 +183,11 @@ local function is_alive(worker_id)
 end
 
 -- Whether a living worker holds this refund and its order's lease.
-local function is_held(record, store)
-    local held_by = redis.call('HGET', record, 'held_by')
-    local lease = key('lease', store, redis.call('HGET', record, 'order_id'))
-    return held_by and redis.call('GET', lease) == held_by and is_alive(string.match(held_by, '^[^|]+'))
+local function is_held(id)
+    local record = record_of(id)
+    local held_by = record.held_by
+    return held_by and redis.call('GET', key('lease', record.store_id, record.order_id)) == held_by
+        and is_alive(string.match(held_by, '^[^|]+'))
 end
 
 -- When the server was last found to be another one than the ledger remembers, by the ledger's clock;
@@ -128,13 +206,16 @@ local function server_lost_writes_at()
     return doubt
 end
 
--- The ids of all messages for steps, queued or in flight: {id: true}.
+-- The ids of the messages for steps, queued or in flight: {id: true}. The list is short; of one that an
+-- older version made long, only the beginning is read, and a message with a text counts as queued.
+local LONGEST_READ = 10000
 local function step_messages()
-    local found = {}
-    local function collect(list)
-        for _, message_id in ipairs(redis.call('LRANGE', list, 0, -1)) do found[message_id] = true end
+    local found, list = {}, ns .. ':steps'
+    local function collect(name)
+        for _, message_id in ipairs(redis.call('LRANGE', name, 0, LONGEST_READ - 1)) do found[message_id] = true end
     end
-    collect(ns .. ':steps')
+    collect(list)
+    found.is_partial = redis.call('LLEN', list) > LONGEST_READ
     for _, worker_id in ipairs(redis.call('ZRANGE', key('workers'), 0, -1)) do
         collect(key('steps', 'inflight', worker_id))
     end
@@ -143,7 +224,9 @@ end
 
 -- Whether a refund that has a slot is lost: none of these messages is its own, and no living worker
 -- holds it.
-local function is_lost(record, store, messages)
-    local message_id = redis.call('HGET', record, 'message_id')
-    return not (message_id and messages[message_id]) and not is_held(record, store)
+local function is_lost(id, messages)
+    local message_id = record_of(id).message_id
+    if message_id and messages[message_id] then return false end
+    local is_kept = message_id and messages.is_partial and redis.call('HEXISTS', ns .. ':steps.msgs', message_id) == 1
+    return not is_kept and not is_held(id)
 end

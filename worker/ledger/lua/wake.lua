@@ -35,8 +35,10 @@ server_lost_writes_at()
 local due = redis.call('ZRANGEBYSCORE', key('due'), '-inf', now, 'LIMIT', 0, args.limit)
 for _, id in ipairs(due) do
     redis.call('ZREM', key('due'), id)
-    redis.call('HSET', key('refund', id), 'due_at_ms', 0, 'updated_at_ms', int(now))
-    line_up(id, redis.call('HGET', key('refund', id), 'store_id'))
+    if record_of(id).state then
+        change(id, {due_at_ms = 0, updated_at_ms = now})
+        line_up(id, record_of(id).store_id)
+    end
 end
 -- Stores that were over their rate.
 for _, store in ipairs(redis.call('ZRANGEBYSCORE', key('paced'), '-inf', now, 'LIMIT', 0, args.limit)) do

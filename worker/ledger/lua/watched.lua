@@ -9,23 +9,21 @@
 -- Returns 1.
 local line = key('looks', args.store_id)
 for _, id in ipairs(args.refund_ids) do
-    local record = key('refund', id)
-    if args.history and redis.call('HGET', record, 'version') == args.version then
-        redis.call('HSET', record, 'facts', args.facts)
-        redis.call('HINCRBY', record, 'version', 1)
+    local record = record_of(id)
+    if args.history and record.version == args.version then
+        change(id, {facts = args.facts, version = record.version + 1})
         if args.reason then
-            redis.call('HSET', record, 'reason', args.reason, 'died_in', redis.call('HGET', record, 'state'),
-                'updated_at_ms', int(now))
+            change(id, {reason = args.reason, died_in = record.state, updated_at_ms = now})
             set_state(id, 'dead')
             redis.call('ZADD', key('dead'), now, id)
         end
         note(id, args.history)
-        publish(id)
+        publish(id, args)
     end
-    local ended = tonumber(redis.call('HGET', record, 'updated_at_ms') or 0)
+    local ended = tonumber(record.updated_at_ms or 0)
     local is_over = now - ended >= args.for_ms
     if args.failed then is_over = now - ended >= args.for_ms + 86400000 end
-    if redis.call('HGET', record, 'state') == 'dead' then is_over = true end
+    if record.state == 'dead' then is_over = true end
     if is_over or not args.failed then redis.call('ZREM', line, id) end
     if not is_over and not args.failed then plan_look(id, ended, args.for_ms) end
 end

@@ -1,0 +1,58 @@
+"""The arguments of the ledger's scripts, as JSON will hold them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from worker.ledger.claims import Claim, StepCommit
+from worker.observability.redaction import redact
+from worker.queue.delivery import Delivery
+from worker.refund.outcomes import about, outcome
+from worker.refund.request import RefundRequest
+
+
+def history_line(line: Mapping[str, Any]) -> str:
+    """Return a line of the history, without its time."""
+    return json.dumps(redact(line), separators=(",", ":"), ensure_ascii=False)
+
+
+def job_arguments(request: RefundRequest, delivery: Delivery) -> dict[str, Any]:
+    """Return what `accept.lua` needs of a job."""
+    line: dict[str, Any] = {"event": "refund.accepted", "requested_by": request.requested_by}
+    if delivery.due_at_ms:
+        line["due_at_ms"] = delivery.due_at_ms
+    return {
+        **({"message_id": delivery.message_id} if delivery.message_id else {}),
+        "refund_id": request.refund_id,
+        "store_id": request.store_id,
+        "order_id": request.order_id,
+        "request": request.canonical,
+        "digest": request.digest,
+        "due_at_ms": delivery.due_at_ms,
+        "history": history_line(line),
+        "outcome": outcome("accepted", "request_refund", **about(request)),
+    }
+
+
+def commit_arguments(claim: Claim, commit: StepCommit) -> dict[str, Any]:
+    """Return what `commit.lua` needs of a step's result."""
+    given = {"suspension": commit.suspension, "outcome": commit.outcome, "also": commit.also}
+    return {
+        "fence": str(claim.fence),
+        "state": commit.state.value,
+        "next": commit.next,
+        "due_in_ms": commit.due_in_ms,
+        "fields": {name: str(value) for name, value in commit.fields.items()},
+        "history": [history_line(line) for line in commit.history],
+        "wix_calls": commit.wix_calls,
+        "intent": commit.intent,
+        "uncounted": commit.uncounted,
+        "watch_in_ms": commit.watch_in_ms,
+        "accepted_endpoints": list(commit.accepted_endpoints),
+        "lacking": commit.lacking,
+        "throttled": commit.throttled,
+        "pause_ms": commit.pause_ms,
+        "epoch": str(claim.epoch),
+    } | {name: dict(value) for name, value in given.items() if value}

@@ -1,0 +1,124 @@
+"""Takes upstream's jobs from their queue, many at once.
+
+One message stands for all jobs of a batch, so that one thread accepts them together. Each job keeps
+its own message: it is acknowledged, comes again or becomes a letter by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import dramatiq
+
+from worker.observability.foreign import type_and_place
+from worker.queue.consumer import Consumer
+from worker.queue.decoding import TAKES_JOBS
+from worker.queue.delivery import Delivery
+
+#: Maximum number of jobs that are accepted at once.
+BATCH = 100
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of a batch."""
+
+    message: dramatiq.broker.MessageProxy
+    delivery: Delivery
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """What upstream sent."""
+        return self.message.kwargs
+
+    def fail(self, error: Exception) -> None:
+        """Let this job's message become a letter, because of a bug."""
+        mark_failed(self.message, error)
+
+
+_jobs: ContextVar[list[Job]] = ContextVar("jobs")
+
+
+def current_jobs() -> list[Job]:
+    """Return the jobs that the calling actor runs for."""
+    return _jobs.get()
+
+
+def set_jobs(jobs: list[Job]) -> None:
+    """Set them, before the actor runs."""
+    _jobs.set(jobs)
+
+
+def batch_of(message: dramatiq.broker.MessageProxy) -> list[dramatiq.broker.MessageProxy]:
+    """Return the messages of the batch that this one stands for; [] if it stands for none."""
+    return list(message.options.get("batch", ()))
+
+
+def mark_failed(message: dramatiq.broker.MessageProxy, error: BaseException) -> None:
+    """Say why a message needs a person."""
+    message.options["failed_with"] = "worker_error"
+    message.options["error"] = type_and_place(error)
+
+
+class JobConsumer(Consumer):
+    """Fetches jobs in batches, one at a time."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.prefetch = BATCH
+        self._others: list[dramatiq.broker.MessageProxy] = []
+
+    def __next__(self) -> dramatiq.broker.MessageProxy | None:
+        """Return the next batch; None after a short wait without a job."""
+        if self._others:
+            return self._others.pop(0)
+        if not self._held.has_room(lambda: 1, self.block_s):
+            return None
+        batch = []
+        self._fetched = self._fetch()
+        while self._fetched:
+            message = self._decode(*self._fetched.pop(0))
+            if message and message.actor_name == TAKES_JOBS:
+                batch.append(message)
+            elif message:
+                self._others.append(message)
+        if not batch:
+            return self._others.pop(0) if self._others else None
+        return dramatiq.broker.MessageProxy(
+            batch[0].copy(options={**batch[0].options, "batch": batch})
+        )
+
+    def _limit(self) -> int:
+        return self.prefetch
+
+    def ack(self, message: dramatiq.broker.MessageProxy) -> None:
+        """Acknowledge each job of a batch, except those that become letters."""
+        batch = batch_of(message)
+        if not batch:
+            super().ack(message)
+        for job in batch:
+            if "failed_with" in job.options:
+                super().nack(job)
+            else:
+                job.options.update(_done(message))
+                super().ack(job)
+
+    def nack(self, message: dramatiq.broker.MessageProxy) -> None:
+        """Keep what no actor could take for a person."""
+        for job in batch_of(message) or [message]:
+            job.options.update(_done(message))
+            super().nack(job)
+
+    def requeue(self, messages: Iterable[dramatiq.broker.MessageProxy]) -> None:
+        """Give back what was fetched but not run, at shutdown (pitfall 2)."""
+        given = [job for message in messages for job in batch_of(message) or [message]]
+        super().requeue([*given, *self._others])
+        self._others = []
+
+
+def _done(message: dramatiq.broker.MessageProxy) -> dict[str, Any]:
+    names = ("acknowledged", "uncommitted", "failed_with", "error")
+    return {name: message.options[name] for name in names if name in message.options}
