@@ -13,6 +13,7 @@ import redis
 
 from config.settings import Settings
 from worker.actors import declare_actors
+from worker.flows.reads import RecentReads
 from worker.ledger.acts import Acts
 from worker.ledger.connection import redis_client
 from worker.ledger.lanes import LaneRules
@@ -159,6 +160,7 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
         checkpoint=seams.checkpoint,
         pause=seams.pause,
         monotonic=seams.monotonic,
+        recent=RecentReads(seams.monotonic),
     )
     watch = Watch(watched=ledger.watched, keyring=keyring, wix=wix, settings=settings)
     declare_actors(broker, ledger, steps)

@@ -30,7 +30,7 @@ from worker.simulator import Simulator, serve
 PATIENCE_S = 25
 #: Commands that are sent all the time, with or without a refund.
 _IDLE = {
-    *("beat", "wake", "requeue", "reclaim", "smembers", "zrange", "zrangebyscore", "hget"),
+    *("beat", "wake", "looks", "requeue", "reclaim", "smembers", "zrange", "zrangebyscore", "hget"),
     *("hello", "client", "ping", "info", "time", "config", "eval", "script", "hgetall", "other"),
 }
 HOUR_S = 3_600

@@ -89,8 +89,8 @@ CLIENT: Mapping[str, Read] = {
         lambda store: store.delete_fulfillment(
             "4c51c360-399f-4276-96b1-d85f0963dbfd", "0d824fc7-2621-4e97-a5c8-489ec1b43377"
         ),
-        lambda answer: answer,
-        None,
+        lambda answer: answer.is_empty,
+        expected=True,
     ),
     "createFulfillment": Read(_create, lambda answer: answer, None),
     "createFulfillment, same number": Read(

@@ -79,6 +79,8 @@ class Rig:
         simulator.set_flags(external_settles_ms=0)
         self.may_have_bugs = False
         """Whether the test lets the worker fail by an unexpected error."""
+        self.next_step_is_here = False
+        """Whether this process runs the next step, too, and may use what the last one read."""
         self.pauses: list[float] = []
         self.progress: list[str] = []
         self.at: dict[str, Callable[[], object]] = {}
@@ -170,6 +172,8 @@ class Rig:
             message.fail()
         else:
             self._run(actor, message)
+        if not self.next_step_is_here:
+            self.steps.recent.clear()
         (consumer.nack if message.failed else consumer.ack)(message)
         consumer.close()
         return 1

@@ -32,7 +32,7 @@ NEW_JOB_MS = 180_000
 def assess_order(step: Step) -> Advance | Wait:
     """Read the order, choose its flow by `createdDate`, and save its fulfillments."""
     try:
-        order = step.wix.get_order(step.order_id)
+        order = step.read_order()
     except Permanent as error:
         if error.status != 404 and error.code != "ORDER_NOT_FOUND":
             raise

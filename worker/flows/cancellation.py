@@ -5,7 +5,7 @@ Cancelling an order at Wix moves no money; whoever took the payment returns it (
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
@@ -13,7 +13,7 @@ from types import MappingProxyType
 from statemachine.flows import Flow, State
 from worker.errors import Buried, EffectUnknown, Permanent, Rejected
 from worker.flows.amounts import rounded
-from worker.flows.paid_back import after_cancellation, refundable_by_wix
+from worker.flows.paid_back import after_cancellation, nothing_paid, refundable_by_wix
 from worker.flows.step import Advance, Step, Wait
 from worker.refund.facts import NO_FACTS, CancelRefusal, Facts
 from worker.refund.reasons import end_with
@@ -71,7 +71,7 @@ def begin_cancellation(step: Step, order: Order, facts: Facts = NO_FACTS) -> Adv
         return replace(found, flow=Flow.CANCELLATION, facts=facts | found.facts)
     check_may_cancel(order)
     if state is State.FULFILLED:
-        listed = step.wix.list_fulfillments(step.order_id).fulfillments
+        listed = step.read_fulfillments()
         # After a replay, those that we have removed before are kept.
         saved = {known["id"]: known for known in step.facts.fulfillments}
         saved |= {fulfillment.id: fulfillment.whole() for fulfillment in listed}
@@ -85,24 +85,29 @@ def unfulfill_order(step: Step) -> Advance | Wait:
 
     It can be repeated at any point: deleting a deleted fulfillment changes nothing. W40.
     """
-    state = state_of(step.wix.get_order(step.order_id))
+    state = state_of(step.recent_order())
     if state is State.CANCELLED:
         return found_cancelled(step, by_merchant=True)
-    listed = step.wix.list_fulfillments(step.order_id).fulfillments
+    listed = step.recent_fulfillments()
     saved = step.refund.facts.fulfillments
     step.learn(_fulfillments(step, listed))
     if state is State.UNFULFILLED:
         return Advance(to=state, by_merchant=not step.may_have_happened)
-    saved_ids = {fulfillment["id"] for fulfillment in saved}
+    saved_ids, is_empty = {fulfillment["id"] for fulfillment in saved}, False
+    step.reads.fulfillments = None
     for fulfillment in _not_deleted(step, listed):
         if fulfillment.id in saved_ids:
-            _delete(step, fulfillment.id)
+            is_empty = _delete(step, fulfillment.id)
     if any(fulfillment.id not in saved_ids for fulfillment in listed):
         # Save the new ones in the record first; the next look deletes them.
         rounds = _next_round(step) if saved else Facts()
         why = "new fulfillments are saved before they are deleted"
         return Wait(why=why, in_ms=0, effect_known=False, facts=rounds)
-    state = state_of(step.wix.get_order(step.order_id))
+    if is_empty and step.settings.without_fulfillments == "try_cancel":
+        # If Wix still shows it as fulfilled, and refuses the cancel, we come back. W40, W41.
+        step.note_unfulfilled()
+        return Advance(to=State.UNFULFILLED)
+    state = state_of(step.read_order())
     if state is State.CANCELLED:
         return found_cancelled(step, by_merchant=True)
     if state is State.UNFULFILLED:
@@ -148,35 +153,41 @@ def _not_deleted(step: Step, listed: Iterable[Fulfillment]) -> list[Fulfillment]
     return [fulfillment for fulfillment in listed if fulfillment.id not in deleted]
 
 
-def _delete(step: Step, fulfillment_id: str) -> None:
+def _delete(step: Step, fulfillment_id: str) -> bool:
+    """Delete one; return whether Wix answers that none is left."""
     try:
-        step.wix.delete_fulfillment(step.order_id, fulfillment_id)
+        answer = step.wix.delete_fulfillment(step.order_id, fulfillment_id)
     except Permanent as error:
         # Someone else deleted it, or our earlier call did: it is gone either way. W43.
         if error.status != 404:
             raise
-        return
+        return False
     step.learn(Facts(deleted=(*step.facts.deleted, fulfillment_id)))
+    return answer.is_empty
 
 
 def cancel_order(step: Step) -> Advance | Wait:
     """Cancel the order once. Look first: the merchant or an earlier attempt may have done it."""
-    looked = _look(step)
-    if looked:
-        return looked
+    order = _look(step, step.recent_order)
+    if not isinstance(order, Order):
+        return order
     if unsure := step.unsure_wait("an earlier cancel may still take effect"):
         return unsure
-    _check_refundable(step)
-    step.learn(after_cancellation(step))
+    if order.took_nothing and not step.facts.has_refunded:
+        step.learn(nothing_paid(step))
+    else:
+        _check_refundable(step)
+        step.learn(after_cancellation(step))
     request = step.refund.request
     try:
-        order = step.wix.cancel_order(
+        cancelled = step.wix.cancel_order(
             step.order_id, restock=request.restock, notify_buyer=request.notify_buyer
         )
     except Permanent as error:
         # Wix may refuse because the order has just changed: look again. W32.
-        return _look(step) or _refused(step, error)
-    if not order.is_cancelled:
+        again = _look(step, step.read_order)
+        return _refused(step, error) if isinstance(again, Order) else again
+    if not cancelled.is_cancelled:
         raise EffectUnknown(
             "cancel_order", status=200, detail="the answer does not show the order as cancelled"
         )
@@ -216,19 +227,25 @@ def also_refundable(step: Step, amount: Decimal | None) -> Buried:
     return Buried("also_refundable", detail=detail, resume=State.ACCEPTED)
 
 
-def _look(step: Step) -> Advance | Wait | None:
-    """Find out whether the order is already cancelled, or fulfilled again; None if neither."""
+def _look(step: Step, read: Callable[[], Order]) -> Order | Advance | Wait:
+    """Find out whether the order is already cancelled, or fulfilled again; return it if neither."""
     try:
-        state = state_of(step.wix.get_order(step.order_id))
+        order = read()
     except Permanent as error:
         if wait := step.missing_wait(error):
             return wait
         raise _end(step, error) from None
+    state = state_of(order)
     if state is State.CANCELLED:
         return found_cancelled(step, by_merchant=not step.may_have_happened)
     if state is State.UNFULFILLED:
-        return None
-    listed = step.wix.list_fulfillments(step.order_id).fulfillments
+        return order
+    return _fulfilled_again(step) or order
+
+
+def _fulfilled_again(step: Step) -> Advance | Wait | None:
+    """Go back if the merchant has fulfilled the order; wait if Wix only shows it so."""
+    listed = step.read_fulfillments()
     if not _not_deleted(step, listed):
         if step.refund.facts.still_fulfilled:
             return None

@@ -24,7 +24,7 @@ def confirm_refund(step: Step) -> Advance | Wait:
 
 
 def _confirm(step: Step) -> Advance | Wait:
-    transactions = step.wix.list_transactions(step.order_id)
+    transactions = step.recent_transactions()
     refund = find_ours(step.refund, transactions)
     if too_much := overpayment(step.refund, transactions):
         step.learn((facts_of(refund) if refund else NO_FACTS) | Facts(overpaid=too_much))

@@ -65,7 +65,7 @@ def is_first(step: Step) -> bool:
 
 def then_cancel(step: Step, facts: Facts = NO_FACTS) -> Advance:
     """Continue with the cancellation of the order, in the state that it is in now."""
-    return begin_cancellation(step, step.wix.get_order(step.order_id), facts)
+    return begin_cancellation(step, step.read_order(), facts)
 
 
 def settled(step: Step, transactions: Transactions, facts: Facts) -> Advance:

@@ -61,7 +61,7 @@ CHANGED_LOOKS = 3
 
 def submit_refund(step: Step) -> Advance | Wait:
     """Refund what the job asks for in one call, unless an earlier attempt did."""
-    transactions = step.wix.list_transactions(step.order_id)
+    transactions = step.read_transactions()
     found = _look(step, transactions)
     if found:
         return found
@@ -128,6 +128,7 @@ def _submit(step: Step, transactions: Transactions) -> Advance | Wait:
         return wait
     try:
         refund = step.wix.submit_refund(step.order_id, refund_body(step, plan.shares, answer))
+        step.note_refund(refund)
     except Permanent as error:
         return _refused(step, error, plan)
     return Advance(to=SUBMITTED[step.refund.state], facts=facts_of(refund))

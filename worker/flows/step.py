@@ -9,9 +9,12 @@ from typing import Any
 from config.settings import Settings
 from statemachine.flows import Flow, State
 from worker.errors import Permanent
+from worker.flows.reads import Answer, Reads, Seen
 from worker.refund.facts import NO_FACTS, Facts
 from worker.refund.record import Refund
+from worker.wix.billing import Transactions, WixRefund
 from worker.wix.client import WixStore
+from worker.wix.models import Fulfillment, Order
 
 #: How many looks in a row may not find an order before it is believed to be missing.
 MISSING_LOOKS = 8
@@ -58,6 +61,8 @@ class Step:
     settings: Settings
     refunds_of_order: Callable[[], Iterable[str]]
     """Returns the ids of all our refunds of the order; asks the ledger."""
+    reads: Reads
+    """What the step before this one read at Wix moments ago, and what this one reads."""
     learned: Facts = NO_FACTS
     """What the step learned; added to the record even if the step fails."""
     notices: list[dict[str, Any]] = field(default_factory=list)
@@ -76,6 +81,58 @@ class Step:
     def order_id(self) -> str:
         """Wix's id of the order."""
         return self.refund.request.order_id
+
+    def read_order(self) -> Order:
+        """Read the order now."""
+        at_s = self.reads.now_s()
+        order = self.wix.get_order(self.order_id)
+        self.reads.order = Seen(at_s, order)
+        return order
+
+    def recent_order(self) -> Order:
+        """Return the order as it was moments ago; read it if nothing so new is known."""
+        return self._recent(self.reads.order) or self.read_order()
+
+    def note_unfulfilled(self) -> None:
+        """Note that Wix has answered that no fulfillment is left, after it showed the order."""
+        if seen := self.reads.order:
+            shown = seen.answer.model_copy(update={"fulfillment_status": "NOT_FULFILLED"})
+            self.reads.order = Seen(seen.at_s, shown)
+
+    def read_fulfillments(self) -> tuple[Fulfillment, ...]:
+        """List the order's fulfillments now."""
+        at_s = self.reads.now_s()
+        listed = self.wix.list_fulfillments(self.order_id).fulfillments
+        self.reads.fulfillments = Seen(at_s, listed)
+        return listed
+
+    def recent_fulfillments(self) -> tuple[Fulfillment, ...]:
+        """Return the fulfillments of moments ago; list them if nothing so new is known."""
+        listed = self._recent(self.reads.fulfillments)
+        return self.read_fulfillments() if listed is None else listed
+
+    def read_transactions(self) -> Transactions:
+        """List the order's payments and refunds now."""
+        at_s = self.reads.now_s()
+        transactions = self.wix.list_transactions(self.order_id)
+        self.reads.transactions = Seen(at_s, transactions)
+        return transactions
+
+    def recent_transactions(self) -> Transactions:
+        """Return the transactions of moments ago; list them if nothing so new is known."""
+        return self._recent(self.reads.transactions) or self.read_transactions()
+
+    def note_refund(self, refund: WixRefund) -> None:
+        """Note the refund that Wix has answered with, beside the transactions before it."""
+        if seen := self.reads.transactions:
+            refunds = (*seen.answer.refunds, refund)
+            self.reads.transactions = Seen(
+                seen.at_s, seen.answer.model_copy(update={"refunds": refunds})
+            )
+
+    def _recent(self, seen: Seen[Answer] | None) -> Answer | None:
+        """Return an answer that may still count: never after a call with an unknown effect."""
+        return None if self.may_have_happened else self.reads.fresh(seen)
 
     @property
     def may_have_happened(self) -> bool:

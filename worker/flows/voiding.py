@@ -69,7 +69,7 @@ def _payments(step: Step) -> tuple[Payment, ...]:
 def _continue(step: Step, payments: Iterable[Payment]) -> Advance:
     """Continue with what is true now: the payment is captured or void, or the order cancelled."""
     if step.refund.flow == Flow.CANCELLATION:
-        state = state_of(step.wix.get_order(step.order_id))
+        state = state_of(step.read_order())
         if state is State.CANCELLED:
             return found_cancelled(step, by_merchant=True)
         return Advance(to=state)

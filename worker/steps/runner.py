@@ -7,18 +7,15 @@ run harmless.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 import redis
 import structlog
 
 from config.settings import Settings
-from statemachine.flows import State, Transition
-from statemachine.machine import Redundant, TransitionError, check
+from statemachine.flows import Transition
 from worker.errors import (
     Buried,
     CallFailed,
@@ -32,9 +29,11 @@ from worker.errors import (
     Unreadable,
 )
 from worker.flows.actions import ACTIONS
+from worker.flows.reads import Reads, RecentReads
 from worker.flows.refunding_first import never_rejected
 from worker.flows.step import Step, Wait
 from worker.ledger.claims import Claim, StepCommit
+from worker.ledger.rate import EXPECTED_CALLS
 from worker.ledger.refunds import Ledger
 from worker.ledger.stores import NOT_CONNECTED, Stores
 from worker.observability.events import log_event
@@ -45,23 +44,11 @@ from worker.refund.record import Refund
 from worker.steps.refused_key import Pause, judge, pause_ms
 from worker.steps.results import Results, StepResult
 from worker.steps.retry import RetryPolicy
+from worker.steps.step_logs import log_committed, log_unclaimed
 from worker.stores.keyring import Keyring, UnknownStore
 from worker.stores.vault import Credentials, NoKey
 from worker.wix.client import ClientFactory, WixStore
 
-#: The event for each status of a claim that is not granted.
-UNCLAIMED_EVENTS: Mapping[str, str] = MappingProxyType(
-    {
-        "unknown": "step.unknown_refund",
-        "newer": "step.newer",
-        "early": "step.early",
-        "busy": "step.busy",
-        "suspended": "step.suspended",
-        "paused": "step.paused",
-        "on_hold": "step.on_hold",
-        "paced": "step.paced",
-    }
-)
 #: Answers in a row that may be not as documented; more would not help, a person must look.
 UNREADABLE_ANSWERS = 3
 #: Why a mutating call is not made yet, for each status of its intent.
@@ -90,6 +77,7 @@ class Steps:
     """Called with the name of each point of a step; tests kill the program there."""
     pause: Callable[[float], None]
     monotonic: Callable[[], float]
+    recent: RecentReads
 
     def run(self, transition: Transition, refund_id: str, delivery: Delivery) -> None:
         """Run one step and commit its result.
@@ -101,28 +89,24 @@ class Steps:
         """
         started = self.monotonic()
         self.checkpoint("before_claim")
-        claim = self.ledger.claim(refund_id, transition, delivery)
+        calls = max(0, EXPECTED_CALLS[transition] - self.recent.count(refund_id))
+        claim = self.ledger.claim(refund_id, transition, delivery, calls=calls)
         if claim.status != "claimed" or claim.refund is None:
-            _log_unclaimed(claim, transition)
+            log_unclaimed(claim, transition)
             return
         self.checkpoint("after_claim")
         request = claim.refund.request
         structlog.contextvars.bind_contextvars(store_id=request.store_id, order_id=request.order_id)
-        result = self._with_key(transition, claim, claim.refund, delivery)
+        reads = self.recent.take(claim.refund)
+        result = self._with_key(transition, claim, claim.refund, delivery, reads)
         self.checkpoint("after_call")
         event = result.event | {"duration_ms": round((self.monotonic() - started) * 1000)}
         self.checkpoint("before_commit")
         status = self._commit(refund_id, claim, result.commit, delivery)
+        if result.commit.next == "now":
+            self.recent.keep(claim.refund, reads)
         self.checkpoint("after_commit")
-        for line in (*result.commit.history[:-1], event):
-            fields = dict(line)
-            log_event(fields.pop("event"), **fields)
-        if result.commit.also:
-            log_event("refund.overpaid", **_overpaid(result.commit.also))
-        if result.commit.throttled:
-            log_event("store.throttled", pause_ms=result.commit.pause_ms)
-        if status == "suspended" and result.commit.suspension:
-            log_event("store.suspended", **json.loads(result.commit.suspension["reason"]))
+        log_committed(result.commit, event, status)
 
     def _with_key(
         self,
@@ -130,6 +114,7 @@ class Steps:
         claim: Claim,
         refund: Refund,
         delivery: Delivery,
+        reads: Reads,
     ) -> StepResult:
         """Run the step if there is a usable key for the store."""
         unasked = Results(transition, refund, None)
@@ -152,6 +137,7 @@ class Steps:
             now_ms=claim.now_ms,
             settings=self.settings,
             refunds_of_order=lambda: self.ledger.of_order(request.store_id, request.order_id),
+            reads=reads,
         )
         return self._act(Results(transition, refund, step), step)
 
@@ -248,11 +234,6 @@ class Steps:
         raise AssertionError("unreachable: the last round returns or raises")
 
 
-def _overpaid(event: Mapping[str, str]) -> dict[str, Any]:
-    fields = json.loads(event["data"])
-    return {"wix_refund_ids": fields["wix_refund_ids"], **fields["to_recover"]}
-
-
 def _end_of(error: Exception) -> Rejected | Buried | None:
     """Return the end of the refund if this error ends it at once; None to retry."""
     if isinstance(error, Rejected | Buried):
@@ -260,16 +241,3 @@ def _end_of(error: Exception) -> Rejected | Buried | None:
     if isinstance(error, Permanent):
         return end_with("refused_by_wix", error)
     return None
-
-
-def _log_unclaimed(claim: Claim, transition: Transition) -> None:
-    if claim.status == "refused" and claim.refund is not None:
-        state: State = claim.refund.state
-        try:
-            check(state, transition)
-        except TransitionError as refusal:
-            redundant = isinstance(refusal, Redundant)
-            event = "step.redundant" if redundant else "step.illegal"
-            log_event(event, transition=transition.value, state=state.value)
-        return
-    log_event(UNCLAIMED_EVENTS[claim.status], transition=transition.value)

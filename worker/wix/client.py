@@ -127,10 +127,10 @@ class WixStore(Calls):
         answer = self._call("list_fulfillments", "GET", path, FulfillmentsAnswer)
         return answer.order_with_fulfillments
 
-    def delete_fulfillment(self, order_id: str, fulfillment_id: str) -> None:
-        """Delete one fulfillment. W40."""
+    def delete_fulfillment(self, order_id: str, fulfillment_id: str) -> FulfillmentsChanged:
+        """Delete one fulfillment. The answer lists those that are left. W40."""
         path = f"/ecom/v1/fulfillments/{_part(fulfillment_id)}/orders/{_part(order_id)}"
-        self._call("delete_fulfillment", "DELETE", path, FulfillmentsChanged, mutates=True)
+        return self._call("delete_fulfillment", "DELETE", path, FulfillmentsChanged, mutates=True)
 
     def get_order_refundability(self, order_id: str) -> Refundability:
         """Ask which payments can be refunded, and how much. W60."""

@@ -89,6 +89,8 @@ class Balance(Answer):
     """The balance of an order, as far as we need it."""
 
     authorized: Lenient[Price] = None
+    paid: Lenient[Price] = None
+    pending: Lenient[Price] = None
 
 
 class CustomActions(Answer):
@@ -110,6 +112,7 @@ class Order(Answer):
     created_date: Moment
     status: str
     fulfillment_status: Lenient[str] = None
+    payment_status: Lenient[str] = None
     currency: str = Field(pattern="^[A-Z]{3}$")
     balance_summary: Lenient[Balance] = None
     settings: Lenient[OrderSettings] = None
@@ -127,6 +130,14 @@ class Order(Answer):
         """Whether Wix shows an authorized amount. If it shows none, there may still be one."""
         authorized = self.balance_summary.authorized if self.balance_summary else None
         return bool(authorized and authorized.amount)
+
+    @property
+    def took_nothing(self) -> bool:
+        """Whether Wix says, in two places, that nothing was ever paid for it. W26."""
+        balance = self.balance_summary
+        amounts = [balance.paid, balance.pending, balance.authorized] if balance else [None]
+        is_zero = all(amount is not None and amount.amount == 0 for amount in amounts)
+        return is_zero and self.payment_status in {"NOT_PAID", "CANCELED", "DECLINED"}
 
     @property
     def is_cancelled(self) -> bool:
@@ -208,9 +219,14 @@ class FulfillmentsAnswer(Answer):
 
 
 class FulfillmentsChanged(Answer):
-    """The answer of creating and deleting: what is left is listed again, so it is not read here.
+    """The answer of creating and deleting.
 
     That the field is there tells the answer from an error.
     """
 
     order_with_fulfillments: dict[str, Any]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether Wix says that no fulfillment is left. W40."""
+        return bool(self.order_with_fulfillments.get("fulfillments") == [])

@@ -26,7 +26,7 @@ def _answers() -> list[tuple[str, Any]]:
             found.append((name, not default))
         elif words := [word for word in get_args(kind) if isinstance(word, str)]:
             found += [(name, word) for word in words if word != default]
-        elif name != "reason_chars":
+        elif name not in {"reason_chars", "quota_per_min"}:
             found.append((name, SHORT_MS))
     return found
 

@@ -18,7 +18,7 @@ from worker.simulator.rules.refundability import (
 from worker.simulator.world.money import digits, money, total
 from worker.simulator.world.orders import max_refund
 from worker.simulator.world.payments import Payment, new_id
-from worker.simulator.world.provider import first_status, iso
+from worker.simulator.world.provider import advance, first_status, iso
 from worker.simulator.world.views import refund_wire, transactions_wire
 
 
@@ -49,6 +49,8 @@ def submit_refund(call: Call) -> Json:
     if notifications.get("sendCustomerEmail"):
         order.emails.append("refund")
     order.activities.append("REFUND_INITIATED")
+    if call.flags.refund_answer == "settled":
+        advance(order, call.flags, call.now_ms)
     shown = refund_wire(refund, order.currency)
     return {"refund": shown, "orderTransactions": transactions_wire(order)}
 

@@ -60,6 +60,9 @@ class Flags:
     """How long a void or a capture stays pending."""
     provider_ms: int = 0
     """How long the payment provider takes to settle a refund."""
+    refund_answer: Literal["scheduled", "settled"] = "scheduled"
+    """Whether the answer to a refund shows it as SCHEDULED, or as settled if the provider needs no
+    time."""
     external_settles_ms: int = 2_000
     """How long an external refund stays PENDING; 1 to 5 s were observed (W66)."""
     payment_status_lag_ms: int = 0

@@ -1,0 +1,87 @@
+"""What a step read at Wix moments ago: the next step of the same refund need not read it again.
+
+Only within this process, for some seconds, and never after a call with an unknown effect. The look
+at the order's refunds before a refund call is always a new one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from worker.refund.record import Refund
+from worker.wix.billing import Transactions
+from worker.wix.models import Fulfillment, Order
+
+#: How old an answer of Wix may be when a step decides on it, s.
+MAX_AGE_S = 5.0
+#: The refunds whose answers are kept, at most.
+MOST_KEPT = 1_000
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Seen(Generic[Answer]):
+    """An answer of Wix."""
+
+    at_s: float
+    """When it was asked for, by the clock of `Reads`."""
+    answer: Answer
+
+
+@dataclass(kw_only=True)
+class Reads:
+    """The last answers of Wix about one order."""
+
+    now_s: Callable[[], float]
+    order: Seen[Order] | None = None
+    fulfillments: Seen[tuple[Fulfillment, ...]] | None = None
+    transactions: Seen[Transactions] | None = None
+
+    def fresh(self, seen: Seen[Answer] | None) -> Answer | None:
+        """Return the answer, None if it is too old."""
+        if seen is None or self.now_s() - seen.at_s > MAX_AGE_S:
+            return None
+        return seen.answer
+
+    @property
+    def count(self) -> int:
+        """How many calls they can replace at most."""
+        return sum(one is not None for one in (self.order, self.fulfillments, self.transactions))
+
+
+class RecentReads:
+    """Keeps the answers between two steps of a refund. Thread-safe."""
+
+    def __init__(self, now_s: Callable[[], float]) -> None:
+        self._now_s = now_s
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, tuple[int, Reads]] = OrderedDict()
+
+    def keep(self, refund: Refund, reads: Reads) -> None:
+        """Keep the answers of a step that was committed, for the step that follows it."""
+        with self._lock:
+            self._kept[refund.refund_id] = (refund.version + 1, reads)
+            while len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+
+    def take(self, refund: Refund) -> Reads:
+        """Return the answers for a step; none if any other step was committed in between."""
+        with self._lock:
+            version, reads = self._kept.pop(refund.refund_id, (0, Reads(now_s=self._now_s)))
+        return reads if version == refund.version else Reads(now_s=self._now_s)
+
+    def count(self, refund_id: str) -> int:
+        """How many calls the answers can replace at most."""
+        with self._lock:
+            kept = self._kept.get(refund_id)
+        return kept[1].count if kept else 0
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._kept.clear()
