@@ -13,6 +13,7 @@ import redis
 
 from config.settings import Settings
 from worker.actors import declare_actors
+from worker.flows.backlog import Backlog
 from worker.flows.reads import RecentReads
 from worker.ledger.acts import Acts
 from worker.ledger.connection import redis_client
@@ -161,6 +162,7 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
         pause=seams.pause,
         monotonic=seams.monotonic,
         recent=RecentReads(seams.monotonic),
+        backlog=Backlog(seams.monotonic, ledger.waiting_orders),
     )
     watch = Watch(watched=ledger.watched, keyring=keyring, wix=wix, settings=settings)
     declare_actors(broker, ledger, steps)

@@ -31,6 +31,9 @@ NEW_JOB_MS = 180_000
 
 def assess_order(step: Step) -> Advance | Wait:
     """Read the order, choose its flow by `createdDate`, and save its fulfillments."""
+    shared = step.shared_order()
+    if shared and _is_plain(step, shared):
+        return _standard(step, shared)
     try:
         order = step.read_order()
     except Permanent as error:
@@ -45,13 +48,26 @@ def assess_order(step: Step) -> Advance | Wait:
         raise end_with("order_not_found", error) from None
     if order.status not in _CONTINUING:
         return _not_ready(step, order.status)
+    if flow_for(order.created_date, step.settings.cutoff) is Flow.STANDARD:
+        return _standard(step, order)
     _check_amounts(step, order)
-    flow = flow_for(order.created_date, step.settings.cutoff)
-    facts = Facts(placed_at=order.created_date.isoformat(), currency=order.currency)
-    if flow is Flow.STANDARD:
-        check_allowed(order, "REFUND")
-        return Advance(to=State.REFUNDABLE, flow=flow, facts=facts)
-    return _cancellation(step, order, facts)
+    return _cancellation(step, order)
+
+
+def _is_plain(step: Step, order: Order) -> bool:
+    """Whether what a search shows is enough: the order is for the standard flow, and allows it."""
+    is_standard = flow_for(order.created_date, step.settings.cutoff) is Flow.STANDARD
+    return is_standard and order.status in _CONTINUING and order.allows("REFUND")
+
+
+def _standard(step: Step, order: Order) -> Advance:
+    _check_amounts(step, order)
+    check_allowed(order, "REFUND")
+    return Advance(to=State.REFUNDABLE, flow=Flow.STANDARD, facts=_placed(order))
+
+
+def _placed(order: Order) -> Facts:
+    return Facts(placed_at=order.created_date.isoformat(), currency=order.currency)
 
 
 def _not_ready(step: Step, status: str) -> Wait:
@@ -74,10 +90,10 @@ def _check_amounts(step: Step, order: Order) -> None:
             raise end_with("amount_precision", detail=f"{amount} {order.currency}")
 
 
-def _cancellation(step: Step, order: Order, facts: Facts) -> Advance:
+def _cancellation(step: Step, order: Order) -> Advance:
     if step.refund.request.is_partial:
         raise end_with("partial_needs_standard_refund")
-    step.learn(facts)
+    step.learn(_placed(order))
     if not order.is_cancelled:
         check_may_cancel(order)
         if comes_first(step):

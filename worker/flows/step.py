@@ -63,6 +63,8 @@ class Step:
     """Returns the ids of all our refunds of the order; asks the ledger."""
     reads: Reads
     """What the step before this one read at Wix moments ago, and what this one reads."""
+    shared_order: Callable[[], Order | None] = lambda: None
+    """Returns the order as a search has found it for many refunds, if it has."""
     learned: Facts = NO_FACTS
     """What the step learned; added to the record even if the step fails."""
     notices: list[dict[str, Any]] = field(default_factory=list)

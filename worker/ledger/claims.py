@@ -27,6 +27,8 @@ class Claim:
     epoch: int = 0
     """Counts the store's connects, resumes and disconnects: an older refusal is ignored."""
     disconnected: bool = False
+    waiting: int = 0
+    """How many refunds wait in the store's lane."""
 
 
 class Intent(NamedTuple):

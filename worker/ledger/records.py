@@ -85,6 +85,16 @@ class Records:
         is_older = text and schema is None
         return str(digest) if is_older and is_masked_form(stored_request(text), request) else ""
 
+    def waiting_orders(self, store_id: str, limit: int) -> list[str]:
+        """Return the orders of a store's refunds that are to be assessed, in flight or waiting."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.zrange(f"{self.ns}:busy:{store_id}", 0, limit - 1)
+            pipe.zrange(f"{self.ns}:lane:{store_id}", 0, limit - 1)
+            busy, lane = pipe.execute()
+            for refund_id in (*busy, *lane):
+                pipe.hmget(f"{self.ns}:refund:{refund_id}", "state", "order_id")
+            return [order_id for state, order_id in pipe.execute() if state == State.ACCEPTED]
+
     def of_order(self, store_id: str, order_id: str) -> list[str]:
         """Return the ids of an order's refunds, sorted."""
         ids: Any = self._redis.smembers(f"{self.ns}:order:{store_id}:{order_id}")

@@ -133,7 +133,7 @@ class Ledger(Records):
 
         *calls* to Wix are reserved: as many as the transition usually makes, if not given.
         """
-        status, now_ms, fence, sealed, epoch, gone, *flat = self._run(
+        status, now_ms, fence, sealed, epoch, gone, waiting, *flat = self._run(
             "claim",
             **delivery.fields(),
             refund_id=refund_id,
@@ -157,6 +157,7 @@ class Ledger(Records):
             sealed,
             int(epoch or 0),
             disconnected=bool(gone),
+            waiting=int(waiting),
         )
 
     def commit(

@@ -29,6 +29,7 @@ from worker.errors import (
     Unreadable,
 )
 from worker.flows.actions import ACTIONS
+from worker.flows.backlog import Backlog
 from worker.flows.reads import Reads, RecentReads
 from worker.flows.refunding_first import never_rejected
 from worker.flows.step import Step, Wait
@@ -78,6 +79,7 @@ class Steps:
     pause: Callable[[float], None]
     monotonic: Callable[[], float]
     recent: RecentReads
+    backlog: Backlog
 
     def run(self, transition: Transition, refund_id: str, delivery: Delivery) -> None:
         """Run one step and commit its result.
@@ -138,6 +140,9 @@ class Steps:
             settings=self.settings,
             refunds_of_order=lambda: self.ledger.of_order(request.store_id, request.order_id),
             reads=reads,
+            shared_order=lambda: self.backlog.find(
+                wix, request.store_id, request.order_id, waiting=claim.waiting
+            ),
         )
         return self._act(Results(transition, refund, step), step)
 

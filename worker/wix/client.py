@@ -22,6 +22,7 @@ from worker.wix.deadline import DeadlineTransport
 from worker.wix.models import (
     CancelAnswer,
     CancelledOrder,
+    FoundOrders,
     FulfillmentsAnswer,
     FulfillmentsChanged,
     Order,
@@ -168,6 +169,13 @@ class WixStore(Calls):
         body = {"search": {"cursorPaging": {"limit": 1}}}
         found = self._call("search_orders", "POST", "/ecom/v1/orders/search", OrdersFound, body)
         return [order.id for order in found.orders]
+
+    def find_orders(self, order_ids: Sequence[str]) -> dict[str, Order]:
+        """Search for orders by their ids; an index that may lag, or lack some. W22."""
+        wanted = {"filter": {"id": {"$in": list(order_ids)}}}
+        body = {"search": wanted | {"cursorPaging": {"limit": len(order_ids)}}}
+        found = self._call("search_orders", "POST", "/ecom/v1/orders/search", FoundOrders, body)
+        return {order.id: order for order in found.orders if order}
 
     def get_site_properties(self) -> SiteProperties:
         """Return name, currency and time zone of the site. W81."""

@@ -161,6 +161,18 @@ class OrderAnswer(Answer):
     order: Order
 
 
+class FoundOrder(Order):
+    """An order that a search found. W22."""
+
+    id: str
+
+
+class FoundOrders(Answer):
+    """The answer of a search for orders by their ids; one may be unreadable."""
+
+    orders: tuple[Lenient[FoundOrder], ...]
+
+
 class CancelledOrder(Answer):
     """An order after a cancel: only its status counts."""
 

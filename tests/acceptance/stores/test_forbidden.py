@@ -39,7 +39,7 @@ def _pause_ms(rig: StoresRig) -> int:
 @pytest.mark.parametrize("html", [False, True], ids=["json", "html"])
 def test_a_throttled_store_pauses_for_minutes(rig: StoresRig, log: io.StringIO, html: bool) -> None:
     """Meanwhile no call is made, no attempt is used up, and other stores continue."""
-    ids = [rig.request(rig.order(AFTER if n % 2 else BEFORE)) for n in range(9)]
+    ids = [rig.request(rig.order(AFTER if n % 2 else BEFORE)) for n in range(5)]
     rig.simulator.script(Fault("throttled_403", times=1, html=html))
     rig.run_one_step()
     assert 115_000 < _pause_ms(rig) <= 120_000

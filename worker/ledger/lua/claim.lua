@@ -2,7 +2,7 @@
 -- args: refund_id; token "WORKER|MESSAGE|EXECUTION"; sources {state: true}; mutates; calls (to reserve);
 --       busy_ms, lease_cap_ms, dead_after_ms, settle_delay_ms;
 --       worker_id, queue, message_id of the delivery.
--- Returns {status, now, fence, sealed key, epoch, disconnected, record...};
+-- Returns {status, now, fence, sealed key, epoch, disconnected, refunds that wait, record...};
 -- status: claimed | unknown | newer | refused | early | busy | suspended | paused | on_hold | paced.
 -- The same token may ask again: a lost reply changes nothing. The same message in the same worker
 -- may take over from its earlier execution, which has ended.
@@ -19,7 +19,7 @@ local function reply(status, ...)
 end
 local function unclaimed(status)
     ack()
-    return reply(status, 0, '', 0, '')
+    return reply(status, 0, '', 0, '', 0)
 end
 if not state then return unclaimed('unknown') end
 if is_newer(id) then
@@ -76,4 +76,4 @@ redis.call('SET', lease, args.token, 'PX', args.lease_cap_ms)
 redis.call('ZREM', key('lane', store), id)
 if redis.call('ZADD', key('busy', store), 'NX', now, id) == 1 then redis.call('SADD', key('busy_stores'), store) end
 local known = redis.call('HMGET', key('store', store), 'sealed', 'epoch', 'disconnected_at_ms')
-return reply('claimed', record.fence, known[1] or '', known[2] or 0, known[3] or '')
+return reply('claimed', record.fence, known[1] or '', known[2] or 0, known[3] or '', redis.call('ZCARD', key('lane', store)))
