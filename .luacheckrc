@@ -6,7 +6,7 @@ read_globals = {"redis", "cjson", "KEYS", "ARGV"}
 
 local shared = {
     "AHEAD_MS", "wall", "offset", "last", "ns", "args", "now", "int", "SOURCE", "NEXT", "ENDED", "SCHEMA", "is_newer", "WIDTH", "PER_CALL_MS",
-    "BURST_MS", "CALLS", "THROTTLED", "key", "record_of", "change", "remove", "forget_changes", "write_changes", "note", "emit",
+    "BURST_MS", "CALLS", "THROTTLED", "CIRCUIT", "note_answer", "is_cut_off", "key", "record_of", "change", "remove", "forget_changes", "write_changes", "note", "emit",
     "publish", "publish_store", "is_suspended", "record_accepted", "write_message", "send", "set_state",
     "acknowledge", "ack", "is_alive", "is_held", "is_lost", "server_lost_writes_at", "step_messages",
     "charge", "is_paced", "reserve", "throttle", "plan_look", "line_up_look", "next_looks",
@@ -23,6 +23,7 @@ files["worker/queue/clock.lua"] = {ignore = {"211", "311"}}
 files["worker/ledger/lua/wake.lua"] = {globals = {"now", "offset"}}
 -- 211: unused variable.
 files["worker/ledger/lua/prelude.lua"] = {ignore = {"211"}}
+files["worker/ledger/lua/circuit.lua"] = {ignore = {"211"}}
 files["worker/ledger/lua/rate.lua"] = {ignore = {"211"}}
 files["worker/ledger/lua/watch.lua"] = {ignore = {"211"}}
 files["worker/ledger/lua/lanes.lua"] = {ignore = {"211"}}

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import dramatiq
 import redis
@@ -31,6 +32,7 @@ from worker.steps.retry import RetryPolicy
 from worker.steps.runner import Steps
 from worker.steps.watch import Watch
 from worker.stores.keyring import Keyring
+from worker.stores.outages import Outages
 from worker.stores.probing import Prober
 from worker.stores.vault import Vault
 from worker.stores.waiting import Unconnected
@@ -145,16 +147,9 @@ class Seams:
 REAL = Seams()
 
 
-def build(settings: Settings, seams: Seams = REAL) -> App:
-    """Put a worker together."""
-    broker, ledger = ledger_from(settings)
-    keyring, stores = keyring_from(settings), stores_from(settings, broker)
-    wix = wix_from(settings, seams.transport)
-    steps = Steps(
+def _steps(settings: Settings, seams: Seams, *, ledger: Ledger, **parts: Any) -> Steps:
+    return Steps(
         ledger=ledger,
-        keyring=keyring,
-        stores=stores,
-        wix=wix,
         settings=settings,
         retry=RetryPolicy.from_settings(settings),
         random=seams.random,
@@ -163,7 +158,16 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
         monotonic=seams.monotonic,
         recent=RecentReads(seams.monotonic),
         backlog=Backlog(seams.monotonic, ledger.waiting_orders),
+        **parts,
     )
+
+
+def build(settings: Settings, seams: Seams = REAL) -> App:
+    """Put a worker together."""
+    broker, ledger = ledger_from(settings)
+    keyring, stores = keyring_from(settings), stores_from(settings, broker)
+    wix = wix_from(settings, seams.transport)
+    steps = _steps(settings, seams, ledger=ledger, keyring=keyring, stores=stores, wix=wix)
     watch = Watch(watched=ledger.watched, keyring=keyring, wix=wix, settings=settings)
     declare_actors(broker, ledger, steps)
     unconnected = Unconnected(stores=stores, records=ledger, keyring=keyring, settings=settings)
@@ -181,6 +185,13 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
         watch=watch,
         prober=prober,
         scheduler=Scheduler(
-            broker, ledger, prober, settings, seams.monotonic, boot_id(), watch=watch.turn
+            broker,
+            ledger,
+            prober,
+            settings,
+            seams.monotonic,
+            boot_id(),
+            watch=watch.turn,
+            outages=Outages(circuit=ledger.circuit, stores=stores, keyring=keyring, wix=wix).turn,
         ),
     )

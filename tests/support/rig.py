@@ -214,17 +214,6 @@ class Rig:
         self.ledger.wake_due("rig", lead_ms=1)
         return len(due) + len(paused)
 
-    def look_again(self) -> None:
-        """Make the next look at each finished refund due, and make it."""
-        for refund_id in self.redis.zrange(self.key("watch"), 0, -1):
-            self.redis.zadd(self.key("watch"), {refund_id: 1})
-        for store_id in self.redis.zrange(self.key("look_stores"), 0, -1):
-            self.redis.zadd(self.key("look_stores"), {store_id: 1})
-            for refund_id in self.redis.zrange(self.key("looks", store_id), 0, -1):
-                self.redis.zadd(self.key("looks", store_id), {refund_id: 1})
-        self.ledger.wake_due("rig", lead_ms=1)
-        self.watch.turn(lambda: False)
-
     def age(self, refund_id: str, *, days: int) -> None:
         """Let the refund have waited *days* days longer."""
         refund_hash = self.key("refund", refund_id)

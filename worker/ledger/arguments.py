@@ -52,6 +52,7 @@ def commit_arguments(claim: Claim, commit: StepCommit) -> dict[str, Any]:
         "watch_in_ms": commit.watch_in_ms,
         "accepted_endpoints": list(commit.accepted_endpoints),
         "lacking": commit.lacking,
+        "wix_outcome": commit.wix_outcome,
         "throttled": commit.throttled,
         "pause_ms": commit.pause_ms,
         "epoch": str(claim.epoch),

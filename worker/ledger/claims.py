@@ -64,6 +64,8 @@ class StepCommit:
     """The endpoints of Wix that accepted the store's key in this step."""
     suspension: Mapping[str, Any] | None = None
     """With next "lane": why the store is suspended (worker.ledger.stores)."""
+    wix_outcome: Literal["", "answered", "failed"] = ""
+    """Whether Wix answered the step's last call; "" if it made none."""
     throttled: bool = False
     """Whether Wix throttled the store: its refunds pause, and its rate is halved."""
     pause_ms: int = 0

@@ -17,6 +17,7 @@ from statemachine.machine import sources
 from worker.errors import OtherLedger
 from worker.ledger.arguments import commit_arguments, history_line, job_arguments
 from worker.ledger.audit_log import Act, AuditLog
+from worker.ledger.circuit import Circuit
 from worker.ledger.claims import Claim, Intent, StepCommit
 from worker.ledger.durability import is_confirmed
 from worker.ledger.lanes import LaneRules
@@ -41,7 +42,7 @@ UNCONFIRMED_MS = 5_000
 #: One file each, in lua/.
 SCRIPTS = (
     *("accept", "fetch", "claim", "intent", "commit"),
-    *("replay", "wake", "looks", "watched", "requeue", "audit"),
+    *("replay", "wake", "looks", "watched", "requeue", "audit", "outage"),
 )
 
 
@@ -81,6 +82,7 @@ class Ledger(Records):
         self.audit_log = AuditLog(client, self.ns)
         self._scripts = load_scripts(client, SCRIPTS, namespace=namespace, lanes=lanes)
         self.watched = WatchedRefunds(self._run, self)
+        self.circuit = Circuit(self._run)
 
     def _run(self, script: str, act: Act | None = None, /, **arguments: Any) -> Any:
         given = {"dead_after_ms": self._dead_after_ms, **arguments}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import redis
 
 from statemachine.flows import TERMINAL, State, next_transition
+from worker.ledger import circuit
 from worker.ledger.lanes import LaneRules
 from worker.queue.broker import CLOCK_LUA
 from worker.refund.request import KNOWN_SCHEMA
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 _LUA = Path(__file__).parent / "lua"
 #: In front of every script, in this order.
-SHARED = ("prelude", "rate", "watch", "lanes")
+SHARED = ("prelude", "circuit", "rate", "watch", "lanes")
 #: In front of every script that records an act of a person.
 RECORDING = "acts"
 
@@ -34,7 +35,7 @@ def load_scripts(
     # Sorted, so that all processes send the same script.
     ended = dict.fromkeys(sorted((*TERMINAL, State.DEAD)), True)
     head += f"local ENDED = cjson.decode('{json.dumps(ended)}')\nlocal SCHEMA = {KNOWN_SCHEMA}\n"
-    head += lanes.constants()
+    head += lanes.constants() + circuit.constants()
     head += CLOCK_LUA + "".join((_LUA / f"{part}.lua").read_text() for part in SHARED)
     recording = (_LUA / f"{RECORDING}.lua").read_text()
     texts = {name: (_LUA / f"{name}.lua").read_text() for name in names}

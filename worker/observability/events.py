@@ -141,6 +141,16 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             "A suspended store was looked at again; Wix does not accept its key, or there is none.",
             ("error",),
         ),
+        "wix.circuit_opened": Event(
+            "error",
+            "Wix does not answer for most stores: no refund starts until it answers probes again.",
+            ("failing", "answering"),
+        ),
+        "wix.circuit_closed": Event(
+            "warning",
+            "Wix answers again: all stores continue, and retries are made within a minute.",
+            ("lasted_ms",),
+        ),
         "store.throttled": Event(
             "warning",
             "Wix throttles a store: its refunds pause, and its rate is halved for some minutes.",

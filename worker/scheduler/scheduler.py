@@ -1,4 +1,4 @@
-"""Background threads: heartbeat, due times, lost refunds, probes, looks at finished refunds.
+"""Background threads: heartbeat, due times, lost refunds, probes, outages, looks at what is done.
 
 They keep nothing in memory that a crash would lose: due times are in the ledger.
 """
@@ -23,6 +23,8 @@ from worker.stores.probing import Prober
 
 #: Minimum pause between two looks for suspended stores that are due for a probe.
 PROBE_TICK_MS = 1_000
+#: Pause between two looks whether Wix is down for most stores.
+OUTAGE_TICK_MS = 1_000
 #: Minimum pause between two looks for finished refunds that are due to be looked at.
 WATCH_TICK_MS = 1_000
 #: How long to wait for a thread at the end; one that waits for Wix only reads there.
@@ -42,6 +44,7 @@ class Scheduler:
         boot_id: str,
         *,
         watch: Callable[[Callable[[], bool]], None],
+        outages: Callable[[Callable[[], bool]], None],
     ) -> None:
         self._broker = broker
         self._ledger = ledger
@@ -53,6 +56,7 @@ class Scheduler:
         self._has_probed = False
         self._monotonic = monotonic
         self._boot_id = boot_id
+        self._outages = outages
         self._threads = [
             threading.Thread(target=self._every, args=(ms, turn), name=name, daemon=True)
             for name, ms, turn in (
@@ -61,6 +65,7 @@ class Scheduler:
                 ("reconcile", settings.reconcile_every_ms, self.requeue_lost),
                 # A thread of its own: a slow Wix must not delay what is due.
                 ("probe", min(PROBE_TICK_MS, settings.probe_first_ms), self.probe),
+                ("outages", OUTAGE_TICK_MS, self.look_for_outages),
                 # Of each worker: looks at finished refunds take no thread from the steps.
                 ("watch", WATCH_TICK_MS, lambda: watch(self._stop.is_set)),
             )
@@ -114,6 +119,11 @@ class Scheduler:
         self._has_probed = self._leads
         if self._leads:
             self._prober.turn(self._stop.is_set)
+
+    def look_for_outages(self) -> None:
+        """If this worker leads, look whether Wix is down for most stores."""
+        if self._leads:
+            self._outages(self._stop.is_set)
 
     def _every(self, period_ms: int, turn: Callable[[], object]) -> None:
         is_lost = False

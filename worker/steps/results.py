@@ -233,12 +233,17 @@ class Results:
     def _commit(self, event: Mapping[str, Any], **fields: Any) -> StepCommit:
         """Add what all results have: the history line, the calls, the endpoints that worked."""
         calls = self.step.wix.calls if self.step else 0
+        outcome = self.step.wix.outcome if self.step else ""
         accepted = tuple(sorted(self.step.wix.accepted_endpoints)) if self.step else ()
         notices = self.step.notices if self.step else []
         if self.step and (answer := self.step.wix.throttled):
             fields = {"throttled": True, "pause_ms": answer.retry_after_ms or 0} | fields
         return StepCommit(
-            history=(*notices, event), wix_calls=calls, accepted_endpoints=accepted, **fields
+            history=(*notices, event),
+            wix_calls=calls,
+            wix_outcome=outcome,
+            accepted_endpoints=accepted,
+            **fields,
         )
 
     def _event(self, name: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
@@ -20,6 +20,8 @@ Model = TypeVar("Model", bound=BaseModel)
 MAX_BODY_BYTES = 5_000_000
 #: Status of an answer to a store that makes too many calls.
 TOO_MANY = 429
+#: From this status on, Wix failed.
+FAILURE = 500
 
 
 #: What we send with each call beside the store's headers. httpx decodes both without more packages.
@@ -75,6 +77,8 @@ class Calls:
         """The endpoints that accepted the API key."""
         self.request_id: str | None = None
         """Wix's id of the last call."""
+        self.outcome: Literal["", "answered", "failed"] = ""
+        """Whether Wix answered the last call, whatever it said; not a gateway's 5xx."""
         self.throttled: CallFailed | None = None
         """The last answer that says that the store makes too many calls. W7."""
         self.consistent = ""
@@ -127,6 +131,7 @@ class Calls:
     ) -> httpx.Response:
         unclear = EffectUnknown if mutates else Retryable
         self.calls += 1
+        self.outcome = "failed"
         try:
             response = self._within_total(self._request(method, path, body))
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
@@ -136,6 +141,8 @@ class Calls:
             self.sent += mutates
             raise unclear(endpoint, detail=type(error).__name__) from None
         self.sent += mutates
+        if response.status_code < FAILURE:
+            self.outcome = "answered"
         return response
 
     def _request(self, method: str, path: str, body: Mapping[str, Any] | None) -> httpx.Request:

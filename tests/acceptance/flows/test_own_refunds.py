@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from statemachine.flows import State
+from tests.support.looks import look_again
 from tests.support.rig import AFTER, ANN, Rig
 from worker.operations import dead_letters
 from worker.refund.outcomes import read
@@ -189,7 +190,7 @@ def test_a_second_refund_that_appears_after_the_end_is_reported_once(rig: Rig) -
     _twice(order)
     rig.redis.hincrby(rig.key("refund", refund.refund_id), "updated_at_ms", -3_600_000)
     for _ in range(3):
-        rig.look_again()
+        look_again(rig)
     again = rig.load(refund.refund_id)
     assert (again.state, again.reason["reason"]) == (State.DEAD, "paid_twice")
     assert _types(rig).count("refund.overpaid") == 1
@@ -205,5 +206,5 @@ def test_a_second_refund_that_failed_took_no_money(rig: Rig) -> None:
     _twice(order)
     for part in order.refunds[1]["transactions"]:
         part["refundStatus"] = "FAILED"
-    rig.look_again()
+    look_again(rig)
     assert rig.load(refund.refund_id).state is State.REFUNDED

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from statemachine.flows import State, Transition
+from tests.support.looks import look_again
 from tests.support.refunded_first import NthCall, last_told, moved, sums_told, with_setting
 from tests.support.rig import BEFORE, Rig, settings_for
 from worker.refund.outcomes import read
@@ -180,9 +181,9 @@ def test_a_cancelled_order_that_was_refunded_first_is_watched(rig: Rig) -> None:
     """The provider may take the money back, as from every refund."""
     order = rig.order(BEFORE)
     refund = rig.run(order)
-    rig.look_again()
+    look_again(rig)
     rig.simulator.provider_says(order.id, "FAILED")
-    rig.look_again()
+    look_again(rig)
     events = [event["type"] for _, event in read(rig.redis, rig.settings.namespace)]
     assert events[-1] == "refund.reversed"
     assert rig.load(refund.refund_id).state is State.CANCELLED

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from statemachine.flows import State
+from tests.support.looks import look_again
 from tests.support.lost_replies import lose_reply
 from tests.support.rig import AFTER, BEFORE, STORE_ID, Rig, settings_for
 from worker.ledger.claims import Change
@@ -34,12 +35,12 @@ def test_a_reversal_and_its_end_are_each_reported_once(rig: Rig) -> None:
     """SUCCEEDED may become PENDING again; the record stays refunded, its history shows both."""
     order = rig.order(AFTER)
     refund = rig.run(order)
-    rig.look_again()
+    look_again(rig)
     rig.simulator.provider_says(order.id, "PENDING")
-    rig.look_again()
-    rig.look_again()
+    look_again(rig)
+    look_again(rig)
     rig.simulator.provider_says(order.id, "SUCCEEDED")
-    rig.look_again()
+    look_again(rig)
     types = [event["type"] for event in _outcomes(rig)]
     assert types[2:] == ["refund.reversed", "refund.settled_again"]
     reversed_event = _outcomes(rig)[2]["data"]
@@ -55,7 +56,7 @@ def test_payments_in_another_order_are_not_a_change(rig: Rig) -> None:
     order = rig.order(AFTER, payments=[{"amount": "20.00"}, {"amount": "7.00"}])
     rig.run(order)
     order.refunds[0]["transactions"].reverse()
-    rig.look_again()
+    look_again(rig)
     assert [event["type"] for event in _outcomes(rig)][2:] == []
 
 
@@ -65,7 +66,7 @@ def test_a_reversal_is_reported_once_even_if_a_reply_of_redis_is_lost(rig: Rig) 
     rig.run(order)
     rig.simulator.provider_says(order.id, "FAILED")
     lose_reply(rig.ledger._scripts, "watched")
-    rig.look_again()
+    look_again(rig)
     assert [event["type"] for event in _outcomes(rig)][2:] == ["refund.reversed"]
 
 
@@ -78,11 +79,11 @@ def test_two_looks_at_once_report_a_reversal_once(rig: Rig) -> None:
 
     def slowly(looked_at: Refund, change: Change, **found: Any) -> None:
         rig.ledger.watched.changed = first  # type: ignore[method-assign]  # as it was
-        rig.look_again()
+        look_again(rig)
         first(looked_at, change, **found)
 
     rig.ledger.watched.changed = slowly  # type: ignore[assignment,method-assign]  # the write is replaced
-    rig.look_again()
+    look_again(rig)
     assert [event["type"] for event in _outcomes(rig)][2:] == ["refund.reversed"]
     events = [line["event"] for line in rig.ledger.history(refund.refund_id)]
     assert events.count("refund.reversed") == 1
@@ -94,9 +95,9 @@ def test_a_check_that_fails_is_made_later(rig: Rig) -> None:
     rig.run(order)
     rig.simulator.script(Fault("status", "list_transactions", status=503))
     rig.simulator.provider_says(order.id, "FAILED")
-    rig.look_again()
+    look_again(rig)
     assert len(_outcomes(rig)) == 2
-    rig.look_again()
+    look_again(rig)
     assert _outcomes(rig)[-1]["type"] == "refund.reversed"
 
 
@@ -108,7 +109,7 @@ def test_a_look_that_fails_is_repeated_for_a_day_beyond_the_end(rig: Rig) -> Non
     record = rig.key("refund", refund.refund_id)
     for age_ms, is_left in ((0, True), (DAY_MS, False)):
         rig.redis.hset(record, "updated_at_ms", ended_ms - age_ms)
-        rig.look_again()
+        look_again(rig)
         assert _is_watched(rig, refund.refund_id) == is_left
 
 
@@ -120,10 +121,10 @@ def test_a_refund_is_looked_at_twice(rig: Rig) -> None:
         planned_ms = rig.redis.zscore(rig.key("watch"), refund.refund_id)
         assert 0 <= planned_ms - ended_ms - after_ms <= 301_000
         assert planned_ms % 300_000 == 0
-        rig.look_again()
+        look_again(rig)
     rig.redis.zadd(rig.key("watch"), {refund.refund_id: 1})
     rig.redis.hincrby(rig.key("refund", refund.refund_id), "updated_at_ms", -3 * DAY_MS)
-    rig.look_again()
+    look_again(rig)
     assert not _is_watched(rig, refund.refund_id)
 
 
@@ -153,7 +154,7 @@ def test_the_looks_of_a_store_share_calls(rig: Rig) -> None:
         rig.redis.hset(rig.key("refund", again), mapping={"request": job, "order_id": order.id})
         rig.redis.zadd(rig.key("watch"), {again: 1})
     rig.simulator.calls.clear()
-    rig.look_again()
+    look_again(rig)
     assert [call["endpoint"] for call in rig.simulator.calls] == 2 * [SEVERAL]
     assert rig.redis.llen(rig.key("steps")) == 0
 
@@ -167,10 +168,10 @@ def test_orders_that_are_missing_in_the_answer_are_asked_for_alone(
         rig.run(order)
         rig.simulator.provider_says(order.id, "FAILED")
     rig.simulator.set_flags(orders_per_list=2)
-    rig.look_again()
+    look_again(rig)
     assert log.getvalue().count('"refund.recheck_failed"') == 1
     assert log.getvalue().count('"refund.reversed"') == 2 + MOST_ALONE
-    rig.look_again()
+    look_again(rig)
     assert log.getvalue().count('"refund.reversed"') == len(orders)
 
 
@@ -181,7 +182,7 @@ def test_without_the_call_for_several_orders_looks_are_made_one_by_one(rig: Rig)
         rig.run(order)
         rig.simulator.provider_says(order.id, "FAILED")
     rig.simulator.script(Fault("odd", SEVERAL, body={}), Fault("status", SEVERAL, status=404))
-    rig.look_again()
+    look_again(rig)
     assert [event["type"] for event in _outcomes(rig)].count("refund.reversed") == 2
 
 
@@ -195,7 +196,7 @@ def test_looks_come_behind_the_refunds_of_their_store(rig: Rig) -> None:
     rig.watch.turn(lambda: False)
     assert rig.simulator.calls == []
     assert rig.redis.zscore(rig.key("look_stores"), STORE_ID) > PUT_OFF_MS
-    rig.look_again()  # as if they had waited for long
+    look_again(rig)  # as if they had waited for long
     assert [call["endpoint"] for call in rig.simulator.calls] == ["list_transactions"]
 
 
@@ -205,13 +206,13 @@ def test_looks_wait_while_the_store_is_suspended_or_over_its_rate(redis_url: str
     rig.run(rig.order(AFTER))
     rig.redis.set(rig.key("rate", STORE_ID), 10**14)
     rig.simulator.calls.clear()
-    rig.look_again()
+    look_again(rig)
     rig.redis.delete(rig.key("rate", STORE_ID))
     rig.redis.hset(rig.key("suspended", STORE_ID), "since_ms", 1)
-    rig.look_again()
+    look_again(rig)
     assert rig.simulator.calls == []
     rig.redis.delete(rig.key("suspended", STORE_ID))
-    rig.look_again()
+    look_again(rig)
     assert len(rig.simulator.calls) == 1
     assert rig.redis.exists(rig.key("rate", STORE_ID))
     rig.close()

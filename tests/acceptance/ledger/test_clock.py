@@ -43,14 +43,24 @@ def monotonic() -> Monotonic:
 def scheduler(rig: Rig, monotonic: Monotonic) -> Scheduler:
     """The leader, which has ticked once."""
     scheduler = Scheduler(
-        rig.broker, rig.ledger, rig.prober(), rig.settings, monotonic, "boot", watch=rig.watch.turn
+        rig.broker,
+        rig.ledger,
+        rig.prober(),
+        rig.settings,
+        monotonic,
+        "boot",
+        watch=_no_looks,
+        outages=_no_looks,
     )
     scheduler.wake()
     return scheduler
 
 
 def _no_looks(_: Callable[[], bool]) -> None:
-    """Look at no finished refund."""
+    """Look at no finished refund, and for no outage."""
+
+
+NO_LOOKS = {"watch": _no_looks, "outages": _no_looks}
 
 
 def _step(rig: Rig, by_ms: int) -> None:
@@ -145,14 +155,28 @@ def test_a_step_is_noticed_by_the_next_leader_on_the_same_machine(
 ) -> None:
     """Both read the time since the machine booted, so no time without a leader is unknown."""
     Scheduler(
-        rig.broker, rig.ledger, rig.prober(), rig.settings, monotonic, "boot", watch=rig.watch.turn
+        rig.broker,
+        rig.ledger,
+        rig.prober(),
+        rig.settings,
+        monotonic,
+        "boot",
+        watch=_no_looks,
+        outages=_no_looks,
     ).wake()
     before_ms = _now_ms(rig)
     rig.redis.delete(rig.key("scheduler"))
     _step(rig, by_ms)
     monotonic.now_s += 7
     Scheduler(
-        rig.broker, rig.ledger, rig.prober(), rig.settings, monotonic, "boot", watch=rig.watch.turn
+        rig.broker,
+        rig.ledger,
+        rig.prober(),
+        rig.settings,
+        monotonic,
+        "boot",
+        watch=_no_looks,
+        outages=_no_looks,
     ).wake()
     assert abs(_now_ms(rig) - before_ms - 7_000) <= 1_000
 

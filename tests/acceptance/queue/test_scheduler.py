@@ -17,7 +17,7 @@ from worker.scheduler.scheduler import Scheduler
 
 
 def _no_looks(_: Callable[[], bool]) -> None:
-    """Look at no finished refund."""
+    """Look at no finished refund, and for no outage."""
 
 
 def _events(log: io.StringIO) -> list[str]:
@@ -32,7 +32,8 @@ def _scheduler(rig: Rig) -> Scheduler:
         rig.settings,
         time.monotonic,
         "boot",
-        watch=rig.watch.turn,
+        watch=_no_looks,
+        outages=_no_looks,
     )
 
 
@@ -92,6 +93,6 @@ def test_the_threads_start_and_stop(rig: Rig) -> None:
     before = threading.active_count()
     scheduler.beat()
     scheduler.start()
-    assert threading.active_count() == before + 5
+    assert threading.active_count() == before + 6
     scheduler.stop()
     assert threading.active_count() == before

@@ -2,7 +2,7 @@
 -- lease and the acknowledgement.
 -- args: refund_id, token, fence; state; next "now" | "later" | "lane" | "end"; due_in_ms;
 --       fields {name: text}; history (JSON lines); wix_calls; intent "clear" | "keep" | "open";
---       uncounted; watch_in_ms; accepted_endpoints; lacking; throttled, pause_ms; epoch;
+--       uncounted; watch_in_ms; accepted_endpoints; lacking; throttled, pause_ms; wix_outcome; epoch;
 --       suspension, outcome and also (a second outcome), if any;
 --       worker_id, queue, message_id of the delivery.
 -- Returns committed | suspended (the store, by this step) | stale (the lease was lost).
@@ -21,6 +21,7 @@ end
 local intent = {clear = 0, keep = record.prior_intent_at_ms or 0, open = now}
 charge(store, args.wix_calls - (record.reserved or 0))
 if args.throttled then throttle(store, args.pause_ms) end
+note_answer(store, args.wix_outcome)
 change(id, args.fields)
 change(id, {
     intent_at_ms = intent[args.intent], version = record.version + 1,

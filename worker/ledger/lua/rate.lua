@@ -33,9 +33,10 @@ local function charge(store, calls)
     if each > 0 then set_paid_at(store, math.max(paid_at(store), now) + calls * each) end
 end
 
--- Whether a store is over its rate, with so many calls ahead that are not reserved yet. If so,
--- wake.lua lets its lane continue when it is not.
+-- Whether a store is over its rate, with so many calls ahead that are not reserved yet, or the circuit is
+-- open. If so, wake.lua lets its lane continue when it is not.
 local function is_paced(store, ahead)
+    if is_cut_off(store) then return true end
     local early_ms = paid_at(store) - now - BURST_MS
     if ahead > 0 then early_ms = early_ms + ahead * per_call_ms(store) end
     if early_ms <= 0 then return false end

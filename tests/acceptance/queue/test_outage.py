@@ -1,0 +1,166 @@
+"""Wix is down for most stores: a few stores are probed, then all continue step by step."""
+
+from __future__ import annotations
+
+import io
+import json
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from statemachine.flows import State
+from tests.support.rig import AFTER, Rig, settings_for
+from tests.support.stores_rig import StoresRig, lines
+from tests.support.virtual_time import VirtualTime
+from worker.ledger.circuit import CIRCUIT
+from worker.refund.request import parse_request
+from worker.simulator import Fault, Simulator
+from worker.stores.outages import Outages
+
+STORES = 8
+DOWN = Fault("status", status=503, times=10**9)
+
+
+class Wide:
+    """Many stores, in virtual time; the circuit is looked at every second."""
+
+    def __init__(self, redis_url: str) -> None:
+        settings = settings_for(redis_url, retry_for_s="86400", retry_attempts="12")
+        self.rig = StoresRig(settings, Simulator())
+        self.ids = [str(uuid.UUID(int=number + 1)) for number in range(STORES)]
+        for number, store_id in enumerate(self.ids):
+            key = f"IST.many.{number}.key"
+            self.rig.simulator.add_store(store_id, key)
+            self.rig.give(store_id, key)
+        self.time = VirtualTime(self.rig)
+        self.outages = Outages(
+            circuit=self.rig.ledger.circuit,
+            stores=self.rig.stores,
+            keyring=self.rig.steps.keyring,
+            wix=self.rig.wix,
+        )
+
+    def ask(self, stores: int = STORES, each: int = 1) -> list[str]:
+        """Ask for refunds of so many stores."""
+        asked = []
+        for store_id in self.ids[:stores]:
+            for _ in range(each):
+                order = self.rig.simulator.add_order(store_id, created_date=AFTER)
+                refund_id = f"rf-{uuid.uuid4()}"
+                job = {"refund_id": refund_id, "store_id": store_id, "order_id": order.id}
+                self.rig.ledger.accept(parse_request(job), self.rig.delivery(message_id=""))
+                asked.append(refund_id)
+        return asked
+
+    def run_for_s(self, seconds: int) -> None:
+        """Run steps, and look at the circuit each second."""
+        for _ in range(seconds):
+            self.time.run_for_ms(1_000)
+            self.outages.turn(lambda: False)
+
+    def calls(self) -> int:
+        """Return how many calls were made."""
+        return len(self.rig.simulator.calls)
+
+
+@pytest.fixture
+def wide(redis_url: str) -> Iterator[Wide]:
+    """Many stores."""
+    wide = Wide(redis_url)
+    yield wide
+    wide.rig.close()
+
+
+def _events(log: io.StringIO) -> list[str]:
+    return [line["event"] for line in lines(log) if line["event"].startswith("wix.")]
+
+
+def test_an_outage_stops_all_stores_and_only_a_few_are_probed(wide: Wide, log: io.StringIO) -> None:
+    """Else thousands of refunds run into it again and again."""
+    wide.ask(each=3)
+    wide.rig.simulator.script(DOWN)
+    wide.run_for_s(5)
+    assert _events(log) == ["wix.circuit_opened"]
+    before = wide.calls()
+    wide.ask()
+    wide.run_for_s(120)
+    # Probes after 5, 10, 20, 40 and 60 seconds.
+    assert wide.calls() - before <= 5 * CIRCUIT["PROBED"]
+    probed = {call["site_id"] for call in wide.rig.simulator.calls[before:]}
+    assert len(probed) > CIRCUIT["PROBED"]
+
+
+def test_after_the_outage_everything_is_done_within_minutes_and_nothing_is_dead(
+    wide: Wide, log: io.StringIO
+) -> None:
+    """Retries do not wait out what they drew while Wix was down."""
+    ids = wide.ask(each=3)
+    wide.rig.simulator.script(DOWN)
+    wide.run_for_s(400)
+    for refund_id in wide.rig.redis.zrange(wide.rig.key("due"), 0, -1):
+        wide.rig.redis.zadd(wide.rig.key("due"), {refund_id: wide.time.now_ms + 800_000})
+    wide.rig.simulator.clear_faults()
+    wide.run_for_s(CIRCUIT["CAP_MS"] // 1000 + 120)
+    assert _events(log) == ["wix.circuit_opened", "wix.circuit_closed"]
+    assert {wide.rig.load(refund_id).state for refund_id in ids} == {State.REFUNDED}
+    assert not wide.rig.redis.exists(wide.rig.key("outage"))
+
+
+def test_the_circuit_opens_again_if_the_stores_fail_again(wide: Wide, log: io.StringIO) -> None:
+    """The probes succeed, but the refunds' own calls do not."""
+    wide.ask(each=4)
+    down = Fault("status", "get_order", status=503, times=10**9)
+    wide.rig.simulator.script(down)
+    wide.run_for_s(60)
+    assert _events(log) == ["wix.circuit_opened"]
+    assert wide.rig.redis.exists(wide.rig.key("outage"))
+
+
+def test_few_stores_that_fail_are_no_outage(wide: Wide, log: io.StringIO) -> None:
+    """Two stores, or the smaller part: their own retries are enough."""
+    down = [Fault("status", "get_order", status=503, times=10**9)]
+    failing = wide.ask(stores=2)
+    orders = [wide.rig.load(refund_id).request.order_id for refund_id in failing]
+    faults = [Fault(**(vars(fault) | {"order_id": o})) for fault in down for o in orders]
+    wide.rig.simulator.script(*faults)
+    wide.ask()
+    wide.run_for_s(20)
+    assert _events(log) == []
+
+
+def test_a_429_or_a_refusal_is_an_answer(wide: Wide, log: io.StringIO) -> None:
+    """They are about a store, not about Wix."""
+    wide.rig.simulator.script(
+        Fault("status", status=429, times=STORES), Fault("status", status=404, times=STORES)
+    )
+    wide.ask(each=2)
+    wide.run_for_s(10)
+    assert _events(log) == []
+
+
+def test_a_wait_that_is_not_a_retry_keeps_its_time(wide: Wide) -> None:
+    """A refund that waits for its provider is not asked about sooner."""
+    wide.rig.simulator.set_flags(provider_ms=10**12)
+    waiting = wide.ask(stores=1)
+    wide.run_for_s(70)
+    due = wide.rig.redis.zscore(wide.rig.key("due"), waiting[0])
+    wide.rig.redis.zadd(wide.rig.key("due"), {waiting[0]: due + 10**7})
+    wide.rig.simulator.script(DOWN)
+    wide.ask()
+    wide.run_for_s(5)
+    wide.rig.simulator.clear_faults()
+    wide.run_for_s(60)
+    assert wide.rig.redis.zscore(wide.rig.key("due"), waiting[0]) == due + 10**7
+
+
+def test_a_ledger_without_an_outage_keeps_only_the_last_minute(rig: Rig) -> None:
+    """One entry per store that was asked."""
+    rig.run(rig.order(AFTER))
+    assert rig.redis.zcard(rig.key("answers")) == 1
+    assert json.dumps(rig.ledger.circuit.look()._asdict())
+    time = VirtualTime(rig)
+    time.pass_ms(10**13)
+    rig.ledger.wake_due("rig", lead_ms=1)
+    rig.ledger.circuit.look()
+    assert rig.redis.zcard(rig.key("answers")) == 0
