@@ -12,7 +12,7 @@ from statemachine.flows import State
 from tests.support.flow_step import NOW_MS, SETTINGS, seen, step_on, wix_at
 from tests.support.rig import AFTER, BEFORE, STORE_ID
 from worker.errors import Buried, Permanent, Rejected
-from worker.flows import assessment, cancellation, restoring, voiding
+from worker.flows import assessment, cancellation, restoring, unfulfilling, voiding
 from worker.flows.step import MISSING_LOOKS, Advance, Step, Wait
 from worker.observability.redaction import MASK
 from worker.refund.facts import CancelRefusal, Facts
@@ -72,7 +72,7 @@ def test_an_order_found_unfulfilled_was_unfulfilled_by_the_merchant_or_by_us(
 ) -> None:
     """By us if an earlier call may have done it."""
     step = _on(simulator, step={"intent_at_ms": intent_at_ms})
-    result = cancellation.unfulfill_order(step)
+    result = unfulfilling.unfulfill_order(step)
     assert result == Advance(to=State.UNFULFILLED, by_merchant=not intent_at_ms)
 
 
@@ -83,7 +83,7 @@ def test_a_new_fulfillment_is_saved_before_it_is_deleted(
     """It counts as a change of the order if there were others before; the intent stays."""
     saved = Facts(fulfillments=({"id": "another", "lineItems": []},)) if is_known else Facts()
     step = _on(simulator, fulfillments=1, step={"facts": saved})
-    wait = cancellation.unfulfill_order(step)
+    wait = unfulfilling.unfulfill_order(step)
     assert isinstance(wait, Wait)
     assert (wait.in_ms, wait.effect_known) == (0, False)
     assert wait.facts == (Facts(rounds=1) if is_known else Facts())
@@ -96,8 +96,8 @@ def test_a_new_fulfillment_is_saved_before_it_is_deleted(
     ("looks", "saved", "waits"),
     [
         (0, False, True),
-        (cancellation.EMPTY_LOOKS - 2, False, True),
-        (cancellation.EMPTY_LOOKS - 1, False, False),
+        (unfulfilling.EMPTY_LOOKS - 2, False, True),
+        (unfulfilling.EMPTY_LOOKS - 1, False, False),
         (SETTINGS.unfulfill_looks - 2, True, True),
         (SETTINGS.unfulfill_looks - 1, True, False),
     ],
@@ -111,7 +111,7 @@ def test_an_order_that_stays_fulfilled_is_looked_at_a_limited_number_of_times(
     if saved:
         facts |= Facts(fulfillments=({"id": "f", "lineItems": []},), deleted=("f",))
     more = {"facts": facts, "intent_at_ms": intent_at_ms}
-    result = cancellation.unfulfill_order(_on(simulator, marked_fulfilled=True, step=more))
+    result = unfulfilling.unfulfill_order(_on(simulator, marked_fulfilled=True, step=more))
     if waits:
         assert isinstance(result, Wait)
         assert result.facts == Facts(looks=looks + 1, waiting_since_ms=NOW_MS)

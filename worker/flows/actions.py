@@ -7,11 +7,12 @@ from types import MappingProxyType
 
 from statemachine.flows import Transition
 from worker.flows.assessment import assess_order
-from worker.flows.cancellation import cancel_order, unfulfill_order
+from worker.flows.cancellation import cancel_order
 from worker.flows.confirming import confirm_refund
 from worker.flows.restoring import restore_fulfillments
 from worker.flows.standard import submit_refund
 from worker.flows.step import Advance, Step, Wait
+from worker.flows.unfulfilling import unfulfill_order
 from worker.flows.voiding import confirm_void, void_payments
 
 ACTIONS: Mapping[Transition, Callable[[Step], Advance | Wait]] = MappingProxyType(

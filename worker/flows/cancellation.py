@@ -1,4 +1,4 @@
-"""Orders placed before the cutoff: unfulfill if necessary, then cancel.
+"""Orders placed before the cutoff: cancel them, after `worker.flows.unfulfilling` if necessary.
 
 Cancelling an order at Wix moves no money; whoever took the payment returns it (W30, W90).
 """
@@ -28,8 +28,6 @@ REFUSALS: Mapping[str, str] = MappingProxyType(
         "ORDER_HAS_AUTHORIZED_TRANSACTION": "order_authorized",
     }
 )
-#: How many looks must show an empty list before we believe it: it may be stale.
-EMPTY_LOOKS = 2
 
 
 def state_of(order: Order) -> State:
@@ -80,44 +78,7 @@ def begin_cancellation(step: Step, order: Order, facts: Facts = NO_FACTS) -> Adv
     return Advance(to=to, flow=Flow.CANCELLATION, facts=facts)
 
 
-def unfulfill_order(step: Step) -> Advance | Wait:
-    """Delete each fulfillment until Wix shows the order as unfulfilled.
-
-    It can be repeated at any point: deleting a deleted fulfillment changes nothing. W40.
-    """
-    state = state_of(step.recent_order())
-    if state is State.CANCELLED:
-        return found_cancelled(step, by_merchant=True)
-    listed = step.recent_fulfillments()
-    saved = step.refund.facts.fulfillments
-    step.learn(_fulfillments(step, listed))
-    if state is State.UNFULFILLED:
-        return Advance(to=state, by_merchant=not step.may_have_happened)
-    saved_ids, is_empty = {fulfillment["id"] for fulfillment in saved}, False
-    step.reads.fulfillments = None
-    for fulfillment in _not_deleted(step, listed):
-        if fulfillment.id in saved_ids:
-            is_empty = _delete(step, fulfillment.id)
-    if any(fulfillment.id not in saved_ids for fulfillment in listed):
-        # Save the new ones in the record first; the next look deletes them.
-        rounds = _next_round(step) if saved else Facts()
-        why = "new fulfillments are saved before they are deleted"
-        return Wait(why=why, in_ms=0, effect_known=False, facts=rounds)
-    if is_empty and step.settings.without_fulfillments == "try_cancel":
-        # If Wix still shows it as fulfilled, and refuses the cancel, we come back. W40, W41.
-        step.note_unfulfilled()
-        return Advance(to=State.UNFULFILLED)
-    state = state_of(step.read_order())
-    if state is State.CANCELLED:
-        return found_cancelled(step, by_merchant=True)
-    if state is State.UNFULFILLED:
-        return Advance(to=state)
-    return _still_fulfilled(
-        step, looks=step.settings.unfulfill_looks if step.facts.fulfillments else EMPTY_LOOKS
-    )
-
-
-def _fulfillments(step: Step, listed: Iterable[Fulfillment]) -> Facts:
+def fulfillments_to_keep(step: Step, listed: Iterable[Fulfillment]) -> Facts:
     """Return the fulfillments to restore if need be: those listed, and those that we removed.
 
     What the merchant removed is not restored.
@@ -135,35 +96,10 @@ def _fulfillments(step: Step, listed: Iterable[Fulfillment]) -> Facts:
     return Facts(fulfillments=tuple(whole.values()), vanished=tuple(sorted(vanished)))
 
 
-def _still_fulfilled(step: Step, *, looks: int) -> Advance | Wait:
-    """Wait: the order shows as fulfilled although no fulfillment is left (a lag, or W42)."""
-    if step.looks + 1 < looks:
-        known = not step.may_have_happened
-        return step.wait(
-            "Wix still shows the order as fulfilled", step.next_look_ms, effect_known=known
-        )
-    if step.settings.without_fulfillments == "escalate":
-        raise end_with("cannot_unfulfill", detail=f"still fulfilled after {step.looks + 1} looks")
-    return Advance(to=State.UNFULFILLED, facts=Facts(still_fulfilled=True))
-
-
-def _not_deleted(step: Step, listed: Iterable[Fulfillment]) -> list[Fulfillment]:
+def not_deleted(step: Step, listed: Iterable[Fulfillment]) -> list[Fulfillment]:
     """Leave out what Wix has confirmed as deleted, because a list may be stale."""
     deleted = step.facts.deleted
     return [fulfillment for fulfillment in listed if fulfillment.id not in deleted]
-
-
-def _delete(step: Step, fulfillment_id: str) -> bool:
-    """Delete one; return whether Wix answers that none is left."""
-    try:
-        answer = step.wix.delete_fulfillment(step.order_id, fulfillment_id)
-    except Permanent as error:
-        # Someone else deleted it, or our earlier call did: it is gone either way. W43.
-        if error.status != 404:
-            raise
-        return False
-    step.learn(Facts(deleted=(*step.facts.deleted, fulfillment_id)))
-    return answer.is_empty
 
 
 def cancel_order(step: Step) -> Advance | Wait:
@@ -246,17 +182,17 @@ def _look(step: Step, read: Callable[[], Order]) -> Order | Advance | Wait:
 def _fulfilled_again(step: Step) -> Advance | Wait | None:
     """Go back if the merchant has fulfilled the order; wait if Wix only shows it so."""
     listed = step.read_fulfillments()
-    if not _not_deleted(step, listed):
+    if not not_deleted(step, listed):
         if step.refund.facts.still_fulfilled:
             return None
         if step.looks + 1 < step.settings.unfulfill_looks:
             known = not step.may_have_happened
             return step.wait("the order shows as fulfilled", step.next_look_ms, effect_known=known)
-    facts = _next_round(step) | _fulfillments(step, listed) | Facts(still_fulfilled=False)
+    facts = next_round(step) | fulfillments_to_keep(step, listed) | Facts(still_fulfilled=False)
     return Advance(to=State.FULFILLED, facts=facts, by_merchant=True)
 
 
-def _next_round(step: Step) -> Facts:
+def next_round(step: Step) -> Facts:
     """Count a change of the order between our steps; end when there were too many."""
     rounds = step.refund.facts.rounds + 1
     if rounds > step.settings.order_rounds:
@@ -269,7 +205,7 @@ def _refused(step: Step, error: Permanent) -> Advance | Wait:
     if error.code == "ORDER_HAS_AUTHORIZED_TRANSACTION":
         payments = step.wix.list_transactions(step.order_id).payments
         if any(payment.effective_status == "AUTHORIZED" for payment in payments):
-            return Advance(to=State.AUTHORIZED, facts=_next_round(step))
+            return Advance(to=State.AUTHORIZED, facts=next_round(step))
         if step.looks + 1 < step.settings.unfulfill_looks:
             still = "Wix still sees an authorized payment"
             return step.wait(still, step.next_look_ms, effect_known=True)

@@ -1,5 +1,6 @@
 -- Hand out the due looks of one store, which share a call to Wix: those of the store that waits
--- longest. They come behind real work: not while the store's key is refused, while it is over its
+-- longest. They come behind real work: not while the store's key is refused or a
+-- person has paused the store, while it is over its
 -- rate, or while refunds wait in its lane (for a limited time, else a long lane would hide reversals).
 -- A look that is not reported is handed out again.
 -- args: limit; again_ms; put_off_ms; patience_ms.
@@ -8,7 +9,7 @@ for _, store in ipairs(redis.call('ZRANGEBYSCORE', key('look_stores'), '-inf', n
     local line = key('looks', store)
     local first = redis.call('ZRANGE', line, 0, 0, 'WITHSCORES')[2]
     local is_late = first and now - first > args.patience_ms
-    if is_suspended(store) then
+    if is_suspended(store) or is_paused(store) then
         redis.call('ZADD', key('look_stores'), now + args.again_ms, store)
     elseif is_paced(store, 0) or (not is_late and redis.call('ZCARD', key('lane', store)) > 0) then
         redis.call('ZADD', key('look_stores'), now + args.put_off_ms, store)
