@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from config.loading import load_settings
@@ -10,7 +9,6 @@ from statemachine.flows import Flow, State
 from tests.support.rig import KEY, QUICK, STORE_ID
 from tests.support.transport import SimulatorTransport
 from worker.errors import Buried, CallFailed, Rejected
-from worker.flows.reads import Reads
 from worker.flows.step import Step
 from worker.refund.facts import Facts
 from worker.refund.record import Refund
@@ -73,7 +71,6 @@ def step_on(simulator: Simulator, order: Order, facts: Facts | None = None, **mo
         now_ms=NOW_MS,
         settings=SETTINGS,
         refunds_of_order=lambda: ["rf"],
-        reads=Reads(now_s=time.monotonic),
     )
 
 

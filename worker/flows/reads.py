@@ -7,6 +7,7 @@ at the order's refunds before a refund call is always a new one.
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ class Seen(Generic[Answer]):
 class Reads:
     """The last answers of Wix about one order."""
 
-    now_s: Callable[[], float]
+    now_s: Callable[[], float] = time.monotonic
     order: Seen[Order] | None = None
     fulfillments: Seen[tuple[Fulfillment, ...]] | None = None
     transactions: Seen[Transactions] | None = None

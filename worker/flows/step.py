@@ -61,7 +61,7 @@ class Step:
     settings: Settings
     refunds_of_order: Callable[[], Iterable[str]]
     """Returns the ids of all our refunds of the order; asks the ledger."""
-    reads: Reads
+    reads: Reads = field(default_factory=Reads)
     """What the step before this one read at Wix moments ago, and what this one reads."""
     shared_order: Callable[[], Order | None] = lambda: None
     """Returns the order as a search has found it for many refunds, if it has."""

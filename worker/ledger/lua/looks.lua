@@ -1,6 +1,5 @@
 -- Hand out the due looks of one store, which share a call to Wix: those of the store that waits
--- longest. They come behind real work: not while the store's key is refused or a
--- person has paused the store, while it is over its
+-- longest. They come behind real work: not while the store is suspended or paused, while it is over its
 -- rate, or while refunds wait in its lane (for a limited time, else a long lane would hide reversals).
 -- A look that is not reported is handed out again.
 -- args: limit; again_ms; put_off_ms; patience_ms.
