@@ -13,7 +13,7 @@ local shared = {
     "admit", "is_ahead", "take_turn", "offer", "line_up", "stand_back", "postpone", "release",
     -- acts.lua, in front of the scripts that record what a person does.
     "record_act", "is_repeat",
-    "is_on_hold", "is_paused", "set_aside",
+    "is_on_hold", "is_paused", "set_aside", "is_due", "end_item", "finish_job",
 }
 files["worker/ledger/lua/*.lua"] = {read_globals = shared}
 local clock = {"AHEAD_MS", "wall", "offset", "last", "ns", "args", "now", "int"}

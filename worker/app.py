@@ -18,15 +18,18 @@ from worker.flows.backlog import Backlog
 from worker.flows.reads import RecentReads
 from worker.ledger.acts import Acts
 from worker.ledger.connection import redis_client
+from worker.ledger.jobs import Jobs
 from worker.ledger.lanes import LaneRules
 from worker.ledger.memory import Memory, default_directory
 from worker.ledger.refunds import Ledger
 from worker.ledger.stores import Stores
 from worker.observability.redaction import register_secrets
+from worker.operations.acts.wix_desk import WixDesk
 from worker.operations.installation import Membership
+from worker.operations.jobs.runner import JobRunner
 from worker.queue.broker import Broker
 from worker.queue.middleware import MessageContext
-from worker.scheduler.scheduler import Scheduler
+from worker.scheduler.scheduler import Scheduler, Turns
 from worker.steps.clock import boot_id, boottime
 from worker.steps.retry import RetryPolicy
 from worker.steps.runner import Steps
@@ -52,6 +55,7 @@ class App:
     steps: Steps
     watch: Watch
     prober: Prober
+    jobs: JobRunner
     scheduler: Scheduler
 
     def worker(self) -> dramatiq.Worker:
@@ -93,6 +97,11 @@ def acts_from(settings: Settings, broker: Broker, ledger: Ledger) -> Acts:
         worker_dead_after_ms=settings.worker_dead_after_ms,
         settle_delay_ms=settings.settle_delay_ms,
     )
+
+
+def jobs_from(settings: Settings, broker: Broker, ledger: Ledger) -> Jobs:
+    """Return the bulk acts."""
+    return Jobs(broker.client, ledger, namespace=settings.namespace, lanes=_lanes(settings))
 
 
 def membership_from(settings: Settings, client: redis.Redis) -> Membership:
@@ -162,18 +171,30 @@ def _steps(settings: Settings, seams: Seams, *, ledger: Ledger, **parts: Any) ->
     )
 
 
+def _job_runner(desk: WixDesk, broker: Broker) -> JobRunner:
+    """Return what does bulk acts."""
+    return JobRunner(
+        acts=acts_from(desk.settings, broker, desk.ledger),
+        jobs=jobs_from(desk.settings, broker, desk.ledger),
+        desk=desk,
+    )
+
+
 def build(settings: Settings, seams: Seams = REAL) -> App:
     """Put a worker together."""
     broker, ledger = ledger_from(settings)
     keyring, stores = keyring_from(settings), stores_from(settings, broker)
     wix = wix_from(settings, seams.transport)
     steps = _steps(settings, seams, ledger=ledger, keyring=keyring, stores=stores, wix=wix)
+    outages = Outages(circuit=ledger.circuit, stores=stores, keyring=keyring, wix=wix)
+    desk = WixDesk(keyring=keyring, ledger=ledger, stores=stores, wix=wix, settings=settings)
     watch = Watch(watched=ledger.watched, keyring=keyring, wix=wix, settings=settings)
     declare_actors(broker, ledger, steps)
     unconnected = Unconnected(stores=stores, records=ledger, keyring=keyring, settings=settings)
     prober = Prober(
         stores=stores, keyring=keyring, wix=wix, settings=settings, unconnected=unconnected
     )
+    jobs = _job_runner(desk, broker)
     return App(
         settings=settings,
         keyring=keyring,
@@ -184,6 +205,7 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
         steps=steps,
         watch=watch,
         prober=prober,
+        jobs=jobs,
         scheduler=Scheduler(
             broker,
             ledger,
@@ -191,7 +213,6 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
             settings,
             seams.monotonic,
             boot_id(),
-            watch=watch.turn,
-            outages=Outages(circuit=ledger.circuit, stores=stores, keyring=keyring, wix=wix).turn,
+            turns=Turns(watch=watch.turn, outages=outages.turn, jobs=jobs.turn),
         ),
     )

@@ -6,16 +6,17 @@ from typing import Annotated
 
 import typer
 
+from worker.cli.bulk import do
+from worker.cli.choosing import Chosen, chooses
 from worker.cli.common import AsJson, connect_acts, explain_errors, fail
 from worker.cli.operator import By, OptionalWhy, Why, operator
 from worker.cli.output import print_json, say
-from worker.cli.results import act_on_each
 from worker.ledger.acts import ALL_STORES
 from worker.operations.acts import letters, refunds, stores
 from worker.operations.acts.refusals import CannotAct
 
 EXAMPLES = {
-    "retry": "Example: refunds retry rf-2024-000123",
+    "retry": "Example: refunds retry --store SITE_ID --rate 2",
     "cancel": 'Example: refunds cancel rf-2024-000123 --reason "ordered by mistake"',
     "hold": 'Example: refunds hold rf-2024-000123 --reason "the buyer called"',
     "release": "Example: refunds release rf-2024-000123",
@@ -24,11 +25,10 @@ EXAMPLES = {
     "resume": "Example: refunds resume --all",
 }
 
-Ids = Annotated[list[str], typer.Argument(metavar="ID...")]
-
 
 @explain_errors
-def retry(ids: Ids, by: By = "", reason: OptionalWhy = "", as_json: AsJson = False) -> None:
+@chooses
+def retry(chosen: Chosen, by: By = "", reason: OptionalWhy = "", as_json: AsJson = False) -> None:
     """Let refunds that wait for a retry go now."""
     who, acts = operator(by, reason), connect_acts()
 
@@ -36,11 +36,12 @@ def retry(ids: Ids, by: By = "", reason: OptionalWhy = "", as_json: AsJson = Fal
         refunds.retry(acts, refund_id, operator=who)
         return "goes now"
 
-    act_on_each(ids, act, done="retried", as_json=as_json)
+    do("retry", chosen, who, act, done="retried", as_json=as_json)
 
 
 @explain_errors
-def cancel(ids: Ids, by: By = "", reason: Why = "", as_json: AsJson = False) -> None:
+@chooses
+def cancel(chosen: Chosen, by: By = "", reason: Why = "", as_json: AsJson = False) -> None:
     """Call off refunds that wait and have changed nothing at Wix.
 
     One that may have changed something is refused, and the reason is given.
@@ -51,20 +52,27 @@ def cancel(ids: Ids, by: By = "", reason: Why = "", as_json: AsJson = False) -> 
         refunds.cancel(acts, refund_id, operator=who)
         return "called off"
 
-    act_on_each(ids, act, done="cancelled", as_json=as_json)
+    do("cancel", chosen, who, act, done="cancelled", as_json=as_json)
 
 
 @explain_errors
-def hold(ids: Ids, by: By = "", reason: Why = "", as_json: AsJson = False) -> None:
+@chooses
+def hold(chosen: Chosen, by: By = "", reason: Why = "", as_json: AsJson = False) -> None:
     """Stop refunds where they are, until they are released. A running step finishes first."""
     who, acts = operator(by, reason, needs_reason=True), connect_acts()
-    act_on_each(
-        ids, lambda each: refunds.hold(acts, each, operator=who), done="held", as_json=as_json
+    do(
+        "hold",
+        chosen,
+        who,
+        lambda each: refunds.hold(acts, each, operator=who),
+        done="held",
+        as_json=as_json,
     )
 
 
 @explain_errors
-def release(ids: Ids, by: By = "", reason: OptionalWhy = "", as_json: AsJson = False) -> None:
+@chooses
+def release(chosen: Chosen, by: By = "", reason: OptionalWhy = "", as_json: AsJson = False) -> None:
     """Let refunds on hold go on, in order of arrival."""
     who, acts = operator(by, reason), connect_acts()
 
@@ -72,12 +80,13 @@ def release(ids: Ids, by: By = "", reason: OptionalWhy = "", as_json: AsJson = F
         refunds.release(acts, refund_id, operator=who)
         return "released"
 
-    act_on_each(ids, act, done="released", as_json=as_json)
+    do("release", chosen, who, act, done="released", as_json=as_json)
 
 
 @explain_errors
+@chooses
 def edit(
-    ids: Ids,
+    chosen: Chosen,
     manual_payments: Annotated[
         str | None, typer.Option(help="escalate, or record; see `refunds request --help`.")
     ] = None,
@@ -114,7 +123,7 @@ def edit(
         before = letters.edit(acts, letter_id, changes, operator=who)
         return "edited; before: " + ", ".join(f"{name}={old}" for name, old in before.items())
 
-    act_on_each(ids, act, done="edited", as_json=as_json)
+    do("edit", chosen, who, act, done="edited", arguments=changes, as_json=as_json)
 
 
 All = Annotated[bool, typer.Option("--all", help="All stores; this must be said.")]

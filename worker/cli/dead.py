@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
+from worker.cli.bulk import do, ids_of
+from worker.cli.choosing import Chosen, chooses
 from worker.cli.common import AsJson, Limit, connect, connect_acts, explain_errors, fail, named
 from worker.cli.dead_ends import EXAMPLES, discard, resolve
 from worker.cli.dry_run import print_foreseen
 from worker.cli.operator import By, Why, operator
 from worker.cli.output import history_rows, print_json, print_line, print_record, print_table
-from worker.cli.results import act_on_each
 from worker.operations import dead_letters
 
 dead = typer.Typer(
@@ -87,8 +88,9 @@ DryRun = Annotated[
     "replay", epilog='Example: refunds dead replay rf-2024-000123 --reason "the key is back"'
 )
 @explain_errors
+@chooses
 def dead_replay(
-    letter_ids: Annotated[list[str], typer.Argument(metavar="ID...")],
+    chosen: Chosen,
     by: By = "",
     reason: Why = "",
     manual_done: ManualDone = False,
@@ -96,14 +98,18 @@ def dead_replay(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Resume dead letters where they stopped. Each one checks Wix first."""
-    if not_done and len(letter_ids) > 1:
+    """Resume dead letters where they stopped. Each one checks Wix first.
+
+    IDs are done at once. What --file, filters or --all name is frozen, confirmed, and done by the
+    workers at --rate; refunds jobs shows it.
+    """
+    if not_done and (chosen.is_bulk or len(chosen.ids) > 1):
         fail(
             "--not-done takes one ID: look at each order before you say that nothing was done",
             code=2,
         )
     if dry_run:
-        print_foreseen(letter_ids, manual_done=manual_done, not_done=not_done, as_json=as_json)
+        print_foreseen(ids_of(chosen), manual_done=manual_done, not_done=not_done, as_json=as_json)
         return
     who, acts = operator(by, reason, needs_reason=True), connect_acts()
 
@@ -113,7 +119,15 @@ def dead_replay(
         )
         return "replayed"
 
-    act_on_each(letter_ids, act, done="replayed", as_json=as_json)
+    do(
+        "dead.replay",
+        chosen,
+        who,
+        act,
+        done="replayed",
+        arguments={"manual_done": manual_done},
+        as_json=as_json,
+    )
 
 
 for command in (resolve, discard):

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from worker.cli.bulk import do
+from worker.cli.choosing import Chosen, chooses
 from worker.cli.common import AsJson, connect_acts, explain_errors, fail
 from worker.cli.operator import By, Why, operator
-from worker.cli.results import act_on_each
 from worker.cli.store_desk import open_wix_desk
 from worker.observability.redaction import redact_text
 from worker.operations.acts import letters
@@ -22,7 +23,6 @@ EXAMPLES = {
     "discard": 'Example: refunds dead discard rf-2024-000123 --reason "sent by mistake"',
 }
 
-Ids = Annotated[list[str], typer.Argument(metavar="ID...")]
 Amount = Annotated[
     str, typer.Option(help="What was paid back elsewhere, a plain decimal; 0 for nothing.")
 ]
@@ -30,8 +30,9 @@ Currency = Annotated[str, typer.Option(help="Its ISO 4217 code.")]
 
 
 @explain_errors
+@chooses
 def resolve(
-    ids: Ids,
+    chosen: Chosen,
     amount: Amount = "",
     currency: Currency = "",
     by: By = "",
@@ -46,7 +47,7 @@ def resolve(
     paid = paid_from(amount, currency)
     if paid.amount is None:
         fail("say how much was paid back elsewhere, with --amount: 0 for nothing", code=2)
-    if paid.amount and len(ids) > 1:
+    if paid.amount and (chosen.is_bulk or len(chosen.ids) > 1):
         fail("--amount is of one refund, so it takes one ID; only 0 can be of several", code=2)
     who, acts, desk = operator(by, reason, needs_reason=True), connect_acts(), open_wix_desk()
 
@@ -54,11 +55,20 @@ def resolve(
         shown = letters.resolve(acts, letter_id, operator=who, paid=paid, desk=desk)
         return f"resolved; {shown}"
 
-    act_on_each(ids, act, done="resolved", as_json=as_json)
+    do(
+        "dead.resolve",
+        chosen,
+        who,
+        act,
+        done="resolved",
+        arguments={"amount": f"{paid.amount:f}"},
+        as_json=as_json,
+    )
 
 
 @explain_errors
-def discard(ids: Ids, by: By = "", reason: Why = "", as_json: AsJson = False) -> None:
+@chooses
+def discard(chosen: Chosen, by: By = "", reason: Why = "", as_json: AsJson = False) -> None:
     """Give up dead letters, and messages that never became a refund; upstream is told."""
     who, acts = operator(by, reason, needs_reason=True), connect_acts()
 
@@ -66,7 +76,7 @@ def discard(ids: Ids, by: By = "", reason: Why = "", as_json: AsJson = False) ->
         letters.discard(acts, letter_id, operator=who)
         return "discarded"
 
-    act_on_each(ids, act, done="discarded", as_json=as_json)
+    do("dead.discard", chosen, who, act, done="discarded", as_json=as_json)
 
 
 def paid_from(amount: str, currency: str) -> Paid:

@@ -19,6 +19,7 @@ from worker.cli.audit_log import audit_log
 from worker.cli.checks import EXAMPLES, audit, doctor, outcomes
 from worker.cli.common import AsJson, Limit, connect, explain_errors, fail, named, run
 from worker.cli.dead import dead
+from worker.cli.jobs import jobs
 from worker.cli.output import (
     history_rows,
     moment,
@@ -45,6 +46,7 @@ app = typer.Typer(
 )
 app.add_typer(dead, name="dead")
 app.add_typer(stores, name="stores")
+app.add_typer(jobs, name="jobs")
 app.command(epilog=EXAMPLE)(request)
 app.command("audit-log", epilog=AUDIT_LOG_EXAMPLE)(audit_log)
 for act in (acts.retry, acts.cancel, acts.hold, acts.release, acts.edit, acts.pause, acts.resume):

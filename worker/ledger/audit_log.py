@@ -124,7 +124,8 @@ class AuditLog:
             return script(keys=[self.ns], args=[json.dumps(arguments)])
         act_id = uuid.uuid4().hex
         for _ in range(TRIES):
-            given = {**arguments, "act": {"id": act_id, **self._entry(act)}}
+            item = {"job": act.job, "subject": act.subject}
+            given = {**arguments, "act": {"id": act_id, **item, **self._entry(act)}}
             try:
                 return script(keys=[self.ns], args=[json.dumps(given)])
             except redis.ResponseError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ _LUA = Path(__file__).parent / "lua"
 SHARED = ("prelude", "circuit", "rate", "watch", "lanes")
 #: In front of every script that records an act of a person.
 RECORDING = "acts"
+RECORDS = re.compile(r"\b(record_act|end_item|finish_job)\(")
 
 
 def load_scripts(
@@ -41,7 +43,7 @@ def load_scripts(
     texts = {name: (_LUA / f"{name}.lua").read_text() for name in names}
     return {
         name: client.register_script(
-            head + (recording if "record_act()" in text else "") + _whole(text)
+            head + (recording if RECORDS.search(text) else "") + _whole(text)
         )
         for name, text in texts.items()
     }

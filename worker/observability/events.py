@@ -184,6 +184,16 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             ("error", "orders"),
         ),
         "refund.roused": Event("warning", "A lost refund was requeued."),
+        "job.waiting": Event(
+            "info",
+            "A bulk act has done its canary and waits for `refunds jobs continue`.",
+            ("job_id", "act", "done", "refused", "left"),
+        ),
+        "job.done": Event(
+            "info",
+            "A bulk act has ended; `refunds jobs show` has the result of each item.",
+            ("job_id", "act", "done", "refused", "left"),
+        ),
         "message.quarantined": Event(
             "error",
             "A message could not be processed and became a dead letter.",

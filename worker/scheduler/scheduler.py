@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import redis
 from dramatiq.errors import ConnectionClosed
@@ -31,6 +32,22 @@ WATCH_TICK_MS = 1_000
 JOIN_S = 2.0
 
 
+#: Is called again and again, with a function that says whether the worker stops.
+Turn = Callable[[Callable[[], bool]], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turns:
+    """What the threads do, beside what is done in the ledger alone."""
+
+    watch: Turn
+    """Looks at finished refunds; every worker does."""
+    outages: Turn
+    """Looks whether Wix is down for most stores."""
+    jobs: Turn
+    """Does the items of bulk acts that are due."""
+
+
 class Scheduler:
     """Runs the threads: started with the worker, stopped after its last step."""
 
@@ -43,8 +60,7 @@ class Scheduler:
         monotonic: Callable[[], float],
         boot_id: str,
         *,
-        watch: Callable[[Callable[[], bool]], None],
-        outages: Callable[[Callable[[], bool]], None],
+        turns: Turns,
     ) -> None:
         self._broker = broker
         self._ledger = ledger
@@ -56,7 +72,7 @@ class Scheduler:
         self._has_probed = False
         self._monotonic = monotonic
         self._boot_id = boot_id
-        self._outages = outages
+        self._turns = turns
         self._threads = [
             threading.Thread(target=self._every, args=(ms, turn), name=name, daemon=True)
             for name, ms, turn in (
@@ -66,8 +82,9 @@ class Scheduler:
                 # A thread of its own: a slow Wix must not delay what is due.
                 ("probe", min(PROBE_TICK_MS, settings.probe_first_ms), self.probe),
                 ("outages", OUTAGE_TICK_MS, self.look_for_outages),
+                ("jobs", settings.schedule_tick_ms, self.do_jobs),
                 # Of each worker: looks at finished refunds take no thread from the steps.
-                ("watch", WATCH_TICK_MS, lambda: watch(self._stop.is_set)),
+                ("watch", WATCH_TICK_MS, lambda: turns.watch(self._stop.is_set)),
             )
         ]
 
@@ -123,7 +140,12 @@ class Scheduler:
     def look_for_outages(self) -> None:
         """If this worker leads, look whether Wix is down for most stores."""
         if self._leads:
-            self._outages(self._stop.is_set)
+            self._turns.outages(self._stop.is_set)
+
+    def do_jobs(self) -> None:
+        """If this worker leads, do what is due of the bulk acts."""
+        if self._leads:
+            self._turns.jobs(self._stop.is_set)
 
     def _every(self, period_ms: int, turn: Callable[[], object]) -> None:
         is_lost = False

@@ -26,7 +26,7 @@ def test_an_unknown_option_or_command_is_refused() -> None:
         assert unknown in done.stderr
 
 
-@pytest.mark.parametrize("group", [[], ["dead"], ["stores"]])
+@pytest.mark.parametrize("group", [[], ["dead"], ["stores"], ["jobs"]])
 def test_every_group_of_commands_has_help_with_an_example(group: list[str]) -> None:
     """The help of a group has its own example."""
     done = refunds(None, *group, "--help", environment={})
@@ -56,6 +56,10 @@ def test_every_group_of_commands_has_help_with_an_example(group: list[str]) -> N
         "pause",
         "resume",
         "stores pause",
+        "jobs list",
+        "jobs show",
+        "jobs stop",
+        "jobs continue",
         "outcomes",
         "audit",
         "doctor",

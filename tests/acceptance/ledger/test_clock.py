@@ -17,7 +17,7 @@ from statemachine.flows import State, Transition
 from tests.support.rig import AFTER, Rig
 from worker.ledger.lanes import LaneRules
 from worker.ledger.refunds import Ledger
-from worker.scheduler.scheduler import Scheduler
+from worker.scheduler.scheduler import Scheduler, Turns
 from worker.simulator import Fault
 
 HOUR_MS = 3_600_000
@@ -49,8 +49,7 @@ def scheduler(rig: Rig, monotonic: Monotonic) -> Scheduler:
         rig.settings,
         monotonic,
         "boot",
-        watch=_no_looks,
-        outages=_no_looks,
+        turns=Turns(watch=_no_looks, outages=_no_looks, jobs=_no_looks),
     )
     scheduler.wake()
     return scheduler
@@ -58,9 +57,6 @@ def scheduler(rig: Rig, monotonic: Monotonic) -> Scheduler:
 
 def _no_looks(_: Callable[[], bool]) -> None:
     """Look at no finished refund, and for no outage."""
-
-
-NO_LOOKS = {"watch": _no_looks, "outages": _no_looks}
 
 
 def _step(rig: Rig, by_ms: int) -> None:
@@ -161,8 +157,7 @@ def test_a_step_is_noticed_by_the_next_leader_on_the_same_machine(
         rig.settings,
         monotonic,
         "boot",
-        watch=_no_looks,
-        outages=_no_looks,
+        turns=Turns(watch=_no_looks, outages=_no_looks, jobs=_no_looks),
     ).wake()
     before_ms = _now_ms(rig)
     rig.redis.delete(rig.key("scheduler"))
@@ -175,8 +170,7 @@ def test_a_step_is_noticed_by_the_next_leader_on_the_same_machine(
         rig.settings,
         monotonic,
         "boot",
-        watch=_no_looks,
-        outages=_no_looks,
+        turns=Turns(watch=_no_looks, outages=_no_looks, jobs=_no_looks),
     ).wake()
     assert abs(_now_ms(rig) - before_ms - 7_000) <= 1_000
 

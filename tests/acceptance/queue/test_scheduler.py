@@ -13,7 +13,7 @@ from dramatiq.errors import ConnectionClosed
 from tests.support.rig import AFTER, Rig
 from worker.ledger.connection import redis_client
 from worker.queue.broker import Broker
-from worker.scheduler.scheduler import Scheduler
+from worker.scheduler.scheduler import Scheduler, Turns
 
 
 def _no_looks(_: Callable[[], bool]) -> None:
@@ -32,8 +32,7 @@ def _scheduler(rig: Rig) -> Scheduler:
         rig.settings,
         time.monotonic,
         "boot",
-        watch=_no_looks,
-        outages=_no_looks,
+        turns=Turns(watch=_no_looks, outages=_no_looks, jobs=_no_looks),
     )
 
 
@@ -93,6 +92,6 @@ def test_the_threads_start_and_stop(rig: Rig) -> None:
     before = threading.active_count()
     scheduler.beat()
     scheduler.start()
-    assert threading.active_count() == before + 6
+    assert threading.active_count() == before + 7
     scheduler.stop()
     assert threading.active_count() == before

@@ -1,0 +1,150 @@
+"""Do an act to many: freeze the selection, say what it is, ask, and let the workers do it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import typer
+
+from worker.app import acts_from, jobs_from, ledger_from
+from worker.cli.choosing import Chosen
+from worker.cli.common import close_at_end, fail, settings
+from worker.cli.following import follow
+from worker.cli.output import print_json, print_line, say
+from worker.cli.results import act_on_each
+from worker.ledger.acts import Acts
+from worker.ledger.audit_log import Operator
+from worker.ledger.jobs import Jobs, Order
+from worker.operations.acts.dry_run import money_text
+from worker.operations.jobs.table import BULK
+from worker.operations.selection import Selected, select, selected, totals
+from worker.queue.broker import Broker
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bulk:
+    """What the commands for many work with."""
+
+    broker: Broker
+    acts: Acts
+    jobs: Jobs
+    confirm_above: int
+
+
+def open_bulk() -> Bulk:
+    """Connect to the ledger."""
+    given = settings()
+    broker, ledger = ledger_from(given)
+    close_at_end(broker.client.close)
+    return Bulk(
+        broker=broker,
+        acts=acts_from(given, broker, ledger),
+        jobs=jobs_from(given, broker, ledger),
+        confirm_above=given.bulk_confirm,
+    )
+
+
+def do(
+    name: str,
+    chosen: Chosen,
+    who: Operator,
+    one: Callable[[str], str],
+    *,
+    done: str,
+    arguments: Mapping[str, Any] | None = None,
+    as_json: bool,
+) -> None:
+    """Do an act: at once to the ids of the command line, else as a job of the workers.
+
+    *one* does it to one id and returns what to say; *done* names the results in JSON.
+    """
+    if not chosen.is_bulk:
+        act_on_each(chosen.ids, one, done=done, as_json=as_json)
+        return
+    bulk = open_bulk()
+    job_id, sentence = _freeze(bulk, name, chosen, who, arguments or {})
+    _confirm(bulk, job_id, sentence, yes=chosen.yes)
+    job = bulk.jobs.find(job_id)
+    if job is None:
+        fail("the selection is gone: it waited too long for a confirmation")
+    after = {"act": name, "selection": str(chosen), "total": job.total, **job.amounts}
+    bulk.jobs.step(job_id, "start", who.act("jobs.start", job_id, {}, after))
+    if as_json:
+        print_json({"ok": True, **job.public(), "state": "running"})
+    else:
+        print_line(job_id)
+        say(f"{sentence}: started; `refunds jobs show {job_id}` shows the results")
+        follow(bulk.jobs, bulk.acts.ledger, job_id)
+
+
+def _freeze(
+    bulk: Bulk, name: str, chosen: Chosen, who: Operator, arguments: Mapping[str, Any]
+) -> tuple[str, str]:
+    """Keep the selection in the ledger; returns the id of the job, and what it is."""
+    found = list(_found(bulk, name, chosen))
+    if not found:
+        fail("nothing matches")
+    order = Order(
+        act=name,
+        arguments=arguments,
+        by=who.by,
+        why=who.why,
+        selection=str(chosen),
+        rate=chosen.rate,
+        canary=chosen.canary,
+    )
+    job_id = bulk.jobs.freeze(order, ((one.id, _kept(one)) for one in found))
+    sums, unknown = totals(found)
+    amounts = {"sums": {name: f"{amount:f}" for name, amount in sums.items()}, "unknown": unknown}
+    bulk.jobs.set_amounts(job_id, amounts)
+    return job_id, f"{name} for {len(found)}: {amounts_text(sums, unknown)}"
+
+
+def amounts_text(sums: Mapping[str, Decimal], unknown: int) -> str:
+    """Return what is at stake, for people."""
+    known = [money_text(sums)] if sums else []
+    return " and ".join([*known, *([f"{unknown} of unknown amount"] if unknown else [])])
+
+
+def _found(bulk: Bulk, name: str, chosen: Chosen) -> Iterator[Selected]:
+    ledger, messages = bulk.acts.ledger, bulk.broker.quarantined()
+    if chosen.selection:
+        yield from select(ledger, messages, chosen.selection, BULK[name].pool)
+        return
+    # What is not known is refused when its turn comes, so that each id has a result.
+    known = {refund.refund_id: refund for refund in ledger.load_pages(chosen.ids)}
+    for each in chosen.ids:
+        if each in known and each not in messages:
+            yield selected(known[each])
+        else:
+            yield Selected(id=each, version=None, amount=None, currency="")
+
+
+def ids_of(chosen: Chosen) -> list[str]:
+    """Return the ids of the dead letters that are named."""
+    return [one.id for one in _found(open_bulk(), "dead.replay", chosen)]
+
+
+def _kept(one: Selected) -> dict[str, Any]:
+    amount = f"{one.amount:f}" if one.amount is not None else None
+    return {"version": one.version, "amount": amount, "currency": one.currency or None}
+
+
+def _confirm(bulk: Bulk, job_id: str, sentence: str, *, yes: bool) -> None:
+    """Ask whether to start; a selection that nobody confirms is forgotten after a day."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        fail(f"{sentence}: confirm it with --yes; nothing was done", code=2)
+    total = getattr(bulk.jobs.find(job_id), "total", 0)
+    say(sentence)
+    if total > bulk.confirm_above:
+        typed = typer.prompt(f"Type {total} to start", err=True)
+        if typed.strip() != str(total):
+            fail("nothing was done")
+    elif not typer.confirm("Start?", err=True):
+        fail("nothing was done")

@@ -1,0 +1,1 @@
+"""Bulk acts: a frozen selection that the workers act on, item by item."""
