@@ -19,6 +19,7 @@ from worker.queue.jobs import Job
 from worker.queue.middleware import may_pass
 from worker.refund.reasons import REASONS
 from worker.refund.request import InvalidJob, RefundRequest, parse_request
+from worker.upstream.invalid import as_tables
 
 #: The log event of each answer of the ledger.
 ACCEPT_EVENTS: Mapping[str, str] = MappingProxyType(
@@ -42,7 +43,8 @@ def take(jobs: Iterable[Job], *, ledger: Ledger, broker: Broker) -> None:
             try:
                 valid.append((job, parse_request(job.fields, malformed=job.delivery.problems)))
             except InvalidJob as error:
-                _quarantine(broker, job, "invalid_job", {"problems": redact(error.problems)})
+                wrong = {"problems": redact(error.problems), "errors": as_tables(error.errors)}
+                _quarantine(broker, job, "invalid_job", wrong)
                 log_event("refund.invalid", problems=error.problems)
             except Exception as bug:  # noqa: BLE001 - the other jobs do not suffer from it
                 job.fail(bug)

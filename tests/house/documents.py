@@ -21,6 +21,7 @@ from worker.observability.events import events_table
 from worker.refund.provider_codes import provider_codes_table
 from worker.refund.reasons import reasons_table
 from worker.refund.request import RefundRequest
+from worker.refund.schema import NAMES, schema_file, schema_text
 from worker.simulator.scenario import scenario_table
 
 ROOT = Path(__file__).parents[2]
@@ -117,3 +118,5 @@ def write(texts: Mapping[Path, str]) -> None:
 if __name__ == "__main__":
     write(with_parts(documents()))
     ENV_EXAMPLE.write_text(env_example())
+    for schema in NAMES:
+        schema_file(schema).write_text(schema_text(schema))

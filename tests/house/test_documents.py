@@ -6,9 +6,13 @@ import re
 import tomllib
 from itertools import chain
 
+import pytest
+
 from config.docs import env_example
 from tests.house.documents import ENV_EXAMPLE, ROOT, documents, with_parts
 from worker.refund.outcomes import STORE_TYPES, TYPES
+from worker.refund.schema import NAMES, Name, schema_file, schema_text
+from worker.upstream.rules import RULES
 
 
 def test_the_generated_parts_of_the_documents_are_current() -> None:
@@ -60,3 +64,16 @@ def test_every_type_of_outcome_is_documented() -> None:
 def test_the_example_environment_is_current() -> None:
     """It lists each variable with its meaning."""
     assert ENV_EXAMPLE.read_text() == env_example()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_schemas_in_upstreams_package_are_current(name: Name) -> None:
+    """If this fails, run `make docs`."""
+    assert schema_file(name).read_text() == schema_text(name)
+
+
+def test_every_rule_of_a_field_is_documented() -> None:
+    """Upstream looks them up in worker/upstream/README.md."""
+    text = (ROOT / "worker" / "upstream" / "README.md").read_text()
+    rows = [f"| `{rule}` | {meaning} |" for rule, meaning in RULES.items()]
+    assert [row for row in rows if row not in text] == []

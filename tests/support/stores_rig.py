@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.support.rig import ANN, KEY, STORE_ID, Rig, settings_for
 from worker.queue.broker import INTAKE
+from worker.refund.event import Event
 from worker.refund.outcomes import read
 from worker.simulator import Simulator
 from worker.stores import connecting
@@ -82,6 +83,8 @@ class StoresRig(Rig):
     def outcomes(self, *kinds: str) -> list[dict[str, Any]]:
         """Return the events of these types that upstream can read."""
         events = [event for _, event in read(self.redis, self.settings.namespace)]
+        for event in events:
+            Event.model_validate(event)
         return [event for event in events if event["type"] in kinds]
 
     def wait_for_probe_ms(self) -> int:

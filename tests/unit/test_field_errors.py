@@ -31,7 +31,7 @@ RIGHT = {
         ({"lines": [{"line_item_id": "l1", "quantity": 0}]}, "lines.0.quantity: must be a whole"),
         ({"manual_payments": "canary"}, "manual_payments: must be escalate or record"),
         ({"restock": "canary"}, "restock: must be true or false"),
-        ({"metadata": {"amount": 5}}, "metadata.amount: Input should be a valid string"),
+        ({"metadata": {"amount": 5}}, "metadata.amount: must be text"),
         ({"colour": "canary"}, "colour: there is no such field"),
     ],
 )

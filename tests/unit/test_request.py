@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from worker.refund.request import InvalidJob, RefundRequest, parse_request
+from worker.refund.request import FIRST_FIELDS, InvalidJob, RefundRequest, parse_request
 
 JOB: dict[str, Any] = {
     "refund_id": "rf-1",
@@ -54,6 +54,7 @@ def test_a_stored_record_without_lines_is_still_read() -> None:
 
 def test_a_job_from_the_previous_client_is_still_accepted() -> None:
     """It sent every field; during an upgrade such jobs are on the queue."""
-    before = json.loads(parse_request(JOB).canonical)
+    now = json.loads(parse_request(JOB).canonical)
+    before = {name: value for name, value in now.items() if name in FIRST_FIELDS}
     assert before["lines"] == []
     assert parse_request(before) == parse_request(JOB)

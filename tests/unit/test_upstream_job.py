@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from worker.refund.request import RefundRequest, parse_request
-from worker.upstream.job import InvalidJob, check_job
+from worker.upstream.invalid import InvalidJob
+from worker.upstream.job import check_job
 
 JOB: dict[str, Any] = {
     "refund_id": "rf-1",

@@ -30,6 +30,8 @@ from worker.cli.output import (
     say,
 )
 from worker.cli.request import EXAMPLE, request
+from worker.cli.schema import EXAMPLE as SCHEMA_EXAMPLE
+from worker.cli.schema import schema
 from worker.cli.stores import stores
 from worker.demo.demo import run_demo
 from worker.observability.logs import configure_logs
@@ -48,6 +50,7 @@ app.add_typer(dead, name="dead")
 app.add_typer(stores, name="stores")
 app.add_typer(jobs, name="jobs")
 app.command(epilog=EXAMPLE)(request)
+app.command(epilog=SCHEMA_EXAMPLE)(schema)
 app.command("audit-log", epilog=AUDIT_LOG_EXAMPLE)(audit_log)
 for act in (acts.retry, acts.cancel, acts.hold, acts.release, acts.edit, acts.pause, acts.resume):
     app.command(epilog=acts.EXAMPLES[act.__name__])(act)

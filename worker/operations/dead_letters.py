@@ -169,4 +169,5 @@ def _of_message(message_id: str, letter: dict[str, Any]) -> dict[str, Any]:
         "sentence": known.meaning,
         "remedy": known.remedy,
         "problems": letter.get("problems"),
+        "errors": letter.get("errors"),
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from worker.observability.redaction import redact_text
-from worker.upstream.rules import BROKEN, LONGEST, LONGEST_NAME, is_broken
+from worker.upstream.rules import BROKEN, LONGEST, LONGEST_NAME, WRONG_KEYS, at_most, is_broken
 
 
 def wrong_texts(texts: Mapping[str, str], metadata: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -18,11 +18,11 @@ def wrong_texts(texts: Mapping[str, str], metadata: Mapping[str, str]) -> Iterat
     for place, text in {**texts, **notes}.items():
         longest = LONGEST[place.partition(".")[0]]
         if len(text) > longest:
-            yield place, f"must have at most {longest} characters"
+            yield place, at_most(longest, "characters")
         if is_broken(text):
             yield place, BROKEN
     if any(len(name) > LONGEST_NAME or is_broken(name) for name in metadata):
-        yield "metadata", f"keys must be valid text of at most {LONGEST_NAME} characters"
+        yield "metadata", WRONG_KEYS
 
 
 def clean_texts(texts: Mapping[str, str]) -> dict[str, str]:

@@ -14,8 +14,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from worker.refund.field_errors import in_words
 from worker.refund.free_text import clean_texts, wrong_texts
-from worker.upstream import job as upstream_job
-from worker.upstream import rules
+from worker.upstream import invalid, rules
+from worker.upstream.invalid import is_too_large
 
 
 def _as_uuid(text: str) -> str:
@@ -91,6 +91,8 @@ class RefundRequest(_Strict):
     """The service that sent the job."""
     metadata: dict[str, str] = Field(default_factory=dict, max_length=rules.MOST_NOTES)
     """Caller's own data, kept as it is and repeated in every outcome."""
+    version: int = Field(default=1, ge=1, le=1)
+    """The version of these fields: 1, also if omitted."""
 
     @model_validator(mode="after")
     def _amounts_have_a_currency(self) -> RefundRequest:
@@ -136,13 +138,20 @@ class RefundRequest(_Strict):
 
 
 #: Upstream's client raises the same one.
-InvalidJob = upstream_job.InvalidJob
+InvalidJob = invalid.InvalidJob
 
 #: The fields of a job in the first version; each of them counts in the digest.
 FIRST_FIELDS = frozenset({
     "refund_id", "store_id", "order_id", "lines", "shipping", "additional_fees", "amount",
     "currency", "reason", "restock", "notify_buyer", "manual_payments", "requested_by", "metadata",
 })  # fmt: skip
+
+#: The fields of a job, and of each item of its lists.
+KNOWN_FIELDS: Mapping[str, frozenset[str]] = {
+    "": frozenset(RefundRequest.model_fields),
+    "lines": frozenset(RefundLine.model_fields),
+    "additional_fees": frozenset(RefundFee.model_fields),
+}
 
 #: The version of what a job asks for. A worker does not run a refund of a newer one, because it
 #: would ignore what it does not know. Increase it with each field that changes what is refunded.
@@ -172,7 +181,7 @@ def _empty_lists(fields: Mapping[str, Any]) -> dict[str, str]:
     The client of version 0.1 sent each field, with its default where nothing was given. Its jobs,
     known by having them all, are still taken: they may be on the queue during an upgrade.
     """
-    if set(fields) == set(RefundRequest.model_fields):
+    if set(fields) == FIRST_FIELDS:
         return {}
     return {
         name: rules.EMPTY
@@ -192,21 +201,23 @@ def parse_request(
         InvalidJob: names each invalid field and its problem.
     """
     if problems := {**malformed} or _empty_lists(fields):
-        raise InvalidJob(problems)
+        raise InvalidJob(problems, fields)
     try:
         request = RefundRequest.model_validate(dict(fields))
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
         problems = {
-            ".".join(str(part)[: rules.LONGEST_NAME] for part in problem["loc"]) or "job": in_words(
-                problem
+            ".".join(str(part)[: rules.LONGEST_NAME] for part in one["loc"]) or "job": in_words(
+                one, KNOWN_FIELDS
             )
-            for problem in found[: rules.MOST_PROBLEMS]
+            for one in found
         }
-        if len(found) > rules.MOST_PROBLEMS:
-            problems["job"] = f"has {len(found)} invalid fields"
-        raise InvalidJob(problems) from None
+        raise InvalidJob(problems, fields) from None
     texts = {"reason": request.reason, "requested_by": request.requested_by}
-    if problems := dict(wrong_texts(texts, request.metadata)):
-        raise InvalidJob(problems)
+    if problems := dict(wrong_texts(texts, request.metadata)) or _too_large(fields):
+        raise InvalidJob(problems, fields)
     return request.model_copy(update=clean_texts(texts))
+
+
+def _too_large(fields: Mapping[str, Any]) -> dict[str, str]:
+    return {"job": rules.TOO_LARGE} if is_too_large(fields) else {}

@@ -1,7 +1,7 @@
 """What upstream services install: a wheel of its own, without the worker."""
 
-from .job import InvalidJob
+from .invalid import FieldError, InvalidJob
 from .outcomes import Outcome
 from .queue import RefundQueue
 
-__all__ = ["InvalidJob", "Outcome", "RefundQueue"]
+__all__ = ["FieldError", "InvalidJob", "Outcome", "RefundQueue"]

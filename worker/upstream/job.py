@@ -6,24 +6,16 @@ The worker checks it again; it also takes what was written a little differently,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
 from . import rules
+from .invalid import InvalidJob, is_too_large, unknown
 
 Problem = tuple[str, str]
 #: Takes the place and the value of a field; yields what is wrong with it.
 Check = Callable[[str, Any], Iterator[Problem]]
-
-
-class InvalidJob(ValueError):
-    """A job that cannot become a refund. The message names the fields, never their values."""
-
-    def __init__(self, problems: Mapping[str, str]) -> None:
-        self.problems = dict(problems)
-        super().__init__("; ".join(f"{field}: {text}" for field, text in problems.items()))
 
 
 def check_job(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -34,11 +26,10 @@ def check_job(job: Mapping[str, Any]) -> dict[str, Any]:
     """
     given = {name: value for name, value in job.items() if not _is_omitted(name, value)}
     problems = dict(_problems("", given, _JOB, _REQUIRED)) or dict(_contradictions(given))
-    if len(problems) > rules.MOST_PROBLEMS:
-        more = {"job": f"has {len(problems)} invalid fields"}
-        raise InvalidJob({**dict(islice(problems.items(), rules.MOST_PROBLEMS)), **more})
+    if not problems and is_too_large(given):
+        problems = {"job": rules.TOO_LARGE}
     if problems:
-        raise InvalidJob(problems)
+        raise InvalidJob(problems, job)
     for name in ("store_id", "order_id"):
         given[name] = str(UUID(given[name]))
     return {name: _plain(value) for name, value in given.items() if value != _DEFAULTS.get(name)}
@@ -65,7 +56,7 @@ def _problems(
             yield f"{place}{name}", rules.REQUIRED
     for name in given:
         if name not in checks:
-            yield f"{place}{str(name)[: rules.LONGEST_NAME]}", rules.UNKNOWN
+            yield f"{place}{str(name)[: rules.LONGEST_NAME]}", unknown(str(name), checks)
 
 
 def _says(name: str, is_right: Callable[[Any], bool]) -> Check:
@@ -111,22 +102,22 @@ def _amount(place: str, value: Any) -> Iterator[Problem]:
 
 def _words(place: str, value: Any) -> Iterator[Problem]:
     if not isinstance(value, str):
-        yield place, "must be text"
+        yield place, rules.NOT_TEXT
         return
     longest = rules.LONGEST[place.partition(".")[0]]
     if len(value) > longest:
-        yield place, f"must have at most {longest} characters"
+        yield place, rules.at_most(longest, "characters")
     if rules.is_broken(value):
         yield place, rules.BROKEN
 
 
 def _metadata(place: str, value: Any) -> Iterator[Problem]:
     if not isinstance(value, Mapping) or len(value) > rules.MOST_NOTES:
-        yield place, f"must be a table of at most {rules.MOST_NOTES} texts"
+        yield place, rules.NOT_NOTES
         return
     for name, text in value.items():
         if not isinstance(name, str) or len(name) > rules.LONGEST_NAME or rules.is_broken(name):
-            yield place, f"keys must be valid text of at most {rules.LONGEST_NAME} characters"
+            yield place, rules.WRONG_KEYS
         else:
             yield from _words(f"{place}.{name}", text)
 
@@ -134,17 +125,17 @@ def _metadata(place: str, value: Any) -> Iterator[Problem]:
 def _list_of(checks: Mapping[str, Check], required: frozenset[str], most: int) -> Check:
     def check(place: str, value: Any) -> Iterator[Problem]:
         if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Sequence):
-            yield place, "must be a list"
+            yield place, rules.NOT_A_LIST
         elif not value:
             yield place, rules.EMPTY
         elif len(value) > most:
-            yield place, f"must have at most {most} items"
+            yield place, rules.at_most(most, "items")
         else:
             for number, item in enumerate(value):
                 if isinstance(item, Mapping):
                     yield from _problems(f"{place}.{number}.", item, checks, required)
                 else:
-                    yield f"{place}.{number}", "must be a table"
+                    yield f"{place}.{number}", rules.NOT_A_TABLE
 
     return check
 
@@ -185,6 +176,7 @@ _JOB: Mapping[str, Check] = MappingProxyType(
         "manual_payments": _says("manual_payments", lambda value: value in ("escalate", "record")),
         "requested_by": _words,
         "metadata": _metadata,
+        "version": _says("version", lambda value: type(value) is int and value == 1),
     }
 )
 _REQUIRED = frozenset({"refund_id", "store_id", "order_id"})
@@ -197,4 +189,5 @@ _DEFAULTS: Mapping[str, Any] = {
     "manual_payments": "escalate",
     "requested_by": "",
     "metadata": {},
+    "version": 1,
 }

@@ -25,6 +25,7 @@ TAKES: Mapping[str, str] = MappingProxyType(
         "additional_fee_id": _PART.format("fee"),
         "quantity": "must be a whole number from 1 to 100000",
         "manual_payments": "must be escalate or record",
+        "version": "must be 1",
         "restock": "must be true or false",
         "notify_buyer": "must be true or false",
     }
@@ -35,6 +36,9 @@ EMPTY = "must not be empty; leave it out to refund all of the order"
 NOTHING = "must be more than 0"
 NEEDS_CURRENCY = "currency is required with any amount, including shipping and fees"
 NEEDS_LINES = "restock requires lines or a full refund"
+NOT_TEXT = "must be text"
+NOT_A_LIST = "must be a list"
+NOT_A_TABLE = "must be a table"
 
 REFUND_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
 AMOUNT = re.compile(r"[0-9]{1,15}(\.[0-9]{1,4})?")
@@ -52,7 +56,10 @@ MOST_UNITS = 100_000
 MOST_LINES = 300
 MOST_FEES = 100
 MOST_NOTES = 20
-
+#: Maximum size of a job as compact JSON in UTF-8: 64 KiB.
+MOST_BYTES = 65_536
+TOO_LARGE = f"must have at most {MOST_BYTES} bytes as JSON"
+NOT_NOTES = f"must be a table of at most {MOST_NOTES} texts"
 #: Maximum number of characters; for `metadata`, of each value.
 LONGEST: Mapping[str, int] = MappingProxyType(
     {"reason": 500, "requested_by": 100, "metadata": 1_000}
@@ -60,6 +67,56 @@ LONGEST: Mapping[str, int] = MappingProxyType(
 #: Maximum number of characters of a key in `metadata`.
 LONGEST_NAME = 100
 BROKEN = "contains half a character (a lone surrogate)"
+WRONG_KEYS = f"keys must be valid text of at most {LONGEST_NAME} characters"
+
+#: The rules that a field can break, and what each one means.
+RULES: Mapping[str, str] = MappingProxyType(
+    {
+        "required": "the field is missing",
+        "unknown": "there is no such field",
+        "type": "the value is of another type",
+        "format": "the text, number or word is not one that the field accepts",
+        "empty": "an empty list, which must not mean everything",
+        "zero": "an amount of nothing",
+        "too_long": "too many characters, items or bytes",
+        "broken_text": "half a character, which UTF-8 cannot encode",
+        "combination": "the fields contradict each other",
+        "message": "the message around the job is malformed",
+        "more": "there are more invalid fields than are listed",
+    }
+)
+_RULE_OF: Mapping[str, str] = MappingProxyType(
+    {
+        REQUIRED: "required",
+        EMPTY: "empty",
+        NOTHING: "zero",
+        BROKEN: "broken_text",
+        NEEDS_CURRENCY: "combination",
+        NEEDS_LINES: "combination",
+        NOT_TEXT: "type",
+        NOT_A_LIST: "type",
+        NOT_A_TABLE: "type",
+        NOT_NOTES: "too_long",
+        WRONG_KEYS: "too_long",
+        **dict.fromkeys(TAKES.values(), "format"),
+    }
+)
+
+
+def at_most(limit: int, what: str) -> str:
+    """Return the sentence about a limit."""
+    return f"must have at most {limit} {what}"
+
+
+def rule_of(text: str) -> str:
+    """Return the rule that a sentence is about: one of `RULES`."""
+    if text.startswith(UNKNOWN):
+        return "unknown"
+    if text.startswith("must have at most "):
+        return "too_long"
+    if text.startswith("has ") and text.endswith(" invalid fields"):
+        return "more"
+    return _RULE_OF.get(text, "message")
 
 
 def is_broken(text: str) -> bool:

@@ -42,6 +42,7 @@ def test_every_group_of_commands_has_help_with_an_example(group: list[str]) -> N
         "list",
         "simulator",
         "diagram",
+        "schema",
         "dead list",
         "dead show",
         "dead replay",

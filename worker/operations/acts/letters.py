@@ -142,7 +142,8 @@ def edit(
     refund = dead_letter(acts, letter_id, version)
     old = refund.request.model_dump(mode="json")
     try:
-        new = parse_request({**old, **changes})
+        given = refund.request.model_dump(mode="json", exclude_defaults=True)
+        new = parse_request({**given, **changes})
     except InvalidJob as error:
         raise CannotAct(f"cannot be edited: {error}") from None
     fields = new.model_dump(mode="json")

@@ -1,0 +1,114 @@
+"""What an outcome event looks like. Readers must ignore fields that they do not know."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from worker.refund.outcomes import STORE_TYPES, TYPES
+
+_TYPES = [*TYPES.values(), *STORE_TYPES.values()]
+
+
+class _Documented(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
+
+
+class Money(_Documented):
+    """An amount and its currency."""
+
+    amount: str | None = Field(examples=["12.50"])
+    """A decimal; null for a membership, which is not money."""
+    currency: str | None = Field(examples=["EUR"])
+    """ISO 4217 code; null if Wix does not tell it."""
+
+
+class Payment(_Documented):
+    """One payment of the order."""
+
+    payment_id: str
+    """Wix's id of the payment."""
+    amount: str | None = Field(default=None, examples=["12.50"])
+    """A decimal in the currency of the event; null for a membership."""
+
+
+class Data(_Documented):
+    """What happened to a refund or a store; each type has some of the fields."""
+
+    refund_id: str = Field(default="", examples=["rf-2024-000123"])
+    """The caller's idempotency key; absent in events about a store."""
+    store_id: str | None
+    """The Wix site id; null in an event about all stores."""
+    order_id: str = ""
+    """The Wix order id; absent in events about a store."""
+    requested_by: str = ""
+    """What the job says."""
+    metadata: dict[str, str] = Field(default={}, examples=[{"ticket": "T-7"}])
+    """The caller's own data, as the job has it."""
+    state: str = Field(default="", examples=["refunded"])
+    """The state in which the refund ended."""
+    flow: str | None = Field(default=None, examples=["standard"])
+    """Whether the order is cancelled or gets a standard refund; null if that is not known yet."""
+    effect: str = ""
+    """What the refund did; only in `refund.finished`."""
+    amount: Money | None = None
+    """What was refunded; null if no money moved, as in a cancellation."""
+    payments: list[Payment] = []
+    """The payments of the refund, with their status."""
+    not_refunded: list[Payment] = []
+    """The payments that Wix could not refund, with amount and reason."""
+    paid: list[Payment] | None = None
+    """What the order had taken; null where Wix does not tell."""
+    moved_by_wix: Money | None = None
+    """What Wix returned."""
+    to_pay_back: Money | None = None
+    """What is left for somebody else to return."""
+    to_recover: Money | None = None
+    """What was paid twice; only in `refund.overpaid`."""
+    wix_refund_ids: list[str] = []
+    """The refunds at Wix that are ours; only in `refund.overpaid`."""
+    reason: dict[str, Any] | str | None = None
+    """Why, with a `reason` code of the table in worker/refund/README.md."""
+    resolution: dict[str, Any] | None = None
+    """Who ended the refund, and why; only where a person did."""
+    may_have_moved_money: bool = False
+    """Whether a call to Wix had an unknown effect; only where a person ended the refund."""
+    by_merchant: bool | None = None
+    """Whether the merchant had done it before us."""
+    operator: str = ""
+    """Who replayed a dead letter."""
+    name: str | None = None
+    """The name of a connected store."""
+    currency: str | None = None
+    """The currency of a connected store."""
+    time_zone: str | None = None
+    """The time zone of a connected store."""
+    by: str = ""
+    """Who paused or resumed a store."""
+    why: str = ""
+    """Why a store was paused."""
+    ended: str = ""
+    """What `store.resumed` ended: `pause`; absent if it was a suspension."""
+
+
+class Event(_Documented):
+    """One outcome event: a CloudEvent 1.0 in structured JSON."""
+
+    specversion: Literal["1.0"]
+    """The version of CloudEvents."""
+    type: str = Field(json_schema_extra={"enum": list(_TYPES)})
+    """What happened."""
+    source: str
+    """The installation that wrote the event."""
+    id: str = Field(examples=["rf-2024-000123/5/refund_submitted"])
+    """Unique together with `source`; a repeated event has the same one."""
+    time: datetime
+    """When it was written."""
+    subject: str = Field(examples=["rf-2024-000123"])
+    """The refund's id; the store's id, or `*` for all stores, in an event about a store."""
+    datacontenttype: Literal["application/json"]
+    """The media type of `data`."""
+    data: Data
+    """What happened in detail."""
