@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 PARALLEL := -q --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit check faults chaos recovery failover scale bench contract docs wheel server run clean lock
+.PHONY: help demo test unit check compat faults chaos recovery failover scale bench contract docs wheel server run clean lock
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -48,6 +48,9 @@ check: $(STAMP) ## check types, style, import direction, docstrings and Lua; all
 	@$(BIN)/coverage report --include 'statemachine/*' --fail-under 100 --skip-covered
 	@$(BIN)/coverage report --fail-under 95 --skip-covered
 
+compat: ## run the tests on each Python from 3.11 to 3.14, with the lowest and the newest dependencies
+	@.ci/compat $(COMPAT)
+
 faults: $(STAMP) ## run each command and call of a refund with each fault; write the fault matrix
 	@$(BIN)/python -m tests.chaos.matrix --write
 
@@ -86,5 +89,5 @@ lock: ## pin all dependencies again (needs uv)
 	  --no-header --no-annotate --extra dev --upgrade -q -o requirements.lock pyproject.toml
 
 clean: ## remove everything that the targets created
-	@rm -rf .venv .venv-newest .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* dist tests/contract/node_modules
+	@rm -rf .venv .venv-newest .venv-compat .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* dist tests/contract/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
