@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
 from .job import check_job
+from .many import Refused, Requested, messages_of
 from .outcomes import Outcome, read
-from .wire import ENQUEUE_LUA, enqueue_of
+from .wire import ENQUEUE_LUA, message_of, queue_keys
 
 
 class RefundQueue:
@@ -37,9 +38,25 @@ class RefundQueue:
                 send it again.
         """
         fields = check_job(job)
-        keys, args = enqueue_of(fields, self._namespace)
-        self._enqueue(keys=keys, args=args)
+        self._enqueue(keys=queue_keys(self._namespace), args=message_of(fields))
         return str(fields["refund_id"])
+
+    def request_many(self, jobs: Iterable[Mapping[str, Any]]) -> Requested:
+        """Check many jobs and send them in batches; an invalid one does not stop the others.
+
+        Safe to repeat with the same content. *jobs* may be a generator: it is read as the jobs are
+        sent, and what is sent is not kept.
+
+        Raises:
+            redis.RedisError: Redis did not answer, and it is not known which jobs arrived;
+                send all of them again.
+        """
+        refused: list[Refused] = []
+        sent = 0
+        for batch in messages_of(jobs, refused):
+            self._enqueue(keys=queue_keys(self._namespace), args=batch)
+            sent += len(batch) // 2
+        return Requested(sent, refused)
 
     def outcomes(self, *, after: str = "0", follow: bool = False) -> Iterator[Outcome]:
         """Yield what became of the refunds, oldest first; with *follow* wait for more, for ever.

@@ -1,4 +1,4 @@
-"""What is written to Redis for a job: a message of dramatiq, by one script."""
+"""What is written to Redis for jobs: messages of dramatiq, by one script."""
 
 from __future__ import annotations
 
@@ -7,19 +7,12 @@ import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 #: The queue of upstream's jobs, and the actor that takes them in.
 INTAKE, ACTOR = "refunds", "request_refund"
-#: Enqueues a message; a repeat of the same id is not queued twice.
+#: Enqueues messages; a repeat of the same id is not queued twice.
 ENQUEUE_LUA = (Path(__file__).parent / "enqueue.lua").read_text(encoding="utf-8")
-
-
-class Enqueue(NamedTuple):
-    """The arguments of the script."""
-
-    keys: list[str]
-    args: list[str]
 
 
 def message_of(fields: Mapping[str, Any]) -> tuple[str, str]:
@@ -37,7 +30,7 @@ def message_of(fields: Mapping[str, Any]) -> tuple[str, str]:
     return message_id, json.dumps(message, separators=(",", ":"))
 
 
-def enqueue_of(fields: Mapping[str, Any], namespace: str) -> Enqueue:
-    """Return the arguments of the script that puts a job on the queue."""
+def queue_keys(namespace: str) -> list[str]:
+    """Return the keys of the script."""
     queue = f"{{{namespace}}}:{INTAKE}"
-    return Enqueue([queue, f"{queue}.msgs"], list(message_of(fields)))
+    return [queue, f"{queue}.msgs"]

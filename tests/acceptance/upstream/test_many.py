@@ -1,0 +1,95 @@
+"""Many jobs at once: each valid one becomes one refund, each invalid one is named."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from statemachine.flows import State
+from tests.support.rig import AFTER, STORE_ID, Rig
+from worker.client import RefundQueue
+from worker.upstream.many import MOST_CHARACTERS, MOST_JOBS, messages_of
+
+ORDER_ID = "67668940-527d-4465-94c6-5475d8c7a412"
+
+
+@pytest.fixture
+def queue(rig: Rig) -> Iterator[RefundQueue]:
+    """A client of the rig's server."""
+    url = rig.settings.redis_url.get_secret_value()
+    with RefundQueue(url, namespace=rig.settings.namespace) as client:
+        yield client
+
+
+def _job(number: int, **more: Any) -> dict[str, Any]:
+    ids = {"refund_id": f"rf-{number}", "store_id": STORE_ID, "order_id": ORDER_ID}
+    return ids | more
+
+
+def test_each_valid_job_becomes_one_refund_also_when_all_are_sent_again(
+    rig: Rig, queue: RefundQueue
+) -> None:
+    """After an error of Redis the caller does not know which of them arrived."""
+    orders = [rig.order(AFTER) for _ in range(3)]
+    jobs = [_job(number, order_id=order.id) for number, order in enumerate(orders)]
+    assert queue.request_many(iter(jobs)) == (3, [])
+    assert queue.request_many(jobs) == (3, [])
+    rig.run_until_idle()
+    assert {rig.load(f"rf-{number}").state for number in range(3)} == {State.REFUNDED}
+    assert [len(order.refunds) for order in orders] == [1, 1, 1]
+
+
+def test_an_invalid_job_is_named_and_does_not_stop_the_others(rig: Rig, queue: RefundQueue) -> None:
+    """By its place, as a report about a file needs it."""
+    jobs: list[Any] = [_job(1), _job(2, amount="1,50"), None, ["rf-4"], _job(5)]
+    sent, refused = queue.request_many(jobs)
+    assert sent == rig.redis.llen(rig.key("refunds")) == 2
+    assert [(each.number, each.error.errors[0].rule) for each in refused] == [
+        (2, "format"), (3, "type"), (4, "type"),
+    ]  # fmt: skip
+
+
+def test_a_round_trip_carries_up_to_500_jobs(rig: Rig, queue: RefundQueue) -> None:
+    """Sent one by one, 1,001 jobs would take 1,001 commands."""
+    queue.request(**_job(0))
+    before = rig.redis.info("commandstats")["cmdstat_evalsha"]["calls"]
+    assert queue.request_many(_job(number) for number in range(1, 1_002)).sent == 1_001
+    after = rig.redis.info("commandstats")["cmdstat_evalsha"]["calls"]
+    assert after - before == 3
+    assert rig.redis.llen(rig.key("refunds")) == 1_002
+
+
+def test_the_jobs_keep_their_order(rig: Rig, queue: RefundQueue) -> None:
+    """Refunds of one order run one after the other, in the order in which they were asked for."""
+    queue.request_many(_job(number) for number in range(600))
+    texts = rig.redis.hmget(rig.key("refunds.msgs"), rig.redis.lrange(rig.key("refunds"), 0, -1))
+    found = [text.partition('"refund_id":"rf-')[2].partition('"')[0] for text in texts]
+    assert found == [str(number) for number in range(600)]
+
+
+def test_jobs_are_read_as_they_are_sent() -> None:
+    """A generator of a million jobs must not fill the memory."""
+    read = itertools.count(1)
+    endless = (_job(next(read)) for _ in itertools.repeat(None))
+    batches = messages_of(endless, [])
+    assert [len(next(batches)) for _ in range(3)] == [2 * MOST_JOBS] * 3
+    assert next(read) <= 3 * MOST_JOBS + 2
+
+
+def test_a_batch_of_long_jobs_is_smaller() -> None:
+    """One script must not carry many megabytes."""
+    notes = {str(number): "x" * 1_000 for number in range(20)}
+    batches = list(messages_of((_job(number, metadata=notes) for number in range(100)), []))
+    assert sum(len(batch) for batch in batches) == 200
+    assert max(sum(map(len, batch[1::2])) for batch in batches) <= MOST_CHARACTERS
+    assert len(batches) == 2
+
+
+def test_an_error_of_redis_is_raised() -> None:
+    """What arrived is not known; nothing is counted as sent."""
+    with RefundQueue("redis://127.0.0.1:1/0") as queue, pytest.raises(redis.RedisError):
+        queue.request_many([_job(1)])
