@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import dramatiq
@@ -28,7 +30,7 @@ from worker.operations.acts.wix_desk import WixDesk
 from worker.operations.installation import Membership
 from worker.operations.jobs.runner import JobRunner
 from worker.queue.broker import Broker
-from worker.queue.middleware import MessageContext
+from worker.queue.middleware import MessageContext, Running
 from worker.scheduler.scheduler import Scheduler, Turns
 from worker.steps.clock import boot_id, boottime
 from worker.steps.retry import RetryPolicy
@@ -126,7 +128,11 @@ def keyring_from(settings: Settings) -> Keyring:
     return Keyring(settings.stores, Vault(keys) if keys else None)
 
 
-def wix_from(settings: Settings, transport: Callable[[], Transport] | None = None) -> ClientFactory:
+def wix_from(
+    settings: Settings,
+    transport: Callable[[], Transport] | None = None,
+    seen: Callable[[str, float], None] = lambda _result, _seconds: None,
+) -> ClientFactory:
     """Return the client of Wix with its timeouts; *transport* replaces the network."""
     return ClientFactory(
         settings.wix_base_url,
@@ -134,7 +140,22 @@ def wix_from(settings: Settings, transport: Callable[[], Transport] | None = Non
         read_timeout_ms=settings.wix_read_timeout_ms,
         total_timeout_ms=settings.wix_total_timeout_ms,
         transport=transport,
+        seen=seen,
     )
+
+
+def _about(settings: Settings, broker: Broker) -> Callable[[], dict[str, str | int]]:
+    """Return what a worker says about itself with each heartbeat."""
+    running = Running()
+    broker.add_middleware(running)
+    fixed: dict[str, str | int] = {
+        "version": version("wix-refund-worker"),
+        "threads": settings.threads,
+        "host": socket.gethostname()[:100],
+        "pid": os.getpid(),
+        "started_at_ms": round(time.time() * 1000),
+    }
+    return lambda: {**fixed, "busy": running.count}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +205,8 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
     """Put a worker together."""
     broker, ledger = ledger_from(settings)
     keyring, stores = keyring_from(settings), stores_from(settings, broker)
-    wix = wix_from(settings, seams.transport)
+    wix = wix_from(settings, seams.transport, seen=broker.meter.saw_call)
+    broker.about = _about(settings, broker)
     steps = _steps(settings, seams, ledger=ledger, keyring=keyring, stores=stores, wix=wix)
     outages = Outages(circuit=ledger.circuit, stores=stores, keyring=keyring, wix=wix)
     desk = WixDesk(keyring=keyring, ledger=ledger, stores=stores, wix=wix, settings=settings)

@@ -107,6 +107,7 @@ ACCEPTED: Changes = {
     "accepted>rf": "now",
     "history:rf": ["refund.accepted"],
     "order:STORE:ORDER>rf": True,
+    "orders>ORDER:STORE": 0,
     "outcomes": ["refund.accepted"],
     "refund:rf.accepted_at_ms": "now",
     "refund:rf.arrival": 1,
@@ -147,6 +148,18 @@ LATER: Changes = {**NO_SLOT, "due>rf": "now +10 min", "refund:rf.due_at_ms": "no
 
 DEAD: Changes = {**in_state("dead"), "dead>rf": "now"}
 
+
+def listed(reason: str, transition: str = "", died_in: str = "") -> Changes:
+    """Return what lists the dead letter `rf`, whose amount is not known."""
+    card = [reason, "", "STORE", transition, died_in, "ORDER", "", "", " " * 4]
+    found: dict[str, Any] = {"cards.rf": "\x1f".join(card), "refund:rf.listed": 1}
+    values = {"reason": reason, "code": "", "store": "STORE", "transition": transition}
+    for kind, value in values.items():
+        found[f"dead_by:{kind}:{value}>rf"] = "now"
+        found[f"dead_groups:{kind}.{value}"] = found[f"dead_groups:{kind}.{value}\x1f?"] = 1
+    return found
+
+
 SUSPENDED: Changes = {
     "outcomes": ["refund.accepted", "store.suspended"],
     "probes>STORE": "now +10 min",
@@ -163,6 +176,7 @@ WHY = {"reason": "store_disconnected"}
 
 BURIED: Changes = {
     **DEAD,
+    **listed("store_disconnected", "assess_order", "accepted"),
     "history:rf": ["refund.accepted", "step.dead"],
     "outcomes": ["refund.accepted", "refund.dead_lettered"],
     "refund:rf.buried_by": "NONCE",
@@ -178,4 +192,12 @@ REVERSED: Changes = {
     "outcomes": ["refund.accepted", "refund.reversed"],
     "refund:rf.facts": {"rounds": 1},
     "refund:rf.version": 3,
+}
+
+#: A finished refund becomes a dead letter.
+DEAD_AGAIN: Changes = {
+    **in_state("dead", "refunded"),
+    **listed("store_disconnected", died_in="refunded"),
+    "dead>rf": "now",
+    "refund:rf.died_in": "refunded",
 }

@@ -55,6 +55,7 @@ def test_the_samples_contain_every_fact() -> None:
         "moved_by_wix",
         "to_pay_back",
         "also_refundable",
+        "left_to_refund",
     }
 
 

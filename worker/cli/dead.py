@@ -6,14 +6,29 @@ from typing import Annotated
 
 import typer
 
+from worker.app import ledger_from, stores_from
 from worker.cli.bulk import do, ids_of
 from worker.cli.choosing import Chosen, chooses
-from worker.cli.common import AsJson, Limit, connect, connect_acts, explain_errors, fail, named
+from worker.cli.common import (
+    AsJson,
+    close_at_end,
+    connect_acts,
+    explain_errors,
+    fail,
+    named,
+    settings,
+)
+from worker.cli.completion import dead_ids
 from worker.cli.dead_ends import EXAMPLES, discard, resolve
+from worker.cli.dead_list import EXAMPLE, dead_list
 from worker.cli.dry_run import print_foreseen
 from worker.cli.operator import By, Why, operator
-from worker.cli.output import history_rows, print_json, print_line, print_record, print_table
+from worker.cli.output import print_json, print_record
+from worker.cli.show import describe, print_refund
 from worker.operations import dead_letters
+from worker.operations.timeline import flat
+
+DeadId = Annotated[str, typer.Argument(metavar="ID", autocompletion=dead_ids)]
 
 dead = typer.Typer(
     no_args_is_help=True,
@@ -22,39 +37,27 @@ dead = typer.Typer(
 )
 
 
-@dead.command("list", epilog="Example: refunds dead list --json")
-@explain_errors
-def dead_list(limit: Limit = 100, as_json: AsJson = False) -> None:
-    """List what needs a person."""
-    broker, ledger = connect()
-    rows = dead_letters.letters(ledger, broker, limit=limit)
-    if as_json:
-        print_json({"dead": rows})
-        return
-    columns = ["id", "kind", "refund_id", "order_id", "reason", "sentence", "remedy"]
-    if all(row["refund_id"] == row["id"] for row in rows):
-        columns.remove("refund_id")
-    print_table(rows, columns, may_drop=("order_id", "kind"), empty="No dead letters.")
+dead.command("list", epilog=EXAMPLE)(dead_list)
 
 
 @dead.command("show", epilog="Example: refunds dead show rf-2024-000123")
 @explain_errors
-def dead_show(
-    letter_id: Annotated[str, typer.Argument(metavar="ID")], as_json: AsJson = False
-) -> None:
-    """Show a dead letter, its remedy and history."""
-    broker, ledger = connect()
+def dead_show(letter_id: DeadId, as_json: AsJson = False) -> None:
+    """Show a dead letter: its remedy, its amounts, its timeline."""
+    given = settings()
+    broker, ledger = ledger_from(given)
+    close_at_end(broker.client.close)
     letter = dead_letters.find(ledger, broker, letter_id)
     if letter is None:
         fail(f"{named(letter_id)}: {dead_letters.why_not(ledger, letter_id)}")
     if as_json:
         print_json(letter)
         return
-    history = letter.pop("history", [])
-    letter.pop("refund", None)
-    print_record(letter)
-    print_line()
-    print_table(history_rows(history), ("when", "event", "transition", "details"))
+    refund = ledger.load(letter_id) if letter["kind"] == "refund" else None
+    if refund:
+        print_refund(describe(refund, broker, ledger, stores_from(given, broker)))
+    else:
+        print_record({name: flat(value) for name, value in letter.items()})
 
 
 ManualDone = Annotated[

@@ -12,27 +12,32 @@ from typing import Annotated
 import typer
 
 from statemachine.diagram import mermaid
-from statemachine.flows import Flow, State
+from statemachine.flows import Flow
 from worker.cli import acts
 from worker.cli.audit_log import EXAMPLE as AUDIT_LOG_EXAMPLE
 from worker.cli.audit_log import audit_log
 from worker.cli.checks import EXAMPLES, audit, doctor, outcomes
-from worker.cli.common import AsJson, Limit, connect, explain_errors, fail, named, run
+from worker.cli.common import AsJson, explain_errors, fail, run
 from worker.cli.dead import dead
 from worker.cli.jobs import jobs
+from worker.cli.list_refunds import EXAMPLE as LIST_EXAMPLE
+from worker.cli.list_refunds import list_refunds
 from worker.cli.output import (
-    history_rows,
-    moment,
     print_json,
     print_line,
-    print_record,
     print_table,
     say,
 )
 from worker.cli.request import EXAMPLE, request
 from worker.cli.schema import EXAMPLE as SCHEMA_EXAMPLE
 from worker.cli.schema import schema
+from worker.cli.show import EXAMPLE as SHOW_EXAMPLE
+from worker.cli.show import show
+from worker.cli.status import EXAMPLE as STATUS_EXAMPLE
+from worker.cli.status import status
 from worker.cli.stores import stores
+from worker.cli.watch import EXAMPLE as WATCH_EXAMPLE
+from worker.cli.watch import watch
 from worker.demo.demo import run_demo
 from worker.observability.logs import configure_logs
 from worker.simulator.command import print_flags, run_simulator
@@ -51,9 +56,13 @@ app.add_typer(stores, name="stores")
 app.add_typer(jobs, name="jobs")
 app.command(epilog=EXAMPLE)(request)
 app.command(epilog=SCHEMA_EXAMPLE)(schema)
+app.command(epilog=SHOW_EXAMPLE)(show)
+app.command("list", epilog=LIST_EXAMPLE)(list_refunds)
 app.command("audit-log", epilog=AUDIT_LOG_EXAMPLE)(audit_log)
 for act in (acts.retry, acts.cancel, acts.hold, acts.release, acts.edit, acts.pause, acts.resume):
     app.command(epilog=acts.EXAMPLES[act.__name__])(act)
+app.command(epilog=STATUS_EXAMPLE)(status)
+app.command(epilog=WATCH_EXAMPLE)(watch)
 for command in (outcomes, audit, doctor):
     app.command(epilog=EXAMPLES[command.__name__])(command)
 
@@ -101,50 +110,6 @@ def demo(as_json: AsJson = False) -> None:
     if not report["ok"]:
         say(*report["wrong"])
         raise typer.Exit(1)
-
-
-@app.command(epilog="Example: refunds show rf-2024-000123")
-@explain_errors
-def show(
-    refund_id: Annotated[str, typer.Argument(metavar="REFUND_ID")], as_json: AsJson = False
-) -> None:
-    """Show one refund: its record and its history."""
-    _, ledger = connect()
-    refund = ledger.load(refund_id)
-    if refund is None:
-        fail(
-            f"there is no refund {named(refund_id)};"
-            " `refunds dead list` shows jobs that were not accepted"
-        )
-    history = ledger.history(refund_id)
-    if as_json:
-        print_json(refund.public() | {"history": history})
-        return
-    print_record(refund.public())
-    print_line()
-    print_table(history_rows(history), ("when", "event", "transition", "details"))
-
-
-@app.command("list", epilog="Example: refunds list --state dead --limit 20")
-@explain_errors
-def list_refunds(
-    state: Annotated[State | None, typer.Option(help="Only refunds in this state.")] = None,
-    store: Annotated[str, typer.Option(help="Only refunds of the store with this site ID.")] = "",
-    limit: Limit = 100,
-    as_json: AsJson = False,
-) -> None:
-    """List refunds, newest first."""
-    _, ledger = connect()
-    found = ledger.newest(state=state, store_id=store.lower() or None, limit=limit)
-    rows = [refund.public() for refund in found]
-    if as_json:
-        print_json({"refunds": rows})
-        return
-    for row in rows:
-        row["accepted"] = moment(row["accepted_at_ms"])
-    columns = ("refund_id", "order_id", "store_id", "flow", "state", "attempts", "accepted")
-    empty = "No refunds match." if state or store else "No refunds."
-    print_table(rows, columns, may_drop=("store_id", "accepted", "attempts", "flow"), empty=empty)
 
 
 @app.command(epilog="Example: refunds simulator --port 8091 --flag cancel_twice=428")

@@ -53,15 +53,15 @@ def if_encodable(text: str, instead: str) -> str:
 
 def say(*lines: str) -> None:
     """Print a message for a person on standard error; standard output is for results."""
-    sys.stderr.write("".join(f"{_shown(line)}\n" for line in lines))
+    sys.stderr.write("".join(f"{shown(line)}\n" for line in lines))
 
 
 def print_line(text: str = "") -> None:
     """Print one line of a result on standard output."""
-    sys.stdout.write(f"{_shown(text)}\n")
+    sys.stdout.write(f"{shown(text)}\n")
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """Return a value as one line of text for people."""
     if isinstance(value, dict | list | tuple):
         value = json.dumps(redact(value), ensure_ascii=False)
@@ -70,7 +70,7 @@ def _shown(value: object) -> str:
 
 def _cell(value: object) -> Text:
     # Text, not markup: foreign text must not be able to format our output.
-    return Text(_shown(value))
+    return Text(shown(value))
 
 
 def print_table(
@@ -131,13 +131,13 @@ def _print_blocks(rows: Iterable[Mapping[str, Text]]) -> None:
 def print_record(record: Mapping[str, Any]) -> None:
     """Print the fields of one record that are not empty, one per line."""
     lines = {
-        _shown(name): redact(value, name)
+        shown(name): redact(value, name)
         for name, value in map(_with_moment, record.items())
         if value not in (None, "", {}, [])
     }
     width = max((len(name) for name in lines), default=0)
     for name, value in lines.items():
-        print_line(f"{name:<{width}}  {_shown(value)}")
+        print_line(f"{name:<{width}}  {shown(value)}")
 
 
 def _with_moment(field: tuple[str, Any]) -> tuple[str, Any]:
@@ -146,23 +146,9 @@ def _with_moment(field: tuple[str, Any]) -> tuple[str, Any]:
     return (name.removesuffix("_ms"), moment(value)) if name.endswith("_at_ms") and value else field
 
 
-def moment(unix_ms: int) -> str:
+def moment(unix_ms: int, precision: str = "milliseconds") -> str:
     """Format a time of the ledger as ISO 8601 in UTC."""
-    return datetime.fromtimestamp(unix_ms / 1000, UTC).isoformat(timespec="milliseconds")
-
-
-def history_rows(history: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Make table rows of history lines; their other fields share one cell."""
-    shown = ("at_ms", "event", "transition")
-    return [
-        {
-            "when": moment(line["at_ms"]),
-            "event": line["event"],
-            "transition": line.get("transition", ""),
-            "details": " ".join(f"{k}={v}" for k, v in line.items() if k not in shown),
-        }
-        for line in history
-    ]
+    return datetime.fromtimestamp(unix_ms / 1000, UTC).isoformat(timespec=precision)
 
 
 #: The columns of `refunds outcomes`, with their widths. Each line is printed when its event comes.

@@ -67,7 +67,10 @@ def _standard(step: Step, order: Order) -> Advance:
 
 
 def _placed(order: Order) -> Facts:
-    return Facts(placed_at=order.created_date.isoformat(), currency=order.currency)
+    facts = Facts(placed_at=order.created_date.isoformat(), currency=order.currency)
+    if order.left_to_refund is None:
+        return facts
+    return facts | Facts(left_to_refund=f"{order.left_to_refund:f}")
 
 
 def _not_ready(step: Step, status: str) -> Wait:

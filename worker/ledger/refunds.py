@@ -24,6 +24,7 @@ from worker.ledger.lanes import LaneRules
 from worker.ledger.looks import WatchedRefunds
 from worker.ledger.rate import EXPECTED_CALLS
 from worker.ledger.records import PAGE, Records
+from worker.ledger.reindexing import Reindexing
 from worker.ledger.scripts import load_scripts
 from worker.queue.delivery import Delivery
 from worker.refund.facts import Facts
@@ -42,7 +43,7 @@ UNCONFIRMED_MS = 5_000
 #: One file each, in lua/.
 SCRIPTS = (
     *("accept", "fetch", "claim", "intent", "commit"),
-    *("replay", "wake", "looks", "watched", "requeue", "audit", "outage"),
+    *("replay", "wake", "looks", "watched", "requeue", "audit", "outage", "reindex"),
 )
 
 
@@ -82,6 +83,7 @@ class Ledger(Records):
         self.audit_log = AuditLog(client, self.ns)
         self._scripts = load_scripts(client, SCRIPTS, namespace=namespace, lanes=lanes)
         self.watched = WatchedRefunds(self._run, self)
+        self.reindexing = Reindexing(client, self.ns, self.relist)
         self.circuit = Circuit(self._run)
 
     def _run(self, script: str, act: Act | None = None, /, **arguments: Any) -> Any:
@@ -248,6 +250,13 @@ class Ledger(Records):
         """Return those of the ids that are not in exactly one place: (id, problem)."""
         flat = self._run("audit", act, ids=ids, repair=repair)
         return list(zip(flat[::2], flat[1::2], strict=True))
+
+    def relist(self, ids: list[str], *, thorough: bool = False) -> int:
+        """Put refunds into the lists for finding; return how many were listed differently.
+
+        *thorough* says to list again what looks right.
+        """
+        return int(self._run("reindex", ids=ids, thorough=thorough))
 
 
 #: Steps of these transitions may change something at Wix.

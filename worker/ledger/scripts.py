@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _LUA = Path(__file__).parent / "lua"
 #: In front of every script, in this order.
-SHARED = ("prelude", "circuit", "rate", "watch", "lanes")
+SHARED = ("prelude", "circuit", "rate", "watch", "index", "lanes")
 #: In front of every script that records an act of a person.
 RECORDING = "acts"
 RECORDS = re.compile(r"\b(record_act|end_item|finish_job)\(")

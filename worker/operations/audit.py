@@ -48,6 +48,8 @@ def audit(
         if repair and found:
             act = repair.act("audit.repair", "", before=dict(found))
             found = ledger.misplaced([refund_id for refund_id, _ in found], repair=True, act=act)
+        if repair:
+            ledger.relist(batch, thorough=True)
         yield from (Problem(*each) for each in found)
         progress(len(batch))
 

@@ -21,12 +21,6 @@ class CannotReplay(CannotAct):
     """A dead letter cannot be replayed; the text says what to do instead, without naming it."""
 
 
-def letters(ledger: Ledger, broker: Broker, *, limit: int) -> list[dict[str, Any]]:
-    """List the dead letters: first at most *limit* refunds, newest first, then all messages."""
-    refunds = [_of_refund(refund) for refund in ledger.newest(state=State.DEAD, limit=limit)]
-    return refunds + [_of_message(i, letter) for i, letter in broker.quarantined().items()]
-
-
 def find(ledger: Ledger, broker: Broker, letter_id: str) -> dict[str, Any] | None:
     """Return one dead letter with its history, None if there is none with this id."""
     refund = ledger.load(letter_id)
@@ -35,7 +29,7 @@ def find(ledger: Ledger, broker: Broker, letter_id: str) -> dict[str, Any] | Non
             "refund": refund.public(),
             "history": ledger.history(letter_id),
         }
-    letter = broker.quarantined().get(letter_id)
+    letter = broker.letter(letter_id)
     return _of_message(letter_id, letter) | _shown(letter) if letter else None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from dramatiq.errors import ConnectionClosed
 
 from worker.errors import OtherLedger
 from worker.observability.events import log_event
+from worker.observability.meter import Meter
 from worker.queue.consumer import Consumer
 from worker.queue.held import Held
 from worker.queue.jobs import JobConsumer
@@ -35,7 +36,9 @@ CONSUMERS = frozenset({"fetch", "blmove", "ack", "requeue", "quarantine"})
 NEWEST = 10
 
 #: In front of every script, also of the ledger's.
-CLOCK_LUA = (Path(__file__).parent / "clock.lua").read_text()
+CLOCK_LUA = "".join(
+    (Path(__file__).parent / f"{part}.lua").read_text() for part in ("clock", "counters")
+)
 _QUEUE_LUA = CLOCK_LUA + (Path(__file__).parent / "queue.lua").read_text()
 
 
@@ -52,6 +55,10 @@ class Broker(RedisBroker):
         #: By queue. It outlives a consumer, which dramatiq recreates after each connection error:
         #: the messages may still be running in a worker thread.
         self.held: dict[str, Held] = defaultdict(lambda: Held(room))
+        #: What this worker says about itself with each heartbeat; nothing from a command.
+        self.about: Callable[[], Mapping[str, str | int]] | None = None
+        #: What it counts between two heartbeats.
+        self.meter = Meter()
         #: Takes this worker's messages for steps from the ledger, which knows whose turn it is.
         self.fetch_steps: Callable[..., list[str]] | None = None
         self._queue_script = client.register_script(_QUEUE_LUA)
@@ -131,7 +138,17 @@ class Broker(RedisBroker):
 
     def beat(self) -> None:
         """Write this worker's heartbeat; a thread of its own calls this (pitfall 6)."""
-        self.command("beat")
+        counts = self.meter.take()
+        try:
+            about = dict(self.about()) if self.about else {}
+            self.command("beat", counts=counts, about=about)
+        except ConnectionClosed:
+            self.meter.add(counts)
+            raise
+
+    def leave(self) -> None:
+        """This worker has stopped: nobody need wait for its heartbeat."""
+        self.command("leave", queues=QUEUES)
 
     def reclaim(self, dead_after_ms: int) -> list[str]:
         """Give dead workers' messages back to their queues; return those workers (pitfall 6).
@@ -154,6 +171,11 @@ class Broker(RedisBroker):
             letter_id=letter_id or message_id,
             letter=text,
         )
+
+    def letter(self, letter_id: str) -> dict[str, Any] | None:
+        """Return one letter, None if there is none."""
+        text: Any = self.client.hget(f"{self.namespace}:quarantine", letter_id)
+        return json.loads(text) if text else None
 
     def quarantined(self) -> dict[str, dict[str, Any]]:
         """Return all letters, by the id of the message or of the refund."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import uuid
 from contextvars import ContextVar
 from typing import Any
@@ -47,6 +48,26 @@ def _delivery_of(broker: dramatiq.Broker, message: dramatiq.broker.MessageProxy)
         due_at_ms=message.options.get("due_at_ms", 0),
         problems=message.options.get("problems", {}),
     )
+
+
+class Running(dramatiq.Middleware):
+    """Knows which threads run a message at this moment."""
+
+    def __init__(self) -> None:
+        self._threads: set[int] = set()
+
+    @property
+    def count(self) -> int:
+        """The number of these threads."""
+        return len(self._threads)
+
+    def before_process_message(self, *_: object) -> None:
+        """Count the thread."""
+        self._threads.add(threading.get_ident())
+
+    def after_process_message(self, *_: object, **_more: object) -> None:
+        """Count it no longer."""
+        self._threads.discard(threading.get_ident())
 
 
 class MessageContext(dramatiq.Middleware):

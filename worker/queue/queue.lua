@@ -6,12 +6,30 @@
 local list, msgs = ns .. ':' .. args.queue, ns .. ':' .. args.queue .. '.msgs'
 local inflight = ns .. ':' .. args.queue .. ':inflight:' .. args.worker_id
 
+-- How long a silent worker is listed.
+local LISTED_MS = 3600000
+
 local commands = {}
 
--- Write this worker's heartbeat. Returns 1.
+-- args: about {field: text}, what the worker says about itself; counts {field: number}, what it counted
+-- since its last heartbeat. Write this worker's heartbeat. Returns 1.
 function commands.beat()
     redis.call('ZADD', ns .. ':workers', int(now), args.worker_id)
+    local about = ns .. ':worker:' .. args.worker_id
+    for field, value in pairs(args.about or {}) do redis.call('HSET', about, field, value) end
+    -- As long as a silent worker is listed, see reclaim.
+    redis.call('PEXPIRE', about, LISTED_MS)
+    add_counts('minute', args.counts or {})
     return 1
+end
+
+-- args: queues. This worker has stopped: if it has nothing in flight, it is listed no longer. Returns 1 | 0.
+function commands.leave()
+    for _, queue in ipairs(args.queues) do
+        if redis.call('LLEN', ns .. ':' .. queue .. ':inflight:' .. args.worker_id) > 0 then return 0 end
+    end
+    redis.call('DEL', ns .. ':worker:' .. args.worker_id)
+    return redis.call('ZREM', ns .. ':workers', args.worker_id)
 end
 
 -- args: wanted, known (ids that the consumer holds); newest, how many are taken from the end of the list
@@ -90,14 +108,15 @@ function commands.reclaim()
         end
         if moved > 0 then lost[#lost + 1] = worker_id end
     end
-    redis.call('ZREMRANGEBYSCORE', ns .. ':workers', '-inf', int(now - 3600000))
+    redis.call('ZREMRANGEBYSCORE', ns .. ':workers', '-inf', int(now - LISTED_MS))
     for _, queue in ipairs(args.queues) do take_in_delayed(queue) end
     return lost
 end
 
--- args: message_id, letter_id, letter. Keep a message for a person. Returns 1 | 0.
+-- args: message_id, letter_id, letter (a JSON object). Keep a message for a person. Returns 1 | 0.
 function commands.quarantine()
-    redis.call('HSET', ns .. ':quarantine', args.letter_id, args.letter)
+    local letter = '{"at_ms":' .. int(wall) .. ',' .. string.sub(args.letter, 2)
+    redis.call('HSET', ns .. ':quarantine', args.letter_id, letter)
     redis.call('LREM', inflight, 1, args.message_id)
     return redis.call('HDEL', msgs, args.message_id)
 end

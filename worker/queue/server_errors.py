@@ -59,6 +59,8 @@ def _code(cause: object) -> str:
     for kind, code in _CODES.items():
         if isinstance(cause, kind):
             return code
+    if "ACL failure in script" in str(cause):
+        return "NOPERM"
     inside = _IN_TEXT.search(str(cause)) if isinstance(cause, redis.ResponseError) else None
     return inside[1] if inside and inside[1] in _MEANINGS else ""
 

@@ -113,6 +113,9 @@ class Facts(_Stored):
     """When the order was placed, ISO 8601. Lifetime: forever."""
     currency: str = ""
     """The order's currency, ISO 4217. Lifetime: forever."""
+    left_to_refund: str = ""
+    """What the order had taken and not returned when we first read it, a decimal in its currency;
+    "" if Wix did not say. Lifetime: forever."""
     effect: str = ""
     """What the refund did, once it has finished: one word, for upstream. Lifetime: forever."""
     consistent: str = ""

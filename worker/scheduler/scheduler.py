@@ -5,6 +5,7 @@ They keep nothing in memory that a crash would lose: due times are in the ledger
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -28,6 +29,8 @@ PROBE_TICK_MS = 1_000
 OUTAGE_TICK_MS = 1_000
 #: Minimum pause between two looks for finished refunds that are due to be looked at.
 WATCH_TICK_MS = 1_000
+#: Pause between two pieces of work on the lists for finding.
+INDEX_TICK_MS = 250
 #: How long to wait for a thread at the end; one that waits for Wix only reads there.
 JOIN_S = 2.0
 
@@ -79,6 +82,7 @@ class Scheduler:
                 ("heart", settings.worker_beat_ms, broker.beat),
                 ("clock", settings.schedule_tick_ms, self.wake),
                 ("reconcile", settings.reconcile_every_ms, self.requeue_lost),
+                ("index", INDEX_TICK_MS, self.reindex),
                 # A thread of its own: a slow Wix must not delay what is due.
                 ("probe", min(PROBE_TICK_MS, settings.probe_first_ms), self.probe),
                 ("outages", OUTAGE_TICK_MS, self.look_for_outages),
@@ -106,6 +110,8 @@ class Scheduler:
         self._stop.set()
         for thread in self._threads:
             thread.join(JOIN_S)
+        with contextlib.suppress(ConnectionClosed):
+            self._broker.leave()
 
     def wake(self) -> None:
         """If this worker leads, wake what is due, and tick the ledger's clock."""
@@ -128,6 +134,11 @@ class Scheduler:
         if lost:
             log_event("worker.reclaimed", workers=lost)
         requeue_lost(self._ledger)
+
+    def reindex(self) -> None:
+        """If this worker leads, list the next few refunds that older versions did not list."""
+        if self._leads:
+            self._ledger.reindexing.turn()
 
     def probe(self) -> None:
         """If this worker leads, ask Wix again about suspended stores."""

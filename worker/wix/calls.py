@@ -43,6 +43,8 @@ class Channel(NamedTuple):
     """Limits of each wait, by httpx's names."""
     total_s: float
     """The total timeout of a call."""
+    seen: Callable[[str, float], None] = lambda _result, _seconds: None
+    """Told of each call: the HTTP status or the type of its error, and how long it took."""
 
 
 class Calls:
@@ -132,14 +134,20 @@ class Calls:
         unclear = EffectUnknown if mutates else Retryable
         self.calls += 1
         self.outcome = "failed"
+        started, result = time.monotonic(), "bug"
         try:
             response = self._within_total(self._request(method, path, body))
+            result = str(response.status_code)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             # Nothing was sent.
-            raise Retryable(endpoint, detail=type(error).__name__) from None
+            result = type(error).__name__
+            raise Retryable(endpoint, detail=result) from None
         except httpx.HTTPError as error:
+            result = type(error).__name__
             self.sent += mutates
-            raise unclear(endpoint, detail=type(error).__name__) from None
+            raise unclear(endpoint, detail=result) from None
+        finally:
+            self._channel.seen(result, time.monotonic() - started)
         self.sent += mutates
         if response.status_code < FAILURE:
             self.outcome = "answered"

@@ -52,8 +52,10 @@ class ClientFactory:
         read_timeout_ms: int,
         total_timeout_ms: int,
         transport: Callable[[], httpx.BaseTransport] | None = None,
+        seen: Callable[[str, float], None] = lambda _result, _seconds: None,
     ) -> None:
         self._base_url = base_url
+        self._seen = seen
         self._total_ms = total_timeout_ms
         self._timeouts_s = {
             "connect": connect_timeout_ms / 1000,
@@ -92,7 +94,7 @@ class ClientFactory:
     def channel(self) -> Channel:
         """How calls get to Wix; all threads share it."""
         make = self._transport or (lambda: DeadlineTransport(self._total_ms))
-        return Channel(make(), self._base_url, self._timeouts_s, self._total_ms / 1000)
+        return Channel(make(), self._base_url, self._timeouts_s, self._total_ms / 1000, self._seen)
 
     def close(self) -> None:
         """Close the idle connections."""

@@ -91,6 +91,7 @@ class Balance(Answer):
     authorized: Lenient[Price] = None
     paid: Lenient[Price] = None
     pending: Lenient[Price] = None
+    refunded: Lenient[Price] = None
 
 
 class CustomActions(Answer):
@@ -124,6 +125,14 @@ class Order(Answer):
         custom = self.settings.custom_actions
         listed = custom.order_actions if custom else None
         return not self.settings.limited_actions and (listed is None or action in listed)
+
+    @property
+    def left_to_refund(self) -> Decimal | None:
+        """What it has taken and not returned; None if Wix does not say."""
+        balance = self.balance_summary
+        if balance is None or balance.paid is None:
+            return None
+        return balance.paid.amount - (balance.refunded.amount if balance.refunded else 0)
 
     @property
     def has_authorization(self) -> bool:

@@ -137,7 +137,7 @@ def test_dead_letters_are_listed_shown_and_replayed(rig: Rig) -> None:
     assert "nobody: there is no such dead letter" in done.stdout
     rig.run_until_idle()
     assert _json(rig, "show", refund_id)["state"] == "refunded"
-    assert _json(rig, "dead", "list") == {"dead": []}
+    assert _json(rig, "dead", "list")["dead"] == []
     state = f"{refund_id}: not a dead letter: its state is refunded; see"
     assert state in refunds(rig, "dead", "replay", refund_id, "--reason", "x").stdout
     shown = refunds(rig, "dead", "show", refund_id)

@@ -33,7 +33,7 @@ def test_an_empty_list_says_so(rig: Rig) -> None:
     ):
         done = refunds(rig, *arguments)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", said + "\n")
-    assert _json(rig, "list") == {"refunds": []}
+    assert _json(rig, "list")["refunds"] == []
 
 
 def test_outcomes_are_printed_one_per_line(rig: Rig) -> None:

@@ -13,6 +13,7 @@ from tests.support.keys import GONE
 from tests.support.rig import ANN, STORE_ID, Rig
 from tests.support.script_scenes import (
     BURIED,
+    DEAD_AGAIN,
     DEAD_WORKER,
     MINUTE_MS,
     NO_SLOT,
@@ -28,6 +29,7 @@ from tests.support.script_scenes import (
     commit,
     ended,
     in_state,
+    listed,
     request,
     sent,
     suspended,
@@ -198,6 +200,7 @@ CASES: list[tuple[str, Scene, Changes]] = [
             "refund:rf.facts": {"rounds": 1},
             "refund:rf.failing_since_ms": 0,
             "refund:rf.reason": {},
+            **dict.fromkeys(listed("x", "submit_refund", "refundable"), GONE),
             "refund:rf.replayed_at_ms": "now",
             "refund:rf.replayed_by": "NONCE",
             "refund:rf.updated_at_ms": "now",
@@ -244,9 +247,7 @@ CASES: list[tuple[str, Scene, Changes]] = [
         _watched(reason=WHY),
         {
             **REVERSED,
-            **in_state("dead", "refunded"),
-            "dead>rf": "now",
-            "refund:rf.died_in": "refunded",
+            **DEAD_AGAIN,
             "refund:rf.reason": WHY,
             **LOOKED,
         },

@@ -29,6 +29,7 @@ from tests.support.script_scenes import (
     claim,
     commit,
     in_state,
+    listed,
     request,
     sent,
     suspension,
@@ -203,6 +204,7 @@ CASES: list[tuple[str, Scene, Changes]] = [
             **COMMITTED,
             **NO_SLOT,
             **DEAD,
+            **listed("x"),
             "outcomes": ["refund.accepted", "t"],
             "refund:rf.intent_at_ms": "now",
             "refund:rf.reason": {"reason": "x"},
@@ -218,13 +220,8 @@ CASES: list[tuple[str, Scene, Changes]] = [
             outcome=EVENT,
             fields={"reason": '{"reason": "x"}'},
         ),
-        {
-            **COMMITTED,
-            **NO_SLOT,
-            **in_state("rejected"),
-            "outcomes": ["refund.accepted", "t"],
-            "refund:rf.reason": {"reason": "x"},
-        },
+        {**COMMITTED, **NO_SLOT, **in_state("rejected"), "refund:rf.reason": {"reason": "x"}}
+        | {"outcomes": ["refund.accepted", "t"]},
     ),
     (
         "committed, finished",

@@ -13,6 +13,7 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.errors import ConnectionClosed
 
 from statemachine.flows import State
+from tests.support.letters import letters
 from tests.support.rig import AFTER, ANN, STORE_ID, Rig
 from worker.client import RefundClient, enqueue
 from worker.operations import dead_letters
@@ -31,10 +32,10 @@ def test_a_job_with_a_bad_field_becomes_a_dead_letter_that_names_it(rig: Rig) ->
     rig.send_raw(_message(refund_id="rf-1", store_id=STORE_ID, order_id="7", amount="1e3"))
     good = rig.request(rig.order(AFTER))
     rig.run_until_idle()
-    letters = dead_letters.letters(rig.ledger, rig.broker, limit=10)
-    assert [letter["reason"] for letter in letters] == ["invalid_job"]
-    assert set(letters[0]["problems"]) == {"order_id", "amount"}
-    assert letters[0]["refund_id"] == "rf-1"
+    found = letters(rig)
+    assert [letter["reason"] for letter in found] == ["invalid_job"]
+    assert set(found[0]["problems"]) == {"order_id", "amount"}
+    assert found[0]["refund_id"] == "rf-1"
     assert rig.load(good).state is State.REFUNDED
 
 
@@ -59,7 +60,7 @@ def test_the_same_job_twice_is_one_refund(rig: Rig) -> None:
     rig.run_until_idle()
     assert rig.load(refund_id).version == version
     assert len(order.refunds) == 1
-    assert dead_letters.letters(rig.ledger, rig.broker, limit=10) == []
+    assert letters(rig) == []
 
 
 def test_the_same_id_with_other_content_is_refused(rig: Rig) -> None:
@@ -70,8 +71,8 @@ def test_the_same_id_with_other_content_is_refused(rig: Rig) -> None:
     rig.run_until_idle()
     assert rig.load(refund_id).request.order_id == order.id
     assert other.refunds == []
-    letters = dead_letters.letters(rig.ledger, rig.broker, limit=10)
-    assert [(x["reason"], x["order_id"]) for x in letters] == [("conflict", other.id)]
+    found = letters(rig)
+    assert [(x["reason"], x["order_id"]) for x in found] == [("conflict", other.id)]
 
 
 @pytest.mark.parametrize("body", ["not json", "[]", "{}", '{"queue_name": 1}', "\u0000"])
@@ -81,8 +82,8 @@ def test_a_message_that_cannot_be_read_strands_no_neighbour(rig: Rig, body: str)
     good = rig.request(rig.order(AFTER))
     rig.run_until_idle()
     assert rig.load(good).state is State.REFUNDED
-    letters = dead_letters.letters(rig.ledger, rig.broker, limit=10)
-    assert len(letters) == 1
+    found = letters(rig)
+    assert len(found) == 1
 
 
 def test_a_message_for_an_unknown_actor_can_be_replayed_after_a_deploy(rig: Rig) -> None:
@@ -95,11 +96,11 @@ def test_a_message_for_an_unknown_actor_can_be_replayed_after_a_deploy(rig: Rig)
     body = rig.redis.hget(rig.key("refunds.msgs"), message_id)
     rig.redis.hset(rig.key("refunds.msgs"), message_id, body.replace("request_refund", "new_actor"))
     rig.run_queued()
-    letters = dead_letters.letters(rig.ledger, rig.broker, limit=10)
-    assert [x["reason"] for x in letters] == ["unknown_actor"]
+    found = letters(rig)
+    assert [x["reason"] for x in found] == ["unknown_actor"]
     dead_letters.replay(rig.acts, message_id, operator=ANN)
     assert rig.redis.hget(rig.key("refunds.msgs"), message_id)
-    assert dead_letters.letters(rig.ledger, rig.broker, limit=10) == []
+    assert letters(rig) == []
 
 
 def test_a_plain_dramatiq_producer_may_enqueue(rig: Rig) -> None:
@@ -173,8 +174,8 @@ def test_invalid_text_becomes_a_dead_letter(rig: Rig, job: dict[str, object]) ->
     rig.send_raw(_message(**ids, **job))
     good = rig.request(rig.order(AFTER))
     rig.run_until_idle()
-    letters = dead_letters.letters(rig.ledger, rig.broker, limit=10)
-    assert [letter["reason"] for letter in letters] == ["invalid_job"]
+    found = letters(rig)
+    assert [letter["reason"] for letter in found] == ["invalid_job"]
     assert rig.load(good).state is State.REFUNDED
     assert order.refunds == []
 
@@ -195,7 +196,7 @@ def test_a_letter_with_an_unknown_reason_does_not_hide_the_others(rig: Rig) -> N
     rig.send_raw(_message(refund_id="rf-1"), message_id="bad")
     rig.run_until_idle()
     rig.broker.quarantine("refunds", "odd", {"reason": "of_tomorrow", "queue": "refunds"})
-    listed = dead_letters.letters(rig.ledger, rig.broker, limit=10)
+    listed = letters(rig)
     assert {(row["id"], row["reason"]) for row in listed} == {
         ("bad", "invalid_job"),
         ("odd", "of_tomorrow"),

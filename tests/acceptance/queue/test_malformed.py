@@ -12,6 +12,7 @@ import pytest
 from dramatiq.brokers.redis import RedisBroker
 
 from statemachine.flows import State
+from tests.support.letters import letters
 from tests.support.processes import wait_until
 from tests.support.rig import AFTER, ANN, STORE_ID, Rig
 from worker.operations import dead_letters
@@ -68,7 +69,7 @@ def test_a_malformed_job_is_invalid_and_says_what_is_wrong(
     rig.send_raw(body)
     good = rig.request(rig.order(AFTER))
     rig.run_until_idle()
-    [letter] = dead_letters.letters(rig.ledger, rig.broker, limit=10)
+    [letter] = letters(rig)
     assert letter["reason"] == "invalid_job"
     assert field in letter["problems"]
     assert "refund.invalid" in log.getvalue()
@@ -95,7 +96,7 @@ def test_a_malformed_message_for_a_step_could_not_be_read(rig: Rig, parts: dict[
     step = {"queue_name": "steps", "actor_name": "assess_order", "args": ["rf-1"], "kwargs": {}}
     rig.send_raw(_body(**step | parts), queue="steps")
     rig.run_until_idle()
-    [letter] = dead_letters.letters(rig.ledger, rig.broker, limit=10)
+    [letter] = letters(rig)
     assert letter["reason"] == "undecodable"
 
 
@@ -156,7 +157,7 @@ def test_a_repeat_without_the_delay_changes_nothing(rig: Rig) -> None:
     rig.request(order, "rf-1")
     rig.run_queued()
     assert rig.load("rf-1").due_at_ms > 0
-    assert dead_letters.letters(rig.ledger, rig.broker, limit=10) == []
+    assert letters(rig) == []
 
 
 def test_a_delay_that_is_over_starts_at_once(rig: Rig) -> None:

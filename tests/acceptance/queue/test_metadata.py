@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from tests.support.letters import letters
 from tests.support.rig import AFTER, ANN, KEY, STORE_ID, Rig
 from worker.cli.main import app
 from worker.observability.redaction import MASK
@@ -53,8 +54,8 @@ def test_a_second_job_with_another_token_is_a_conflict(rig: Rig) -> None:
     refund_id = rig.request(order, metadata={"checkout_token": "one"})
     rig.request(order, refund_id, metadata={"checkout_token": "two"})
     rig.run_until_idle()
-    letters = dead_letters.letters(rig.ledger, rig.broker, limit=10)
-    assert [letter["reason"] for letter in letters] == ["conflict"]
+    found = letters(rig)
+    assert [letter["reason"] for letter in found] == ["conflict"]
 
 
 def test_metadata_is_masked_where_people_see_it(

@@ -130,6 +130,7 @@ end
 -- At the end of each script (scripts.py).
 local function finish()
     if enter_ring() then offer() end
+    follow_changes()
     write_changes()
 end
 

@@ -1,0 +1,72 @@
+"""`refunds list`: refunds by what they are, newest first."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from worker.cli import filters
+from worker.cli.common import AsJson, Limit, connect, explain_errors
+from worker.cli.dead_list import check_after, search_for, totals_line
+from worker.cli.output import moment, print_json, print_line, print_table
+from worker.operations import listing
+from worker.operations.intake_queue import queued_jobs
+from worker.operations.searching import Sort
+from worker.operations.selection import Selection
+
+EXAMPLE = "Example: refunds list --store SITE_ID --state rejected --since 7d"
+
+#: How many queued jobs are listed.
+MOST_QUEUED = 100
+
+
+@explain_errors
+@filters.selecting
+def list_refunds(
+    selection: Selection,
+    *,
+    sort: Annotated[Sort, typer.Option(help="The order.")] = "newest",
+    limit: Limit = 100,
+    all_: filters.All = False,
+    after: filters.After = "",
+    as_json: AsJson = False,
+) -> None:
+    """List refunds.
+
+    With --order or --refund also the jobs of these that are still in the queue. --state, --order
+    and --refund find quickly; other filters look at each refund in turn.
+    """
+    check_after(after)
+    broker, ledger = connect()
+    found = listing.list_refunds(
+        search_for(broker),
+        ledger,
+        selection,
+        dead=False,
+        sort=sort,
+        after=after,
+        limit=None if all_ else limit,
+    )
+    named = selection.refund.rstrip("*") or selection.order
+    queued = queued_jobs(broker.client, broker.namespace, named)[:MOST_QUEUED] if named else []
+    if as_json:
+        print_json({"refunds": found.rows, "queued": queued, **found.totals()})
+        return
+    _print(found.rows, queued, selection)
+    if found.page.total:
+        print_line()
+        print_line(totals_line("refunds", found.page))
+
+
+def _print(rows: list[dict[str, Any]], queued: list[dict[str, Any]], selection: Selection) -> None:
+    for row in rows:
+        row["accepted"] = moment(row["accepted_at_ms"], "seconds")
+    rows = [*rows, *({**job, "state": "(queued)"} for job in queued)]
+    columns = ("refund_id", "order_id", "store_id", "flow", "state", "amount", "currency")
+    print_table(
+        rows,
+        (*columns, "attempts", "accepted"),
+        may_drop=("store_id", "flow", "attempts", "accepted", "currency", "amount"),
+        empty="No refunds." if selection.is_empty else "No refunds match.",
+    )

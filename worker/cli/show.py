@@ -1,0 +1,180 @@
+"""`refunds show`: one refund, with its money, what it waits for, and its timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from worker.app import ledger_from, stores_from
+from worker.cli.common import AsJson, close_at_end, explain_errors, fail, named, settings
+from worker.cli.completion import refund_ids
+from worker.cli.dead_list import search_for
+from worker.cli.durations import ago, span
+from worker.cli.output import moment, print_json, print_line, print_record, print_table
+from worker.ledger import whereabouts
+from worker.ledger.refunds import Ledger
+from worker.ledger.stores import Stores
+from worker.observability.redaction import redact
+from worker.operations import timeline
+from worker.operations.intake_queue import queued_jobs
+from worker.queue.broker import Broker
+from worker.refund.record import Refund
+
+#: What is told of the refund's store.
+SHOWN_OF_STORE = (
+    *("state", "name", "waiting", "in_flight", "suspended_since_ms", "suspended_because"),
+    *("last_success_at_ms", "last_error_at_ms"),
+)
+EXAMPLE = "Example: refunds show rf-2024-000123"
+
+RefundId = Annotated[
+    str, typer.Argument(metavar="[REFUND_ID]", autocompletion=refund_ids, show_default=False)
+]
+
+
+@explain_errors
+def show(
+    refund_id: RefundId = "",
+    order: Annotated[
+        str, typer.Option("--order", help="Instead of a refund's id: the id of its order.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show one refund: its amounts, what it waits for, and its timeline.
+
+    Also one that is still in the queue.
+    """
+    if bool(refund_id) == bool(order):
+        fail("give either a refund's id or --order", code=2)
+    given = settings()
+    broker, ledger = ledger_from(given)
+    close_at_end(broker.client.close)
+    queued: list[dict[str, Any]] = []
+    if order:
+        refund_id, queued = _of_order(broker, order.strip().lower())
+    refund = ledger.load(refund_id) if refund_id else None
+    if refund is None:
+        _show_queued(queued or queued_jobs(broker.client, broker.namespace, refund_id), as_json)
+        fail(
+            f"there is no refund {named(refund_id or order)}, and no job of it in the queue;"
+            " `refunds dead list` shows jobs that were not accepted"
+        )
+    told = describe(refund, broker, ledger, stores_from(given, broker))
+    if as_json:
+        print_json(told)
+    else:
+        print_refund(told)
+
+
+def _of_order(broker: Broker, order_id: str) -> tuple[str, list[dict[str, Any]]]:
+    """Return the refund of an order; if there are several, name them and end."""
+    ids = search_for(broker).of_order(order_id)
+    queued = queued_jobs(broker.client, broker.namespace, order_id)
+    if len(ids) + len(queued) > 1:
+        fail(
+            f"order {named(order_id)} has {len(ids)} refunds and {len(queued)} queued jobs:"
+            f" {', '.join([*ids, *(str(job['refund_id']) for job in queued)][:20])}",
+            f"`refunds list --order {named(order_id)}` lists them",
+        )
+    return (ids[0] if ids else ""), queued
+
+
+def _show_queued(jobs: list[dict[str, Any]], as_json: bool) -> None:
+    """Show a job that waits in the queue, if there is one, and end."""
+    if not jobs:
+        return
+    job = jobs[0] | {"state": "queued"}
+    if as_json:
+        print_json(job)
+    else:
+        print_line(
+            f"{job['refund_id']} is in the queue since {moment(job['queued_at_ms'], 'seconds')},"
+            f" {job['before']:,} before it."
+        )
+        print_record(job)
+    raise typer.Exit
+
+
+def describe(refund: Refund, broker: Broker, ledger: Ledger, stores: Stores) -> dict[str, Any]:
+    """Return all that is told about a refund."""
+    history = ledger.history(refund.refund_id)
+    store = stores.find(refund.request.store_id)
+    where = whereabouts.find(broker.client, ledger.ns, refund.refund_id, refund.request.store_id)
+    why = timeline.last_wait(history)
+    return {
+        **refund.public(),
+        "money": timeline.money(refund),
+        "waits": timeline.waits_for(refund, where, store, why),
+        "store": {name: value for name, value in store.public().items() if name in SHOWN_OF_STORE},
+        "at_ms": where.now_ms,
+        "timeline": timeline.timeline(history),
+        "history": history,
+    }
+
+
+def print_refund(told: Mapping[str, Any]) -> None:
+    """Print a refund for people: money first, the timeline last."""
+    money, waits, store, now_ms = (told[n] for n in ("money", "waits", "store", "at_ms"))
+    reason, request = told["reason"] or {}, told["request"]
+    state = told["state"] + (f" (died in {told['died_in']})" if told["died_in"] else "")
+    print_record(
+        {
+            "refund_id": told["refund_id"],
+            **{name: value for name, value in money.items() if name != "payments"},
+            "payments": "; ".join(timeline.flat(list(p.values())) for p in money["payments"]),
+            "state": state,
+            "effect": told["effect"],
+            "waits for": _waits(told["refund_id"], waits),
+            "store": f"{told['store_id']} ({_store(store, now_ms)})",
+            "order_id": told["order_id"],
+            "flow": told["flow"],
+            "accepted_at_ms": told["accepted_at_ms"],
+            "updated_at_ms": told["updated_at_ms"],
+            "attempts": told["attempts"],
+            "wix_calls": told["wix_calls"],
+            "requested_by": request["requested_by"],
+            "job's reason": request["reason"],
+            "metadata": timeline.flat(redact(request["metadata"])),
+            **{name: timeline.flat(value) for name, value in reason.items()},
+        }
+    )
+    print_line()
+    print_timeline(told["timeline"])
+
+
+def _waits(refund_id: str, waits: Mapping[str, Any]) -> str:
+    if waits["next_in_ms"] is None:
+        return str(waits["for"])
+    next_look = f"next look in {span(waits['next_in_ms'])}; `refunds retry {refund_id}` for now"
+    return f"{waits['for']}; {next_look}"
+
+
+def _store(store: Mapping[str, Any], now_ms: int) -> str:
+    parts = [str(store["state"])]
+    if store["suspended_since_ms"]:
+        parts[0] += f" since {moment(store['suspended_since_ms'], 'seconds')}"
+    if store["last_success_at_ms"]:
+        parts.append(f"last success {ago(store['last_success_at_ms'], now_ms)} ago")
+    if store["last_error_at_ms"]:
+        parts.append(f"last error {ago(store['last_error_at_ms'], now_ms)} ago")
+    return ", ".join([*parts, f"{store['waiting']} wait, {store['in_flight']} in flight"])
+
+
+def print_timeline(lines: Iterable[Mapping[str, Any]]) -> None:
+    """Print a timeline as a table."""
+    rows = [
+        {
+            "when": moment(line["at_ms"], "seconds"),
+            "after": span(line["after_ms"]) if line["after_ms"] is not None else "",
+            "event": line["event"],
+            "step": line["transition"] or "",
+            "what": line["what"]
+            + (f"; waits {span(line['waits_ms'])}" if line["waits_ms"] else ""),
+            "wix_request_id": line["wix_request_id"] or "",
+        }
+        for line in lines
+    ]
+    columns = ("when", "after", "event", "step", "what", "wix_request_id")
+    print_table(rows, columns, may_drop=("when", "wix_request_id", "step"))

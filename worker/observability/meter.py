@@ -1,0 +1,35 @@
+"""Counts what one worker process does, until its next heartbeat writes the counts to the ledger."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+
+#: Limits of the classes of durations of calls to Wix, ms; the last class has none.
+CLASSES_MS = (50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000)
+
+
+class Meter:
+    """Counters, for people who watch: a worker that is killed loses those of two seconds."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def saw_call(self, result: str, seconds: float) -> None:
+        """Count a call to Wix: its HTTP status, or the type of its error, and how long it took."""
+        ms = round(seconds * 1000)
+        limit = next((f"{limit}" for limit in CLASSES_MS if ms <= limit), "more")
+        self.add({f"wix:{result}": 1, f"within:{limit}": 1, "wix_ms": ms})
+
+    def add(self, counts: Mapping[str, int]) -> None:
+        """Add to the counters."""
+        with self._lock:
+            self._counts.update(counts)
+
+    def take(self) -> dict[str, int]:
+        """Return the counters and start again at 0."""
+        with self._lock:
+            taken, self._counts = self._counts, Counter()
+        return dict(taken)

@@ -1,0 +1,52 @@
+"""Jobs that upstream has sent and that no worker has accepted yet."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import redis
+
+from worker.ledger.lanes import LaneRules
+from worker.ledger.scripts import load_scripts
+from worker.observability.redaction import redact
+from worker.queue.names import INTAKE
+
+#: How many messages one call of the script looks at.
+PIECE = 2_000
+#: A longer queue is not searched any further: that would take too long.
+MOST_LOOKED_AT = 1_000_000
+#: The fields of a job that are shown.
+SHOWN = ("refund_id", "store_id", "order_id", "amount", "currency", "reason", "requested_by")
+
+
+def queued_jobs(client: redis.Redis, ns: str, needle: str) -> list[dict[str, Any]]:
+    """Return the queued jobs of this refund or order, the first in the queue first.
+
+    Each says since when it is in the queue (the sender's clock), and how many jobs are before it.
+    """
+    script = load_scripts(client, ("queued",), namespace=ns[1:-1], lanes=LaneRules(1))["queued"]
+    found: list[dict[str, Any]] = []
+    for start in range(0, MOST_LOOKED_AT, PIECE):
+        given = {"queue": INTAKE, "start": start, "piece": PIECE, "needle": needle}
+        answer: Any = script(keys=[ns], args=[json.dumps(given, ensure_ascii=False)])
+        size, *flat = answer
+        for place, text in zip(flat[::2], flat[1::2], strict=True):
+            job = _job(text)
+            if needle in {job.get("refund_id"), job.get("order_id")}:
+                found.append(job | {"before": int(place)})
+        if size < PIECE:
+            break
+    return found
+
+
+def _job(text: str) -> dict[str, Any]:
+    """Return what is shown of a queued message; little of one that is no job."""
+    try:
+        message = json.loads(text)
+        fields = dict(message["kwargs"])
+        sent_at = int(message["message_timestamp"])
+    except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
+        return {}
+    shown = {name: redact(str(fields[name])[:200]) for name in SHOWN if fields.get(name)}
+    return shown | {"queued_at_ms": sent_at}

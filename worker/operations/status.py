@@ -1,0 +1,229 @@
+"""`refunds status`: how things stand, and what needs a person. Functions return data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import redis
+
+from statemachine.flows import ACTIVE, State, Transition, next_transition
+from worker.ledger.overview import Overview
+from worker.operations.persistence import persistence
+from worker.operations.tallies import amounts_of, groups_of, wix_of
+from worker.queue.names import INTAKE, STEPS
+
+#: States in which the payment provider has the next word.
+AT_PROVIDER = tuple(
+    state
+    for state in State
+    if next_transition(state) in {Transition.CONFIRM_REFUND, Transition.CONFIRM_VOID}
+)
+#: A job that waits longer, although workers are alive, is not accepted fast enough.
+SLOW_INTAKE_MS = 60_000
+#: The part of `maxmemory` above which somebody should act.
+MOST_FILL = 0.8
+
+
+class Need(NamedTuple):
+    """Something that needs a person."""
+
+    text: str
+    command: str
+    """What to type next."""
+
+
+def status(
+    client: redis.Redis, namespace: str, *, dead_after_ms: int, minutes: int = 10
+) -> dict[str, Any]:
+    """Return how things stand; `ok` says whether nothing needs a person.
+
+    Times are unix ms by the server's clock.
+    """
+    found = Overview(client, namespace=namespace).read(minutes=minutes)
+    info: Any = client.info()
+    # The ledger's clock never steps; people see the server's.
+    shift_ms = round(found["wall_ms"] - found["now_ms"])
+    told = {
+        "at_ms": round(found["wall_ms"]),
+        "workers": [_worker(w, found["now_ms"], dead_after_ms) for w in found["workers"] or []],
+        "outage": _outage(found["outage"], shift_ms),
+        "scheduler": {"leader": found["leader"] or None},
+        "intake": _queue(found["queues"][INTAKE]),
+        "steps": _queue(found["queues"][STEPS]),
+        "refunds": _refunds(found, shift_ms),
+        "stores": _stores(found, shift_ms),
+        "dead": _dead(found["dead"], shift_ms),
+        "today": _today(found["today"]),
+        "wix": wix_of(found["minutes"]),
+        "redis": _redis(client, info),
+    }
+    needs = list(needs_of(told))
+    return {"ok": not needs, "needs": [need._asdict() for need in needs], **told}
+
+
+def needs_of(told: Mapping[str, Any]) -> Iterable[Need]:
+    """Yield what needs a person, the most urgent first."""
+    intake, refunds, dead = told["intake"], told["refunds"], told["dead"]
+    alive = [worker for worker in told["workers"] if worker["state"] == "alive"]
+    waiting = refunds["unfinished"] + (intake["jobs"] or 0)
+    if not alive:
+        what = f", and {waiting} refunds wait for one" if waiting else ""
+        yield Need(f"No worker is alive{what}.", "python -m worker")
+    elif not told["scheduler"]["leader"]:
+        yield Need("No worker leads: nothing that is due is woken.", "refunds doctor")
+    elif refunds["overdue"]:
+        yield Need(f"{refunds['overdue']} refunds are due but not woken.", "refunds doctor")
+    waited_ms = told["at_ms"] - (intake["since_ms"] or told["at_ms"])
+    if alive and waited_ms > SLOW_INTAKE_MS:
+        text = f"The oldest of {intake['jobs']} jobs has waited for {waited_ms // 1000} s."
+        yield Need(text, "refunds doctor")
+    if dead["refunds"]:
+        yield Need(f"Dead letters: {dead['refunds']} refunds.", "refunds dead list --by reason")
+    if dead["messages"]:
+        text = f"{dead['messages']} messages did not become refunds."
+        yield Need(text, "refunds dead list --kind message")
+    for store in told["stores"]["suspended"]:
+        yield Need(
+            f"Store {store['store_id']} is suspended: {store['reason'] or 'unknown reason'}.",
+            f"refunds stores check {store['store_id']}",
+        )
+    named = len(told["stores"]["suspended"])
+    if (more := told["stores"]["suspended_count"] - named) > 0:
+        yield Need(f"{more} more stores are suspended.", "refunds stores list")
+    if (told["redis"]["fill"] or 0) > MOST_FILL:
+        text = f"Redis has used {told['redis']['fill']:.0%} of its maxmemory."
+        yield Need(text, "refunds doctor")
+
+
+def _worker(worker: Mapping[str, Any], now_ms: float, dead_after_ms: int) -> dict[str, Any]:
+    silent_ms = round(now_ms - worker["beat_ms"])
+    holds = worker["holds"]
+    return {
+        "worker_id": worker["id"],
+        "state": "alive" if silent_ms < dead_after_ms else "silent",
+        "silent_ms": max(0, silent_ms),
+        "version": worker["version"] or None,
+        "threads": int(worker["threads"] or 0) or None,
+        "busy": int(worker["busy"]) if worker["busy"] else None,
+        "holds": sum(holds.values()),
+        "host": worker["host"] or None,
+        "pid": int(worker["pid"] or 0) or None,
+        "started_at_ms": int(worker["started_at_ms"] or 0) or None,
+    }
+
+
+def _outage(outage: list[Any], shift_ms: int) -> dict[str, Any] | None:
+    """Return since when Wix is down for most stores, and for what share refunds start."""
+    since_ms, share = outage
+    if not since_ms:
+        return None
+    return {"since_ms": _shown(since_ms, shift_ms), "starting": int(share or 0) / 256}
+
+
+def _queue(queue: Mapping[str, Any]) -> dict[str, Any]:
+    return {"jobs": queue["length"], "since_ms": round(queue["since_ms"]) or None}
+
+
+def _refunds(found: Mapping[str, Any], shift_ms: int) -> dict[str, Any]:
+    states, due = found["states"], found["due"]
+    unfinished = sum(states[s] for s in states if s in set(State) - _ENDED)
+    held = sum(w["holds"][STEPS] for w in found["workers"] or [])
+    in_flight = held + found["queues"][STEPS]["length"]
+    next_in_ms = max(0, round(due["next_ms"] - found["now_ms"])) if due["count"] else None
+    return {
+        "states": {state: count for state, count in states.items() if count},
+        "unfinished": unfinished,
+        "oldest_at_ms": round(found["oldest_ms"]) or None,
+        "in_flight": in_flight,
+        "waiting_for_turn": max(0, unfinished - due["count"] - in_flight - found["on_hold"]),
+        "on_hold": found["on_hold"],
+        "later": due["count"],
+        "next_in_ms": next_in_ms,
+        "overdue": due["overdue"],
+        "retrying": found["failing"]["count"],
+        "failing_since_ms": _shown(found["failing"]["since_ms"], shift_ms),
+        "at_provider": sum(states[state] for state in AT_PROVIDER),
+        "watched": found["watched"],
+    }
+
+
+#: States in which nothing is due.
+_ENDED = set(State) - ACTIVE
+
+
+def _stores(found: Mapping[str, Any], shift_ms: int) -> dict[str, Any]:
+    def suspended(store: Mapping[str, str]) -> dict[str, Any]:
+        why = _json(store["reason"])
+        return {
+            "store_id": store["id"],
+            "since_ms": _shown(store["since_ms"], shift_ms),
+            "reason": why.get("reason"),
+            "wix_code": why.get("wix_code"),
+        }
+
+    def failing(store: Mapping[str, Any]) -> dict[str, Any]:
+        why = _json(store["last_error"])
+        return {
+            "store_id": store["id"],
+            "refunds": round(store["refunds"]),
+            "since_ms": _shown(store["failing_since_ms"], shift_ms),
+            "last_error": why.get("error") or why.get("detail") or why.get("reason"),
+            "last_error_at_ms": _shown(store["last_error_at_ms"], shift_ms),
+        }
+
+    return {
+        "suspended_count": found["suspended"]["count"],
+        "suspended": [suspended(store) for store in found["suspended"]["stores"] or []],
+        "paused": [
+            {"store_id": store_id, **_json(text)} for store_id, text in _paused(found["paused"])
+        ],
+        "paced_count": found["paced"]["count"],
+        "paced": list(found["paced"]["stores"] or []),
+        "failing_count": found["failing_stores"]["count"],
+        "failing": [failing(store) for store in found["failing_stores"]["stores"] or []],
+    }
+
+
+def _paused(paused: Mapping[str, str] | None) -> list[tuple[str, str]]:
+    return sorted((paused or {}).items())
+
+
+def _dead(dead: Mapping[str, Any], shift_ms: int) -> dict[str, Any]:
+    groups = groups_of(dead["groups"] or {})
+    return {
+        "refunds": dead["refunds"],
+        "since_ms": _shown(dead["since_ms"], shift_ms),
+        "messages": dead["messages"],
+        "by_reason": [group.public("reason") for group in groups],
+    }
+
+
+def _today(day: Mapping[str, str]) -> dict[str, Any]:
+    """Return what happened since midnight UTC."""
+    counted = {state.value: int(day.get(state, 0)) for state in (State.ACCEPTED, *sorted(_ENDED))}
+    return {**counted, "refunded_amounts": amounts_of(day, "units:")}
+
+
+def _redis(client: redis.Redis, info: Mapping[str, Any]) -> dict[str, Any]:
+    used, most = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
+    return {
+        "used_bytes": used,
+        "max_bytes": most or None,
+        "fill": used / most if most else None,
+        "persistence": persistence(client, dict(info)).text,
+    }
+
+
+def _shown(at_ms: Any, shift_ms: int) -> int | None:
+    """Return a time of the ledger's clock by the server's; None if there is none."""
+    return round(float(at_ms)) + shift_ms if at_ms else None
+
+
+def _json(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
