@@ -26,8 +26,8 @@ from worker.client import enqueue
 from worker.refund.request import parse_request
 from worker.simulator import Simulator, serve
 
-#: A refund that has not ended by then is stuck.
-PATIENCE_S = 25
+#: A refund that has not ended by then is stuck; on a busy machine a worker takes long to start.
+PATIENCE_S = 120
 #: Commands that are sent all the time, with or without a refund.
 _IDLE = {
     *("beat", "wake", "looks", "requeue", "reclaim", "smembers", "zrange", "zrangebyscore", "hget"),
