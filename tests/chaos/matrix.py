@@ -17,6 +17,7 @@ from contextlib import contextmanager
 
 from tests.chaos import child
 from tests.chaos.bench import HARMS, Bench, Point, Result, is_idle, new_namespace
+from tests.chaos.frozen import FROZEN, run_frozen
 from tests.chaos.scenes import SCENES
 from tests.chaos.spares import Spare, backup, replica
 from tests.house.documents import documents, with_part, write
@@ -32,6 +33,14 @@ PLACES = (
     "before_commit",
     "after_commit",
 )
+#: Not between the last check and the call: a call that is sent so late may be a second one, see
+#: worker/README.md.
+HARMS_AT_PLACES = {
+    "killed": PLACES,
+    FROZEN: tuple(place for place in PLACES if place != "before_call"),
+}
+#: The columns of the table.
+COLUMNS = (*HARMS, FROZEN)
 #: The first of these is in every third: each harm strikes claims, commits and fetches, and reading
 #: calls of each refund. So are all places, of one kind of refund.
 ALWAYS = ("claim", "commit", "fetch steps", "GET /ecom/v1/orders/*")
@@ -62,14 +71,19 @@ def points(redis_port: int) -> list[Point]:
                     ]
         bench.close()
         steps = range(1, to_redis.seen.count("claim") + 1)
-        found += [Point(scene, "worker", at, nth, "killed") for at in PLACES for nth in steps]
+        found += [
+            Point(scene, "worker", at, nth, harm)
+            for harm, places in HARMS_AT_PLACES.items()
+            for at in places
+            for nth in steps
+        ]
     return found
 
 
 @contextmanager
 def _spare(point: Point, redis_port: int, namespace: str) -> Iterator[Spare | None]:
     """Start the server that will take over, if one will."""
-    kind = HARMS[point.harm].spare
+    kind = HARMS[point.harm].spare if point.harm in HARMS else ""
     if kind == "backup":
         with backup(redis_port, f"{{{namespace}}}") as spare:
             yield spare
@@ -87,6 +101,8 @@ def run(redis_port: int, point: Point, *faults: Fault) -> Result:
         bench = Bench(spare.primary if spare else redis_port, point.scene, namespace)
         bench.simulator.script(*faults)
         try:
+            if point.harm == FROZEN:
+                return run_frozen(bench, point)
             return _run(bench, point, spare)
         finally:
             bench.close()
@@ -121,15 +137,17 @@ def _run(bench: Bench, point: Point, spare: Spare | None) -> Result:
 
 def table(results: list[Result]) -> str:
     """Return the table: points by harms, how many refunds were run, and how many went wrong."""
-    rows = ["| refund | between worker and | " + " | ".join(HARMS) + " | lost | doubled | stuck |"]
-    rows.append("|---" * (len(HARMS) + 5) + "|")
+    rows = [
+        "| refund | between worker and | " + " | ".join(COLUMNS) + " | lost | doubled | stuck |"
+    ]
+    rows.append("|---" * (len(COLUMNS) + 5) + "|")
     for scene in SCENES:
         for server in ("redis", "wix", "worker"):
             mine = [r for r in results if (r.point.scene, r.point.server) == (scene, server)]
             counts = Counter(r.point.harm for r in mine)
             wrong = [sum(getattr(r, name) for r in mine) for name in ("lost", "doubled", "stuck")]
             where = "its own next step" if server == "worker" else server
-            cells = [scene, where, *(counts[harm] or "" for harm in HARMS), *wrong]
+            cells = [scene, where, *(counts[harm] or "" for harm in COLUMNS), *wrong]
             rows.append("| " + " | ".join(str(cell) for cell in cells) + " |")
     return "\n".join(rows) + "\n"
 
