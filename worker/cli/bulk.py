@@ -101,7 +101,8 @@ def _freeze(
     sums, unknown = totals(found)
     amounts = {"sums": {name: f"{amount:f}" for name, amount in sums.items()}, "unknown": unknown}
     bulk.jobs.set_amounts(job_id, amounts)
-    return job_id, f"{name} for {len(found)}: {amounts_text(sums, unknown)}"
+    hint = " (--dry-run asks Wix)" if unknown and name == "dead.replay" else ""
+    return job_id, f"{name} for {len(found)}: {amounts_text(sums, unknown)}{hint}"
 
 
 def amounts_text(sums: Mapping[str, Decimal], unknown: int) -> str:
@@ -139,12 +140,14 @@ def _confirm(bulk: Bulk, job_id: str, sentence: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
+        bulk.jobs.forget(job_id)
         fail(f"{sentence}: confirm it with --yes; nothing was done", code=2)
     total = getattr(bulk.jobs.find(job_id), "total", 0)
     say(sentence)
     if total > bulk.confirm_above:
-        typed = typer.prompt(f"Type {total} to start", err=True)
-        if typed.strip() != str(total):
-            fail("nothing was done")
-    elif not typer.confirm("Start?", err=True):
+        is_sure = typer.prompt(f"Type {total} to start", err=True).strip() == str(total)
+    else:
+        is_sure = typer.confirm("Start?", err=True)
+    if not is_sure:
+        bulk.jobs.forget(job_id)
         fail("nothing was done")

@@ -176,6 +176,14 @@ class Jobs:
         """Record why an item was refused."""
         self._run("job_refuse", job=job_id, id=item_id, text=text)
 
+    def forget(self, job_id: str) -> None:
+        """Delete a selection that somebody decided not to start."""
+        names = (f"{self.ns}:job:{job_id}{part}" for part in ("", ":todo", ":items"))
+        with self._redis.pipeline(transaction=True) as pipe:
+            pipe.delete(*names)
+            pipe.zrem(f"{self.ns}:jobs", job_id)
+            pipe.execute()
+
     def find(self, job_id: str) -> Job | None:
         """Return one bulk act, None if there is none."""
         fields: Any = self._redis.hgetall(f"{self.ns}:job:{job_id}")

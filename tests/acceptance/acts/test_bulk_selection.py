@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import pytest
 
 from statemachine.flows import State
 from tests.support.bulk import WHY, dead_letters, job_of, results, start, turn
-from tests.support.commands import refunds
+from tests.support.commands import refunds, settings_of
 from tests.support.rig import AFTER, STORE_ID, Rig
+from worker.ledger.jobs import Order
 from worker.simulator import Fault
 
 
@@ -104,19 +106,42 @@ def test_messages_are_discarded_in_bulk(rig: Rig) -> None:
 
 
 def test_a_selection_that_nobody_confirms_is_forgotten(rig: Rig) -> None:
-    """And what has ended is kept for a month."""
+    """At once if somebody says no, else after a day; what has ended is kept for a month."""
     dead_letters(rig, 1)
+    jobs = rig.app.jobs.jobs
     assert refunds(rig, "dead", "replay", "--all", *WHY).returncode == 2
-    [job] = rig.app.jobs.jobs.newest(10)
-    assert job.state == "frozen"
+    assert jobs.newest(10) == []
+    assert list(rig.redis.scan_iter(rig.key("job*"))) == []
+    order = Order(
+        act="dead.replay", arguments={}, by="ann", why="x", selection="all", rate=1.0, canary=0
+    )
+    job_id = jobs.freeze(order, [("rf-1", {"version": 1})])
     for more in ((), ("items",), ("todo",)):
-        assert 0 < rig.redis.ttl(rig.key("job", job.id, *more)) <= 86_400
+        assert 0 < rig.redis.ttl(rig.key("job", job_id, *more)) <= 86_400
     turn(rig)
-    assert job_of(rig, job.id).left == 1
-    job_id = start(rig, "dead", "replay", "--all", *WHY)
-    assert rig.redis.ttl(rig.key("job", job_id)) == -1
+    assert job_of(rig, job_id).left == 1
+    rig.redis.delete(rig.key("job", job_id))
+    started = start(rig, "dead", "replay", "--all", *WHY)
+    assert rig.redis.zrange(rig.key("jobs"), 0, -1) == [started]
+    assert rig.redis.ttl(rig.key("job", started)) == -1
     turn(rig)
-    assert rig.redis.ttl(rig.key("job", job_id)) > 86_400
+    assert rig.redis.ttl(rig.key("job", started)) > 86_400
+
+
+@pytest.mark.parametrize(("typed", "starts"), [("2", True), ("yes", False), ("3", False)])
+def test_many_are_confirmed_by_typing_their_number(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, typed: str, starts: bool
+) -> None:
+    """Above REFUNDS_BULK_CONFIRM; a yes is not enough."""
+    dead_letters(rig, 2)
+    terminal = io.StringIO(f"{typed}\n")
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", terminal)
+    given = settings_of(rig) | {"REFUNDS_BULK_CONFIRM": "1"}
+    done = refunds(rig, "dead", "replay", "--all", *WHY, environment=given)
+    assert (done.returncode == 0) is starts, done.stderr
+    assert len(rig.app.jobs.jobs.newest(10)) == starts
+    assert "dead.replay for 2: 2 of unknown amount (--dry-run asks Wix)" in done.stderr
 
 
 def test_a_dry_run_takes_the_same_selection(rig: Rig) -> None:

@@ -7,6 +7,10 @@ if redis.call('HSETNX', name, 'state', 'frozen') == 1 then
     redis.call('HSET', name, 'created_at_ms', int(wall), 'done', 0, 'refused', 0, 'next_ms', 0)
     for field, value in pairs(args.fields) do redis.call('HSET', name, field, value) end
     redis.call('ZADD', key('jobs'), wall, args.job)
+    -- The oldest may have expired.
+    for _, old in ipairs(redis.call('ZRANGE', key('jobs'), 0, 99)) do
+        if redis.call('EXISTS', key('job', old)) == 0 then redis.call('ZREM', key('jobs'), old) end
+    end
 end
 for n = 1, #args.items, 2 do
     redis.call('ZADD', todo, 'NX', args.first + (n - 1) / 2, args.items[n])
