@@ -24,6 +24,7 @@ from worker.observability.logs import configure_logs
 from worker.operations.doctor import examine
 from worker.operations.finding import Finding
 from worker.operations.installation import Membership
+from worker.operations.vault_check import vault_finding
 from worker.queue.server_errors import explain, is_permanent
 
 #: How often the program checks whether its parent and its children are still running.
@@ -189,6 +190,9 @@ def _wait_for_redis(app: App, stop: threading.Event) -> bool:
 def _join(app: App, membership: Membership) -> int:
     """Let each script name the installation; returns the exit code if the worker must not start."""
     try:
+        # A wrong vault key is refused now, not at the first refund.
+        if not _is_fit([vault_finding(app.keyring, app.stores)]):
+            return 1
         joined = membership.join()
     except redis.RedisError as error:
         log_event("doctor.refused", check="reachable", text=explain(error))

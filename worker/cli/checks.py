@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Annotated
 
+import redis
 import typer
 
-from config.loading import load_settings
+from config.loading import load_settings, unknown_variables
+from config.settings import Settings
 from worker.app import keyring_from, ledger_from, membership_from, stores_from, wix_from
 from worker.cli.common import AsJson, close_at_end, connect, explain_errors, fail, settings
 from worker.cli.operator import By, OptionalWhy, operator
 from worker.cli.output import (
+    if_encodable,
     print_json,
     print_outcome,
     print_outcomes_header,
@@ -26,11 +29,21 @@ from worker.ledger.audit_log import Operator
 from worker.ledger.connection import redis_client
 from worker.ledger.refunds import Ledger
 from worker.operations import audit as auditing
+from worker.operations.checkup import (
+    queue_findings,
+    server_findings,
+    settings_findings,
+    wix_finding,
+    worker_findings,
+)
 from worker.operations.doctor import examine
 from worker.operations.finding import Finding
 from worker.operations.installation import Membership
+from worker.operations.status import status
+from worker.operations.vault_check import vault_finding
 from worker.refund.outcomes import read
 from worker.refund.record import Refund
+from worker.wix.reach import reach
 
 EXAMPLES = {
     "outcomes": "Example: refunds outcomes --follow --json | your-service",
@@ -164,6 +177,41 @@ def _adopt(membership: Membership, who: Operator) -> tuple[Finding, ...]:
     return adopted.findings
 
 
+def _of_settings() -> Iterator[Finding]:
+    return settings_findings(unknown_variables(os.environ), os.environ)
+
+
+def _of_ledger(given: Settings, client: redis.Redis) -> Iterator[Finding]:
+    """Check what depends on the server, once it is known to be fit."""
+    broker, ledger = ledger_from(given)
+    close_at_end(broker.client.close)
+    told = status(client, given.namespace, dead_after_ms=given.worker_dead_after_ms, minutes=1)
+    yield from server_findings(client, told)
+    yield vault_finding(keyring_from(given), stores_from(given, broker))
+    yield from worker_findings(told, given)
+    yield from queue_findings(ledger, told)
+
+
+def _print_findings(findings: Sequence[Finding], *, as_json: bool) -> bool:
+    """Print them; return whether none of them is refused."""
+    is_fit = all(finding.level != "refused" for finding in findings)
+    rows = [
+        {"check": f.check, "result": f.level, "text": f.text, "what to do": f.todo}
+        for f in findings
+    ]
+    if as_json:
+        # Programs know the result as "verdict".
+        names = {"result": "verdict", "what to do": "what_to_do"}
+        public = [{names.get(k, k): v for k, v in r.items()} for r in rows]
+        print_json({"ok": is_fit, "findings": public})
+    else:
+        for row in rows:
+            is_ok = row["result"] == "ok"
+            row[""] = if_encodable("\u2713", "ok") if is_ok else if_encodable("\u2717", "not ok")
+        print_table(rows, ("", "check", "result", "text", "what to do"))
+    return is_fit
+
+
 @explain_errors
 def doctor(
     adopt: Annotated[
@@ -184,19 +232,15 @@ def doctor(
     ledger_from(given)
     client = redis_client(given.redis_url.get_secret_value(), namespace=given.namespace)
     close_at_end(client.close)
-    findings = examine(client, given.redis_wait_replicas)
+    findings = [*_of_settings(), *examine(client, given.redis_wait_replicas)]
     if findings[-1].check != "reachable":
         membership = membership_from(given, client)
         if adopt:
             findings += _adopt(membership, operator(by, reason))
-        findings += membership.findings()
-    is_fit = all(finding.level != "refused" for finding in findings)
-    rows = [{"check": f.check, "result": f.level, "text": f.text} for f in findings]
-    if as_json:
-        # Programs know the result as "verdict".
-        public = [{"verdict" if k == "result" else k: v for k, v in r.items()} for r in rows]
-        print_json({"ok": is_fit, "findings": public})
-    else:
-        print_table(rows, ("check", "result", "text"))
+        findings += [*membership.findings(), *_of_ledger(given, client)]
+    findings.append(
+        wix_finding(lambda: reach(given.wix_base_url, given.wix_connect_timeout_ms / 1000))
+    )
+    is_fit = _print_findings(findings, as_json=as_json)
     if not is_fit:
         raise typer.Exit(1)

@@ -9,7 +9,7 @@ from typing import Any
 
 import redis
 
-from statemachine.flows import State
+from statemachine.flows import ACTIVE, State
 from worker.refund.masked import is_masked_form
 from worker.refund.record import Refund, refund_from
 from worker.refund.request import RefundRequest, stored_request
@@ -39,6 +39,14 @@ class Records:
                 if refund_id not in seen:
                     seen.add(refund_id)
                     yield refund_id
+
+    def first_unfinished(self, limit: int) -> list[str]:
+        """Return the ids of the oldest unfinished refunds, at most *limit* of each state."""
+        found: list[str] = []
+        for state in sorted(ACTIVE):
+            ids: Any = self._redis.zrange(f"{self.ns}:state:{state}", 0, limit - 1)
+            found += ids
+        return found
 
     def load(self, refund_id: str) -> Refund | None:
         """Return one record, None when the id is not known."""

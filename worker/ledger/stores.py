@@ -232,6 +232,18 @@ class Stores:
         suspended: Any = self._redis.zrange(f"{self.ns}:probes", 0, -1)
         return list(dict.fromkeys([*connected, *suspended]))
 
+    def sealed(self) -> Iterator[tuple[str, str]]:
+        """Yield each store whose encrypted key is in the ledger, with that key."""
+        listed: Any = self._redis.zrange(f"{self.ns}:stores", 0, -1)
+        for start in range(0, len(listed), PAGE):
+            with self._redis.pipeline(transaction=False) as pipe:
+                for store_id in listed[start : start + PAGE]:
+                    pipe.hget(f"{self.ns}:store:{store_id}", "sealed")
+                keys = pipe.execute()
+            for store_id, key in zip(listed[start : start + PAGE], keys, strict=True):
+                if key:
+                    yield store_id, key
+
     def find(self, store_id: str) -> StoreRecord:
         """Return what is known about a store."""
         with self._redis.pipeline(transaction=True) as pipe:

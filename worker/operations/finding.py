@@ -13,3 +13,5 @@ class Finding:
     check: str
     level: Literal["ok", "warning", "refused"]
     text: str
+    todo: str = ""
+    """What to do about it, if the text does not say so."""

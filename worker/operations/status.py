@@ -49,7 +49,7 @@ def status(
         "at_ms": round(found["wall_ms"]),
         "workers": [_worker(w, found["now_ms"], dead_after_ms) for w in found["workers"] or []],
         "outage": _outage(found["outage"], shift_ms),
-        "scheduler": {"leader": found["leader"] or None},
+        "scheduler": _scheduler(found),
         "intake": _queue(found["queues"][INTAKE]),
         "steps": _queue(found["queues"][STEPS]),
         "refunds": _refunds(found, shift_ms),
@@ -112,6 +112,14 @@ def _worker(worker: Mapping[str, Any], now_ms: float, dead_after_ms: int) -> dic
         "pid": int(worker["pid"] or 0) or None,
         "started_at_ms": int(worker["started_at_ms"] or 0) or None,
     }
+
+
+def _scheduler(found: Mapping[str, Any]) -> dict[str, Any]:
+    ticked, reconciled = (
+        max(0, round(found["now_ms"] - float(at_ms))) if at_ms else None
+        for at_ms in found["ticked"]
+    )
+    return {"leader": found["leader"] or None, "ticked_ms": ticked, "reconciled_ms": reconciled}
 
 
 def _outage(outage: list[Any], shift_ms: int) -> dict[str, Any] | None:

@@ -96,6 +96,7 @@ end
 -- worker is drained repeatedly for an hour: it may only be paused, fetch once more, and die then.
 -- Returns the ids of the workers that held messages.
 function commands.reclaim()
+    redis.call('HSET', ns .. ':clock', 'reconciled_ms', int(now))
     local lost = {}
     local dead = redis.call('ZRANGEBYSCORE', ns .. ':workers', '-inf', int(now - args.dead_after_ms))
     for _, worker_id in ipairs(dead) do

@@ -1,0 +1,94 @@
+"""Is Wix reachable? Name, connection, encryption and answer are told apart."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+import httpcore
+
+from worker.wix.names import Resolve, resolve
+
+#: How far a call got.
+Stage = Literal["name", "connection", "encryption", "answer", "ok"]
+#: The HTTP status with which a proxy asks for credentials.
+_PROXY_ASKS = 407
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What came of it: `stage` is where it failed, "ok" if Wix answered."""
+
+    stage: Stage
+    text: str
+
+
+def reach(
+    base_url: str,
+    timeout_s: float,
+    *,
+    resolve: Resolve = resolve,
+    context: Callable[[], ssl.SSLContext] = ssl.create_default_context,
+) -> Reached:
+    """Ask Wix's server for its first page, without any key."""
+    url = urlsplit(base_url)
+    host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
+    try:
+        addresses = resolve(host, port, timeout_s)
+    except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+        return Reached("name", f"the name {host} cannot be resolved ({error}); check DNS")
+    line = _connect(addresses, port, timeout_s)
+    if isinstance(line, Reached):
+        return line
+    with line:
+        if url.scheme != "https":
+            return _ask(line, host)
+        try:
+            with context().wrap_socket(line, server_hostname=host) as encrypted:
+                return _ask(encrypted, host)
+        except ssl.SSLCertVerificationError as error:
+            text = (
+                f"the certificate of {host} is not trusted ({error.verify_message}): a proxy may"
+                " decrypt the traffic, or this machine's certificates or clock are wrong"
+            )
+            return Reached("encryption", text)
+        except (ssl.SSLError, OSError) as error:
+            text = f"no encrypted connection to {host} ({type(error).__name__}): {_reason(error)}"
+            return Reached("encryption", text)
+
+
+def _connect(addresses: list[str], port: int, timeout_s: float) -> socket.socket | Reached:
+    failure: OSError = OSError("no address")
+    for address in addresses:
+        try:
+            return socket.create_connection((address, port), timeout_s)
+        except OSError as error:
+            failure = error
+    tried = ", ".join(addresses[:3])
+    text = (
+        f"no connection to {tried}, port {port} ({_reason(failure)}): a firewall may block it, or"
+        " the way out is a proxy, which the worker does not use"
+    )
+    return Reached("connection", text)
+
+
+def _ask(line: socket.socket, host: str) -> Reached:
+    connection = http.client.HTTPConnection(host)
+    connection.sock = line
+    try:
+        connection.request("HEAD", "/", headers={"Connection": "close"})
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        return Reached("answer", f"{host} does not answer as a web server ({_reason(error)})")
+    if status == _PROXY_ASKS:
+        return Reached("answer", f"a proxy answers for {host} and asks for credentials")
+    return Reached("ok", f"{host} answers ({status})")
+
+
+def _reason(error: BaseException) -> str:
+    return str(getattr(error, "strerror", "") or error or type(error).__name__)
