@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -111,6 +111,8 @@ _any_value = st.one_of(
 
 
 @given(st.dictionaries(st.sampled_from(FIELDS), _any_value, max_size=4))
+@example({"requested_by": "x" * 101, "refund_id": None})
+@example({"metadata": {"a": "x" * 1_001}, "refund_id": None})
 def test_both_judge_any_job_alike(changed: dict[str, Any]) -> None:
     """Also several wrong fields at once."""
     _compare(JOB | changed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
@@ -212,11 +212,23 @@ def parse_request(
             )
             for one in found
         }
-        raise InvalidJob(problems, fields) from None
+        raise InvalidJob(dict(_wrong_texts_of(fields)) | problems, fields) from None
     texts = {"reason": request.reason, "requested_by": request.requested_by}
     if problems := dict(wrong_texts(texts, request.metadata)) or _too_large(fields):
         raise InvalidJob(problems, fields)
     return request.model_copy(update=clean_texts(texts))
+
+
+def _wrong_texts_of(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is wrong with the texts of a job that is invalid for other reasons, too."""
+    texts = {name: fields.get(name) for name in ("reason", "requested_by")}
+    notes = fields.get("metadata")
+    return wrong_texts(
+        {name: text for name, text in texts.items() if isinstance(text, str)},
+        {key: text for key, text in notes.items() if isinstance(key, str) and isinstance(text, str)}
+        if isinstance(notes, Mapping)
+        else {},
+    )
 
 
 def _too_large(fields: Mapping[str, Any]) -> dict[str, str]:
