@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import json
 import socket
 import ssl
@@ -13,6 +15,7 @@ import pytest
 
 from tests.support.commands import refunds, settings_of
 from tests.support.rig import AFTER, KEY, STORE_ID, Rig
+from worker.__main__ import _join
 from worker.operations.vault_check import vault_finding
 from worker.simulator import Simulator, serve
 from worker.stores.keyring import Keyring
@@ -74,6 +77,16 @@ def test_a_wrong_vault_key_is_refused(rig: Rig) -> None:
     some = vault_finding(Keyring({}, right), rig.stores)
     assert (some.level, store_id in some.text) == ("warning", True)
     assert refunds(rig, "doctor").returncode != 0
+
+
+def test_a_worker_with_a_wrong_vault_key_does_not_start(rig: Rig, log: io.StringIO) -> None:
+    """Its log says which setting to change."""
+    sealed = Vault([new_key()]).seal(Credentials(STORE_ID, "a", KEY))
+    rig.redis.zadd(rig.key("stores"), {STORE_ID: 1})
+    rig.redis.hset(rig.key("store", STORE_ID), "sealed", sealed)
+    app = dataclasses.replace(rig.app, keyring=Keyring({}, Vault([new_key()])))
+    assert _join(app, rig.membership) == 1
+    assert "REFUNDS_VAULT_KEYS opens none of 1 stores" in log.getvalue()
 
 
 @pytest.fixture
