@@ -58,3 +58,9 @@ def test_a_job_from_the_previous_client_is_still_accepted() -> None:
     before = {name: value for name, value in now.items() if name in FIRST_FIELDS}
     assert before["lines"] == []
     assert parse_request(before) == parse_request(JOB)
+
+
+def test_a_record_holds_no_field_that_the_previous_release_does_not_know() -> None:
+    """It refuses such a record, and runs beside this version during an upgrade."""
+    for job in (JOB, JOB | {"version": 1}):
+        assert set(json.loads(parse_request(job).canonical)) == FIRST_FIELDS

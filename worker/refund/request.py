@@ -120,21 +120,23 @@ class RefundRequest(_Strict):
 
     @property
     def canonical(self) -> str:
-        """The job as JSON; equal jobs give equal text."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        """The job as JSON; equal jobs give equal text.
+
+        A field that was added later is in it only when it is given: the previous release refuses
+        a record with a field that it does not know.
+        """
+        fields = self.model_dump(mode="json")
+        given = self.model_dump(mode="json", exclude_defaults=True)
+        counted = {n: v for n, v in fields.items() if n in FIRST_FIELDS or n in given}
+        return json.dumps(counted, sort_keys=True, separators=(",", ":"))
 
     @property
     def digest(self) -> str:
         """Hash of the job, to tell a repeated job from one with different content.
 
-        A field that was added later counts only when it is given, so that a job has the same
-        digest in every version that can read it.
+        A job has the same digest in every version that can read it.
         """
-        fields = self.model_dump(mode="json")
-        given = self.model_dump(mode="json", exclude_defaults=True)
-        counted = {n: v for n, v in fields.items() if n in FIRST_FIELDS or n in given}
-        text = json.dumps(counted, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hashlib.sha256(self.canonical.encode()).hexdigest()
 
 
 #: Upstream's client raises the same one.
