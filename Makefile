@@ -4,6 +4,7 @@ VENV := .venv
 PORT ?= 6379
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PEERS := .venv-bench
 # Test files run in parallel; the tests of one file share what they start.
 PARALLEL := -q --numprocesses auto --maxprocesses 4 --dist loadfile
 
@@ -66,7 +67,17 @@ failover: $(STAMP) ## kill a primary whose replicas lag, and let an old primary 
 scale: $(STAMP) ## measure long queues: 100,000 waiting refunds, 10,000 refunds of one store
 	@$(BIN)/python -m tests.benchmarks.scale $(SCALE)
 
-bench: $(STAMP) ## measure refunds per second, compared with a plain chain of actors
+# The peers that the worker is measured against: an environment of their own, which is not locked.
+$(PEERS)/.installed: pyproject.toml
+	@echo "setting up $(PEERS), once ..." >&2
+	@rm -rf $(PEERS)
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check --quiet install --upgrade 'pip>=25.1'
+	@$(PEERS)/bin/python -m pip --quiet install --group bench
+	@$(PEERS)/bin/python -m pip --quiet install --group bench-dbos || echo "without DBOS" >&2
+	@touch $@
+
+bench: $(STAMP) $(PEERS)/.installed ## measure the worker beside other queues; BENCH="--quick --only throughput"
 	@$(BIN)/python -m tests.benchmarks.bench $(BENCH)
 
 contract: $(STAMP) ## run Wix's own JavaScript client against the simulator (needs Node 20 or newer)

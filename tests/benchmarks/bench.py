@@ -1,200 +1,94 @@
-"""Refunds per second, compared with a plain chain of actors. `make bench`.
+"""Our worker beside the queues that people would use instead, and beside a floor. `make bench`.
 
-Both cancel the same orders with the same calls, and Wix answers at once, so that only the work of
-queues and records is measured. The plain chain also has a record, a lock, an intent, a history and
-an outcome, but with one command to Redis for each, and it survives few of the faults of
-`make faults`. The figures are ratios of two medians of one run, in which the sides take turns.
+All make the same calls to the same stub of Wix, with the same number of processes and threads, and
+take turns; a figure is the median of the rounds, a ratio that of two medians. The results are in
+`results.json` and `results.png`, and the last line of the output has their ratios.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import json
+import os
+import platform
+import subprocess
 import sys
-import tempfile
-import threading
-import time
-import uuid
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from itertools import product
+from dataclasses import asdict, replace
 from pathlib import Path
-from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
-import dramatiq
-import httpx
-import redis
-from dramatiq.brokers.redis import RedisBroker
+from tests.benchmarks.contenders import PEERS, STORES, Ours, Size, send_one
+from tests.benchmarks.fairness import wait_for_outcomes
+from tests.benchmarks.parts import PARTS, QUICK, Plan, note
+from tests.benchmarks.peers.calls import order_id
+from tests.benchmarks.world import ROOT, World, world
+from worker.client import RefundClient
 
-from config.settings import Settings
-from statemachine.flows import State
-from tests.chaos import figures
-from tests.chaos.server import Server
-from tests.support.rig import BEFORE, KEY, STORE_ID, settings_for
-from worker.app import Seams, build
-from worker.client import enqueue
-from worker.observability.logs import configure_logs
-from worker.refund.request import parse_request
-from worker.wix.client import ClientFactory
-
-#: With one thread every answer is waited for; of four, Python runs one at a time.
-THREADS = (1, 4)
-PATIENCE_S = 300
-LOCK_MS = 60_000
+#: Where the last results are, and those that the README shows.
+LAST, KEPT = ROOT / "results.json", Path(__file__).parent / "results.json"
 
 
-class Side(NamedTuple):
-    """One of the two sides: how to request a refund, and how to count those that are done."""
-
-    broker: RedisBroker
-    send: Callable[[str], object]
-    done: Callable[[], int]
-
-
-class InstantWix:
-    """A Wix without delay, with orders that were placed before the cutoff and can be cancelled."""
-
-    def __init__(self) -> None:
-        self.cancelled: list[str] = []
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        """Answer getOrder and cancelOrder."""
-        order_id = request.url.path.split("/")[4]
-        if request.method == "POST":
-            self.cancelled.append(order_id)
-        status = "CANCELED" if request.method == "POST" else "APPROVED"
-        order = {"id": order_id, "createdDate": BEFORE, "status": status, "currency": "USD"}
-        return httpx.Response(200, json={"order": order | {"fulfillmentStatus": "NOT_FULFILLED"}})
-
-    def clients(self) -> ClientFactory:
-        """Return the worker's own client, without a network."""
-        return ClientFactory(
-            "http://wix.test",
-            connect_timeout_ms=1_000,
-            read_timeout_ms=1_000,
-            total_timeout_ms=1_000,
-            transport=lambda: httpx.MockTransport(self),
-        )
-
-
-def ours(settings: Settings, wix: InstantWix) -> Side:
-    """Return the worker as it is, except for its Wix."""
-    app = build(settings, Seams(transport=lambda: httpx.MockTransport(wix)))
-    broker, ledger = app.broker, app.ledger
-    broker.beat()
-
-    def send(order_id: str) -> None:
-        job = {"refund_id": f"rf-{order_id}", "store_id": STORE_ID, "order_id": order_id}
-        enqueue(broker, parse_request(job))
-
-    return Side(broker, send, lambda: ledger.count(State.CANCELLED))
-
-
-def plain(settings: Settings, wix: InstantWix) -> Side:
-    """Return three actors that each start the next, on dramatiq's own broker."""
-    url, ns = settings.redis_url.get_secret_value(), f"plain{uuid.uuid4().hex[:8]}"
-    broker = RedisBroker(url=url, namespace=ns)  # type: ignore[no-untyped-call]  # dramatiq's
-    client: Any = redis.Redis.from_url(url, decode_responses=True)
-    clients = wix.clients()
-
-    @contextmanager
-    def step(order_id: str, name: str) -> Iterator[Any]:
-        """Load, lock and write the intent; afterwards commit and unlock."""
-        record, lock = f"{ns}:refund:{order_id}", f"{ns}:lock:{order_id}"
-        client.hgetall(record)
-        if not client.set(lock, name, nx=True, px=LOCK_MS):
-            raise RuntimeError("the order is locked")
-        client.hset(record, mapping={"intent": name})
-        yield clients.store(STORE_ID, KEY, before_mutation=lambda: None)
-        client.hset(record, mapping={"state": name, "intent": ""})
-        client.rpush(f"{ns}:history:{order_id}", json.dumps({"to": name, "at": time.time()}))
-        client.delete(lock)
-
-    @dramatiq.actor(broker=broker)
-    def request(order_id: str) -> None:
-        client.hset(f"{ns}:refund:{order_id}", mapping={"state": "accepted", "order": order_id})
-        client.xadd(f"{ns}:outcomes", {"accepted": order_id})
-        assess.send(order_id)
-
-    @dramatiq.actor(broker=broker)
-    def assess(order_id: str) -> None:
-        with step(order_id, "assessed") as store:
-            store.get_order(order_id)
-        cancel.send(order_id)
-
-    @dramatiq.actor(broker=broker)
-    def cancel(order_id: str) -> None:
-        with step(order_id, "cancelled") as store:
-            store.get_order(order_id)
-            store.cancel_order(order_id, restock=False, notify_buyer=False)
-        client.xadd(f"{ns}:outcomes", {"finished": order_id})
-        client.sadd(f"{ns}:cancelled", order_id)
-
-    return Side(broker, request.send, lambda: int(client.scard(f"{ns}:cancelled")))
-
-
-def per_s(
-    make: Callable[[Settings, InstantWix], Side], url: str, count: int, threads: int
-) -> float:
-    """Return the refunds per second of one round, from the worker's start until all are done."""
-    wix = InstantWix()
-    side = make(settings_for(url), wix)
-    for _ in range(count):
-        side.send(str(uuid.uuid4()))
-    worker = dramatiq.Worker(side.broker, worker_threads=threads, worker_timeout=100)
-    started = time.perf_counter()
-    worker.start()
-    pause = threading.Event()
+def calls_of_a_refund(place: World) -> int:
+    """Return how many calls our worker makes for one standard refund."""
+    place.reset()
+    group = Ours().start(place, Size(calls=0))
     try:
-        while side.done() < count:
-            if time.perf_counter() - started > PATIENCE_S:
-                raise RuntimeError(f"{side.done()} of {count} were done in {PATIENCE_S} s")
-            pause.wait(0.01)
-        spent_s = time.perf_counter() - started
+        send_one(RefundClient(place.redis_url), STORES[0], order_id(0, 0))
+        wait_for_outcomes(place, "refund.finished", 1)
     finally:
-        worker.stop()
-        side.broker.client.close()
-    if len(set(wix.cancelled)) != count:
-        raise RuntimeError(f"Wix cancelled {len(set(wix.cancelled))} of {count}")
-    return count / spent_s
+        group.end()
+    return place.counts()["calls"]
+
+
+def run(plan: Plan, names: list[str]) -> dict[str, Any]:
+    """Run these parts, and return the results."""
+    with world() as place:
+        size = Size(calls=calls_of_a_refund(place))
+    note(f"each refund makes {size.calls} calls")
+    results: dict[str, Any] = {
+        "ratios": {},
+        "figures": {},
+        "plan": asdict(plan),
+        "size": asdict(size),
+        "parts": names,
+        "machine": f"{os.cpu_count()} cores, Python {platform.python_version()}",
+        "measured_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+    }
+    for name in names:
+        note(f"{name} ...")
+        found = PARTS[name](plan, size)
+        results["ratios"] |= found.ratios
+        results["figures"] |= found.figures
+    for name in ("redis_commands_per_refund", "redis_round_trips_per_refund"):
+        if name in results["ratios"]:
+            results[name] = results["ratios"].pop(name)
+    return results
+
+
+def save(results: dict[str, Any], place: Path) -> None:
+    """Write the results, and their picture if the peers' environment has matplotlib."""
+    place.write_text(json.dumps(results, indent=1) + "\n")
+    python = PEERS if PEERS.exists() else sys.executable
+    command = [python, "-m", "tests.benchmarks.plot", place, place.with_suffix(".png")]
+    subprocess.run(command, cwd=ROOT, check=False)
 
 
 def main() -> int:
     """Run the benchmark; returns the exit code."""
     parser = argparse.ArgumentParser(prog="make bench", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=3, help="rounds of each side")
-    parser.add_argument("--refunds", type=int, default=400, help="refunds of a round")
-    parser.add_argument("--write", action="store_true", help="write the figures into the README")
+    parser.add_argument("--quick", action="store_true", help="two short rounds, on a smaller scale")
+    parser.add_argument("--only", action="append", choices=PARTS, help="run this part; repeatable")
+    parser.add_argument("--rounds", type=int, help="rounds of each part")
+    parser.add_argument("--write", action="store_true", help="keep the results, for the README")
     options = parser.parse_args()
-    configure_logs("json", "error", sys.stderr)
-    rates: dict[str, list[float]] = defaultdict(list)
-    with tempfile.TemporaryDirectory(prefix="refunds-bench-") as place:
-        server = Server(Path(place), fsync="everysec")
-        server.start()
-        try:
-            for number in range(options.rounds):
-                for threads, (name, make) in product(THREADS, SIDES.items()):
-                    rate = per_s(make, server.url, options.refunds, threads)
-                    rates[f"{name}_per_s_{threads}"].append(rate)
-                sys.stderr.write(f"round {number + 1} of {options.rounds}\n")
-        finally:
-            server.end()
-    medians = {name: round(median(measured)) for name, measured in rates.items()}
-    ratios = {
-        threads: round(medians[f"ours_per_s_{threads}"] / medians[f"plain_per_s_{threads}"], 2)
-        for threads in THREADS
-    }
-    sys.stdout.write(json.dumps(medians | {f"ratio_{n}": r for n, r in ratios.items()}) + "\n")
-    if options.write:
-        by_threads = ", ".join(f"{r} with {n} thread{'s' * (n > 1)}" for n, r in ratios.items())
-        figures.write("bench", f"refunds a second, as a ratio to a plain chain: {by_threads}")
+    plan = QUICK if options.quick else Plan()
+    plan = replace(plan, rounds=options.rounds) if options.rounds else plan
+    results = run(plan, options.only or list(PARTS))
+    for place in (LAST, KEPT) if options.write else (LAST,):
+        save(results, place)
+    sys.stdout.write(json.dumps(results["ratios"]) + "\n")
     return 0
-
-
-#: The two sides.
-SIDES: Mapping[str, Callable[[Settings, InstantWix], Side]] = {"plain": plain, "ours": ours}
 
 
 if __name__ == "__main__":

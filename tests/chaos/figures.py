@@ -14,7 +14,6 @@ ROWS: Mapping[str, str] = {
     "recovery": "`make recovery`: the only worker is killed in the middle of a step",
     "failover": "`make failover`: replicas that lag by a second, two workers",
     "scale": "`make scale`: long queues",
-    "bench": "`make bench`: throughput",
 }
 
 

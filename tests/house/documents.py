@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from config.docs import env_example, settings_table
 from statemachine.diagram import mermaid
 from statemachine.flows import Flow
+from tests.benchmarks.tables import bench_table
 from tests.chaos.figures import figures_table
 from worker.observability.events import events_table
 from worker.refund.provider_codes import provider_codes_table
@@ -70,6 +71,7 @@ PARTS: Mapping[str, str] = {
     "provider-codes": provider_codes_table(),
     "events": events_table(),
     "figures": figures_table(),
+    "bench": bench_table(),
 }
 
 
