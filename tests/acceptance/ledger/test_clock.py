@@ -222,3 +222,13 @@ def test_a_tick_that_is_repeated_is_no_step(
     scheduler.wake()
     assert _now_ms(rig) - before_ms <= 1_000
     assert "clock_stepped" not in log.getvalue()
+
+
+@pytest.mark.parametrize("offset_ms", [-HOUR_MS, HOUR_MS])
+def test_a_probe_is_due_by_the_clock_of_the_ledger(rig: Rig, offset_ms: int) -> None:
+    """After a step of the server's clock it is neither an hour late nor an hour early."""
+    rig.redis.hset(rig.key("clock"), "offset_ms", offset_ms)
+    now_ms = round(time.time() * 1000) + offset_ms
+    due = {"earlier": now_ms - HOUR_MS // 2, "later": now_ms + HOUR_MS // 2}
+    rig.redis.zadd(rig.key("probes"), due)
+    assert rig.stores.due_probes(limit=10) == ["earlier"]

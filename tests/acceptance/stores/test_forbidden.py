@@ -68,6 +68,7 @@ def test_throttling_that_goes_on_suspends_nothing_for_some_pauses(
         rig.simulator.script(Fault("throttled_403", times=10**6, html=html))
         rig.run_queued()
         assert minutes * 60_000 - 5_000 < _pause_ms(rig) <= minutes * 60_000
+        assert rig.load(refund_id).attempt == 0
         rig.let_an_hour_pass()
     rig.simulator.clear_faults()
     rig.run_until_idle()
