@@ -44,7 +44,7 @@ check: $(STAMP) ## check types, style, import direction, docstrings and Lua; all
 	@$(BIN)/interrogate -q config statemachine worker tests
 	@if command -v luacheck >/dev/null; then luacheck --quiet --no-color worker; else echo "luacheck is not installed: the Lua scripts are not linted" >&2; fi
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest $(PARALLEL)
+	@$(BIN)/coverage run -m pytest $(PARALLEL) $(TESTS)
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report --include 'statemachine/*' --fail-under 100 --skip-covered
 	@$(BIN)/coverage report --fail-under 95 --skip-covered
