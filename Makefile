@@ -31,7 +31,7 @@ demo: $(STAMP) ## run seven refunds through the real worker, on an embedded serv
 	@$(BIN)/refunds demo
 
 test: $(STAMP) ## run all tests
-	@$(BIN)/python -m pytest $(PARALLEL)
+	@$(BIN)/python -m pytest $(PARALLEL) $(TESTS)
 
 unit: $(STAMP) ## run the fast tests
 	@$(BIN)/python -m pytest -q tests/unit tests/simulator tests/house
