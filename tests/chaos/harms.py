@@ -19,7 +19,7 @@ from tests.support.dark_link import Link
 HOUR_S = 3_600
 #: How long a blackout lasts: some outlast the settle delay. A kernel that kept a call would deliver
 #: it after such a one, when the worker has looked already.
-BLACKOUT_S = (0.5, 10.0)
+BLACKOUT_S = (0.5, 12.0)
 
 
 class Harms:
@@ -48,7 +48,7 @@ class Harms:
         self.counts: Counter[str] = Counter()
         self._does: Mapping[str, Callable[[float], object]] = {
             "deploy": lambda _: crew.start(),
-            "retire": lambda _: crew.retire_older(),
+            "retire": lambda _: self._retire(),
             "kill": self._kill,
             "restart": lambda _: self._shake(lambda: servers.restart(signal.SIGTERM)),
             "server_kill": lambda _: self._shake(lambda: servers.restart(signal.SIGKILL)),
@@ -80,6 +80,11 @@ class Harms:
         """Count what happened."""
         with self._counted:
             self.counts[what] += number
+
+    def _retire(self) -> None:
+        """Stop the older version, which knows our fingerprint only as it was sent."""
+        self._crew.retire_older()
+        self._wix.change_reasons()
 
     def _kill(self, size: float) -> None:
         if self._crew.kill(size):

@@ -26,25 +26,15 @@ WRONGS: Mapping[str, Fault] = {
     "504 after commit": Fault("lost_reply"),
     "cut before": Fault("drop"),
     "cut after commit": Fault("drop_after"),
-    "committed 0.8 s later": Fault("slow", slow_ms=800),
     LATE: Fault("slow", slow_ms=2_500),
+    "committed 4 s later": Fault("slow", slow_ms=4_000),
     "garbage": Fault("garbage"),
 }
 
 
-def flags(seed: int) -> Flags:
-    """Return how this Wix behaves where that is unknown.
-
-    Reads without the token are half a second old, and the provider needs time, too.
-    """
-    text = REASON_TEXTS[seed % len(REASON_TEXTS)]
-    return Flags(
-        provider_ms=300,
-        authorization_ms=300,
-        stale_ms=500,
-        consistent_token=True,
-        reason_text=text,
-    )
+#: How Wix behaves where that is unknown. Reads without the token are half a second old, and the
+#: provider needs time, too.
+FLAGS = Flags(provider_ms=300, authorization_ms=300, stale_ms=500, consistent_token=True)
 
 
 @dataclass
@@ -75,6 +65,10 @@ class StormySimulator(Simulator):
                 name = chance.choice(sorted(WRONGS))
             self.wrongs[name] += 1
         return WRONGS[name]
+
+    def change_reasons(self) -> None:
+        """Change the text with our fingerprint from now on, if the seed says so."""
+        self.set_flags(reason_text=REASON_TEXTS[self.seed % len(REASON_TEXTS)])
 
     def calm_down(self) -> None:
         """Stop all faults and stale reads."""
