@@ -22,9 +22,8 @@ from typing import Any
 import redis
 
 from config.loading import load_settings
-from statemachine.flows import ACTIVE
 from tests.chaos import child, figures
-from tests.chaos.failures import count_failures
+from tests.chaos.failures import count_failures, ended
 from tests.chaos.spares import Gate
 from tests.chaos.upstream import Upstream
 from tests.support.processes import wait_until
@@ -98,13 +97,7 @@ class Scene:
 
     def finish(self) -> dict[str, int]:
         """Wait until every refund has ended; returns what went wrong."""
-
-        def ended() -> bool:
-            counts = [self.ledger.count(state) for state in ACTIVE]
-            done = self.ledger.count(None) == len(self.upstream.orders)
-            return done and not any(counts)
-
-        wait_until(ended)
+        wait_until(lambda: ended(self.ledger) == len(self.upstream.orders))
         return count_failures(self.ledger, self.upstream.orders, self.settings)
 
 

@@ -24,10 +24,9 @@ import redis
 
 from config.loading import load_settings
 from config.settings import Settings
-from statemachine.flows import ACTIVE
 from tests.chaos import child, figures
 from tests.chaos.crew import Crew
-from tests.chaos.failures import count_failures
+from tests.chaos.failures import count_failures, ended
 from tests.chaos.harms import Harms
 from tests.chaos.plan import DISTURBANCES, OLDER, plan
 from tests.chaos.report import failures, sentence
@@ -157,16 +156,16 @@ class Storm:
         if now - self._told < TELL_EVERY_S:
             return
         self._told = now
-        ended = "server is down"
+        progress = "server is down"
         try:
-            active = sum(self.ledger.count(state) for state in ACTIVE)
-            ended = f"{self.ledger.count() - active} ended, {active} on their way"
+            done = ended(self.ledger)
+            progress = f"{done} ended, {self.ledger.count() - done} on their way"
         except redis.RedisError:
             pass
         others = ", ".join(f"{n} x {what}" for what, n in self.harms.counts.items())
         wrong, calls = sum(self.simulator.wrongs.values()), len(self.simulator.calls)
         sys.stderr.write(
-            f"{now - self.started:4.0f} s: {len(self.upstream.orders)} jobs, {ended};"
+            f"{now - self.started:4.0f} s: {len(self.upstream.orders)} jobs, {progress};"
             f" {wrong} of {calls} calls went wrong; {others}\n"
         )
 
@@ -174,10 +173,9 @@ class Storm:
         """Wait until nothing is running."""
         until = time.monotonic() + PATIENCE_S
         while time.monotonic() < until:
-            if ended := self.crew.replace_dead():
-                self.harms.count("died by itself", ended)
-            left = len(self.upstream.orders) - self.ledger.count()
-            if not left and not any(self.ledger.count(state) for state in ACTIVE):
+            if dead := self.crew.replace_dead():
+                self.harms.count("died by itself", dead)
+            if ended(self.ledger) == len(self.upstream.orders):
                 return
             self._tell()
             self.pause.wait(0.2)
