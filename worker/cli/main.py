@@ -6,7 +6,6 @@ import io
 import os
 import sys
 from importlib.metadata import version
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,7 +16,7 @@ from worker.cli import acts
 from worker.cli.audit_log import EXAMPLE as AUDIT_LOG_EXAMPLE
 from worker.cli.audit_log import audit_log
 from worker.cli.checks import EXAMPLES, audit, doctor, outcomes
-from worker.cli.common import AsJson, explain_errors, fail, run
+from worker.cli.common import AsJson, explain_errors, run
 from worker.cli.dead import dead
 from worker.cli.jobs import jobs
 from worker.cli.list_refunds import EXAMPLE as LIST_EXAMPLE
@@ -33,6 +32,7 @@ from worker.cli.schema import EXAMPLE as SCHEMA_EXAMPLE
 from worker.cli.schema import schema
 from worker.cli.show import EXAMPLE as SHOW_EXAMPLE
 from worker.cli.show import show
+from worker.cli.simulator import simulator
 from worker.cli.status import EXAMPLE as STATUS_EXAMPLE
 from worker.cli.status import status
 from worker.cli.stores import stores
@@ -40,8 +40,6 @@ from worker.cli.watch import EXAMPLE as WATCH_EXAMPLE
 from worker.cli.watch import watch
 from worker.demo.demo import run_demo
 from worker.observability.logs import configure_logs
-from worker.simulator.command import print_flags, run_simulator
-from worker.simulator.script.reading import InvalidInput
 
 app = typer.Typer(
     name="refunds",
@@ -54,6 +52,7 @@ app = typer.Typer(
 app.add_typer(dead, name="dead")
 app.add_typer(stores, name="stores")
 app.add_typer(jobs, name="jobs")
+app.add_typer(simulator, name="simulator")
 app.command(epilog=EXAMPLE)(request)
 app.command(epilog=SCHEMA_EXAMPLE)(schema)
 app.command(epilog=SHOW_EXAMPLE)(show)
@@ -110,41 +109,6 @@ def demo(as_json: AsJson = False) -> None:
     if not report["ok"]:
         say(*report["wrong"])
         raise typer.Exit(1)
-
-
-@app.command(epilog="Example: refunds simulator --port 8091 --flag cancel_twice=428")
-@explain_errors
-def simulator(
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")
-    ] = 8091,
-    orders: Annotated[
-        int | None, typer.Option(min=0, help="Number of sample orders; 4 by default.")
-    ] = None,
-    scenario: Annotated[
-        Path | None,
-        typer.Option(help="TOML file with stores, orders and faults, instead of sample orders."),
-    ] = None,
-    flag: Annotated[
-        list[str] | None,
-        typer.Option(help="How Wix behaves where it is not documented, NAME=VALUE; repeatable."),
-    ] = None,
-    flags: Annotated[bool, typer.Option("--flags", help="List the flags and exit.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Run a simulated Wix until Ctrl-C.
-
-    It listens on loopback; the command prints the settings for the worker, and the orders.
-    """
-    if flags:
-        print_flags(as_json=as_json)
-        return
-    try:
-        run_simulator(
-            port=port, orders=orders, scenario=scenario, flags=flag or [], as_json=as_json
-        )
-    except InvalidInput as error:
-        fail(*str(error).split("\n"), code=2)
 
 
 @app.command(epilog="Example: refunds diagram > states.mmd")

@@ -102,6 +102,7 @@ _KEY = table_of(
     scopes=frozenset[_Scope],
     api_key=str,
 )
+_FAULTS = create_model("Faults", __base__=Table, faults=(list_of(_FAULT), ...))
 _SCENARIO = create_model(
     "Scenario",
     __base__=Table,
@@ -110,6 +111,15 @@ _SCENARIO = create_model(
     keys=(list_of(_KEY), None),
     faults=(list_of(_FAULT), None),
 )
+
+
+def faults_from(given: Any) -> list[Fault]:
+    """Return faults from their tables.
+
+    Raises:
+        InvalidInput: with the place of each error and what is allowed there.
+    """
+    return [Fault(**fault) for fault in read(_FAULTS, {"faults": given})["faults"]]
 
 
 def load_scenario(path: Path, simulator: Simulator) -> None:

@@ -11,6 +11,18 @@ import pytest
 from tests.support.commands import refunds
 from tests.support.processes import REFUNDS, run_program
 
+#: What has commands of its own.
+GROUPS = [
+    [],
+    ["dead"],
+    ["stores"],
+    ["jobs"],
+    ["simulator"],
+    ["simulator", "key"],
+    ["simulator", "fault"],
+    ["simulator", "merchant"],
+]
+
 
 def test_the_version_is_that_of_the_package() -> None:
     """`refunds --version` prints one line and exits with 0."""
@@ -26,7 +38,7 @@ def test_an_unknown_option_or_command_is_refused() -> None:
         assert unknown in done.stderr
 
 
-@pytest.mark.parametrize("group", [[], ["dead"], ["stores"], ["jobs"]])
+@pytest.mark.parametrize("group", GROUPS)
 def test_every_group_of_commands_has_help_with_an_example(group: list[str]) -> None:
     """The help of a group has its own example."""
     done = refunds(None, *group, "--help", environment={})
@@ -41,6 +53,13 @@ def test_every_group_of_commands_has_help_with_an_example(group: list[str]) -> N
         "show",
         "list",
         "simulator",
+        "simulator key revoke",
+        "simulator key restore",
+        "simulator fault add",
+        "simulator fault clear",
+        "simulator merchant fulfil",
+        "simulator merchant cancel",
+        "simulator merchant refund",
         "diagram",
         "schema",
         "dead list",

@@ -8,7 +8,8 @@ from dataclasses import asdict
 from typing import Any
 
 from worker.simulator.contract.refusals import Json
-from worker.simulator.script.faults import Fault
+from worker.simulator.scenario import faults_from
+from worker.simulator.script.reading import InvalidInput
 from worker.simulator.simulator import Simulator
 
 
@@ -26,9 +27,12 @@ def _keys(simulator: Simulator, body: Json) -> Json:
     actions: Mapping[str, Callable[..., None]] = {
         "add": simulator.add_key,
         "revoke": simulator.revoke_key,
+        "restore": simulator.restore_key,
         "replace": simulator.replace_key,
         "change": simulator.change_key,
     }
+    if "site_id" in body:
+        body["api_key"] = simulator.api_key_of(body.pop("site_id"))
     actions[body.pop("action")](**body)
     return {"ok": True}
 
@@ -55,15 +59,15 @@ def _merchant(simulator: Simulator, body: Json) -> Json:
         "provider_says": simulator.provider_says,
         "bank_charges_back": simulator.bank_charges_back,
     }
-    actions[body.pop("action")](**body)
-    return {"ok": True}
+    done = actions[body.pop("action")](**body)
+    return {"ok": True, "refund": done} if done else {"ok": True}
 
 
 def _faults(simulator: Simulator, body: Json) -> Json:
-    if body.get("clear"):
-        simulator.clear_faults()
-    simulator.script(*(Fault(**fault) for fault in body.get("faults", [])))
-    return {"ok": True}
+    added = faults_from(body.get("faults", []))
+    cleared = simulator.clear_faults() if body.get("clear") else 0
+    simulator.script(*added)
+    return {"ok": True, "cleared": cleared}
 
 
 def _flags(simulator: Simulator, body: Json) -> Json:
@@ -71,7 +75,7 @@ def _flags(simulator: Simulator, body: Json) -> Json:
     return asdict(simulator.flags)
 
 
-_POSTS: Mapping[str, Callable[[Simulator, Json], Json]] = {
+POSTS: Mapping[str, Callable[[Simulator, Json], Json]] = {
     "stores": _add_store,
     "sites": _change_store,
     "keys": _keys,
@@ -82,14 +86,31 @@ _POSTS: Mapping[str, Callable[[Simulator, Json], Json]] = {
 }
 
 
+def _stores(simulator: Simulator) -> Json:
+    with simulator.lock:
+        return {
+            site_id: {
+                "name": store.name,
+                "account_id": store.account_id,
+                "is_revoked": simulator.keys[simulator.api_key_of(site_id)].revoked,
+            }
+            for site_id, store in simulator.stores.items()
+        }
+
+
+GETS: Mapping[str, Callable[[Simulator], Json]] = {"books": Simulator.books, "stores": _stores}
+
+
 def administer(simulator: Simulator, environ: Mapping[str, Any], raw: bytes) -> tuple[int, Json]:
     """Answer an admin request; returns the status and the body."""
     name = environ["PATH_INFO"].removeprefix("/_simulator/")
-    if environ["REQUEST_METHOD"] == "GET" and name == "books":
-        return 200, simulator.books()
-    if environ["REQUEST_METHOD"] == "POST" and name in _POSTS:
+    if environ["REQUEST_METHOD"] == "GET" and name in GETS:
+        return 200, GETS[name](simulator)
+    if environ["REQUEST_METHOD"] == "POST" and name in POSTS:
         try:
-            return 200, _POSTS[name](simulator, json.loads(raw or b"{}"))
+            return 200, POSTS[name](simulator, json.loads(raw or b"{}"))
+        except InvalidInput as error:
+            return 400, {"message": str(error)}
         except (ValueError, TypeError, KeyError, StopIteration, IndexError) as error:
             return 400, {"message": f"{type(error).__name__}: {error}"}
-    return 404, {"message": f"GET books, or POST one of {', '.join(_POSTS)}"}
+    return 404, {"message": f"GET {' or '.join(GETS)}, or POST one of {', '.join(POSTS)}"}

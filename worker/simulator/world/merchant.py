@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from worker.simulator.contract.refusals import Json
+from worker.simulator.script.reading import InvalidInput
 from worker.simulator.world.money import money
 from worker.simulator.world.orders import Order, max_refund
 from worker.simulator.world.payments import new_id
@@ -18,7 +19,7 @@ class Merchant(World):
     """The merchant's actions in the dashboard, and those of payment providers and banks."""
 
     def _current(self, order_id: str) -> Order:
-        order = self.orders[order_id]
+        order = self.order_of(order_id)
         advance(order, self.flags, self.clock_ms())
         return order
 
@@ -30,7 +31,7 @@ class Merchant(World):
             order = self._current(order_id)
             line = order.line(line_id) if line_id else order.lines[0]
             if line is None:
-                raise ValueError(f"the order has no line {line_id}")
+                raise InvalidInput(f"the order has no line {line_id}")
             item = {"id": line.id, "quantity": quantity or line.quantity}
             made = shipment(order, {"lineItems": [item]}, len(order.fulfillments))
             order.fulfillments.append(made | {"createdDate": iso(self.clock_ms())})
@@ -77,6 +78,8 @@ class Merchant(World):
                 left = None if left is None else left - share
                 is_external = external or payment.offline
                 parts.append(self._part(order, payment.id, share, external=is_external))
+            if not parts:
+                raise InvalidInput("nothing is left to refund")
             refund: Json = {
                 "id": new_id(),
                 "createdDate": iso(self.clock_ms()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from worker.simulator.script.faults import Fault
 from worker.simulator.script.flag_table import checked_flags
 from worker.simulator.script.flags import Flags
 from worker.simulator.script.quota import Quota
+from worker.simulator.script.reading import InvalidInput
 from worker.simulator.world.orders import Order
 from worker.simulator.world.payments import new_id
 from worker.simulator.world.placing import placed
@@ -21,6 +22,12 @@ from worker.simulator.world.stores import Key, Store
 
 def _wall_ms() -> int:
     return time.time_ns() // 1_000_000
+
+
+def _some(what: str, ids: Collection[str]) -> str:
+    """Name a few of those that there are."""
+    named = ", ".join(sorted(ids)[:3]) + (", ..." if len(ids) > 3 else "")
+    return f"{what}s: {named}" if ids else f"there are no {what}s"
 
 
 @dataclass
@@ -67,7 +74,10 @@ class World:
 
     def api_key_of(self, site_id: str) -> str:
         """Return the store's current API key."""
-        return self._key_of[site_id]
+        with self.lock:
+            if site_id not in self._key_of:
+                raise InvalidInput(f"there is no store {site_id}; {_some('store', self.stores)}")
+            return self._key_of[site_id]
 
     def add_key(
         self,
@@ -89,6 +99,11 @@ class World:
         """Revoke a key, as the merchant does in the dashboard."""
         with self.lock:
             self.keys[api_key].revoked = True
+
+    def restore_key(self, api_key: str) -> None:
+        """Undo that a key was revoked. The dashboard cannot do this; drills can."""
+        with self.lock:
+            self.keys[api_key].revoked = False
 
     def replace_key(self, old: str, new: str) -> None:
         """Revoke a key after adding a new one with the same permissions."""
@@ -132,15 +147,27 @@ class World:
             self.orders[order.id] = order
         return order
 
+    def order_of(self, order_id: str) -> Order:
+        """Return an order.
+
+        Raises:
+            InvalidInput: there is none with this id.
+        """
+        if order_id not in self.orders:
+            raise InvalidInput(f"there is no order {order_id}; {_some('order', self.orders)}")
+        return self.orders[order_id]
+
     def script(self, *faults: Fault) -> None:
         """Add faults; each applies as many times as it says."""
         with self.lock:
             self.faults.extend(faults)
 
-    def clear_faults(self) -> None:
-        """Remove all faults."""
+    def clear_faults(self) -> int:
+        """Remove all faults; returns how many of them had still applied."""
         with self.lock:
+            left = sum(fault.times > 0 for fault in self.faults)
             self.faults.clear()
+            return left
 
     def set_flags(self, **flags: Any) -> None:
         """Change some flags.
