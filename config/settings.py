@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import re
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
-    AliasChoices,
     AwareDatetime,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     Json,
     SecretStr,
@@ -23,65 +17,14 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from config.urls import check_redis_url, is_unencrypted, max_connections
+from config import fields
+from config.urls import is_unencrypted, max_connections
 
 PREFIX = "REFUNDS_"
 
 #: Connections to Redis besides those of the worker's threads: two consumers, the scheduler, and the
 #: checks at the start.
 OTHER_CONNECTIONS = 4
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
-
-
-#: A Fernet key: 32 bytes in URL-safe base64.
-_VAULT_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
-
-
-def _vault_keys(given: SecretStr) -> SecretStr:
-    keys = [key.strip() for key in given.get_secret_value().split(",")]
-    if not all(_VAULT_KEY.fullmatch(key) for key in keys):
-        raise ValueError(
-            "expected one or more comma-separated keys of exactly 44 characters;"
-            " `refunds stores keygen` generates one"
-        )
-    return SecretStr(",".join(keys))
-
-
-def _redis_url(given: SecretStr) -> SecretStr:
-    return SecretStr(check_redis_url(given.get_secret_value()))
-
-
-def _no_trailing_slash(url: str) -> str:
-    return url.rstrip("/")
-
-
-def _no_duplicate_key(text: object) -> object:
-    """Refuse a JSON object with a duplicate key: it is not clear which value is meant."""
-
-    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        if len(dict(pairs)) < len(pairs):
-            raise ValueError("an object has a duplicate key")
-        return dict(pairs)
-
-    if isinstance(text, str):
-        with suppress(json.JSONDecodeError):
-            json.loads(text, object_pairs_hook=once)
-    return text
-
-
-class StoreEntry(BaseModel):
-    """What the worker needs to call Wix for one store."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    account_id: str = Field(min_length=1, max_length=100)
-    api_key: SecretStr = Field(min_length=1, validation_alias=AliasChoices("api_key", "key"))
-
-
-Milliseconds = Annotated[int, Field(ge=0, le=86_400_000)]
 
 
 class Settings(BaseSettings):
@@ -107,7 +50,7 @@ class Settings(BaseSettings):
         """Use only what `load_settings` passes: the demo must not read the real environment."""
         return (init_settings,)
 
-    redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] = Field(
+    redis_url: Annotated[SecretStr, AfterValidator(fields.redis_url)] = Field(
         examples=["redis://localhost:6379/0"]
     )
     """Address of the Redis server, the Sentinels or the Redis Cluster that hold the ledger and the
@@ -116,13 +59,15 @@ class Settings(BaseSettings):
     """Number of replicas that must have the intent (WAIT) before a call changes something at Wix;
     0 if Redis has no replicas."""
     wix_base_url: Annotated[
-        str, Field(pattern=r"^https?://[^\s]+$"), AfterValidator(_no_trailing_slash)
+        str, Field(pattern=r"^https?://[^\s]+$"), AfterValidator(fields.no_trailing_slash)
     ] = "https://www.wixapis.com"
     """Base URL of the Wix API, or of the simulator."""
     wix_allow_http: bool = False
     """Whether `REFUNDS_WIX_BASE_URL` may be an `http://` address of another machine: API keys are
     then sent unencrypted."""
-    stores: Annotated[Json[dict[str, StoreEntry]], BeforeValidator(_no_duplicate_key)] = Field(
+    stores: Annotated[
+        Json[dict[str, fields.StoreEntry]], BeforeValidator(fields.no_duplicate_key)
+    ] = Field(
         default="{}",
         validate_default=True,
         examples=[
@@ -134,12 +79,12 @@ class Settings(BaseSettings):
     )
     """API keys of stores that are not in the vault, as JSON: site id to account id and API key."""
     # No example: a key that is published in this repository would protect nothing.
-    vault_keys: Annotated[SecretStr, AfterValidator(_vault_keys)] | None = Field(
+    vault_keys: Annotated[SecretStr, AfterValidator(fields.vault_keys)] | None = Field(
         default=None, examples=[""]
     )
     """Keys that encrypt the stores' API keys, from `refunds stores keygen`; comma-separated,
     newest first. The first one encrypts; all of them decrypt."""
-    cutoff: Annotated[AwareDatetime, AfterValidator(_utc)] = Field(
+    cutoff: Annotated[AwareDatetime, AfterValidator(fields.utc)] = Field(
         default=datetime(2024, 4, 22, tzinfo=UTC), examples=["2024-04-22T00:00:00Z"]
     )
     """Orders placed before this time are cancelled, others refunded; ISO 8601 with a time zone."""
@@ -183,7 +128,7 @@ class Settings(BaseSettings):
     """Timeout for each read of a response from Wix."""
     wix_total_timeout_ms: int = Field(default=14_000, ge=1, le=60_000)
     """Timeout for one call to Wix as a whole."""
-    settle_delay_ms: Milliseconds = 300_000
+    settle_delay_ms: fields.Milliseconds = 300_000
     """After a call with an unknown effect, how long "Wix does not show it" does not yet mean "not
     done"; at least the total timeout. It protects against calls that arrive late, and against Wix
     carrying them out late. Such calls are rare, so a long delay costs little."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from config.settings import StoreEntry
+from config.fields import StoreEntry
 from worker.__main__ import main
 from worker.stores.keyring import Keyring, UnknownStore
 from worker.stores.vault import Credentials, SealedShut, Vault, new_key

@@ -10,8 +10,9 @@ from typing import Any
 import redis
 from pydantic import SecretStr
 
+from config.fields import StoreEntry
 from config.loading import variable
-from config.settings import Settings, StoreEntry
+from config.settings import Settings
 from worker.ledger.audit_log import AuditLog, Operator
 from worker.ledger.lanes import LaneRules
 from worker.ledger.memory import place_of

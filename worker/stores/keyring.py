@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from config.fields import StoreEntry
 from config.loading import SettingsError, variable
-from config.settings import StoreEntry
 from worker.observability.redaction import register_secrets
 from worker.stores.pasted import clean
 from worker.stores.vault import Credentials, NoKey, SealedShut, Vault

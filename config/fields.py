@@ -1,0 +1,69 @@
+"""The types of settings that need more than one of Python's."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
+
+from config.urls import check_redis_url
+
+
+def utc(moment: datetime) -> datetime:
+    """Return a time in UTC."""
+    return moment.astimezone(UTC)
+
+
+#: A Fernet key: 32 bytes in URL-safe base64.
+_VAULT_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
+
+
+def vault_keys(given: SecretStr) -> SecretStr:
+    """Check that these are keys of the vault."""
+    keys = [key.strip() for key in given.get_secret_value().split(",")]
+    if not all(_VAULT_KEY.fullmatch(key) for key in keys):
+        raise ValueError(
+            "expected one or more comma-separated keys of exactly 44 characters;"
+            " `refunds stores keygen` generates one"
+        )
+    return SecretStr(",".join(keys))
+
+
+def redis_url(given: SecretStr) -> SecretStr:
+    """Check the address of Redis."""
+    return SecretStr(check_redis_url(given.get_secret_value()))
+
+
+def no_trailing_slash(url: str) -> str:
+    """Return an address without a slash at its end."""
+    return url.rstrip("/")
+
+
+def no_duplicate_key(text: object) -> object:
+    """Refuse a JSON object with a duplicate key: it is not clear which value is meant."""
+
+    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError("an object has a duplicate key")
+        return dict(pairs)
+
+    if isinstance(text, str):
+        with suppress(json.JSONDecodeError):
+            json.loads(text, object_pairs_hook=once)
+    return text
+
+
+class StoreEntry(BaseModel):
+    """What the worker needs to call Wix for one store."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    account_id: str = Field(min_length=1, max_length=100)
+    api_key: SecretStr = Field(min_length=1, validation_alias=AliasChoices("api_key", "key"))
+
+
+Milliseconds = Annotated[int, Field(ge=0, le=86_400_000)]

@@ -1,0 +1,74 @@
+"""The log events about the program itself: a part of the table in `events.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from worker.observability.event import Event
+
+PROGRAM_EVENTS: Mapping[str, Event] = MappingProxyType(
+    {
+        "doctor.refused": Event(
+            "error", "This installation is not safe to run; the worker exits.", ("check", "text")
+        ),
+        "doctor.warning": Event("warning", "This installation could be safer.", ("check", "text")),
+        "worker.installed": Event(
+            "info", "The ledger was new; it is an installation from now on.", ("installation",)
+        ),
+        "worker.other_ledger": Event(
+            "error",
+            "The ledger was emptied or replaced while the worker ran; it exits with code 3.",
+            ("installation", "text"),
+        ),
+        "worker.started": Event(
+            "info",
+            "The worker is ready and fetches messages.",
+            ("worker_id", "threads", "stores", "installation"),
+        ),
+        "worker.stopping": Event(
+            "info",
+            "The worker takes no new messages and finishes the running steps.",
+            ("signal", "grace_s"),
+        ),
+        "worker.stopped": Event(
+            "info", "All steps have finished; the worker exits.", ("worker_id",)
+        ),
+        "worker.grace_over": Event(
+            "error",
+            "Steps were still running when the grace time ended; other workers resume them.",
+        ),
+        "worker.reclaimed": Event(
+            "warning",
+            "Workers stopped sending heartbeats; their messages are back in the queue.",
+            ("workers",),
+        ),
+        "worker.clock_stepped": Event(
+            "warning",
+            "The clock of the Redis server stepped; waits are measured by the ledger's own clock.",
+            ("by_ms",),
+        ),
+        "worker.redis_lost": Event(
+            "warning", "Redis does not answer; the worker keeps trying.", ("error",)
+        ),
+        "worker.bug": Event(
+            "error",
+            "The worker failed unexpectedly outside of a step; it keeps running.",
+            ("error", "thread"),
+        ),
+        "worker.dramatiq": Event(
+            "error",
+            "dramatiq, the queue library, reports something that no other event says.",
+            ("text", "error", "logger"),
+        ),
+        "worker.child_ended": Event(
+            "error", "A worker process ended by itself; it is restarted.", ("exit_code",)
+        ),
+        "settings.unknown": Event(
+            "warning",
+            "An environment variable has our prefix but is not a known setting.",
+            ("variable", "nearest"),
+        ),
+        "demo.step": Event("info", "The demo begins its next part.", ("text",)),
+    }
+)
