@@ -13,7 +13,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from worker.observability.foreign import FromDramatiq
 from worker.observability.printable import printable
-from worker.observability.redaction import redact_event
+from worker.observability.redaction import redact
 
 #: Their INFO lines repeat what our events say; httpx's also cost CPU time. The DEBUG lines of
 #: dramatiq, and those that it logs for our actors, carry whole jobs.
@@ -23,7 +23,8 @@ _QUIET = ("httpx", "httpcore", "transitions", "dramatiq", "worker.actors")
 def _redacted(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     # The refund comes first, because readers look for it.
     ordered = {"refund_id": event["refund_id"], **event} if "refund_id" in event else event
-    return redact_event(ordered)
+    masked: EventDict = redact(ordered)
+    return masked
 
 
 def _printable(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -97,35 +97,48 @@ def _names_a_secret(name: str) -> bool:
 
 
 def redact(value: Any, name: str = "") -> Any:
-    """Mask every secret in a JSON-like value; *name* is the name of the field that contains it."""
+    """Mask every secret in a JSON-like value; *name* is the name of the field that contains it.
+
+    One check of all its texts is enough if none of them holds a secret; *value* itself is returned.
+    """
+    texts: list[str] = []
+    if _collect(value, name, texts) and _is_harmless("\n".join(texts)):
+        return value
+    return _masked(value, name)
+
+
+def _collect(value: Any, name: str, texts: list[str]) -> bool:
+    """Collect the texts of a value; False if it is not plain JSON, or a name says it is secret."""
+    kind = type(value)
+    if kind is str:
+        texts.append(value)
+        return not _names_a_secret(name)
+    if kind is dict:
+        texts += [key for key in value if type(key) is str]
+        return all(type(key) is str and _collect(value[key], key, texts) for key in value)
+    if kind is list:
+        return all(_collect(inner, name, texts) for inner in value)
+    return kind in _NUMBERS
+
+
+#: Types of values that are written as they are.
+_NUMBERS = frozenset({bool, int, float, type(None)})
+
+
+def _masked(value: Any, name: str) -> Any:
     if isinstance(value, str | bytes) and _names_a_secret(name):
         return MASK if value else value
     if isinstance(value, str):
         return redact_text(value)
     if isinstance(value, Mapping):
         return {
-            redact_text(key) if isinstance(key, str) else key: redact(
+            redact_text(key) if isinstance(key, str) else key: _masked(
                 inner, "" if name in _SENTENCES else str(key)
             )
             for key, inner in value.items()
         }
     if isinstance(value, list | tuple):
-        return [redact(inner, name) for inner in value]
+        return [_masked(inner, name) for inner in value]
     if value is None or isinstance(value, bool | int | float):
         return value
     return redact_text(str(value))
-
-
-#: Values that are written as they are.
-_NUMBERS = (bool, int, float, type(None))
-
-
-def redact_event(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Mask every secret in a log event, like `redact`; one check of all its texts is enough."""
-    texts = [value for value in event.values() if type(value) is str]
-    if not _is_harmless("\n".join((*event, *texts))) or any(map(_names_a_secret, event)):
-        return dict(redact(event))
-    return {
-        name: value if type(value) is str or type(value) in _NUMBERS else redact(value, name)
-        for name, value in event.items()
-    }
