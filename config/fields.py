@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from config.urls import check_redis_url
 
@@ -67,3 +68,14 @@ class StoreEntry(BaseModel):
 
 
 Milliseconds = Annotated[int, Field(ge=0, le=86_400_000)]
+
+
+def _cores(value: object) -> object:
+    """Replace "auto" by the number of cores that this process may use."""
+    if value != "auto":
+        return value
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(usable or 1, 64))
+
+
+Cores = Annotated[int, BeforeValidator(_cores)]

@@ -106,8 +106,8 @@ class Settings(BaseSettings):
     bulk_confirm: int = Field(default=100, ge=0, le=1_000_000)
     """An act on more refunds than this asks for their number to be typed, not only for a yes."""
 
-    processes: int = Field(default=1, ge=1, le=64)
-    """Number of worker processes that `python -m worker` starts."""
+    processes: fields.Cores = Field(default=1, ge=1, le=64)
+    """Number of worker processes that `python -m worker` starts; `auto` for one per core."""
     threads: int = Field(default=8, ge=1, le=256)
     """Number of threads per process; each runs one step at a time."""
     grace_s: int = Field(default=25, ge=1, le=600)

@@ -17,6 +17,7 @@ from dramatiq.errors import ConnectionClosed
 from config.loading import SettingsError, load_settings, unknown_variables
 from config.settings import Settings
 from worker.app import App, build, keyring_from, membership_from
+from worker.children import OTHER_LEDGER, REFUSED, Children
 from worker.ledger.connection import redis_client
 from worker.ledger.stores import Stores
 from worker.observability.events import log_event
@@ -35,8 +36,6 @@ CLOSING_S = 2
 FIRST_ANSWER_S, MAX_PAUSE_S = 2.0, 5.0
 #: Marks a process that another worker process has started.
 _CHILD = "--child"
-#: The exit code when the ledger is not the one that the worker belongs to: a person must decide.
-OTHER_LEDGER = 3
 NO_KEYS = (
     "REFUNDS_VAULT_KEYS is not set, so no store's API key can be decrypted; make one with"
     " `refunds stores keygen` and store it like a password (or set the keys in REFUNDS_STORES)"
@@ -62,7 +61,8 @@ def main(arguments: list[str]) -> int:
     for name, nearest in unknown_variables(os.environ).items():
         log_event("settings.unknown", variable=name, nearest=nearest or None)
     parent = os.getppid() if is_child else None
-    return run_worker(build(settings), stop, lambda: parent in (None, os.getppid()))
+    code = run_worker(build(settings), stop, lambda: parent in (None, os.getppid()))
+    return code if is_child else _public(code)
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
@@ -114,13 +114,13 @@ def stop_on_signals() -> Stop:
 def run_worker(app: App, stop: Stop, has_parent: Callable[[], bool]) -> int:
     """Work until *stop* is set or the parent process has ended; returns the exit code."""
     if not _wait_for_redis(app, stop):
-        return 1
+        return REFUSED
     if stop.is_set():
         stop.log(app.settings.grace_s)
         return 0
     findings = examine(app.broker.client, app.settings.redis_wait_replicas)
     if not _is_fit(findings):
-        return 1
+        return REFUSED
     membership = membership_from(app.settings, app.broker.client)
     if code := _join(app, membership):
         return code
@@ -196,7 +196,7 @@ def _join(app: App, membership: Membership) -> int:
         joined = membership.join()
     except redis.RedisError as error:
         log_event("doctor.refused", check="reachable", text=explain(error))
-        return 1
+        return REFUSED
     if joined.is_new:
         log_event("worker.installed", installation=joined.installation)
     app.ledger.installation = joined.installation
@@ -214,33 +214,23 @@ def _is_fit(findings: Iterable[Finding]) -> bool:
 
 
 def _run_children(settings: Settings, stop: Stop) -> int:
-    """Run the worker processes, restart those that end by themselves, and stop all at the end.
+    """Run the worker processes until a signal, or until one finds that none should work.
 
-    When one finds another ledger than its own, a person must decide, so all are stopped.
+    If a child finds another ledger than its own, or cannot start, a person must decide.
     """
     command = [sys.executable, "-m", "worker", _CHILD]
-    children = [subprocess.Popen(command) for _ in range(settings.processes)]  # noqa: S603 - this program
-    while not stop.wait(POLL_S):
-        for place, child in enumerate(children):
-            if child.poll() == OTHER_LEDGER:
-                stop.set()
-            elif child.poll() is not None and not stop.is_set():
-                log_event("worker.child_ended", exit_code=child.returncode)
-                children[place] = subprocess.Popen(command)  # noqa: S603 - this program
+    children = Children(settings.processes, lambda: subprocess.Popen(command))  # noqa: S603 - this program
+    found = None
+    while found is None and not stop.wait(POLL_S):
+        found = children.look()
     stop.log(settings.grace_s)
-    for child in children:
-        child.terminate()
-    codes = [_wait_for_end(child, settings.grace_s) for child in children]
-    return OTHER_LEDGER if OTHER_LEDGER in codes else max(codes)
+    code = children.stop(settings.grace_s)
+    return _public(found) if found else _public(code)
 
 
-def _wait_for_end(child: subprocess.Popen[bytes], grace_s: int) -> int:
-    try:
-        return abs(child.wait(grace_s))
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
-        return 1
+def _public(code: int) -> int:
+    """Return the exit code that is documented."""
+    return 1 if code == REFUSED else code
 
 
 def run() -> None:

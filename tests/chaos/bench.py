@@ -30,7 +30,18 @@ from worker.simulator import Simulator, serve
 PATIENCE_S = 120
 #: Commands that are sent all the time, with or without a refund.
 _IDLE = {
-    *("beat", "wake", "looks", "requeue", "reclaim", "smembers", "zrange", "zrangebyscore", "hget"),
+    *(
+        "beat",
+        "give_back",
+        "wake",
+        "looks",
+        "requeue",
+        "reclaim",
+        "smembers",
+        "zrange",
+        "zrangebyscore",
+        "hget",
+    ),
     *("hello", "client", "ping", "info", "time", "config", "eval", "script", "hgetall", "other"),
 }
 HOUR_S = 3_600

@@ -26,6 +26,7 @@ from worker.simulator import Fault
 
 PLACES = (
     "before_claim",
+    "handed_over",
     "after_claim",
     "before_intent",
     "before_call",
@@ -70,14 +71,25 @@ def points(redis_port: int) -> list[Point]:
                         for harm in HARMS
                     ]
         bench.close()
-        steps = range(1, to_redis.seen.count("claim") + 1)
         found += [
             Point(scene, "worker", at, nth, harm)
             for harm, places in HARMS_AT_PLACES.items()
-            for at in places
-            for nth in steps
+            for at, nth in visits(to_redis.seen)
+            if at in places
         ]
     return found
+
+
+def visits(commands: list[str]) -> Iterator[tuple[str, int]]:
+    """Yield each place of each step, and which visit of that place it is.
+
+    A step begins with a claim, or is handed over by the commit of the step before.
+    """
+    claims, commits = commands.count("claim"), commands.count("commit")
+    counts = {"before_claim": claims, "handed_over": commits - claims}
+    for place in PLACES:
+        for nth in range(1, counts.get(place, commits) + 1):
+            yield place, nth
 
 
 @contextmanager

@@ -256,7 +256,9 @@ class Rig:
     def run(self, order: Order, **more: Any) -> Refund:
         """Run one refund from its job to its end."""
         refund_id = self.request(order, **more)
+        self.broker.hands_over = self.next_step_is_here
         self.run_until_idle()
+        self.broker.hands_over = False
         refund = self.load(refund_id)
         assert refund.state not in ACTIVE
         return refund

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
 import redis
@@ -25,8 +25,9 @@ from worker.ledger.looks import WatchedRefunds
 from worker.ledger.rate import EXPECTED_CALLS
 from worker.ledger.records import PAGE, Records
 from worker.ledger.reindexing import Reindexing
-from worker.ledger.scripts import load_scripts
+from worker.ledger.scripts import MUTATING, load_scripts
 from worker.queue.delivery import Delivery
+from worker.queue.handover import Handed
 from worker.refund.facts import Facts
 from worker.refund.outcomes import about, outcome
 from worker.refund.record import Refund, refund_from
@@ -43,7 +44,8 @@ UNCONFIRMED_MS = 5_000
 #: One file each, in lua/.
 SCRIPTS = (
     *("accept", "fetch", "claim", "intent", "commit"),
-    *("replay", "wake", "looks", "watched", "requeue", "audit", "outage", "reindex"),
+    *("give_back", "replay", "wake", "looks", "watched"),
+    *("requeue", "audit", "outage", "reindex"),
 )
 
 
@@ -135,9 +137,10 @@ class Ledger(Records):
     ) -> Claim:
         """Load the record, and take the lease; safe to repeat.
 
+        The commit of the step before may have done it already (worker.queue.handover).
         *calls* to Wix are reserved: as many as the transition usually makes, if not given.
         """
-        status, now_ms, fence, sealed, epoch, gone, waiting, *flat = self._run(
+        answer = delivery.claimed or self._run(
             "claim",
             **delivery.fields(),
             refund_id=refund_id,
@@ -149,6 +152,7 @@ class Ledger(Records):
             lease_cap_ms=LEASE_CAP_MS,
             busy_ms=BUSY_MS,
         )
+        status, now_ms, fence, sealed, epoch, gone, waiting, *flat = answer
         fields = dict(zip(flat[::2], flat[1::2], strict=True))
         if status == "claimed":
             fields["intent_at_ms"] = fields.get("prior_intent_at_ms", "0")
@@ -167,19 +171,39 @@ class Ledger(Records):
     def commit(
         self, refund_id: str, claim: Claim, commit: StepCommit, delivery: Delivery
     ) -> Literal["", "committed", "suspended"]:
-        """Commit the result of a step.
+        """Commit the result of a step; the delivery's chain gets what the thread goes on with.
 
         Returns "" when the lease was lost and nothing was written, and "suspended" when this step
         suspended its store.
         """
-        status = self._run(
+        chain = delivery.chain
+        status, *handed = self._run(
             "commit",
             **delivery.fields(),
             refund_id=refund_id,
             token=delivery.token,
+            hands_over=chain is not None and chain.may_go_on(),
+            settle_delay_ms=self._settle_delay_ms,
+            lease_cap_ms=LEASE_CAP_MS,
             **commit_arguments(claim, commit),
         )
+        if chain and handed:
+            transition, message_id, *claimed = handed
+            chain.next = Handed(transition, message_id, tuple(claimed))
         return "" if status == "stale" else status
+
+    def give_back(
+        self, worker_id: str, *, running: Iterable[str], older_than_ms: int | None = None
+    ) -> list[str]:
+        """Give back what was handed to executions that are not *running*; return the refunds."""
+        return list(
+            self._run(
+                "give_back",
+                worker_id=worker_id,
+                running=dict.fromkeys(running, True),
+                older_than_ms=self._dead_after_ms if older_than_ms is None else older_than_ms,
+            )
+        )
 
     def write_intent(self, claim: Claim, refund: Refund, delivery: Delivery) -> Intent:
         """Write, right before a mutating call, that it is made; say whether it may be.
@@ -257,15 +281,3 @@ class Ledger(Records):
         *thorough* says to list again what looks right.
         """
         return int(self._run("reindex", ids=ids, thorough=thorough))
-
-
-#: Steps of these transitions may change something at Wix.
-MUTATING = frozenset(
-    {
-        Transition.UNFULFILL_ORDER,
-        Transition.CANCEL_ORDER,
-        Transition.SUBMIT_REFUND,
-        Transition.VOID_PAYMENTS,
-        Transition.RESTORE_FULFILLMENTS,
-    }
-)

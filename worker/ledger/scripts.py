@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import redis
 
-from statemachine.flows import TERMINAL, State, next_transition
+from statemachine.flows import TERMINAL, State, Transition, next_transition
 from worker.ledger import circuit
 from worker.ledger.lanes import LaneRules
 from worker.queue.broker import CLOCK_LUA
@@ -19,9 +19,20 @@ from worker.refund.request import KNOWN_SCHEMA
 if TYPE_CHECKING:
     from redis.commands.core import Script
 
+#: Steps of these transitions may change something at Wix.
+MUTATING = frozenset(
+    {
+        Transition.UNFULFILL_ORDER,
+        Transition.CANCEL_ORDER,
+        Transition.SUBMIT_REFUND,
+        Transition.VOID_PAYMENTS,
+        Transition.RESTORE_FULFILLMENTS,
+    }
+)
+
 _LUA = Path(__file__).parent / "lua"
 #: In front of every script, in this order.
-SHARED = ("prelude", "circuit", "rate", "watch", "index", "lanes")
+SHARED = ("prelude", "circuit", "rate", "watch", "index", "lanes", "leases")
 #: In front of every script that records an act of a person.
 RECORDING = "acts"
 RECORDS = re.compile(r"\b(record_act|end_item|finish_job)\(")
@@ -37,6 +48,8 @@ def load_scripts(
     # Sorted, so that all processes send the same script.
     ended = dict.fromkeys(sorted((*TERMINAL, State.DEAD)), True)
     head += f"local ENDED = cjson.decode('{json.dumps(ended)}')\nlocal SCHEMA = {KNOWN_SCHEMA}\n"
+    mutating = dict.fromkeys(sorted(MUTATING), True)
+    head += f"local MUTATES = cjson.decode('{json.dumps(mutating)}')\n"
     head += lanes.constants() + circuit.constants()
     head += CLOCK_LUA + "".join((_LUA / f"{part}.lua").read_text() for part in SHARED)
     recording = (_LUA / f"{RECORDING}.lua").read_text()

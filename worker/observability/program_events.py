@@ -62,7 +62,9 @@ PROGRAM_EVENTS: Mapping[str, Event] = MappingProxyType(
             ("text", "error", "logger"),
         ),
         "worker.child_ended": Event(
-            "error", "A worker process ended by itself; it is restarted.", ("exit_code",)
+            "error",
+            "A worker process ended by itself; it is restarted.",
+            ("exit_code", "restart_in_s"),
         ),
         "settings.unknown": Event(
             "warning",

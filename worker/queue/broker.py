@@ -59,6 +59,12 @@ class Broker(RedisBroker):
         self.about: Callable[[], Mapping[str, str | int]] | None = None
         #: What it counts between two heartbeats.
         self.meter = Meter()
+        #: The executions of steps that threads run now.
+        self.executions: set[str] = set()
+        #: The ids of what was handed over, and runs now.
+        self.handed: set[str] = set()
+        #: Whether threads go on with what they are handed: while a worker runs.
+        self.hands_over = False
         #: Takes this worker's messages for steps from the ledger, which knows whose turn it is.
         self.fetch_steps: Callable[..., list[str]] | None = None
         self._queue_script = client.register_script(_QUEUE_LUA)
@@ -135,6 +141,10 @@ class Broker(RedisBroker):
             return list(self.command("fetch", queue, wanted=wanted, known=known, newest=newest))
         with self.redis_errors("fetch"):
             return self.fetch_steps(self.broker_id, wanted=wanted, known=known, block_ms=block_ms)
+
+    def may_go_on(self) -> bool:
+        """Whether a thread may go on: the worker does not stop, and nothing waits for a thread."""
+        return self.hands_over and not any(self.held[queue].is_waiting() for queue in QUEUES)
 
     def beat(self) -> None:
         """Write this worker's heartbeat; a thread of its own calls this (pitfall 6)."""

@@ -17,7 +17,7 @@ local function int(number) return string.format('%.0f', number) end
 local time = redis.call('TIME')
 -- The server's own time, unix ms: for people to read, never to measure a wait.
 local wall = time[1] * 1000 + math.floor(time[2] / 1000)
-local kept = redis.call('HMGET', ns .. ':clock', 'offset_ms', 'last_ms')
+local kept = redis.call('HMGET', ns .. ':clock', 'offset_ms', 'last_ms', 'run_id', 'doubt_ms')
 local offset, last = tonumber(kept[1] or 0), tonumber(kept[2] or 0)
 -- The ledger's time, unix ms.
 local now = wall + offset

@@ -65,11 +65,12 @@ class Consumer(dramatiq.Consumer):
         return pairs
 
     def _take(self) -> list[str]:
-        known = self._held.ids()
+        held = self._held.ids()
         return self.broker.fetch(
             self.queue_name,
-            wanted=self._limit() - len(known),
-            known=known,
+            wanted=self._limit() - len(held),
+            # What was handed over has no message, unless the server has forgotten that.
+            known=[*held, *self.broker.handed],
             block_ms=round(self.block_s * 1000),
         )
 

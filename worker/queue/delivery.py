@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+from worker.queue.handover import Chain
 
 
 @dataclass(frozen=True)
@@ -20,12 +23,22 @@ class Delivery:
     problems: Mapping[str, str] = field(default_factory=dict)
     """What is wrong with the message of a job, by its part."""
 
+    chain: Chain | None = None
+    """Gets what the thread goes on with; None if it fetches every message."""
+    claimed: Sequence[Any] = ()
+    """The answer to the claim that the commit of the step before made: there is no message."""
+
     @property
     def token(self) -> str:
         """Identifies the claimant: a repeated claim of the same run is the same claim."""
         return f"{self.worker_id}|{self.message_id}|{self.execution}"
 
-    def fields(self) -> dict[str, str]:
+    def fields(self) -> dict[str, str | bool]:
         """Return the arguments of the scripts."""
-        fields = {"worker_id": self.worker_id, "queue": self.queue}
+        fields: dict[str, str | bool] = {
+            "worker_id": self.worker_id,
+            "queue": self.queue,
+            "execution": self.execution,
+            "is_handed": bool(self.claimed),
+        }
         return fields | ({"message_id": self.message_id} if self.message_id else {})

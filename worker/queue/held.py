@@ -14,6 +14,7 @@ class Held:
 
     def __init__(self, room: threading.Condition) -> None:
         self._ids: set[str] = set()
+        self._begun: set[str] = set()
         self._room = room
 
     def ids(self) -> list[str]:
@@ -30,7 +31,18 @@ class Held:
         """Hold these messages no longer."""
         with self._room:
             self._ids.difference_update(ids)
+            self._begun.difference_update(ids)
             self._room.notify_all()
+
+    def begin(self, *ids: str) -> None:
+        """A thread has begun to run these messages."""
+        with self._room:
+            self._begun.update(ids)
+
+    def is_waiting(self) -> bool:
+        """Whether a message waits for a thread."""
+        with self._room:
+            return len(self._ids) > len(self._begun)
 
     def has_room(self, limit: Callable[[], int], wait_s: float) -> bool:
         """Whether another message may be held; waits up to *wait_s* for one to leave."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import threading
 import uuid
+from contextlib import suppress
 from contextvars import ContextVar
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 import dramatiq
 import redis
@@ -16,8 +18,13 @@ from dramatiq.errors import ConnectionClosed
 from worker.errors import LeaseLost, OtherLedger
 from worker.observability.events import log_event
 from worker.queue.delivery import Delivery
+from worker.queue.handover import Chain, Handed
 from worker.queue.jobs import Job, batch_of, mark_failed, set_jobs
+from worker.queue.names import STEPS
 from worker.queue.server_errors import explain
+
+if TYPE_CHECKING:
+    from worker.queue.broker import Broker
 
 _delivery: ContextVar[Delivery] = ContextVar("delivery")
 
@@ -39,14 +46,15 @@ def may_pass(error: BaseException) -> bool:
     return isinstance(error, LeaseLost | OtherLedger | redis.RedisError | ConnectionClosed)
 
 
-def _delivery_of(broker: dramatiq.Broker, message: dramatiq.broker.MessageProxy) -> Delivery:
+def _delivery_of(broker: Broker, message: dramatiq.broker.MessageProxy) -> Delivery:
     return Delivery(
-        str(broker.broker_id),  # type: ignore[attr-defined]  # our Broker
+        broker.broker_id,
         message.queue_name,
         message.options["redis_message_id"],
         execution=uuid.uuid4().hex,
         due_at_ms=message.options.get("due_at_ms", 0),
         problems=message.options.get("problems", {}),
+        chain=Chain(broker.may_go_on),
     )
 
 
@@ -73,41 +81,100 @@ class Running(dramatiq.Middleware):
 class MessageContext(dramatiq.Middleware):
     """Binds refund, actor and message to each log line of a step; decides what a failure means."""
 
+    def after_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:  # noqa: ARG002 - dramatiq's signature
+        """From now on threads go on with what they are handed."""
+        _ours(broker).hands_over = True
+
+    def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:  # noqa: ARG002 - dramatiq's signature
+        """Each thread ends after its step."""
+        _ours(broker).hands_over = False
+
     def before_process_message(
         self, broker: dramatiq.Broker, message: dramatiq.broker.MessageProxy
     ) -> None:
         """Bind before the actor runs."""
+        ours = _ours(broker)
+        held = ours.held[message.queue_name]
         structlog.contextvars.clear_contextvars()
         if batch := batch_of(message):
-            set_jobs([Job(each, _delivery_of(broker, each)) for each in batch])
+            held.begin(*(each.options["redis_message_id"] for each in batch))
+            set_jobs([Job(each, _delivery_of(ours, each)) for each in batch])
             structlog.contextvars.bind_contextvars(actor=message.actor_name)
             return
-        _delivery.set(_delivery_of(broker, message))
+        delivery = _delivery_of(ours, message)
+        held.begin(delivery.message_id)
+        ours.executions.add(delivery.execution)
         refund_id = message.args[0] if message.args else message.kwargs.get("refund_id")
-        structlog.contextvars.bind_contextvars(
-            refund_id=str(refund_id)[:100],
-            actor=message.actor_name,
-            message_id=message.options["redis_message_id"],
-        )
+        _bind(delivery, str(refund_id), message.actor_name)
 
     def after_process_message(
         self,
-        broker: dramatiq.Broker,  # noqa: ARG002 - dramatiq's signature
+        broker: dramatiq.Broker,
         message: dramatiq.broker.MessageProxy,
         *,
         result: Any = None,  # noqa: ARG002 - dramatiq's signature
         exception: BaseException | None = None,
     ) -> None:
-        """Decide whether the message is done, must come again, or needs a person."""
+        """Decide whether the message is done, must come again, or needs a person; go on."""
         if exception is None:
             message.options["acknowledged"] = True
-        elif may_pass(exception):
-            message.options["uncommitted"] = True
-            if isinstance(exception, LeaseLost):
-                log_event("step.lease_lost", transition=message.actor_name)
-            elif not isinstance(exception, OtherLedger):  # the program logs it once, and stops
-                log_event("step.unsettled", error=explain(exception))
         else:
-            mark_failed(message, exception)
-            message.fail()
+            _judge(message, exception)
+        if not batch_of(message):
+            _go_on(_ours(broker), current_delivery())
         structlog.contextvars.clear_contextvars()
+
+
+def _ours(broker: dramatiq.Broker) -> Broker:
+    return cast("Broker", broker)
+
+
+def _bind(delivery: Delivery, refund_id: str, actor: str) -> None:
+    _delivery.set(delivery)
+    structlog.contextvars.bind_contextvars(
+        refund_id=refund_id[:100], actor=actor, message_id=delivery.message_id
+    )
+
+
+def _judge(message: dramatiq.broker.MessageProxy, error: BaseException) -> None:
+    if not may_pass(error):
+        mark_failed(message, error)
+        message.fail()
+        return
+    message.options["uncommitted"] = True
+    if isinstance(error, LeaseLost):
+        log_event("step.lease_lost", transition=message.actor_name)
+    elif not isinstance(error, OtherLedger):  # the program logs it once, and stops
+        log_event("step.unsettled", error=explain(error))
+
+
+def _go_on(broker: Broker, first: Delivery) -> None:
+    """Run what the thread was handed, step by step; what it does not run is given back."""
+    try:
+        while first.chain and broker.hands_over and (handed := first.chain.take()):
+            structlog.contextvars.clear_contextvars()
+            _bind(
+                replace(first, message_id=handed.message_id, claimed=handed.claimed),
+                handed.refund_id,
+                handed.transition,
+            )
+            broker.handed.add(handed.message_id)
+            _run_handed(broker, handed)
+            broker.handed.discard(handed.message_id)
+    finally:
+        broker.executions.discard(first.execution)
+
+
+def _run_handed(broker: Broker, handed: Handed) -> None:
+    try:
+        broker.get_actor(handed.transition).fn(handed.refund_id)
+    except Exception as error:  # noqa: BLE001 - judged like that of any other message
+        options = {"redis_message_id": handed.message_id, "given": {}}
+        message: dramatiq.Message[Any] = dramatiq.Message(
+            STEPS, handed.transition, (handed.refund_id,), {}, options, handed.message_id
+        )
+        failed = dramatiq.broker.MessageProxy(message)
+        _judge(failed, error)
+        if failed.failed:
+            with suppress(ConnectionClosed):
+                broker.consume(STEPS).nack(failed)

@@ -107,6 +107,8 @@ function commands.reclaim()
                 moved = moved + 1
             end
         end
+        -- The leases of what was handed to it are those of a dead worker: requeue.lua finds it.
+        redis.call('DEL', ns .. ':handed:' .. worker_id)
         if moved > 0 then lost[#lost + 1] = worker_id end
     end
     redis.call('ZREMRANGEBYSCORE', ns .. ':workers', '-inf', int(now - LISTED_MS))

@@ -20,7 +20,7 @@ from worker.ledger.refunds import Ledger
 from worker.observability.events import log_event
 from worker.queue.broker import Broker
 from worker.queue.server_errors import explain
-from worker.scheduler.requeue import requeue_lost
+from worker.scheduler.requeue import log_requeued, requeue_lost
 from worker.stores.probing import Prober
 
 #: Minimum pause between two looks for suspended stores that are due for a probe.
@@ -110,7 +110,10 @@ class Scheduler:
         self._stop.set()
         for thread in self._threads:
             thread.join(JOIN_S)
-        with contextlib.suppress(ConnectionClosed):
+        # A thread may have been handed a refund when it had to stop. Without Redis, another worker
+        # finds it.
+        with contextlib.suppress(redis.RedisError, OtherLedger, ConnectionClosed):
+            self.give_back(0)
             self._broker.leave()
 
     def wake(self) -> None:
@@ -127,7 +130,11 @@ class Scheduler:
             log_event("worker.clock_stepped", by_ms=woken.stepped_ms)
 
     def requeue_lost(self) -> None:
-        """If this worker leads, reclaim dead workers' messages and requeue lost refunds."""
+        """If this worker leads, reclaim dead workers' messages and requeue lost refunds.
+
+        Each worker gives back what it was handed and does not run.
+        """
+        self.give_back()
         if not self._leads:
             return
         lost = self._broker.reclaim(self._settings.worker_dead_after_ms)
@@ -139,6 +146,13 @@ class Scheduler:
         """If this worker leads, list the next few refunds that older versions did not list."""
         if self._leads:
             self._ledger.reindexing.turn()
+
+    def give_back(self, older_than_ms: int | None = None) -> None:
+        """Give back refunds that were handed to this worker, and that no thread runs."""
+        worker_id, running = self._broker.broker_id, tuple(self._broker.executions)
+        log_requeued(
+            self._ledger.give_back(worker_id, running=running, older_than_ms=older_than_ms)
+        )
 
     def probe(self) -> None:
         """If this worker leads, ask Wix again about suspended stores."""

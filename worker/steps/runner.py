@@ -90,7 +90,7 @@ class Steps:
             OtherLedger: the ledger was emptied or replaced; nothing was written.
         """
         started = self.monotonic()
-        self.checkpoint("before_claim")
+        self.checkpoint("handed_over" if delivery.claimed else "before_claim")
         calls = max(0, EXPECTED_CALLS[transition] - self.recent.count(refund_id))
         claim = self.ledger.claim(refund_id, transition, delivery, calls=calls)
         if claim.status != "claimed" or claim.refund is None:

@@ -9,17 +9,9 @@
 local id = args.refund_id
 local record = record_of(id)
 local state, store, held_by = record.state, record.store_id, record.held_by
-local function reply(status, ...)
-    local flat = {status, int(now), ...}
-    for field, value in pairs(record) do
-        flat[#flat + 1] = field
-        flat[#flat + 1] = value
-    end
-    return flat
-end
 local function unclaimed(status)
     ack()
-    return reply(status, 0, '', 0, '', 0)
+    return claim_answer(id, status)
 end
 if not state then return unclaimed('unknown') end
 if is_newer(id) then
@@ -31,8 +23,8 @@ if redis.call('ZSCORE', key('due'), id) then return unclaimed('early') end
 local lease = key('lease', store, record.order_id)
 local holder = redis.call('GET', lease)
 local owner = string.match(args.token, '^(.*|)')
-if holder and string.match(holder, '^(.*|)') ~= owner and is_alive(string.match(holder, '^[^|]+')) then
-    local worker_id, message_id = string.match(holder, '^([^|]+)|(.*)|')
+if holder and string.match(holder, '^(.*|)') ~= owner and is_alive(worker_of(holder)) then
+    local message_id = string.match(holder, '^[^|]+|(.*)|')
     if held_by ~= holder then
         postpone(id, store, args.busy_ms)
     -- If this refund itself runs elsewhere, nothing has to come back. But if it runs for this very
@@ -40,7 +32,7 @@ if holder and string.match(holder, '^(.*|)') ~= owner and is_alive(string.match(
     -- nobody would run it again if that execution could not commit.
     elseif message_id == args.message_id
         and redis.call('LREM', key(args.queue, 'inflight', args.worker_id), 1, message_id) > 0 then
-        redis.call('RPUSH', key(args.queue, 'inflight', worker_id), message_id)
+        redis.call('RPUSH', key(args.queue, 'inflight', worker_of(holder)), message_id)
     end
     return unclaimed('busy')
 end
@@ -57,23 +49,8 @@ if held_by ~= args.token and is_suspended(store) then return come_back('suspende
 if held_by ~= args.token and is_paused(store) then return come_back('paused') end
 if held_by ~= args.token and is_on_hold(id) then return come_back('on_hold') end
 if held_by ~= args.token and not reserve(store, args.calls) then return come_back('paced') end
-if held_by ~= args.token then
-    local intent = tonumber(record.intent_at_ms or 0)
-    -- The server may have forgotten an intent of this refund, so there may have been one, unless
-    -- something was committed since. A job that arrives soon after may be one that was forgotten.
-    local lost_at = args.mutates and intent == 0 and server_lost_writes_at() or 0
-    local committed_at = tonumber(record.committed_at_ms or 0)
-    if lost_at > 0 and (committed_at <= lost_at or now < lost_at + args.settle_delay_ms) then intent = lost_at end
-    -- The execution that wrote it never reported the effect: its call may be seconds old.
-    if held_by and intent > 0 then intent = now end
-    change(id, {
-        held_by = args.token, fence = redis.call('INCR', key('fence')), prior_intent_at_ms = intent, reserved = args.calls,
-        attempt = (record.attempt or 0) + 1, attempts = (record.attempts or 0) + 1,
-    })
-end
-redis.call('SET', lease, args.token, 'PX', args.lease_cap_ms)
+take_lease(id, args.token, args.mutates, args.calls)
 -- After a replay, an old message may find it in the lane: it must be in one place.
 redis.call('ZREM', key('lane', store), id)
 if redis.call('ZADD', key('busy', store), 'NX', now, id) == 1 then redis.call('SADD', key('busy_stores'), store) end
-local known = redis.call('HMGET', key('store', store), 'sealed', 'epoch', 'disconnected_at_ms')
-return reply('claimed', record.fence, known[1] or '', known[2] or 0, known[3] or '', redis.call('ZCARD', key('lane', store)))
+return claim_answer(id, 'claimed')

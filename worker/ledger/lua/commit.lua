@@ -4,19 +4,23 @@
 --       fields {name: text}; history (JSON lines); wix_calls; intent "clear" | "keep" | "open";
 --       uncounted; watch_in_ms; accepted_endpoints; lacking; throttled, pause_ms; wix_outcome; epoch;
 --       suspension, outcome and also (a second outcome), if any;
---       worker_id, queue, message_id of the delivery.
--- Returns committed | suspended (the store, by this step) | stale (the lease was lost).
+--       hands_over, whether the thread goes on with what it is handed (leases.lua); lease_cap_ms,
+--       settle_delay_ms, dead_after_ms;
+--       worker_id, queue, message_id and execution of the delivery; is_handed, whether it was handed over.
+-- Returns {status} or {status, transition, message id, claim...} of the refund that is handed over;
+-- status: committed | suspended (the store, by this step) | stale (the lease was lost).
 local id = args.refund_id
 local record = record_of(id)
 local store = record.store_id
 local lease = key('lease', store, record.order_id)
 local suspended = key('suspended', store)
 if record.settled_fence == args.fence then
-    return redis.call('HGET', suspended, 'by') == args.token and 'suspended' or 'committed'
+    local status = redis.call('HGET', suspended, 'by') == args.token and 'suspended' or 'committed'
+    return {status, unpack(handed_before())}
 end
 if record.held_by ~= args.token or record.fence ~= args.fence or redis.call('GET', lease) ~= args.token then
     ack()
-    return 'stale'
+    return {'stale'}
 end
 local intent = {clear = 0, keep = record.prior_intent_at_ms or 0, open = now}
 charge(store, args.wix_calls - (record.reserved or 0))
@@ -30,7 +34,6 @@ change(id, {
     settled_fence = args.fence, updated_at_ms = now, committed_at_ms = now,
 })
 remove(id, 'held_by')
-redis.call('DEL', lease)
 set_state(id, args.state)
 if tonumber(record.due_at_ms or 0) > 0 then redis.call('ZREM', key('due'), id) end
 note(id, unpack(args.history))
@@ -55,7 +58,17 @@ if args.suspension and not is_held_back and (redis.call('HGET', key('store', sto
     publish_store(store, args.suspension.outcome)
     status, is_held_back = 'suspended', true
 end
-if args.next == 'now' and not is_held_back and not is_paused(store) then
+local handed = {}
+local goes_on = args.next == 'now' and not is_held_back and not is_paused(store) and not is_on_hold(id)
+    and not is_paced(store, 0)
+-- The refund gives way to a store that goes ahead of the others.
+enter_ring()
+local goes_ahead = args.hands_over and is_ahead()
+local hands_own = goes_on and args.hands_over and not goes_ahead
+if not hands_own then redis.call('DEL', lease) end
+if hands_own then
+    handed = hand(id, true)
+elseif goes_on then
     send(id)
 elseif args.next == 'now' or args.next == 'lane' then
     stand_back(id, store)
@@ -66,4 +79,9 @@ else
     redis.call('ZREM', key('busy', store), id)
     admit(store)
 end
-return status
+if args.hands_over and not hands_own then
+    enter_ring()
+    handed = hand_over(goes_ahead)
+end
+if #handed == 0 and args.is_handed then redis.call('HDEL', key('handed', args.worker_id), args.execution) end
+return {status, unpack(handed)}

@@ -2,10 +2,11 @@
 --
 -- Stores with waiting refunds take turns, one refund each, however many there are. The ring holds the
 -- round in which a store has its next turn; the store of the lowest round is next. A store that had
--- a turn goes into the next round, whether it has more work or not. One that comes into the ring with
--- nothing in flight goes half a round ahead of the others, once in a round: a quiet store need not
--- wait for them. A store that may not start anything when its turn comes leaves the ring; admit()
--- puts it back.
+-- a turn goes into the next round, whether it has more work or not. One that gets work when it has
+-- nothing else in flight or waiting goes ahead of the others, so that a quiet store need not wait for them:
+-- half a round, or a quarter if it has had its turn in this round, and then not twice in a row while
+-- others wait. A store that may not start anything when its turn comes leaves the ring; admit() puts it
+-- back.
 --
 -- A refund starts where a thread is free: when a worker fetches (fetch.lua), or when one is idle.
 
@@ -28,41 +29,68 @@ local function is_paused(store)
     return true
 end
 
--- Stores that may have got something to do in this script: {store: true}.
+-- Stores that may have something to do: {store: whether a refund was put into its lane by this script}.
 local touched = {}
 
 -- Let a store have its turns, if refunds wait in its lane; they start when this script ends.
-local function admit(store) touched[store] = true end
+local function admit(store) touched[store] = touched[store] or false end
 
--- The round of the last turn.
-local last_round
+-- The round of the last turn; and whether that was one more of a store that had had its turn in this
+-- round, which the half of a round stands for in the key.
+local last_round, was_extra
 local function round()
-    last_round = last_round or tonumber(redis.call('GET', key('round')) or 0)
+    if not last_round then
+        local kept_round = tonumber(redis.call('GET', key('round')) or 0)
+        last_round, was_extra = math.floor(kept_round), kept_round % 1 ~= 0
+    end
     return last_round
 end
 
+local function keep_round(at, is_extra)
+    local before = round() + (was_extra and 0.5 or 0)
+    last_round, was_extra = math.max(last_round, math.floor(at)), is_extra
+    local after = last_round + (was_extra and 0.5 or 0)
+    if after ~= before then redis.call('SET', key('round'), after) end
+end
+
 -- Put the touched stores into the ring.
+local has_work = false
 local function enter_ring()
-    local ring, is_entered = key('ring'), false
-    for store in pairs(touched) do
-        if redis.call('ZCARD', key('lane', store)) > 0 then
-            is_entered = true
-            if not redis.call('ZSCORE', ring, store) then
-                local at = round()
-                if redis.call('ZCARD', key('busy', store)) == 0 then at = at - 0.5 end
-                redis.call('ZADD', ring, at, store)
-                redis.call('SADD', key('busy_stores'), store)
+    local ring = key('ring')
+    for store, has_got_work in pairs(touched) do
+        local waiting = redis.call('ZCARD', key('lane', store))
+        if waiting > 0 then
+            has_work = true
+            local at = tonumber(redis.call('ZSCORE', ring, store) or '')
+            if not at then redis.call('SADD', key('busy_stores'), store) end
+            if not at or (has_got_work and waiting == 1 and at % 1 == 0) then
+                if redis.call('ZCARD', key('busy', store)) == 0 then
+                    redis.call('ZADD', ring, round() - (at and at > round() and 0.25 or 0.5), store)
+                elseif not at then
+                    redis.call('ZADD', ring, round(), store)
+                end
             end
         end
     end
     touched = {}
-    return is_entered
+end
+
+-- The store of the next turn and its round, nil if the ring is empty.
+local function ring_head()
+    local ring = key('ring')
+    local head = redis.call('ZRANGE', ring, 0, 0, 'WITHSCORES')
+    local at = tonumber(head[2])
+    if at and at % 1 == 0.75 and round() and was_extra then
+        local other = redis.call('ZRANGEBYSCORE', ring, int(last_round), '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+        if other[1] then return other[1], tonumber(other[2]) end
+    end
+    return head[1], at
 end
 
 -- Whether the next turn is of a store that goes ahead of the others.
 local function is_ahead()
-    local head = redis.call('ZRANGE', key('ring'), 0, 0, 'WITHSCORES')
-    return head[1] and tonumber(head[2]) < round()
+    local store, at = ring_head()
+    return store and at % 1 ~= 0
 end
 
 -- The calls of the refunds of a store that start in this script: they are reserved when claimed.
@@ -99,16 +127,12 @@ end
 local function take_turn()
     local ring = key('ring')
     while true do
-        local head = redis.call('ZRANGE', ring, 0, 0, 'WITHSCORES')
-        if not head[1] then return nil end
-        local store, at = head[1], tonumber(head[2])
+        local store, at = ring_head()
+        if not store then return nil end
         local id = take_first(store)
         if id then
-            if at > round() then
-                last_round = at
-                redis.call('SET', key('round'), at)
-            end
-            redis.call('ZADD', ring, math.floor(round()) + 1, store)
+            keep_round(at, at % 1 == 0.75)
+            redis.call('ZADD', ring, round() + 1, store)
             return id
         end
         redis.call('ZREM', ring, store)
@@ -129,7 +153,8 @@ end
 
 -- At the end of each script (scripts.py).
 local function finish()
-    if enter_ring() then offer() end
+    enter_ring()
+    if has_work then offer() end
     follow_changes()
     write_changes()
 end
@@ -146,7 +171,7 @@ end
 local function line_up(id, store)
     if is_on_hold(id) then return set_aside(id, store) end
     redis.call('ZADD', key('lane', store), record_of(id).arrival, id)
-    admit(store)
+    touched[store] = true
 end
 
 -- Give up the slot and go back into the lane.

@@ -29,6 +29,7 @@ local function change(id, fields)
     for field, value in pairs(fields) do
         if type(value) == 'number' then value = int(value) end
         record[field], changes[id][field] = value, value
+        if removals[id] then removals[id][field] = nil end
     end
 end
 
@@ -38,7 +39,7 @@ local function remove(id, ...)
         if record_of(id)[field] ~= nil then
             record_of(id)[field], (changes[id] or {})[field] = nil, nil
             removals[id] = removals[id] or {}
-            table.insert(removals[id], field)
+            removals[id][field] = true
         end
     end
 end
@@ -48,7 +49,11 @@ local function forget_changes(id) records[id], changes[id], removals[id] = nil, 
 
 -- Write what was changed.
 local function write_changes()
-    for id, fields in pairs(removals) do redis.call('HDEL', key('refund', id), unpack(fields)) end
+    for id, fields in pairs(removals) do
+        local names = {}
+        for field in pairs(fields) do names[#names + 1] = field end
+        if #names > 0 then redis.call('HDEL', key('refund', id), unpack(names)) end
+    end
     for id, fields in pairs(changes) do
         local flat = {}
         for field, value in pairs(fields) do
@@ -109,14 +114,18 @@ end
 
 local function is_suspended(store) return redis.call('EXISTS', key('suspended', store)) == 1 end
 
--- Record that args.accepted_endpoints of Wix have accepted the store's key.
+-- Record that args.accepted_endpoints of Wix have accepted the store's key, unless they did a moment ago.
+local MOMENT_MS = 10000
 local function record_accepted(store)
-    local flat = {}
-    for _, endpoint in ipairs(args.accepted_endpoints) do
+    local endpoints, flat, is_news = args.accepted_endpoints, {}, false
+    if #endpoints == 0 then return end
+    local known = redis.call('HMGET', key('worked', store), unpack(endpoints))
+    for place, endpoint in ipairs(endpoints) do
         flat[#flat + 1] = endpoint
         flat[#flat + 1] = int(now)
+        is_news = is_news or now - tonumber(known[place] or 0) > MOMENT_MS
     end
-    if #flat == 0 then return end
+    if not is_news then return end
     redis.call('HSET', key('worked', store), unpack(flat))
     redis.call('HDEL', key('lacking', store), unpack(args.accepted_endpoints))
 end
@@ -173,7 +182,7 @@ end
 
 -- Acknowledge the message that this script runs for.
 local function ack()
-    if args.message_id then acknowledge({args.message_id}) end
+    if args.message_id and not args.is_handed then acknowledge({args.message_id}) end
 end
 
 -- Whether a worker's heartbeat is fresh.
@@ -197,10 +206,10 @@ end
 -- every other one knows its server.
 local function server_lost_writes_at()
     local server = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
-    local known = redis.call('HMGET', key('clock'), 'run_id', 'doubt_ms')
-    local doubt = tonumber(known[2] or 0)
-    if known[1] ~= server then
-        if known[1] then doubt = now end
+    local known, doubt = kept[3], tonumber(kept[4] or 0)
+    if known ~= server then
+        if known then doubt = now end
+        kept[3], kept[4] = server, doubt
         redis.call('HSET', key('clock'), 'run_id', server, 'doubt_ms', int(doubt))
     end
     return doubt

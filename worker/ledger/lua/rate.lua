@@ -5,18 +5,28 @@
 -- Calls are spread over time (generic cell rate algorithm): rate:STORE is when the calls that were
 -- reserved so far are paid off. A step may start while that is at most BURST_MS ahead.
 
-local function paid_at(store) return tonumber(redis.call('GET', key('rate', store)) or 0) end
+-- What this script has read or set: {store: ms}.
+local paid = {}
+local function paid_at(store)
+    paid[store] = paid[store] or tonumber(redis.call('GET', key('rate', store)) or 0)
+    return paid[store]
+end
 
 -- The key outlives its use by a minute, as the server's clock may step.
 local function set_paid_at(store, at)
+    paid[store] = at
     redis.call('SET', key('rate', store), int(at), 'PX', int(math.max(0, at - now) + 60000))
 end
 
 -- The part of the rate that a store has left after Wix throttled it: it grows back slowly.
+local shares = {}
 local function share_of(store)
-    local known = redis.call('HMGET', key('throttled', store), 'share', 'from_ms')
-    if not known[1] then return 1 end
-    return math.min(1, known[1] + math.max(0, now - known[2]) / THROTTLED.RECOVER_MS)
+    if not shares[store] then
+        local known = redis.call('HMGET', key('throttled', store), 'share', 'from_ms')
+        local grown = known[1] and known[1] + math.max(0, now - known[2]) / THROTTLED.RECOVER_MS
+        shares[store] = math.min(1, grown or 1)
+    end
+    return shares[store]
 end
 
 -- The time that one call pays off; 0 for no limit.
@@ -63,6 +73,7 @@ local function throttle(store, in_ms)
         if in_ms == 0 then in_ms = math.min(THROTTLED.CAP_MS, THROTTLED.FIRST_MS * 2 ^ math.min(pauses - 1, 20)) end
     end
     from = math.max(from, now + in_ms)
+    shares[store] = nil
     redis.call('HSET', held, 'share', share, 'from_ms', int(from), 'pauses', pauses)
     redis.call('PEXPIRE', held, int(from - now + (1 - share) * THROTTLED.RECOVER_MS))
     set_paid_at(store, math.max(paid_at(store), from + BURST_MS))

@@ -1,0 +1,179 @@
+"""A thread goes on with what the commit of its last step hands to it; see lua/leases.lua."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from statemachine.flows import State, Transition
+from tests.support.lost_replies import lose_reply
+from tests.support.rig import AFTER, KEY, STORE_ID, Rig, settings_for
+from worker.queue.broker import INTAKE, STEPS
+from worker.simulator import Simulator
+from worker.simulator.world.orders import Order
+
+OTHER_STORE = "4b296c48-0000-4000-8000-000000000002"
+
+
+@pytest.fixture
+def chained(redis_url: str) -> Iterator[Rig]:
+    """A rig that hands over, with two stores, in which no other worker waits for work."""
+    stores = {store: {"account_id": "a", "api_key": KEY} for store in (STORE_ID, OTHER_STORE)}
+    rig = Rig(settings_for(redis_url, stores=json.dumps(stores)), Simulator())
+    rig.simulator.add_store(OTHER_STORE, KEY)
+    rig.redis.delete(rig.key("idle"))
+    rig.broker.hands_over = rig.next_step_is_here = True
+    rig.simulator.set_flags(refund_answer="settled")
+    yield rig
+    rig.close()
+
+
+def _accepted(rig: Rig, order: Order | None = None, store_id: str = STORE_ID) -> str:
+    order = order or rig.simulator.add_order(store_id, created_date=AFTER)
+    refund_id = rig.request(order, f"rf-{uuid.uuid4()}", store_id=store_id)
+    rig._one(INTAKE)
+    return refund_id
+
+
+def _events(rig: Rig, refund_id: str) -> list[str]:
+    return [str(line["event"]) for line in rig.ledger.history(refund_id)]
+
+
+def _handed(rig: Rig) -> dict[str, str]:
+    found: dict[str, str] = rig.redis.hgetall(rig.key("handed", rig.broker.broker_id))
+    return found
+
+
+def _is_clean(rig: Rig) -> bool:
+    """Whether nothing is queued, in flight, handed over or held."""
+    inflight = rig.key("steps", "inflight", rig.broker.broker_id)
+    gone = not rig.redis.exists(rig.key("steps"), rig.key("steps.msgs"), inflight)
+    idle = not rig.broker.executions and not rig.broker.handed
+    return gone and idle and not _handed(rig) and rig.problems() == []
+
+
+def _scripts(rig: Rig) -> int:
+    return int(rig.redis.info("commandstats")["cmdstat_evalsha"]["calls"])
+
+
+def test_a_refund_goes_on_in_its_thread(chained: Rig) -> None:
+    """One message and one claim; then a commit for each step, and the intent of the one call."""
+    _accepted(chained)
+    chained._one(STEPS)  # the server knows the scripts from now on
+    refund_id = _accepted(chained)
+    chained.redis.config_resetstat()
+    chained._one(STEPS)
+    assert _scripts(chained) == len(("fetch", "claim", "commit", "intent", "commit", "commit"))
+    assert chained.load(refund_id).state is State.REFUNDED
+    assert chained.load(refund_id).attempts == 3
+    assert _is_clean(chained)
+
+
+def test_a_thread_goes_on_with_the_next_refund(chained: Rig) -> None:
+    """The commit that ends one hands over the next: neither a fetch nor a claim is needed."""
+    _accepted(chained)
+    chained._one(STEPS)  # as above
+    ids = [_accepted(chained) for _ in range(3)]
+    chained.redis.config_resetstat()
+    chained._one(STEPS)
+    assert _scripts(chained) == len(("fetch", "claim")) + 4 * len(ids)
+    assert {chained.load(refund_id).state for refund_id in ids} == {State.REFUNDED}
+    assert _is_clean(chained)
+
+
+def test_each_step_has_a_message_id_of_its_own(chained: Rig) -> None:
+    """Log lines and letters tell the steps apart, as if each had its message."""
+    seen: list[str] = []
+    chained.at["after_claim"] = lambda: seen.extend(
+        token.split("|")[-2] for token in _handed(chained).values()
+    )
+    refund_id = _accepted(chained)
+    chained._one(STEPS)
+    assert seen == [f"{refund_id}~2", f"{refund_id}~3"]
+
+
+def test_a_commit_that_is_repeated_hands_over_the_same(chained: Rig) -> None:
+    """Pitfall 8: redis-py repeats a script whose reply was lost."""
+    lose_reply(chained.ledger._scripts, "commit")
+    orders = [chained.order(AFTER) for _ in range(2)]
+    ids = [_accepted(chained, order) for order in orders]
+    chained._one(STEPS)
+    assert [chained.load(refund_id).state for refund_id in ids] == [State.REFUNDED] * 2
+    assert [chained.load(refund_id).attempts for refund_id in ids] == [3, 3]
+    assert [len(order.refunds) for order in orders] == [1, 1]
+    assert _is_clean(chained)
+
+
+def test_a_store_that_goes_ahead_gets_the_thread(chained: Rig) -> None:
+    """A quiet store waits for a step, not for a refund; the other refund goes on afterwards."""
+    first = _accepted(chained)
+    quiet: list[str] = []
+
+    def arrives() -> None:
+        if not quiet:
+            quiet.append("")
+            quiet[0] = _accepted(chained, store_id=OTHER_STORE)
+
+    chained.at["before_commit"] = arrives
+    chained._one(STEPS)
+    assert chained.load(quiet[0]).state is State.REFUNDED
+    assert chained.load(first).state is State.REFUNDABLE
+    chained._one(STEPS)
+    assert chained.load(first).state is State.REFUNDED
+    assert _is_clean(chained)
+
+
+def test_a_message_that_waits_for_the_thread_comes_first(chained: Rig) -> None:
+    """For example a batch of jobs: the refund's next step is queued."""
+    first = _accepted(chained)
+    chained.request(chained.order(AFTER))
+    jobs = chained.broker.consume(INTAKE, prefetch=2, timeout=1)
+    batch: list[object] = []
+    chained.at["before_commit"] = lambda: batch.append(next(jobs)) if not batch else None
+    chained._one(STEPS)
+    assert chained.load(first).state is State.REFUNDABLE
+    assert chained.redis.llen(chained.key("steps")) == 1
+    assert not _handed(chained)
+    jobs.requeue([batch[0]])  # type: ignore[list-item]  # a message
+
+
+def test_what_is_queued_comes_before_the_stores_in_turn(chained: Rig) -> None:
+    """The thread fetches it; a refund that was given back must not wait for all lanes."""
+    first, second = _accepted(chained), _accepted(chained)
+    chained.at["before_commit"] = lambda: chained.redis.rpush(chained.key("steps"), "ghost")
+    chained._one(STEPS)
+    assert chained.load(first).state is State.REFUNDED
+    assert chained.load(second).state is State.ACCEPTED
+
+
+def test_at_the_end_of_the_worker_the_next_step_is_queued(chained: Rig) -> None:
+    """SIGTERM stops after the step that runs; nothing is claimed for later."""
+    refund_id = _accepted(chained)
+
+    def stop() -> None:
+        chained.broker.hands_over = False
+
+    chained.at["before_commit"] = stop
+    chained._one(STEPS)
+    assert chained.load(refund_id).state is State.REFUNDABLE
+    assert (chained.redis.llen(chained.key("steps")), _handed(chained)) == (1, {})
+
+
+def test_what_was_handed_over_when_the_worker_ends_is_given_back(chained: Rig) -> None:
+    """SIGTERM came while the step was being committed: it is not run, and others may claim it."""
+    refund_id = _accepted(chained)
+
+    def stop() -> None:
+        chained.broker.hands_over = False
+
+    chained.at["after_commit"] = stop
+    chained._one(STEPS)
+    assert len(_handed(chained)) == 1
+    chained.app.scheduler.give_back(0)
+    assert (chained.redis.llen(chained.key("steps")), _handed(chained)) == (1, {})
+    other = chained.delivery("another worker")
+    chained.redis.zadd(chained.key("workers"), {"another worker": 10**14})
+    assert chained.ledger.claim(refund_id, Transition.SUBMIT_REFUND, other).status == "claimed"

@@ -1,0 +1,85 @@
+-- In front of every script of the ledger, after lanes.lua: who runs a refund. A claim takes the lease on
+-- the order for one execution, "WORKER|MESSAGE|EXECUTION".
+--
+-- A step that is committed may hand a refund to the same thread, already claimed: its own, if it goes
+-- on, else the next in turn. No message is sent for that. handed:WORKER holds such an execution until
+-- its last step is committed; one that the worker knows nothing of is given back (give_back.lua).
+
+-- The worker of a token.
+local function worker_of(token) return string.match(token, '^[^|]+') end
+
+-- Take the lease on a refund's order; the same token may take it again. mutates: whether the step may
+-- change something at Wix. calls: how many were reserved for it.
+local function take_lease(id, token, mutates, calls)
+    local record = record_of(id)
+    if record.held_by ~= token then
+        local intent = tonumber(record.intent_at_ms or 0)
+        -- The server may have forgotten an intent of this refund, so there may have been one, unless
+        -- something was committed since. A job that arrives soon after may be one that was forgotten.
+        local lost_at = mutates and intent == 0 and server_lost_writes_at() or 0
+        local committed_at = tonumber(record.committed_at_ms or 0)
+        if lost_at > 0 and (committed_at <= lost_at or now < lost_at + args.settle_delay_ms) then intent = lost_at end
+        -- The execution that wrote it never reported the effect: its call may be seconds old.
+        if record.held_by and intent > 0 then intent = now end
+        change(id, {
+            held_by = token, fence = redis.call('INCR', key('fence')), prior_intent_at_ms = intent, reserved = calls,
+            attempt = (record.attempt or 0) + 1, attempts = (record.attempts or 0) + 1,
+        })
+    end
+    redis.call('SET', key('lease', record.store_id, record.order_id), token, 'PX', args.lease_cap_ms)
+end
+
+-- The answer to a claim: {status, now, fence, sealed key, epoch, disconnected, refunds in the lane,
+-- record...}. A step that goes on in its thread need not know how many wait.
+local function claim_answer(id, status, goes_on)
+    local record, known, fence, waiting = record_of(id), {}, 0, 0
+    if status == 'claimed' then
+        known = redis.call('HMGET', key('store', record.store_id), 'sealed', 'epoch', 'disconnected_at_ms')
+        fence, waiting = record.fence, goes_on and 0 or redis.call('ZCARD', key('lane', record.store_id))
+    end
+    local flat = {status, int(now), fence, known[1] or '', known[2] or 0, known[3] or '', waiting}
+    for field, value in pairs(record) do
+        flat[#flat + 1] = field
+        flat[#flat + 1] = value
+    end
+    return flat
+end
+
+-- Hand a refund that has a slot to the execution of this script: {transition, message id, claim...}.
+local function hand(id, goes_on)
+    local record = record_of(id)
+    local wakes = tonumber(record.wakes or 0) + 1
+    local message_id = id .. '~' .. wakes
+    change(id, {wakes = wakes, message_id = message_id})
+    local token = args.worker_id .. '|' .. message_id .. '|' .. args.execution
+    charge(record.store_id, CALLS[record.state])
+    take_lease(id, token, MUTATES[NEXT[record.state]], CALLS[record.state])
+    redis.call('HSET', key('handed', args.worker_id), args.execution, int(now) .. '|' .. token)
+    return {NEXT[record.state], message_id, unpack(claim_answer(id, 'claimed', goes_on))}
+end
+
+-- What this execution has been handed, for a script that is repeated because its reply was lost; {} if
+-- that was nothing, or is not its own any more.
+local function handed_before()
+    local token = string.match(redis.call('HGET', key('handed', args.worker_id), args.execution) or '', '^%d+|(.*)$')
+    local message_id = token and string.match(token, '^[^|]+|(.*)|')
+    local id = message_id and string.match(message_id, '^(.*)~')
+    if not id or record_of(id).held_by ~= token then return {} end
+    return {NEXT[record_of(id).state], message_id, unpack(claim_answer(id, 'claimed'))}
+end
+
+-- Hand the next refund in turn to the execution of this script: {} if there is none. Messages that are
+-- queued come before it, but not before a store that goes ahead.
+local function hand_over(goes_ahead)
+    if not goes_ahead and redis.call('LLEN', ns .. ':steps') > 0 then return {} end
+    local id = take_turn()
+    if not id then return {} end
+    local record = record_of(id)
+    local holder = redis.call('GET', key('lease', record.store_id, record.order_id))
+    if holder and is_alive(worker_of(holder)) then
+        -- It will find the order busy, and wait.
+        send(id)
+        return {}
+    end
+    return hand(id)
+end
