@@ -44,17 +44,25 @@ class Spare(Protocol):
 
 
 class Backup:
-    """A server that gets a copy of all keys, made one step earlier, before a claim."""
+    """A server that gets a copy of all keys, made when the present step began.
+
+    A step begins with a claim, or with the commit that hands it over: then the copy is made before
+    the first write after that commit.
+    """
 
     def __init__(self, primary: int, spare: int, namespace: str) -> None:
         self.primary = primary
         self._spare = spare
         self._namespace = namespace
         self._kept: list[tuple[bytes, int, bytes]] = []
+        self._written = ""
 
     def keep(self, kind: str) -> None:
-        """Make a new copy before each claim, and one at the beginning."""
-        if kind == "claim" or not self._kept:
+        """Make a new copy when a step begins, and one at the beginning."""
+        is_handed = self._written == "commit" and kind in {"intent", "commit"}
+        if kind in {"claim", "intent", "commit"}:
+            self._written = kind
+        if kind == "claim" or is_handed or not self._kept:
             with _client(self.primary) as client:
                 self._kept = client.eval(_DUMP, 1, self._namespace)
 
