@@ -112,6 +112,7 @@ def test_no_option_of_a_message_is_obeyed(rig: Rig, options: dict[str, Any]) -> 
     worker.start()
     wait_until(lambda: rig.ledger.load("rf-1") is not None)
     worker.stop()
+    rig.app.scheduler.give_back(0)  # as at the end of the program
     rig.run_until_idle()
     assert rig.load("rf-1").state is State.REFUNDED
     assert rig.broker.quarantined() == {}
