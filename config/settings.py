@@ -184,6 +184,13 @@ class Settings(BaseSettings):
     reconcile_every_ms: int = Field(default=5_000, ge=10, le=600_000)
     """Interval at which the scheduler checks for lost refunds and requeues them."""
 
+    keep_finished_days: int = Field(default=90, ge=1, le=36_500)
+    """How long a finished refund stays whole in Redis, in days after the day (UTC) on which it
+    ended. Then it goes to the archive, and Redis only keeps what recognises a repeat of its job."""
+    archive: Path | None = Field(default=None, examples=[""])
+    """Directory of the archive, the same one for all machines; it must exist. If not set, nothing
+    is ever forgotten, and Redis grows."""
+
     @model_validator(mode="after")
     def _settings_fit_together(self) -> Settings:
         """Check settings that are valid by themselves but not together."""

@@ -27,6 +27,7 @@ from worker.ledger.refunds import Ledger
 from worker.ledger.stores import Stores
 from worker.observability.redaction import register_secrets
 from worker.operations.acts.wix_desk import WixDesk
+from worker.operations.archive.keeper import Keeper
 from worker.operations.installation import Membership
 from worker.operations.jobs.runner import JobRunner
 from worker.queue.broker import Broker
@@ -58,6 +59,7 @@ class App:
     watch: Watch
     prober: Prober
     jobs: JobRunner
+    keeper: Keeper
     scheduler: Scheduler
 
     def worker(self) -> dramatiq.Worker:
@@ -217,6 +219,7 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
         stores=stores, keyring=keyring, wix=wix, settings=settings, unconnected=unconnected
     )
     jobs = _job_runner(desk, broker)
+    keeper = Keeper(ledger.keeping, settings, lambda: ledger.installation, seams.monotonic)
     return App(
         settings=settings,
         keyring=keyring,
@@ -228,6 +231,7 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
         watch=watch,
         prober=prober,
         jobs=jobs,
+        keeper=keeper,
         scheduler=Scheduler(
             broker,
             ledger,
@@ -235,6 +239,6 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
             settings,
             seams.monotonic,
             boot_id(),
-            turns=Turns(watch=watch.turn, outages=outages.turn, jobs=jobs.turn),
+            turns=Turns(watch=watch.turn, outages=outages.turn, jobs=jobs.turn, keep=keeper.turn),
         ),
     )

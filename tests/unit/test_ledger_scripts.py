@@ -9,7 +9,7 @@ import fakeredis
 import pytest
 
 from statemachine.flows import State, Transition
-from worker.ledger import refunds, reindexing, scripts, stores
+from worker.ledger import keeping, refunds, reindexing, scripts, stores
 from worker.ledger.audit_log import Operator
 from worker.ledger.claims import StepCommit
 from worker.ledger.lanes import LaneRules
@@ -105,7 +105,8 @@ def test_a_script_begins_with_its_arguments_and_what_it_returns(script: Path) ->
 def test_the_readme_lists_every_key_and_no_other() -> None:
     """Somebody who looks into Redis finds each key in one table."""
     modules = [
-        Path(str(module.__file__)) for module in (refunds, reindexing, stores, broker, outcomes)
+        Path(str(module.__file__))
+        for module in (refunds, keeping, reindexing, stores, broker, outcomes)
     ]
     lua = [*(LEDGER / "lua").glob("*.lua"), Path(broker.__file__).parent / "queue.lua"]
     texts = [path.read_text() for path in (*modules, *lua)]

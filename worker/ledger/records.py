@@ -11,8 +11,9 @@ import redis
 
 from statemachine.flows import ACTIVE, State
 from worker.refund.masked import is_masked_form
-from worker.refund.record import Refund, refund_from
+from worker.refund.record import Refund, is_whole, refund_from
 from worker.refund.request import RefundRequest, stored_request
+from worker.refund.tombstone import Tombstone, tombstone_from
 
 #: Number of records that a listing reads at once.
 PAGE = 500
@@ -26,7 +27,7 @@ class Records:
         self._redis = client
 
     def count(self, state: State | None = None) -> int:
-        """Count the refunds in this state, or all that were ever accepted."""
+        """Count the refunds in this state, or all that are not forgotten."""
         return int(
             self._redis.zcard(f"{self.ns}:state:{state}" if state else f"{self.ns}:accepted")
         )
@@ -49,16 +50,21 @@ class Records:
         return found
 
     def load(self, refund_id: str) -> Refund | None:
-        """Return one record, None when the id is not known."""
+        """Return one record, None when the id is not known or the refund is forgotten."""
         fields: Any = self._redis.hgetall(f"{self.ns}:refund:{refund_id}")
-        return refund_from(fields) if fields else None
+        return refund_from(fields) if is_whole(fields) else None
+
+    def tombstone(self, refund_id: str) -> Tombstone | None:
+        """Return what is left of a forgotten refund, None if it is not forgotten."""
+        fields: Any = self._redis.hgetall(f"{self.ns}:refund:{refund_id}")
+        return tombstone_from(fields)
 
     def load_all(self, ids: Iterable[str]) -> list[Refund]:
         """Return these records, without those that are not known."""
         with self._redis.pipeline(transaction=False) as pipe:
             for refund_id in ids:
                 pipe.hgetall(f"{self.ns}:refund:{refund_id}")
-            return [refund_from(fields) for fields in pipe.execute() if fields]
+            return [refund_from(fields) for fields in pipe.execute() if is_whole(fields)]
 
     def load_pages(self, ids: Iterable[str]) -> Iterator[Refund]:
         """Yield these records, without those that are not known; they are read page by page."""

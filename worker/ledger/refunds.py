@@ -20,6 +20,7 @@ from worker.ledger.audit_log import Act, AuditLog
 from worker.ledger.circuit import Circuit
 from worker.ledger.claims import Claim, Intent, StepCommit
 from worker.ledger.durability import is_confirmed
+from worker.ledger.keeping import Keeping
 from worker.ledger.lanes import LaneRules
 from worker.ledger.looks import WatchedRefunds
 from worker.ledger.rate import EXPECTED_CALLS
@@ -30,7 +31,7 @@ from worker.queue.delivery import Delivery
 from worker.queue.handover import Handed
 from worker.refund.facts import Facts
 from worker.refund.outcomes import about, outcome
-from worker.refund.record import Refund, refund_from
+from worker.refund.record import Refund, is_whole, refund_from
 from worker.refund.request import SCHEMA, RefundRequest
 
 #: A lease ends with its worker's heartbeat; this frees one that a living worker forgot.
@@ -45,7 +46,7 @@ UNCONFIRMED_MS = 5_000
 SCRIPTS = (
     *("accept", "fetch", "claim", "intent", "commit"),
     *("give_back", "replay", "wake", "looks", "watched"),
-    *("requeue", "audit", "outage", "reindex"),
+    *("requeue", "audit", "outage", "reindex", "forget"),
 )
 
 
@@ -87,6 +88,7 @@ class Ledger(Records):
         self.watched = WatchedRefunds(self._run, self)
         self.reindexing = Reindexing(client, self.ns, self.relist)
         self.circuit = Circuit(self._run)
+        self.keeping = Keeping(client, self.ns, self._run)
 
     def _run(self, script: str, act: Act | None = None, /, **arguments: Any) -> Any:
         given = {"dead_after_ms": self._dead_after_ms, **arguments}
@@ -156,7 +158,7 @@ class Ledger(Records):
         fields = dict(zip(flat[::2], flat[1::2], strict=True))
         if status == "claimed":
             fields["intent_at_ms"] = fields.get("prior_intent_at_ms", "0")
-        refund = refund_from(fields) if fields else None
+        refund = refund_from(fields) if is_whole(fields) else None
         return Claim(
             status,
             int(now_ms),

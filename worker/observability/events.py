@@ -189,6 +189,16 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             "A bulk act has ended; `refunds jobs show` has the result of each item.",
             ("job_id", "act", "done", "refused", "left"),
         ),
+        "refunds.forgotten": Event(
+            "info",
+            "Finished refunds are in the archive, and Redis only keeps what recognises a repeat.",
+            ("count", "files", "bytes"),
+        ),
+        "archive.failed": Event(
+            "error",
+            "The archive cannot be used: nothing is forgotten, and Redis grows; tried again.",
+            ("error",),
+        ),
         "message.quarantined": Event(
             "error",
             "A message could not be processed and became a dead letter.",

@@ -110,6 +110,11 @@ class Refund:
         }
 
 
+def is_whole(fields: Mapping[str, str]) -> bool:
+    """Whether the fields of a Redis hash are a record, not what is left of a forgotten one."""
+    return "state" in fields
+
+
 def refund_from(fields: Mapping[str, str]) -> Refund:
     """Build a record from the fields of its Redis hash (see worker/ledger/README.md)."""
 

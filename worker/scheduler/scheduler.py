@@ -31,6 +31,8 @@ OUTAGE_TICK_MS = 1_000
 WATCH_TICK_MS = 1_000
 #: Pause between two pieces of work on the lists for finding.
 INDEX_TICK_MS = 250
+#: Pause between two pieces of work on what has been kept long enough.
+KEEP_TICK_MS = 1_000
 #: How long to wait for a thread at the end; one that waits for Wix only reads there.
 JOIN_S = 2.0
 
@@ -49,6 +51,8 @@ class Turns:
     """Looks whether Wix is down for most stores."""
     jobs: Turn
     """Does the items of bulk acts that are due."""
+    keep: Turn
+    """Archives and forgets finished refunds that have been kept long enough."""
 
 
 class Scheduler:
@@ -87,6 +91,7 @@ class Scheduler:
                 ("probe", min(PROBE_TICK_MS, settings.probe_first_ms), self.probe),
                 ("outages", OUTAGE_TICK_MS, self.look_for_outages),
                 ("jobs", settings.schedule_tick_ms, self.do_jobs),
+                ("keep", KEEP_TICK_MS, self.keep),
                 # Of each worker: looks at finished refunds take no thread from the steps.
                 ("watch", WATCH_TICK_MS, lambda: turns.watch(self._stop.is_set)),
             )
@@ -171,6 +176,11 @@ class Scheduler:
         """If this worker leads, do what is due of the bulk acts."""
         if self._leads:
             self._turns.jobs(self._stop.is_set)
+
+    def keep(self) -> None:
+        """If this worker leads, archive and forget what has been kept long enough."""
+        if self._leads:
+            self._turns.keep(self._stop.is_set)
 
     def _every(self, period_ms: int, turn: Callable[[], object]) -> None:
         is_lost = False

@@ -1,5 +1,6 @@
 -- Check that each unfinished refund is in exactly one place: lane (of a store that gets turns), busy
--- (with a message or a living worker), due or on hold; and that a finished or dead one is in none.
+-- (with a message or a living worker), due or on hold; that a finished or dead one is in none; and that
+-- a forgotten one is in no list.
 -- Repair what is wrong, if asked to.
 -- args: ids; repair; dead_after_ms; act, if any.
 -- Returns {id, problem, id, problem, ...}.
@@ -35,10 +36,28 @@ local function problem_of(id, store, state)
     return nil
 end
 
+-- The lists that still have a forgotten refund.
+local LISTS = {key('accepted'), key('due'), key('dead'), key('watch'), key('on_hold')}
+for _, states in ipairs({NEXT, ENDED}) do
+    for state in pairs(states) do LISTS[#LISTS + 1] = key('state', state) end
+end
+local function listed_in(id)
+    local found = {}
+    for _, list in ipairs(LISTS) do
+        if redis.call('ZSCORE', list, id) then found[#found + 1] = list end
+    end
+    return found
+end
+
 for _, id in ipairs(args.ids) do
     local state, store = record_of(id).state, record_of(id).store_id
     local problem = state and problem_of(id, store, state)
-    if not state then problem = 'no record' end
+    local lists = record_of(id).t and listed_in(id)
+    if lists then
+        problem = #lists > 0 and 'forgotten, but still listed'
+    elseif not state then
+        problem = 'no record'
+    end
     if problem then
         problems[#problems + 1] = id
         problems[#problems + 1] = problem
@@ -52,6 +71,8 @@ for _, id in ipairs(args.ids) do
             else
                 admit(store)
             end
+        elseif args.repair and lists then
+            for _, list in ipairs(lists) do redis.call('ZREM', list, id) end
         elseif args.repair and not state then
             redis.call('ZREM', key('due'), id)
             redis.call('ZREM', key('dead'), id)

@@ -1,0 +1,1 @@
+"""Finished refunds outside of Redis: compressed JSON lines by day."""
