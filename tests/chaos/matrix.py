@@ -161,6 +161,11 @@ def table(results: list[Result]) -> str:
             where = "its own next step" if server == "worker" else server
             cells = [scene, where, *(counts[harm] or "" for harm in COLUMNS), *wrong]
             rows.append("| " + " | ".join(str(cell) for cell in cells) + " |")
+    not_struck = sum(not r.struck for r in results)
+    rows.append(
+        f"\nThese are {len(results):,} runs. In {not_struck} of them the command or call of the"
+        " run without a fault did not occur again, so that the fault did not strike."
+    )
     return "\n".join(rows) + "\n"
 
 
