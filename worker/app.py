@@ -219,7 +219,7 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
         stores=stores, keyring=keyring, wix=wix, settings=settings, unconnected=unconnected
     )
     jobs = _job_runner(desk, broker)
-    keeper = Keeper(ledger.keeping, settings, lambda: ledger.installation, seams.monotonic)
+    keeper = Keeper(ledger.keeping, settings, seams.monotonic)
     return App(
         settings=settings,
         keyring=keyring,

@@ -9,13 +9,21 @@ from statemachine.flows import TERMINAL
 from tests.support.rig import AFTER, Rig
 from worker.operations.archive.entry import day_of
 from worker.operations.archive.keeper import Keeper
+from worker.simulator.world.orders import Order
 
 DAY_MS = 86_400_000
 
 
-def finished(rig: Rig, *, days_ago: int = 100, refund_id: str = "", created: str = AFTER) -> str:
+def finished(
+    rig: Rig,
+    *,
+    days_ago: int = 100,
+    refund_id: str = "",
+    created: str = AFTER,
+    order: Order | None = None,
+) -> str:
     """Run a refund to its end and let that be days ago; its watch has ended. Returns its id."""
-    refund_id = rig.request(rig.order(created), refund_id)
+    refund_id = rig.request(order or rig.order(created), refund_id)
     rig.run_until_idle()
     assert rig.load(refund_id).state in TERMINAL
     rig.redis.zrem(rig.key("watch"), refund_id)
@@ -42,7 +50,7 @@ def keeper(rig: Rig, archive: Path | None, *, keep_days: int = 90) -> Keeper:
     """Return what archives and forgets, with no pauses between its turns."""
     given = rig.settings.model_copy(update={"archive": archive, "keep_finished_days": keep_days})
     moments = iter(range(0, 10**9, 10**4))
-    return Keeper(rig.ledger.keeping, given, lambda: rig.ledger.installation, lambda: next(moments))
+    return Keeper(rig.ledger.keeping, given, lambda: next(moments))
 
 
 def keep(rig: Rig, archive: Path | None, *, keep_days: int = 90, turns: int = 20) -> Keeper:

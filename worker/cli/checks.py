@@ -29,6 +29,7 @@ from worker.ledger.audit_log import Operator
 from worker.ledger.connection import redis_client
 from worker.ledger.refunds import Ledger
 from worker.operations import audit as auditing
+from worker.operations.archive.checkup import keeping_finding
 from worker.operations.checkup import (
     queue_findings,
     server_findings,
@@ -190,6 +191,7 @@ def _of_ledger(given: Settings, client: redis.Redis) -> Iterator[Finding]:
     yield vault_finding(keyring_from(given), stores_from(given, broker))
     yield from worker_findings(told, given)
     yield from queue_findings(ledger, told)
+    yield keeping_finding(ledger.keeping, given)
 
 
 def _print_findings(findings: Sequence[Finding], *, as_json: bool) -> bool:

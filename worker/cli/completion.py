@@ -10,6 +10,8 @@ from dramatiq.errors import ConnectionClosed
 
 from config.loading import SettingsError, load_settings
 from worker.ledger.connection import redis_client
+from worker.operations.archive.folder import ArchiveProblem, Folder
+from worker.operations.archive.reading import Reading
 
 #: How many of the newest ids are looked at.
 NEWEST = 1_000
@@ -27,6 +29,17 @@ def refund_ids(incomplete: str) -> list[str]:
 def dead_ids(incomplete: str) -> list[str]:
     """Return the newest dead letters whose ids begin like this."""
     return _newest(incomplete, "dead")
+
+
+def archived_ids(incomplete: str) -> list[str]:
+    """Return refunds of the archive that ended last and whose ids begin like this."""
+    try:
+        given = load_settings(os.environ)
+        reading = Reading(Folder(given.archive)) if given.archive else None
+        ids = reading.newest_ids(NEWEST) if reading else []
+    except (SettingsError, ArchiveProblem):
+        return []
+    return [refund_id for refund_id in ids if refund_id.startswith(incomplete)][:MOST]
 
 
 def _newest(incomplete: str, name: str) -> list[str]:

@@ -55,7 +55,9 @@ def dead_show(letter_id: DeadId, as_json: AsJson = False) -> None:
         return
     refund = ledger.load(letter_id) if letter["kind"] == "refund" else None
     if refund:
-        print_refund(describe(refund, broker, ledger, stores_from(given, broker)))
+        print_refund(
+            describe(refund, ledger.history(refund.refund_id), broker, stores_from(given, broker))
+        )
     else:
         print_record({name: flat(value) for name, value in letter.items()})
 

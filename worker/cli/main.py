@@ -13,6 +13,7 @@ import typer
 from statemachine.diagram import mermaid
 from statemachine.flows import Flow
 from worker.cli import acts
+from worker.cli.archive import archive
 from worker.cli.audit_log import EXAMPLE as AUDIT_LOG_EXAMPLE
 from worker.cli.audit_log import audit_log
 from worker.cli.checks import EXAMPLES, audit, doctor, outcomes
@@ -52,6 +53,7 @@ app = typer.Typer(
 app.add_typer(dead, name="dead")
 app.add_typer(stores, name="stores")
 app.add_typer(jobs, name="jobs")
+app.add_typer(archive, name="archive")
 app.add_typer(simulator, name="simulator")
 app.command(epilog=EXAMPLE)(request)
 app.command(epilog=SCHEMA_EXAMPLE)(schema)

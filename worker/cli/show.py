@@ -12,9 +12,9 @@ from worker.cli.common import AsJson, close_at_end, explain_errors, fail, named,
 from worker.cli.completion import refund_ids
 from worker.cli.dead_list import search_for
 from worker.cli.durations import ago, span
+from worker.cli.forgotten import archived
 from worker.cli.output import moment, print_json, print_line, print_record, print_table
 from worker.ledger import whereabouts
-from worker.ledger.refunds import Ledger
 from worker.ledger.stores import Stores
 from worker.observability.redaction import redact
 from worker.operations import timeline
@@ -55,13 +55,19 @@ def show(
     if order:
         refund_id, queued = _of_order(broker, order.strip().lower())
     refund = ledger.load(refund_id) if refund_id else None
+    history, archived_in = ledger.history(refund_id) if refund else [], None
+    if refund is None and refund_id and (left := ledger.tombstone(refund_id)):
+        place = archived(given, refund_id, left, as_json=as_json)
+        refund, history, archived_in = place.archived.refund, place.archived.history, place.path
     if refund is None:
         _show_queued(queued or queued_jobs(broker.client, broker.namespace, refund_id), as_json)
         fail(
             f"there is no refund {named(refund_id or order)}, and no job of it in the queue;"
-            " `refunds dead list` shows jobs that were not accepted"
+            " `refunds dead list` shows jobs that were not accepted, and `refunds archive find`"
+            " looks among the refunds that the ledger has forgotten"
         )
-    told = describe(refund, broker, ledger, stores_from(given, broker))
+    told = describe(refund, history, broker, stores_from(given, broker))
+    told["archived_in"] = str(archived_in) if archived_in else None
     if as_json:
         print_json(told)
     else:
@@ -97,11 +103,12 @@ def _show_queued(jobs: list[dict[str, Any]], as_json: bool) -> None:
     raise typer.Exit
 
 
-def describe(refund: Refund, broker: Broker, ledger: Ledger, stores: Stores) -> dict[str, Any]:
+def describe(
+    refund: Refund, history: list[dict[str, Any]], broker: Broker, stores: Stores
+) -> dict[str, Any]:
     """Return all that is told about a refund."""
-    history = ledger.history(refund.refund_id)
     store = stores.find(refund.request.store_id)
-    where = whereabouts.find(broker.client, ledger.ns, refund.refund_id, refund.request.store_id)
+    where = whereabouts.find(broker.client, stores.ns, refund.refund_id, refund.request.store_id)
     why = timeline.last_wait(history)
     return {
         **refund.public(),
@@ -129,6 +136,7 @@ def print_refund(told: Mapping[str, Any]) -> None:
             "waits for": _waits(told["refund_id"], waits),
             "store": f"{told['store_id']} ({_store(store, now_ms)})",
             "order_id": told["order_id"],
+            "archived in": told.get("archived_in"),
             "flow": told["flow"],
             "accepted_at_ms": told["accepted_at_ms"],
             "updated_at_ms": told["updated_at_ms"],

@@ -30,6 +30,10 @@ def status_lines(told: Mapping[str, Any], listed: int = LISTED) -> Iterator[Line
     yield from _stores(told["stores"], now_ms, listed)
     yield from _dead(told["dead"], now_ms, listed)
     yield "today (UTC)", _today(told["today"])
+    keeping = told["keeping"]
+    if keeping["forgotten"] or keeping["problem"]:
+        problem = f"; {keeping['problem']}" if keeping["problem"] else ""
+        yield "archive", f"{keeping['forgotten']:,} refunds that finished long ago{problem}"
     yield "Wix", wix_line(told["wix"])
     redis = told["redis"]
     fill = f" of {size(redis['max_bytes'])} ({redis['fill']:.0%})" if redis["max_bytes"] else ""

@@ -9,6 +9,7 @@ from typing import Any
 import redis
 
 from statemachine.flows import TERMINAL
+from worker.ledger.audit_log import Act
 from worker.refund.record import Refund, refund_from
 from worker.refund.tombstone import DIGEST, LETTERS, tombstone_of
 
@@ -62,6 +63,19 @@ class Keeping:
         """Make this the archive of the ledger if it has none; return the one that it has."""
         self._redis.hsetnx(f"{self._ns}:keeping", "archive", archive_id)
         return str(self._redis.hget(f"{self._ns}:keeping", "archive"))
+
+    def adopt_archive(self, archive_id: str, act: Act) -> None:
+        """Make this the archive of the ledger, in the place of the one that it had."""
+        self._run("adopt_archive", act, archive=archive_id)
+
+    def installation(self) -> str:
+        """Return the id of the ledger, "" if no worker has started with it yet."""
+        return str(self._redis.hget(f"{self._ns}:installation", "id") or "")
+
+    def is_ours(self, installation: str | None) -> bool:
+        """Whether this is the ledger's id, or that of one which it has replaced."""
+        known: Any = self._redis.hmget(f"{self._ns}:installation", "id", f"replaces:{installation}")
+        return bool(installation and installation == known[0]) or known[1] is not None
 
     def clock(self) -> tuple[int, int]:
         """Return the server's time, and by how much it is ahead of the ledger's clock; ms."""

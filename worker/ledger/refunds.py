@@ -47,6 +47,7 @@ SCRIPTS = (
     *("accept", "fetch", "claim", "intent", "commit"),
     *("give_back", "replay", "wake", "looks", "watched"),
     *("requeue", "audit", "outage", "reindex", "forget"),
+    "adopt_archive",
 )
 
 

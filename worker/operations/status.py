@@ -56,6 +56,7 @@ def status(
         "stores": _stores(found, shift_ms),
         "dead": _dead(found["dead"], shift_ms),
         "today": _today(found["today"]),
+        "keeping": _keeping(found["keeping"] or {}),
         "wix": wix_of(found["minutes"]),
         "redis": _redis(client, info),
     }
@@ -92,6 +93,12 @@ def needs_of(told: Mapping[str, Any]) -> Iterable[Need]:
     named = len(told["stores"]["suspended"])
     if (more := told["stores"]["suspended_count"] - named) > 0:
         yield Need(f"{more} more stores are suspended.", "refunds stores list")
+    yield from _needs_room(told)
+
+
+def _needs_room(told: Mapping[str, Any]) -> Iterable[Need]:
+    if problem := told["keeping"]["problem"]:
+        yield Need(f"No refund is archived: {problem}", "refunds doctor")
     if (told["redis"]["fill"] or 0) > MOST_FILL:
         text = f"Redis has used {told['redis']['fill']:.0%} of its maxmemory."
         yield Need(text, "refunds doctor")
@@ -212,6 +219,16 @@ def _today(day: Mapping[str, str]) -> dict[str, Any]:
     """Return what happened since midnight UTC."""
     counted = {state.value: int(day.get(state, 0)) for state in (State.ACCEPTED, *sorted(_ENDED))}
     return {**counted, "refunded_amounts": amounts_of(day, "units:")}
+
+
+def _keeping(kept: Mapping[str, str]) -> dict[str, Any]:
+    """Return what became of refunds that finished long ago."""
+    return {
+        "forgotten": int(kept.get("forgotten", 0)),
+        "archive": kept.get("archive"),
+        "checked_at_ms": int(kept.get("at_ms", 0)) or None,
+        "problem": kept.get("problem") or None,
+    }
 
 
 def _redis(client: redis.Redis, info: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import pytest
 
 from statemachine.flows import State
 from tests.chaos.bottomless import bottomless
+from tests.support.ages import finished, keep
 from tests.support.previous import PREVIOUS, ROOT, WHY_NOT, WITHOUT_TURNS, unpack_previous
 from tests.support.processes import PATIENCE_S, environment_without_settings, wait_until
 from tests.support.rig import AFTER, BEFORE, STORE_ID, Rig
@@ -158,3 +159,26 @@ def test_this_version_continues_what_an_older_one_lined_up(rig: Rig, versions: V
     wait_until(lambda: _all_in(rig, orders, State.REFUNDED, State.CANCELLED))
     versions.stop(new)
     assert [o.cancellations + len(o.refunds) for o in orders.values()] == [1] * len(orders)
+
+
+def test_an_older_version_takes_a_tombstone_for_a_known_refund(
+    rig: Rig, versions: Versions, tmp_path: Path
+) -> None:
+    """As after a deploy that was taken back: it asks a person, refunds nothing, and goes on."""
+    order = bottomless(rig.simulator, rig.order(AFTER))
+    refund_id = finished(rig, order=order)
+    keep(rig, tmp_path)
+    left = rig.redis.hgetall(rig.key("refund", refund_id))
+    rig.request(order, refund_id)
+    other = _orders(rig, 2)
+    old = versions.start("previous")
+    wait_until(lambda: _all_in(rig, other, State.REFUNDED, State.CANCELLED))
+    wait_until(lambda: not rig.redis.llen(rig.key("refunds")))
+    versions.stop(old)
+    letters = rig.broker.quarantined()
+    assert [letter["reason"] for letter in letters.values()] == ["conflict"]
+    assert (rig.redis.hgetall(rig.key("refund", refund_id)), len(order.refunds)) == (left, 1)
+    assert rig.problems() == []
+    rig.request(order, refund_id)
+    rig.run_queued()
+    assert rig.broker.quarantined() == letters

@@ -62,6 +62,9 @@ for _, store in ipairs(failing) do store.refunds = tonumber(redis.call('ZSCORE',
 local groups, flat = {}, redis.call('HGETALL', key('dead_groups', 'reason'))
 for place = 1, #flat, 2 do groups[flat[place]] = flat[place + 1] end
 
+local keeping, kept = {}, redis.call('HGETALL', key('keeping'))
+for place = 1, #kept, 2 do keeping[kept[place]] = kept[place + 1] end
+
 local paused, held = {}, redis.call('HSCAN', key('paused'), '0', 'COUNT', args.limit)[2]
 for place = 1, #held, 2 do paused[held[place]] = held[place + 1] end
 
@@ -74,6 +77,7 @@ return cjson.encode({
     failing = {count = redis.call('ZCARD', key('failing')), since_ms = first_score(key('failing'))},
     leader = redis.call('GET', key('scheduler')) or '',
     ticked = redis.call('HMGET', key('clock'), 'last_ms', 'reconciled_ms'),
+    keeping = keeping,
     on_hold = redis.call('ZCARD', key('on_hold')),
     paused = paused,
     outage = redis.call('HMGET', key('outage'), 'since_ms', 'share'),

@@ -12,6 +12,7 @@ import gzip
 import hashlib
 import json
 import os
+import shutil
 import uuid
 import zlib
 from collections.abc import Iterator
@@ -47,15 +48,24 @@ class Folder:
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise ArchiveProblem(f"{self.path / MARKER} cannot be read: {_why(error)}") from error
 
-    def mark(self, installation: str) -> str:
-        """Make the directory an archive; return its id."""
-        archive_id = uuid.uuid4().hex
+    def mark(self, installation: str, archive_id: str = "") -> str:
+        """Make the directory an archive, by default a new one; return its id."""
+        archive_id = archive_id or uuid.uuid4().hex
         text = json.dumps({"archive": archive_id, "installation": installation}) + "\n"
         try:
             self._put(self.path / MARKER, text.encode())
         except OSError as error:
             raise ArchiveProblem(f"{self.path} is not writable: {_why(error)}") from error
         return archive_id
+
+    def free_bytes(self) -> int:
+        """Return how much room there is; the directory must be writable."""
+        if not os.access(self.path, os.W_OK):
+            raise ArchiveProblem(f"{self.path} is not writable")
+        try:
+            return shutil.disk_usage(self.path).free
+        except OSError as error:
+            raise ArchiveProblem(f"{self.path} cannot be read: {_why(error)}") from error
 
     def write(self, day: date, lines: list[str]) -> Path:
         """Write lines; when this returns they are on the disk, and were read back from there.
@@ -97,6 +107,8 @@ class Folder:
 
     def days(self) -> list[date]:
         """Return the days of which there are refunds, oldest first."""
+        if not self.path.is_dir():
+            raise ArchiveProblem(f"the directory {self.path} does not exist; is it mounted?")
         found = []
         for folder in self._listed(self.path):
             with suppress(ValueError):

@@ -17,6 +17,7 @@ from worker.ledger.keeping import STATES, Finished, Keeping
 from worker.observability.events import log_event
 from worker.operations.archive.entry import day_of, line_of
 from worker.operations.archive.folder import ArchiveProblem, Folder
+from worker.operations.archive.ownership import take
 
 #: How many refunds one turn moves.
 BATCH = 500
@@ -24,8 +25,6 @@ BATCH = 500
 IDLE_S, PROBLEM_S = 600.0, 60.0
 
 OLDER_WORKER = "a worker of an older version is alive, which does not know forgotten refunds: {}"
-WITHOUT_MARK = "{} is not this ledger's archive: it has no archive.json; is it mounted?"
-ANOTHER = "{} is the archive of another ledger"
 
 
 class Keeper:
@@ -35,15 +34,12 @@ class Keeper:
         self,
         keeping: Keeping,
         settings: Settings,
-        installation: Callable[[], str | None],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._keeping = keeping
         self._folder = Folder(settings.archive) if settings.archive else None
         self._keep_days = settings.keep_finished_days
         self._dead_after_ms = settings.worker_dead_after_ms
-        self._installation = installation
-        """Returns the installation that the worker belongs to."""
         self._monotonic = monotonic
         self._pass: Iterator[list[Finished]] | None = None
         self._next_s = 0.0
@@ -54,7 +50,8 @@ class Keeper:
         if self._folder is None or self._monotonic() < self._next_s or is_stopping():
             return
         try:
-            self._check()
+            take(self._keeping, self._folder)
+            self._check_workers()
             self._move(self._folder)
             problem, wait_s = "", IDLE_S if self._pass is None else 0.0
         except ArchiveProblem as error:
@@ -65,9 +62,8 @@ class Keeper:
             self._keeping.tell(at_ms=wall_ms, problem=problem)
         self._problem, self._next_s = problem, self._monotonic() + wait_s
 
-    def _check(self) -> None:
-        """Check that this is the archive of this ledger, and that all workers know tombstones."""
-        check_archive(self._keeping, self._folder, self._installation() or "")
+    def _check_workers(self) -> None:
+        """Check that all workers know tombstones."""
         if older := self._keeping.older_workers(self._dead_after_ms):
             raise ArchiveProblem(OLDER_WORKER.format(older[0]))
 
@@ -87,8 +83,7 @@ class Keeper:
 
     def _due(self) -> Iterator[list[Finished]]:
         """Yield what is due, in batches; what was yielded must be gone before the next one."""
-        before = _midnight(self._keeping.clock()[0]) - timedelta(days=self._keep_days)
-        before_ms = round(before.timestamp() * 1000)
+        before_ms = kept_since_ms(self._keeping.clock()[0], self._keep_days)
         for state in STATES:
             skip = 0
             while ids := self._keeping.accepted_before(state, before_ms, skip=skip, limit=BATCH):
@@ -100,26 +95,10 @@ class Keeper:
                 skip += self._keeping.count_left(state, ids)
 
 
-def check_archive(keeping: Keeping, folder: Folder | None, installation: str) -> None:
-    """Check that this directory is the archive of this ledger; the first one is taken.
-
-    Raises:
-        ArchiveProblem: it is not; a network drive that is not mounted looks like this.
-    """
-    if folder is None:
-        return
-    mark, known = folder.marker(), keeping.told().get("archive", "")
-    if not mark and known:
-        raise ArchiveProblem(WITHOUT_MARK.format(folder.path))
-    if mark and not known and mark.get("installation") != installation:
-        raise ArchiveProblem(ANOTHER.format(folder.path))
-    archive_id = mark.get("archive") or folder.mark(installation)
-    if keeping.claim_archive(archive_id) != archive_id:
-        raise ArchiveProblem(ANOTHER.format(folder.path))
-
-
-def _midnight(at_ms: int) -> datetime:
-    return datetime.combine(day_of(at_ms), datetime.min.time(), UTC)
+def kept_since_ms(now_ms: int, keep_days: int) -> int:
+    """Return the beginning of the first day of which the ledger keeps the finished refunds."""
+    first = datetime.combine(day_of(now_ms), datetime.min.time(), UTC) - timedelta(days=keep_days)
+    return round(first.timestamp() * 1000)
 
 
 def _day(one: Finished) -> date:

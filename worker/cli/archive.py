@@ -1,0 +1,163 @@
+"""`refunds archive`: the refunds that the ledger has forgotten."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import redis
+import typer
+
+from worker.cli import filters
+from worker.cli.common import AsJson, Limit, connect, explain_errors, fail, settings
+from worker.cli.completion import archived_ids
+from worker.cli.moments import Since, Until, since_ms
+from worker.cli.operator import By, Why, operator
+from worker.cli.output import moment, print_json, print_table, say
+from worker.cli.output import shown as plain
+from worker.operations.archive import ownership
+from worker.operations.archive.entry import Archived, day_of
+from worker.operations.archive.folder import ArchiveProblem, Folder
+from worker.operations.archive.reading import Place, Reading, Wanted
+
+archive = typer.Typer(
+    no_args_is_help=True,
+    help="Refunds that Redis has forgotten: find, export.",
+    epilog="Example: refunds archive find rf-2024-000123",
+)
+
+RefundId = Annotated[
+    str,
+    typer.Argument(metavar="[REFUND_ID]", autocompletion=archived_ids, show_default=False),
+]
+COLUMNS = ("refund_id", "store_id", "order_id", "state", "amount", "currency", "wix_refund_id")
+
+
+def open_folder() -> Folder:
+    """Return the directory of the archive; end if there is none."""
+    given = settings()
+    if given.archive is None:
+        fail("REFUNDS_ARCHIVE is not set: there is no archive, and nothing is forgotten", code=2)
+    return Folder(given.archive)
+
+
+@archive.command("find", epilog="Example: refunds archive find --order ORDER_ID --json")
+@explain_errors
+def find(
+    refund_id: RefundId = "",
+    store: filters.Store = "",
+    order: filters.Order = "",
+    since: Since = "",
+    until: Until = "",
+    limit: Limit = 100,
+    as_json: AsJson = False,
+) -> None:
+    """Find refunds in the archive, newest first; --since and --until are about when they ended.
+
+    A refund's id is found at once as long as Redis answers; other searches read the whole archive,
+    or the days that --since and --until leave. With --json all that is known of each.
+    """
+    wanted = Wanted(
+        refund_id=refund_id.strip(),
+        store_id=store.strip().lower(),
+        order_id=order.strip().lower(),
+        since_ms=since_ms(since),
+        until_ms=since_ms(until, "--until"),
+    )
+    reading = Reading(open_folder())
+    found: list[Place] = []
+    if wanted.refund_id:
+        found = _by_id(reading, wanted)
+    for place in () if found else reading.find(wanted, newest=True):
+        found.append(place)
+        if len(found) == limit:
+            break
+    if as_json:
+        rows = [{**place.archived.told, "file": str(place.path)} for place in found]
+        print_json({"refunds": rows, "problems": reading.problems})
+    else:
+        table = [_row(place.archived) | {"file": place.path.name} for place in found]
+        dropped = ("file", "store_id", "wix_refund_id", "currency", "amount")
+        print_table(table, (*COLUMNS, "ended", "file"), may_drop=dropped, empty="Nothing found.")
+        if len(found) == limit:
+            say(f"There may be more than {limit}; see --limit.")
+    _end(reading)
+
+
+def _by_id(reading: Reading, wanted: Wanted) -> list[Place]:
+    """Return a refund from the day that its tombstone names."""
+    _, ledger = connect()
+    try:
+        left = ledger.tombstone(wanted.refund_id)
+    except redis.RedisError:
+        return []
+    day = day_of(left.ended_at_s * 1000) if left else None
+    place = reading.one(wanted.refund_id, day) if day else None
+    return [place] if place and wanted.includes(place.archived) else []
+
+
+@archive.command("export", epilog="Example: refunds archive export --since 2026-01-01 --json")
+@explain_errors
+def export(
+    store: filters.Store = "",
+    since: Since = "",
+    until: Until = "",
+    as_json: AsJson = False,
+) -> None:
+    """Print the refunds of the archive, oldest first: as CSV, or with --json one per line.
+
+    A line of JSON has all that is known of a refund, with its history.
+    """
+    wanted = Wanted(
+        store_id=store.strip().lower(),
+        since_ms=since_ms(since),
+        until_ms=since_ms(until, "--until"),
+    )
+    reading = Reading(open_folder())
+    _print_all(reading.find(wanted), as_json=as_json)
+    _end(reading)
+
+
+def _print_all(found: Iterable[Place], *, as_json: bool) -> None:
+    table = csv.writer(sys.stdout, lineterminator="\n")
+    if not as_json:
+        table.writerow((*COLUMNS, "ended"))
+    for place in found:
+        if as_json:
+            print_json(place.archived.told, indent=None)
+        else:
+            row = _row(place.archived)
+            table.writerow(plain(row[name]) for name in (*COLUMNS, "ended"))
+
+
+@archive.command("adopt", epilog='Example: refunds archive adopt --reason "moved to a new drive"')
+@explain_errors
+def adopt(by: By = "", reason: Why = "", as_json: AsJson = False) -> None:
+    """Make REFUNDS_ARCHIVE the archive from now on, in the place of the one before.
+
+    Needed if the directory was lost, or if another one is used. What the other one has is found
+    only there, so copy it first.
+    """
+    folder, who = open_folder(), operator(by, reason, needs_reason=True)
+    _, ledger = connect()
+    try:
+        archive_id = ownership.adopt(ledger.keeping, folder, who)
+    except ArchiveProblem as problem:
+        fail(str(problem))
+    if as_json:
+        print_json({"ok": True, "archive": archive_id, "directory": str(folder.path)})
+    else:
+        say(f"{folder.path} is the archive from now on.")
+
+
+def _end(reading: Reading) -> None:
+    """Tell what could not be read."""
+    if reading.problems:
+        say(*reading.problems)
+        raise typer.Exit(1)
+
+
+def _row(one: Archived) -> dict[str, Any]:
+    return {**one.told, "ended": moment(one.told["ended_at_ms"], "seconds")}
