@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from config import fields
+from config import fields, guards
 from config.urls import is_unencrypted, max_connections
 
 PREFIX = "REFUNDS_"
@@ -170,6 +170,38 @@ class Settings(BaseSettings):
     """Whether to recreate the deleted fulfillments when Wix refuses to cancel the order."""
     order_rounds: int = Field(default=3, ge=1, le=100)
     """How many times an order may change between our steps before it is left to a person."""
+
+    guard_refund: Annotated[str, AfterValidator(guards.check_amounts)] | None = Field(
+        default=None, examples=["500 USD, 450 EUR"]
+    )
+    """Most per refund; above it the refund waits for an approval. All `REFUNDS_GUARD_` settings are
+    explained in [Money guards](../worker/operations/README.md#money-guards). A store may have its
+    own limits after `;`: `500 USD; SITE_ID: 2000 USD`."""
+    guard_two_people: Annotated[str, AfterValidator(guards.check_amounts)] | None = Field(
+        default=None, examples=["2000 USD"]
+    )
+    """Most per refund that one person may approve; above it two different people must."""
+    guard_store_hour: Annotated[str, AfterValidator(guards.check_limits)] | None = Field(
+        default=None, examples=["100 refunds, 5000 USD"]
+    )
+    """Most per store within an hour: a number of refunds, and amounts by currency."""
+    guard_store_day: Annotated[str, AfterValidator(guards.check_limits)] | None = Field(
+        default=None, examples=["500 refunds, 20000 USD"]
+    )
+    """Most per store within a day."""
+    guard_store_surge: Annotated[str, AfterValidator(guards.check_surge)] | None = Field(
+        default=None, examples=["10x above 20"]
+    )
+    """How many times its usual number of refunds per hour a store may reach; `above` says up to
+    which number an hour is never a surge."""
+    guard_all_hour: Annotated[str, AfterValidator(guards.check_totals)] | None = Field(
+        default=None, examples=["1000 refunds, 50000 USD"]
+    )
+    """Most for all stores together within an hour."""
+    guard_all_day: Annotated[str, AfterValidator(guards.check_totals)] | None = Field(
+        default=None, examples=["5000 refunds, 200000 USD"]
+    )
+    """Most for all stores together within a day."""
 
     store_unknown_for_s: int = Field(default=86_400, ge=0, le=7_776_000)
     """How long the refunds of a store that is not connected wait for it; 0 for not at all."""

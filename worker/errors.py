@@ -11,6 +11,7 @@ WorkerError
 ├── Rejected              an answer for upstream: this refund will not happen
 ├── Buried                a person must decide: the refund becomes a dead letter
 ├── HeldBack              Redis may have lost writes, or may lose this one: no call was made
+├── NeedsApproval         the call would pass a limit: it was not made, and a person must approve it
 ├── LeaseLost             another worker may hold this order: stop at once, write nothing
 └── OtherLedger           the ledger is not the one of this worker's installation: do nothing
 """
@@ -18,6 +19,7 @@ WorkerError
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from statemachine.flows import State
 
@@ -135,6 +137,17 @@ class HeldBack(WorkerError):
     def __init__(self, why: str, wait_ms: int) -> None:
         self.wait_ms = wait_ms
         super().__init__(why)
+
+
+class NeedsApproval(WorkerError):
+    """The call was not made, because it would pass a limit of the money guards.
+
+    `asks` says which, and how many people must approve it.
+    """
+
+    def __init__(self, asks: Mapping[str, Any]) -> None:
+        self.asks = asks
+        super().__init__("needs_approval")
 
 
 class LeaseLost(WorkerError):

@@ -20,7 +20,7 @@ from tests.benchmarks.tables import bench_table
 from tests.chaos.figures import figures_table
 from worker.observability.events import events_table
 from worker.refund.provider_codes import provider_codes_table
-from worker.refund.reasons import reasons_table
+from worker.refund.reasons_table import reasons_table
 from worker.refund.request import RefundRequest
 from worker.refund.schema import NAMES, schema_file, schema_text
 from worker.simulator.scenario import scenario_table

@@ -20,7 +20,7 @@ from worker.refund import outcomes
 from worker.refund.request import RefundRequest, parse_request
 
 LEDGER = Path(refunds.__file__).parent
-SHARED = tuple(f"{part}.lua" for part in (*scripts.SHARED, scripts.RECORDING))
+SHARED = tuple(f"{part}.lua" for part in (*scripts.SHARED, *scripts.SOMETIMES))
 #: Every way in which a key is written: `key('name'`, `ns .. ':name'`, f"{self.ns}:name".
 KEY = re.compile(r"key\('(\w+)'|ns \.\. ':(\w+)|\{(?:self\.)?(?:ns|namespace)\}+:(\w+)")
 STORE_ID = "4b296c48-0000-4000-8000-000000000001"

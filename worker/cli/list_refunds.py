@@ -14,6 +14,7 @@ from worker.operations import listing
 from worker.operations.intake_queue import queued_jobs
 from worker.operations.searching import Sort
 from worker.operations.selection import Selection
+from worker.refund.approvals import NEEDS_APPROVAL
 
 EXAMPLE = "Example: refunds list --store SITE_ID --state rejected --since 7d"
 
@@ -60,13 +61,15 @@ def list_refunds(
 
 
 def _print(rows: list[dict[str, Any]], queued: list[dict[str, Any]], selection: Selection) -> None:
+    why = ("why",) if selection.reason == NEEDS_APPROVAL else ()
     for row in rows:
         row["accepted"] = moment(row["accepted_at_ms"], "seconds")
+        row["why"] = (row["reason"] or {}).get("detail")
     rows = [*rows, *({**job, "state": "(queued)"} for job in queued)]
     columns = ("refund_id", "order_id", "store_id", "flow", "state", "amount", "currency")
     print_table(
         rows,
-        (*columns, "attempts", "accepted"),
+        (*columns, "attempts", "accepted", *why),
         may_drop=("store_id", "flow", "attempts", "accepted", "currency", "amount"),
         empty="No refunds." if selection.is_empty else "No refunds match.",
     )

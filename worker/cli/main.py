@@ -13,6 +13,8 @@ import typer
 from statemachine.diagram import mermaid
 from statemachine.flows import Flow
 from worker.cli import acts
+from worker.cli.approve import EXAMPLE as APPROVE_EXAMPLE
+from worker.cli.approve import approve
 from worker.cli.archive import archive
 from worker.cli.audit_log import EXAMPLE as AUDIT_LOG_EXAMPLE
 from worker.cli.audit_log import audit_log
@@ -62,6 +64,7 @@ app.command("list", epilog=LIST_EXAMPLE)(list_refunds)
 app.command("audit-log", epilog=AUDIT_LOG_EXAMPLE)(audit_log)
 for act in (acts.retry, acts.cancel, acts.hold, acts.release, acts.edit, acts.pause, acts.resume):
     app.command(epilog=acts.EXAMPLES[act.__name__])(act)
+app.command(epilog=APPROVE_EXAMPLE)(approve)
 app.command(epilog=STATUS_EXAMPLE)(status)
 app.command(epilog=WATCH_EXAMPLE)(watch)
 for command in (outcomes, audit, doctor):

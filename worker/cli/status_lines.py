@@ -27,6 +27,7 @@ def status_lines(told: Mapping[str, Any], listed: int = LISTED) -> Iterator[Line
         )
     yield "intake", _queue(told["intake"], now_ms)
     yield from _refunds(told["refunds"], now_ms)
+    yield from _approvals(told["approvals"], now_ms, listed)
     yield from _stores(told["stores"], now_ms, listed)
     yield from _dead(told["dead"], now_ms, listed)
     yield "today (UTC)", _today(told["today"])
@@ -88,6 +89,19 @@ def _refunds(refunds: Mapping[str, Any], now_ms: int) -> Iterator[Line]:
     states = ", ".join(f"{state} {count:,}" for state, count in refunds["states"].items())
     if states:
         yield "", f"  {states}"
+
+
+def _approvals(approvals: Mapping[str, Any], now_ms: int, listed: int) -> Iterator[Line]:
+    """Say what the money guards hold, if they hold anything."""
+    if not approvals["count"]:
+        return
+    yield "approvals", f"{approvals['count']:,} wait{stake(approvals)}"
+    for one in approvals["refunds"][:listed]:
+        given, needed = one["approvals"], one["approvals_needed"]
+        so_far = f"{given} of {needed} approvals, " if needed > 1 else ""
+        waited = f"{so_far}for {ago(one['since_ms'], now_ms)}"
+        yield "", f"  {one['refund_id']} {waited}: {one['why']}"
+    yield from _more(approvals["count"] - listed)
 
 
 def _stores(stores: Mapping[str, Any], now_ms: int, listed: int) -> Iterator[Line]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from types import MappingProxyType
@@ -67,9 +67,22 @@ class Share:
     amount: Decimal | None
     """None to refund the whole payment."""
 
+    @property
+    def moves(self) -> Decimal | None:
+        """What goes back; 0 for a membership, which is not money, None if it is not known."""
+        if self.amount is None and self.source.only_in_full:
+            return self.source.max_refund or Decimal(0)
+        return self.amount
+
     def wire(self, currency: str) -> dict[str, Any]:
         """Return the JSON for Wix's refund call. W63."""
         part = {"paymentId": self.source.payment_id, "externalRefund": self.source.external}
         if self.amount is None:
             return part
         return part | {"amount": price(self.amount, currency)}
+
+
+def total_of(shares: Iterable[Share]) -> Decimal | None:
+    """Return what all shares return together; None if that of one is not known."""
+    moved = [share.moves for share in shares]
+    return None if None in moved else sum((one for one in moved if one), Decimal(0))

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from statemachine.flows import State
 from worker.errors import Buried, Permanent, Rejected, Unreadable
+from worker.flows.amounts import total_of
 from worker.flows.manual_payments import paid_manually_text
 from worker.flows.own_refunds import (
     facts_of,
@@ -126,6 +127,7 @@ def _submit(step: Step, transactions: Transactions) -> Advance | Wait:
     )
     if wait := _save_first(step, found):
         return wait
+    step.moves = total_of(plan.shares)
     try:
         refund = step.wix.submit_refund(step.order_id, refund_body(step, plan.shares, answer))
         step.note_refund(refund)

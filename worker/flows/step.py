@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from config.settings import Settings
@@ -65,6 +66,9 @@ class Step:
     """What the step before this one read at Wix moments ago, and what this one reads."""
     shared_order: Callable[[], Order | None] = lambda: None
     """Returns the order as a search has found it for many refunds, if it has."""
+    moves: Decimal | None = None
+    """What the refund call that is about to be made returns to the buyer; None if it is not known,
+    or if there is none."""
     learned: Facts = NO_FACTS
     """What the step learned; added to the record even if the step fails."""
     notices: list[dict[str, Any]] = field(default_factory=list)

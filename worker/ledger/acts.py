@@ -15,6 +15,7 @@ from worker.ledger.lanes import LaneRules
 from worker.ledger.refunds import Ledger
 from worker.ledger.scripts import load_scripts
 from worker.observability.redaction import redact
+from worker.refund.approvals import person_of
 from worker.refund.outcomes import of_store
 from worker.refund.record import Refund
 from worker.refund.request import HOLDS, RefundRequest
@@ -22,7 +23,7 @@ from worker.refund.request import HOLDS, RefundRequest
 #: One file each, in lua/.
 SCRIPTS = (
     "record", "restore", "end_letter", "discard_message", "edit", "retry", "call_off", "hold",
-    "let_go", "pause", "unpause",
+    "approve", "let_go", "pause", "unpause",
 )  # fmt: skip
 
 #: Instead of the id of a store.
@@ -141,6 +142,21 @@ class Acts:
                 history=history,
             )
         )
+
+    def approve(self, refund: Refund, act: Act) -> tuple[str, int, int]:
+        """Approve a refund as it was read.
+
+        Returns a word of approve.lua, and how many people have approved it, and must.
+        """
+        who = {"by": act.by, "why": act.why}
+        status, given, needed = self._run(
+            "approve",
+            act,
+            **_named(refund),
+            given=_json({"person": person_of(act.by), **who}),
+            history=_line("refund.approved", who),
+        )
+        return status, int(given), int(needed)
 
     def let_go(self, refund: Refund, act: Act) -> bool:
         """Let a refund on hold go on; False if it is not on hold."""

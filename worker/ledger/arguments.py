@@ -38,7 +38,12 @@ def job_arguments(request: RefundRequest, delivery: Delivery) -> dict[str, Any]:
 
 def commit_arguments(claim: Claim, commit: StepCommit) -> dict[str, Any]:
     """Return what `commit.lua` needs of a step's result."""
-    given = {"suspension": commit.suspension, "outcome": commit.outcome, "also": commit.also}
+    given = {
+        "suspension": commit.suspension,
+        "outcome": commit.outcome,
+        "also": commit.also,
+        "asks": commit.asks,
+    }
     return {
         "fence": str(claim.fence),
         "state": commit.state.value,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from statemachine.flows import State
@@ -34,9 +35,11 @@ class Claim:
 class Intent(NamedTuple):
     """The answer to a step that is about to make a mutating call."""
 
-    status: Literal["written", "lost", "held_back", "unconfirmed"]
+    status: Literal["written", "lost", "held_back", "unconfirmed", "needs_approval"]
     wait_ms: int
     """How long to wait before another attempt, when it is held back or unconfirmed."""
+    asks: Mapping[str, Any] = MappingProxyType({})
+    """The limits that it would pass, and how many people must approve it (`lua/guards.lua`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,8 @@ class StepCommit:
     """A wait: this attempt does not count."""
     outcome: Mapping[str, str] | None = None
     """The event for upstream."""
+    asks: Mapping[str, Any] | None = None
+    """With next "lane": what a person must approve (`lua/guards.lua`)."""
     also: Mapping[str, str] | None = None
     """Another event for upstream."""
     watch_in_ms: int = 0

@@ -5,9 +5,10 @@ The keys are listed in worker/ledger/README.md.
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 import redis
@@ -208,24 +209,32 @@ class Ledger(Records):
             )
         )
 
-    def write_intent(self, claim: Claim, refund: Refund, delivery: Delivery) -> Intent:
+    def write_intent(
+        self,
+        claim: Claim,
+        refund: Refund,
+        delivery: Delivery,
+        guard: Mapping[str, Any] | None = None,
+    ) -> Intent:
         """Write, right before a mutating call, that it is made; say whether it may be.
 
         "lost": this delivery does not hold the lease on the order any more. "held_back": the server
         may have forgotten an intent. "unconfirmed": too few replicas of Redis have this one.
+        "needs_approval": the call would pass a limit of the *guard* (worker.steps.guarding).
         """
-        status, wait_ms = self._run(
+        status, wait_ms, *asks = self._run(
             "intent",
             refund_id=refund.refund_id,
             token=delivery.token,
             fence=str(claim.fence),
             settle_delay_ms=self._settle_delay_ms,
+            **({"guard": dict(guard)} if guard else {}),
         )
         if status == "written" and not is_confirmed(
             self._redis, f"{self.ns}:confirmations", self._wait_replicas
         ):
             return Intent("unconfirmed", UNCONFIRMED_MS)
-        return Intent(status, int(wait_ms))
+        return Intent(status, int(wait_ms), json.loads(asks[0]) if asks else {})
 
     def replay(self, refund: Refund, facts: Facts, act: Act) -> bool:
         """Resume a dead letter where it stopped, with these facts.

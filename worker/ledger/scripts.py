@@ -33,9 +33,11 @@ MUTATING = frozenset(
 _LUA = Path(__file__).parent / "lua"
 #: In front of every script, in this order.
 SHARED = ("prelude", "circuit", "rate", "watch", "index", "lanes", "leases")
-#: In front of every script that records an act of a person.
-RECORDING = "acts"
-RECORDS = re.compile(r"\b(record_act|end_item|finish_job)\(")
+#: In front of those scripts that call one of their functions: acts of people, and money guards.
+SOMETIMES = {
+    "acts": re.compile(r"\b(record_act|end_item|finish_job)\("),
+    "guards": re.compile(r"\b(guarded|uncount|await_approval)\("),
+}
 
 
 def load_scripts(
@@ -52,11 +54,13 @@ def load_scripts(
     head += f"local MUTATES = cjson.decode('{json.dumps(mutating)}')\n"
     head += lanes.constants() + circuit.constants()
     head += CLOCK_LUA + "".join((_LUA / f"{part}.lua").read_text() for part in SHARED)
-    recording = (_LUA / f"{RECORDING}.lua").read_text()
+    parts = {name: (_LUA / f"{name}.lua").read_text() for name in SOMETIMES}
     texts = {name: (_LUA / f"{name}.lua").read_text() for name in names}
     return {
         name: client.register_script(
-            head + (recording if RECORDS.search(text) else "") + _whole(text)
+            head
+            + "".join(parts[part] for part in parts if SOMETIMES[part].search(text))
+            + _whole(text)
         )
         for name, text in texts.items()
     }

@@ -81,6 +81,9 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             " replicas have the intent: nothing was changed at Wix; the step continues later.",
             (*_STEP, "why", "in_ms"),
         ),
+        "step.needs_approval": Event(
+            "warning", "The refund would pass a limit; it waits for an approval.", (*_STEP, "why")
+        ),
         "step.busy": Event(
             "info",
             "Another step of the same order is running; this one comes back shortly.",

@@ -57,8 +57,9 @@ def list_refunds(
 def refund_row(refund: Refund, _: Match) -> dict[str, Any]:
     """Return a refund for a list; programs know the fields of `Refund.public`."""
     stake = stake_of(refund)
+    asked = refund.approval if refund.needs_approval else {}
     return refund.public() | {
-        "amount": stake.amount or None,
+        "amount": asked.get("amount") or stake.amount or None,
         "currency": stake.currency or None,
         "requested_by": refund.request.requested_by or None,
     }

@@ -12,6 +12,7 @@ from statemachine.flows import State
 from worker.ledger.search import KINDS, Match, Search
 from worker.operations.selection import Selection
 from worker.operations.tallies import groups_of
+from worker.refund.approvals import NEEDS_APPROVAL
 
 Sort = Literal["newest", "oldest", "amount", "store"]
 
@@ -136,6 +137,8 @@ def _ids(search: Search, selection: Selection) -> list[str] | None:
 def _list(search: Search, selection: Selection, *, dead: bool) -> str:
     """Return the shortest list that holds all matches."""
     if not dead:
+        if selection.reason == NEEDS_APPROVAL:
+            return "approvals"
         return f"state:{selection.state}" if selection.state else "accepted"
     given = [
         f"dead_by:{kind}:{getattr(selection, kind)}" for kind in KINDS if getattr(selection, kind)

@@ -13,8 +13,8 @@ from worker.ledger.records import Records
 from worker.refund.record import Refund
 
 #: Where refunds are looked for: dead letters, messages included; those that wait for a retry; those
-#: that have not ended; those on hold.
-Pool = Literal["dead", "due", "unfinished", "on_hold"]
+#: that have not ended; those on hold; those that wait for an approval.
+Pool = Literal["dead", "due", "unfinished", "on_hold", "approvals"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +143,7 @@ def _is_in(refund: Refund, pool: Pool) -> bool:
         "due": refund.due_at_ms > 0,
         "unfinished": refund.state in ACTIVE,
         "on_hold": bool(refund.hold),
+        "approvals": refund.needs_approval,
     }[pool]
 
 
@@ -155,9 +156,12 @@ def selected(refund: Refund) -> Selected:
 def amount_of(refund: Refund) -> tuple[Decimal | None, str]:
     """Return the amount at stake and its currency; None where only Wix knows it.
 
-    That is what the job asks for, what Wix was told to refund, or what the order had taken.
+    That is what is to be approved, what the job asks for, what Wix was told to refund, or what the
+    order had taken.
     """
     request, facts = refund.request, refund.facts
+    if refund.needs_approval and refund.approval["amount"]:
+        return Decimal(refund.approval["amount"]), refund.approval["currency"]
     if request.amount:
         return Decimal(request.amount), request.currency or ""
     if facts.refund_amount:

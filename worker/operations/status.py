@@ -10,6 +10,7 @@ import redis
 
 from statemachine.flows import ACTIVE, State, Transition, next_transition
 from worker.ledger.overview import Overview
+from worker.operations.approvals import approvals_of
 from worker.operations.persistence import persistence
 from worker.operations.tallies import amounts_of, groups_of, wix_of
 from worker.queue.names import INTAKE, STEPS
@@ -54,6 +55,7 @@ def status(
         "steps": _queue(found["queues"][STEPS]),
         "refunds": _refunds(found, shift_ms),
         "stores": _stores(found, shift_ms),
+        "approvals": approvals_of(found["approvals"], shift_ms),
         "dead": _dead(found["dead"], shift_ms),
         "today": _today(found["today"]),
         "keeping": _keeping(found["keeping"] or {}),
@@ -80,11 +82,7 @@ def needs_of(told: Mapping[str, Any]) -> Iterable[Need]:
     if alive and waited_ms > SLOW_INTAKE_MS:
         text = f"The oldest of {intake['jobs']} jobs has waited for {waited_ms // 1000} s."
         yield Need(text, "refunds doctor")
-    if dead["refunds"]:
-        yield Need(f"Dead letters: {dead['refunds']} refunds.", "refunds dead list --by reason")
-    if dead["messages"]:
-        text = f"{dead['messages']} messages did not become refunds."
-        yield Need(text, "refunds dead list --kind message")
+    yield from _decisions(told["approvals"]["count"], dead)
     for store in told["stores"]["suspended"]:
         yield Need(
             f"Store {store['store_id']} is suspended: {store['reason'] or 'unknown reason'}.",
@@ -102,6 +100,18 @@ def _needs_room(told: Mapping[str, Any]) -> Iterable[Need]:
     if (told["redis"]["fill"] or 0) > MOST_FILL:
         text = f"Redis has used {told['redis']['fill']:.0%} of its maxmemory."
         yield Need(text, "refunds doctor")
+
+
+def _decisions(approvals: int, dead: Mapping[str, Any]) -> Iterable[Need]:
+    """Yield what only a person can decide."""
+    if approvals:
+        text = f"Refunds that wait for an approval: {approvals}."
+        yield Need(text, "refunds list --reason needs_approval")
+    if dead["refunds"]:
+        yield Need(f"Dead letters: {dead['refunds']} refunds.", "refunds dead list --by reason")
+    if dead["messages"]:
+        text = f"{dead['messages']} messages did not become refunds."
+        yield Need(text, "refunds dead list --kind message")
 
 
 def _worker(worker: Mapping[str, Any], now_ms: float, dead_after_ms: int) -> dict[str, Any]:

@@ -116,6 +116,8 @@ def waits_for(
 def _reason_to_wait(refund: Refund, where: Whereabouts, store: StoreRecord, last_why: str) -> str:
     if refund.state is State.DEAD:
         return "a person"
+    if refund.needs_approval:
+        return f"{_approval(refund)}: {refund.hold['why']}"
     if where.place == "on_hold" or refund.hold:
         return f"a person: {_who(refund.hold)} stopped it"
     if where.place and (closed := _closed(store)):
@@ -127,6 +129,14 @@ def _reason_to_wait(refund: Refund, where: Whereabouts, store: StoreRecord, last
         return held_back
     turn = f"its turn: it is number {where.before + 1} in the lane of its store"
     return {"lane": turn, "busy": runs}.get(where.place, "")
+
+
+def _approval(refund: Refund) -> str:
+    """Say whose approval is missing."""
+    people, given = refund.approval["people"], [one["by"] for one in refund.approvals]
+    if people == 1:
+        return "an approval"
+    return f"the approvals of {people} people" + (f" (so far {', '.join(given)})" if given else "")
 
 
 def _held_back(where: Whereabouts) -> str:

@@ -54,7 +54,12 @@ class Data(_Documented):
     effect: str = ""
     """What the refund did; only in `refund.finished`."""
     amount: Money | None = None
-    """What was refunded; null if no money moved, as in a cancellation."""
+    """What was refunded; null if no money moved, as in a cancellation. In `refund.approval_needed`
+    what would be."""
+    limits: list[str] = Field(default=[], examples=[["refund"]])
+    """The limits that it would pass; only in `refund.approval_needed`."""
+    approvals_needed: int = 0
+    """How many people must approve it; only in `refund.approval_needed`."""
     payments: list[Payment] = []
     """The payments of the refund, with their status."""
     not_refunded: list[Payment] = []

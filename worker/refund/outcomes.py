@@ -13,14 +13,15 @@ from typing import Any, Literal
 
 from statemachine.flows import State
 from worker.observability.redaction import redact
+from worker.refund.approvals import Approval
 from worker.refund.facts import Facts
 from worker.refund.record import Refund
 from worker.refund.request import RefundRequest
 from worker.upstream.outcomes import read
 
 __all__ = [
-    "KIND_OF", "STORE_TYPES", "TYPES", "Kind", "about", "of_store", "outcome", "outcome_of_end",
-    "overpaid", "read",
+    "KIND_OF", "STORE_TYPES", "TYPES", "Kind", "about", "approval_needed", "of_store", "outcome",
+    "outcome_of_end", "overpaid", "read",
 ]  # fmt: skip
 
 Kind = Literal[
@@ -35,6 +36,7 @@ Kind = Literal[
     "resolved",
     "discarded",
     "called_off",
+    "approval_needed",
 ]
 
 #: The states that are reported to upstream, and the kind of event.
@@ -66,6 +68,7 @@ TYPES: Mapping[Kind, str] = MappingProxyType(
         "resolved": "refund.resolved",
         "discarded": "refund.discarded",
         "called_off": "refund.called_off",
+        "approval_needed": "refund.approval_needed",
     }
 )
 #: ... and about a store.
@@ -160,4 +163,19 @@ def overpaid(request: RefundRequest, facts: Facts) -> dict[str, str]:
     ids = list(found.wix_refund_ids)
     return outcome(
         "overpaid", "paid_twice", **about(request), to_recover=amount, wix_refund_ids=ids
+    )
+
+
+def approval_needed(
+    request: RefundRequest, approval: Approval, reason: Mapping[str, Any]
+) -> dict[str, str]:
+    """Return the event of a refund that waits for people to approve it."""
+    return outcome(
+        "approval_needed",
+        "needs_approval",
+        **about(request),
+        amount={"amount": approval.amount, "currency": approval.currency or None},
+        limits=list(approval.limits),
+        approvals_needed=approval.people,
+        reason=dict(reason),
     )

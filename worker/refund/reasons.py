@@ -13,8 +13,8 @@ from worker.observability.redaction import redact_text
 class Reason(NamedTuple):
     """What a reason code means, how it ends, and what a person can do about it."""
 
-    ends: Literal["rejected", "dead", "suspended"]
-    """A final answer for upstream, a dead letter, or no end: the store's refunds wait."""
+    ends: Literal["rejected", "dead", "suspended", "held"]
+    """A final answer for upstream, a dead letter, or no end: it waits, or all of its store do."""
     replayable: bool
     """Whether a replay can succeed once the remedy has been applied."""
     meaning: str
@@ -33,6 +33,10 @@ def _dead(meaning: str, remedy: str, *, replayable: bool = True) -> Reason:
 
 def _suspended(meaning: str, remedy: str) -> Reason:
     return Reason("suspended", False, meaning, remedy)  # noqa: FBT003 - a row of a table
+
+
+def _held(meaning: str, remedy: str) -> Reason:
+    return Reason("held", False, meaning, remedy)  # noqa: FBT003 - a row of a table
 
 
 _NOTHING = "Nothing to do."
@@ -215,6 +219,9 @@ REASONS: Mapping[str, Reason] = MappingProxyType({
     "key_sealed_shut": _suspended(
         "The store's API key cannot be decrypted with this worker's REFUNDS_VAULT_KEYS.",
         "Add the vault key that encrypted it to REFUNDS_VAULT_KEYS, or connect the store again."),
+    "needs_approval": _held(
+        "The refund would pass a limit of the money guards; it waits for an approval.",
+        "See the detail, then run `refunds approve ID`, or `refunds approve ID --reject`."),
     "worker_error": _dead(
         "The worker itself failed; this is a bug.", "Report it to the maintainers, then replay."),
     # Messages that never became a refund.
@@ -251,23 +258,6 @@ def end_with(
     if REASONS[reason].ends == "rejected":
         return Rejected(reason, cause, detail, remedy)
     return Buried(reason, cause, detail, remedy=remedy)
-
-
-_SHOWN = {"rejected": "rejected", "dead": "dead letter", "suspended": "suspended store"}
-
-
-def reasons_table() -> str:
-    """Return the table as Markdown, for worker/refund/README.md."""
-    rows = [
-        "| reason | ends as | can be replayed | meaning | remedy |",
-        "|---|---|---|---|---|",
-    ]
-    rows += [
-        f"| `{code}` | {_SHOWN[r.ends]} | {'yes' if r.replayable else 'no'} |"
-        f" {r.meaning} | {r.remedy} |"
-        for code, r in REASONS.items()
-    ]
-    return "\n".join(rows) + "\n"
 
 
 def what_wix_said(error: CallFailed) -> dict[str, Any]:

@@ -55,6 +55,10 @@ class Refund:
     """Why it was rejected, became a dead letter or last failed; see `worker.refund.reasons`."""
     hold: Mapping[str, Any] = field(default_factory=dict)
     """Who stopped it where it is, and why; empty if nobody has."""
+    approval: Mapping[str, Any] = field(default_factory=dict)
+    """What people must approve, or have approved; see `worker.refund.approvals`."""
+    approvals: tuple[Mapping[str, Any], ...] = ()
+    """Who has approved it, and why."""
     resolution: Mapping[str, Any] = field(default_factory=dict)
     """Who ended it, why, and what was paid elsewhere; empty if no person has."""
 
@@ -67,6 +71,11 @@ class Refund:
     def fingerprint(self) -> str:
         """Our fingerprint in Wix's `customerReason`, the same for every attempt. W64."""
         return fingerprint_of(self.request.store_id, self.request.order_id, self.refund_id)
+
+    @property
+    def needs_approval(self) -> bool:
+        """Whether it waits for people to approve it."""
+        return self.hold.get("reason") == "needs_approval"
 
     @property
     def customer_reason(self) -> str:
@@ -105,6 +114,8 @@ class Refund:
             "facts": self.facts.known(),
             "reason": dict(self.reason) or None,
             "hold": dict(self.hold) or None,
+            "approval": dict(self.approval) or None,
+            "approvals": [dict(one) for one in self.approvals],
             "resolution": dict(self.resolution) or None,
             "request": self.request.model_dump(mode="json"),
         }
@@ -139,5 +150,7 @@ def refund_from(fields: Mapping[str, str]) -> Refund:
         facts=facts_from(fields.get("facts", "")),
         reason=json.loads(fields.get("reason") or "{}"),
         hold=json.loads(fields.get("hold") or "{}"),
+        approval=json.loads(fields.get("approval") or "{}"),
+        approvals=tuple(json.loads(fields.get("approvals") or "[]")),
         resolution=json.loads(fields.get("resolution") or "{}"),
     )

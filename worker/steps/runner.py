@@ -22,6 +22,7 @@ from worker.errors import (
     EffectUnknown,
     HeldBack,
     LeaseLost,
+    NeedsApproval,
     OtherLedger,
     Permanent,
     Rejected,
@@ -42,13 +43,15 @@ from worker.queue.delivery import Delivery
 from worker.queue.server_errors import explain
 from worker.refund.reasons import end_with, reason_of
 from worker.refund.record import Refund
+from worker.steps.approvals import ask_for_approval
+from worker.steps.guarding import guard_of
 from worker.steps.refused_key import Pause, judge, pause_ms
 from worker.steps.results import Results, StepResult
 from worker.steps.retry import RetryPolicy
 from worker.steps.step_logs import log_committed, log_unclaimed
 from worker.stores.keyring import Keyring, UnknownStore
-from worker.stores.vault import Credentials, NoKey
-from worker.wix.client import ClientFactory, WixStore
+from worker.stores.vault import NoKey
+from worker.wix.client import ClientFactory
 
 #: Answers in a row that may be not as documented; more would not help, a person must look.
 UNREADABLE_ANSWERS = 3
@@ -131,8 +134,13 @@ class Steps:
             return unasked.suspended(
                 reason_of(Buried(code)), endpoint="", probe_in_ms=self.settings.probe_first_ms
             )
-        wix = self._wix_for(store, claim, refund, delivery)
         request = refund.request
+        wix = self.wix.store(
+            store.store_id,
+            store.api_key,
+            before_mutation=lambda: self._write_intent(transition, step, claim, delivery),
+            consistent=refund.facts.consistent,
+        )
         step = Step(
             refund=refund,
             wix=wix,
@@ -146,29 +154,24 @@ class Steps:
         )
         return self._act(Results(transition, refund, step), step)
 
-    def _wix_for(
-        self, store: Credentials, claim: Claim, refund: Refund, delivery: Delivery
-    ) -> WixStore:
-        def write_intent() -> None:
-            """Before each mutating call, write the intent, unless another worker holds the order.
+    def _write_intent(
+        self, transition: Transition, step: Step, claim: Claim, delivery: Delivery
+    ) -> None:
+        """Before each mutating call, write the intent, unless another worker holds the order.
 
-            Our own heartbeat proves nothing: a worker with other settings, or a step of the
-            server's clock, may have taken the order over.
-            """
-            self.checkpoint("before_intent")
-            intent = self.ledger.write_intent(claim, refund, delivery)
-            if intent.status == "lost":
-                raise LeaseLost(refund.refund_id)
-            if intent.status != "written":
-                raise HeldBack(HELD_BACK[intent.status], intent.wait_ms)
-            self.checkpoint("before_call")
-
-        return self.wix.store(
-            store.store_id,
-            store.api_key,
-            before_mutation=write_intent,
-            consistent=refund.facts.consistent,
-        )
+        Our own heartbeat proves nothing: a worker with other settings, or a step of the
+        server's clock, may have taken the order over. The same write asks the money guards.
+        """
+        self.checkpoint("before_intent")
+        guard = guard_of(step, transition)
+        intent = self.ledger.write_intent(claim, step.refund, delivery, guard)
+        if intent.status == "lost":
+            raise LeaseLost(step.refund.refund_id)
+        if intent.status == "needs_approval":
+            raise NeedsApproval(intent.asks)
+        if intent.status != "written":
+            raise HeldBack(HELD_BACK[intent.status], intent.wait_ms)
+        self.checkpoint("before_call")
 
     def _act(self, results: Results, step: Step) -> StepResult:
         """Run the action and turn its result, or its error, into what to write and log."""
@@ -181,6 +184,8 @@ class Steps:
             raise
         except HeldBack as held:
             return results.held_back(str(held), held.wait_ms)
+        except NeedsApproval as needed:
+            return ask_for_approval(results, step, needed.asks)
         except Unauthorized as refusal:
             return self._refused(results, step, refusal)
         except Exception as error:  # noqa: BLE001 - a bug must neither lose nor double a refund

@@ -149,9 +149,29 @@ local function count_state(record)
     add_counts('day', counts)
 end
 
+-- List a refund while it waits for an approval, and add up the amounts by currency.
+local function list_approval(id, record)
+    local waits = record.hold ~= nil and decoded(record.hold).reason == 'needs_approval'
+    if waits == (record.asks ~= nil) then return end
+    local sums = key('approval_sums')
+    if waits then
+        local wanted = decoded(record.approval)
+        local amount = tonumber(wanted.units) or -1
+        change(id, {asks = amount < 0 and '1 ' .. UNKNOWN or int(amount) .. ' ' .. wanted.currency})
+        redis.call('ZADD', key('approvals'), record.accepted_at_ms, id)
+        local sum, currency = string.match(record.asks, '^(%d+) (.*)$')
+        redis.call('HINCRBY', sums, currency, sum)
+    else
+        local sum, currency = string.match(record.asks, '^(%d+) (.*)$')
+        remove(id, 'asks')
+        if redis.call('ZREM', key('approvals'), id) == 1 then add(sums, currency, '-' .. sum) end
+    end
+end
+
 local function follow(id, fields)
     local record = record_of(id)
     list_failing(id, record)
+    list_approval(id, record)
     if fields.state or fields.reason or fields.facts or fields.request or fields.died_in then
         if record.listed or record.state == 'dead' then list_dead(id, record) end
     end

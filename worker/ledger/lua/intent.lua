@@ -1,7 +1,9 @@
 -- Write the intent, right before a call that may change something at Wix. A step that was killed
 -- before this has changed nothing.
--- args: refund_id; token "WORKER|MESSAGE|EXECUTION", fence; settle_delay_ms.
--- Returns {status, ms to wait}; status: written | lost (the lease) | held_back.
+-- args: refund_id; token "WORKER|MESSAGE|EXECUTION", fence; settle_delay_ms; guard, if there are limits
+--       (worker/ledger/lua/guards.lua).
+-- Returns {status, ms to wait, what is asked (JSON)}; status: written | lost (the lease) | held_back |
+-- needs_approval.
 local record = key('refund', args.refund_id)
 local held = redis.call('HMGET', record, 'held_by', 'fence', 'store_id', 'order_id')
 if held[1] ~= args.token or held[2] ~= args.fence
@@ -11,5 +13,7 @@ end
 local since = server_lost_writes_at()
 local left = since > 0 and since + args.settle_delay_ms - now or 0
 if left > 0 then return {'held_back', left} end
+local asks = args.guard and guarded(args.refund_id, held[3], args.guard)
+if asks then return {'needs_approval', 0, cjson.encode(asks)} end
 redis.call('HSET', record, 'intent_at_ms', int(now))
 return {'written', 0}

@@ -68,6 +68,11 @@ for place = 1, #kept, 2 do keeping[kept[place]] = kept[place + 1] end
 local paused, held = {}, redis.call('HSCAN', key('paused'), '0', 'COUNT', args.limit)[2]
 for place = 1, #held, 2 do paused[held[place]] = held[place + 1] end
 
+local sums, flat_sums = {}, redis.call('HGETALL', key('approval_sums'))
+for place = 1, #flat_sums, 2 do sums[flat_sums[place]] = flat_sums[place + 1] end
+local waiting = with_fields(redis.call('ZRANGE', key('approvals'), 0, args.limit - 1), 'refund', 'store_id', 'hold_at_ms',
+    'hold', 'approval', 'approvals')
+
 return cjson.encode({
     now_ms = now, wall_ms = wall, states = states, oldest_ms = oldest, queues = queues, workers = workers,
     due = {
@@ -80,6 +85,7 @@ return cjson.encode({
     keeping = keeping,
     on_hold = redis.call('ZCARD', key('on_hold')),
     paused = paused,
+    approvals = {count = redis.call('ZCARD', key('approvals')), sums = sums, refunds = waiting},
     outage = redis.call('HMGET', key('outage'), 'since_ms', 'share'),
     suspended = {count = redis.call('ZCARD', key('probes')), stores = suspended},
     paced = {count = redis.call('ZCARD', key('paced')), stores = redis.call('ZRANGE', key('paced'), 0, args.limit - 1)},

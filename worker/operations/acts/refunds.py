@@ -24,6 +24,7 @@ REFUSALS: Mapping[str, str] = MappingProxyType(
         "unclear": f"cannot be cancelled: {_UNCLEAR}",
         "already": "is on hold already",
         "on_hold": "is on hold; to let it go on: refunds release",
+        "needs_approval": "waits for an approval; to let it go on: refunds approve",
         "lane": "does not wait for a retry: it waits in its store's lane for its turn",
         "busy": "does not wait for a retry: it is queued or running right now",
     }
@@ -102,6 +103,8 @@ def _check(status: str, success: str, refund: Refund) -> None:
     if status == "ended":
         more = "; see `refunds dead`" if refund.state is State.DEAD else ""
         raise CannotAct(f"has ended: its state is {refund.state}{more}")
+    if status == "on_hold" and refund.needs_approval:
+        status = "needs_approval"
     raise CannotAct(REFUSALS[status])
 
 

@@ -12,7 +12,7 @@ from worker.ledger.acts import Acts
 from worker.ledger.audit_log import Operator
 from worker.ledger.jobs import Due
 from worker.operations import dead_letters
-from worker.operations.acts import letters, refunds
+from worker.operations.acts import approvals, letters, refunds
 from worker.operations.acts.letters import Paid
 from worker.operations.acts.wix_desk import WixDesk
 from worker.operations.selection import Pool
@@ -96,6 +96,18 @@ BULK: Mapping[str, BulkAct] = MappingProxyType(
         "hold": BulkAct(
             pool="unfinished",
             run=lambda it: refunds.hold(it.acts, it.due.id, operator=it.operator),
+        ),
+        "approve": BulkAct(
+            pool="approvals",
+            run=lambda it: approvals.approve(
+                it.acts, it.due.id, operator=it.operator, version=it.due.version
+            ),
+        ),
+        "approve.reject": BulkAct(
+            pool="approvals",
+            run=lambda it: approvals.reject(
+                it.acts, it.due.id, operator=it.operator, version=it.due.version
+            ),
         ),
         "release": BulkAct(
             pool="on_hold",

@@ -1,0 +1,38 @@
+"""Workers with money guards, and what the guards have counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.support.rig import STORE_ID, Rig, settings_for
+from worker.simulator import Simulator
+
+MINUTE_MS, HOUR_MS = 60_000, 3_600_000
+
+
+@contextmanager
+def guarded(redis_url: str, **limits: str) -> Iterator[Rig]:
+    """A worker with limits, such as refund="50 USD"."""
+    settings = settings_for(redis_url, **{f"guard_{name}": text for name, text in limits.items()})
+    rig = Rig(settings, Simulator())
+    yield rig
+    rig.close()
+
+
+def pass_time(rig: Rig, by_ms: int) -> None:
+    """Let the ledger's clock go on."""
+    clock = rig.key("clock")
+    offset = int(rig.redis.hget(clock, "offset_ms") or 0) + by_ms
+    seconds, micros = rig.redis.time()
+    now = seconds * 1000 + micros // 1000 + offset
+    rig.redis.hset(clock, mapping={"offset_ms": offset, "last_ms": now})
+    rig.appear()
+
+
+def counted(rig: Rig, scope: str = STORE_ID, currency: str = "USD") -> tuple[int, int]:
+    """Return the number of refunds that are counted in the hash, by minute, and their amount."""
+    found = rig.redis.hgetall(rig.key("guard", scope))
+    by_minute = {name: int(number) for name, number in found.items() if name.startswith("m")}
+    count = sum(number for name, number in by_minute.items() if name[1:].isdigit())
+    return count, sum(number for name, number in by_minute.items() if name.endswith(currency))

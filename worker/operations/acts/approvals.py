@@ -1,0 +1,76 @@
+"""What people do to a refund that waits for an approval: approve or reject it."""
+
+from __future__ import annotations
+
+from statemachine.flows import State
+from worker.ledger.acts import Acts
+from worker.ledger.audit_log import Operator
+from worker.observability.redaction import redact_text
+from worker.operations.acts.refunds import unfinished, why_not_called_off
+from worker.operations.acts.refusals import CHANGED, CannotAct
+from worker.refund.approvals import person_of
+from worker.refund.outcomes import outcome_of_end
+from worker.refund.record import Refund
+
+_NOT_WAITING = "does not wait for an approval"
+
+
+def approve(acts: Acts, refund_id: str, *, operator: Operator, version: int | None = None) -> str:
+    """Approve a refund as it is; returns what happens now.
+
+    Raises:
+        CannotAct: it does not wait for an approval, it has changed since it had this *version*, or
+            the same person has requested or approved it.
+    """
+    refund = waiting(acts, refund_id, version)
+    if redact_text(operator.by) != operator.by:
+        raise CannotAct("needs a name that the audit log may show, with --by: no e-mail address")
+    if person_of(refund.request.requested_by) == person_of(operator.by):
+        raise CannotAct(f"was requested by {operator.by}: somebody else must approve it")
+    after = {"approved": {n: refund.approval[n] for n in ("amount", "currency", "limits")}}
+    before = {"state": refund.state, "approvals": len(refund.approvals)}
+    status, given, needed = acts.approve(refund, operator.act("approve", refund_id, before, after))
+    if status == "again":
+        raise CannotAct(f"was approved by {operator.by} already: somebody else must, too")
+    if status == "not_waiting":
+        raise CannotAct(_NOT_WAITING)
+    if status == "changed":
+        raise CannotAct(CHANGED)
+    if status == "noted":
+        return f"approved by {given} of {needed} people: it still waits"
+    return "approved: it goes on"
+
+
+def reject(acts: Acts, refund_id: str, *, operator: Operator, version: int | None = None) -> str:
+    """Reject a refund that waits for an approval: it is called off, and upstream is told.
+
+    Raises:
+        CannotAct: it does not wait for an approval, or may have changed something at Wix.
+    """
+    refund = waiting(acts, refund_id, version)
+    if why := why_not_called_off(refund):
+        raise CannotAct(f"cannot be rejected: {why}")
+    who = {"by": operator.by, "why": operator.why, "approval": "rejected"}
+    event = outcome_of_end(
+        refund, State.CALLED_OFF, "reject", refund.facts, resolution=who, reason=dict(refund.reason)
+    )
+    after = {"state": State.CALLED_OFF}
+    act = operator.act("approve.reject", refund_id, {"state": refund.state}, after)
+    status = acts.call_off(refund, who, event, act)
+    if status != "called_off":
+        raise CannotAct(f"cannot be rejected now: {status}; try again")
+    return "rejected: it is called off"
+
+
+def waiting(acts: Acts, refund_id: str, version: int | None = None) -> Refund:
+    """Return a refund that waits for an approval, if it still has this *version*.
+
+    Raises:
+        CannotAct: it does not wait for one, or has changed.
+    """
+    refund = unfinished(acts, refund_id)
+    if not refund.needs_approval:
+        raise CannotAct(_NOT_WAITING)
+    if version not in (None, refund.version):
+        raise CannotAct(CHANGED)
+    return refund
