@@ -142,6 +142,14 @@ def _store_not_connected(rig: Rig) -> Mapping[str, Any]:
     return rig.load(refund_id).reason
 
 
+def _needs_approval(rig: Rig) -> Mapping[str, Any]:
+    other = Rig(rig.settings.model_copy(update={"guard_refund": "1 USD"}), rig.simulator)
+    refund_id = other.request(other.order(AFTER))
+    other.run_until_idle()
+    other.close()
+    return rig.load(refund_id).reason
+
+
 def _bug(rig: Rig) -> Mapping[str, Any]:
     def broken(_: str) -> None:
         raise ZeroDivisionError
@@ -249,6 +257,7 @@ CASES: Mapping[str, Case] = {
     "key_sealed_shut": suspended_store(
         lambda rig: rig.stores.connect(STORE_ID, "by another vault", {}, ())
     ),
+    "needs_approval": _needs_approval,
     "worker_error": _bug,
     "invalid_job": letter_of(message_for("request_refund", refund_id="rf-1", store_id=STORE_ID)),
     "conflict": _conflict,
@@ -275,6 +284,8 @@ def test_the_reason_happens_and_ends_as_the_table_says(rig: Rig, code: str) -> N
             assert (refund.state, refund.attempts) == (State.ACCEPTED, 0)
             store = rig.stores.find(refund.request.store_id)
             assert store.state in {"suspended", "unknown"}
+        elif REASONS[code].ends == "held":
+            assert (refund.state, refund.needs_approval) == (State.REFUNDABLE, True)
         else:
             assert refund.state == REASONS[code].ends
         if code == "scope_missing":
