@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from worker.upstream import InvalidJob, RefundQueue
+from worker.upstream import AsyncRefundQueue, InvalidJob, RefundQueue
+from worker.upstream.invalid import escaped
 from worker.upstream.wire import INTAKE, message_of
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 #: The name of `RefundQueue` before it had a wheel of its own.
 RefundClient = RefundQueue
 
-__all__ = ["InvalidJob", "RefundClient", "RefundQueue", "enqueue"]
+__all__ = ["AsyncRefundQueue", "InvalidJob", "RefundClient", "RefundQueue", "enqueue"]
 
 
 def enqueue(broker: Broker, request: RefundRequest) -> None:
@@ -24,4 +25,5 @@ def enqueue(broker: Broker, request: RefundRequest) -> None:
         dramatiq.errors.ConnectionClosed: Redis did not answer.
     """
     fields = request.model_dump(mode="json", exclude_defaults=True)
-    broker.put(INTAKE, *message_of(fields))
+    message = message_of(request.refund_id, escaped(fields))
+    broker.put(INTAKE, message.place, message.text, own_id=message.own_id)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from worker.refund.request import RefundRequest, parse_request
+from worker.upstream.fast import encode_at_once
 from worker.upstream.invalid import InvalidJob
-from worker.upstream.job import check_job
+from worker.upstream.job import check_job, encode_job
 
 JOB: dict[str, Any] = {
     "refund_id": "rf-1",
@@ -116,6 +117,22 @@ _any_value = st.one_of(
 def test_both_judge_any_job_alike(changed: dict[str, Any]) -> None:
     """Also several wrong fields at once."""
     _compare(JOB | changed)
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS), _any_value, max_size=4))
+@example({"reason": 'damaged "\x00', "amount": "12.50", "currency": "EUR", "metadata": {"a": "b"}})
+@example({"reason": "", "requested_by": "returns", "metadata": {}})
+def test_the_short_way_gives_the_same_text(changed: dict[str, Any]) -> None:
+    """Or leaves the job to the long one."""
+    short = encode_at_once(JOB | changed)
+    assert short is None or short == encode_job(JOB | changed)[1]
+
+
+def test_the_short_way_takes_the_usual_jobs() -> None:
+    """Else sending many would be slow, and no test would tell."""
+    usual = {"reason": "damaged", "amount": "12.50", "currency": "EUR", "requested_by": "returns"}
+    assert encode_at_once(JOB | usual | {"metadata": {"ticket": "T-7"}})
+    assert encode_at_once(JOB)
 
 
 def test_what_was_left_out_is_not_sent() -> None:

@@ -1,9 +1,8 @@
-"""`refunds outcomes`, `audit` and `doctor`: commands that look at what is there."""
+"""`refunds audit` and `doctor`: commands that look at what is there."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Annotated
@@ -19,8 +18,6 @@ from worker.cli.operator import By, OptionalWhy, operator
 from worker.cli.output import (
     if_encodable,
     print_json,
-    print_outcome,
-    print_outcomes_header,
     print_table,
     say,
 )
@@ -42,42 +39,13 @@ from worker.operations.finding import Finding
 from worker.operations.installation import Membership
 from worker.operations.status import status
 from worker.operations.vault_check import vault_finding
-from worker.refund.outcomes import read
 from worker.refund.record import Refund
 from worker.wix.reach import reach
 
 EXAMPLES = {
-    "outcomes": "Example: refunds outcomes --follow --json | your-service",
     "audit": "Example: refunds audit --repair",
     "doctor": "Example: refunds doctor",
 }
-
-
-@explain_errors
-def outcomes(
-    follow: Annotated[
-        bool, typer.Option("--follow", help="Keep waiting for new ones until Ctrl-C.")
-    ] = False,
-    after: Annotated[str, typer.Option(help="Start after this stream ID.")] = "0",
-    as_json: AsJson = False,
-) -> None:
-    """Print the events for upstream services.
-
-    Oldest first; with --json, one CloudEvent per line.
-    """
-    if not re.fullmatch(r"[0-9]+(-[0-9]+)?", after):
-        fail("--after takes a stream ID as this command prints it, like 1700000000000-0", code=2)
-    given = settings()
-    client = redis_client(given.redis_url.get_secret_value(), namespace=given.namespace)
-    count = 0
-    for count, (stream_id, event) in enumerate(
-        read(client, given.namespace, after=after, follow=follow), 1
-    ):
-        if count == 1 and not as_json:
-            print_outcomes_header()
-        print_outcome(stream_id, event, as_json=as_json)
-    if not count and not as_json:
-        say("No events.")
 
 
 #: What to do about the problems that an audit finds.

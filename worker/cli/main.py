@@ -18,12 +18,14 @@ from worker.cli.approve import approve
 from worker.cli.archive import archive
 from worker.cli.audit_log import EXAMPLE as AUDIT_LOG_EXAMPLE
 from worker.cli.audit_log import audit_log
-from worker.cli.checks import EXAMPLES, audit, doctor, outcomes
+from worker.cli.checks import EXAMPLES, audit, doctor
 from worker.cli.common import AsJson, explain_errors, run
 from worker.cli.dead import dead
 from worker.cli.jobs import jobs
 from worker.cli.list_refunds import EXAMPLE as LIST_EXAMPLE
 from worker.cli.list_refunds import list_refunds
+from worker.cli.outcomes import EXAMPLE as OUTCOMES_EXAMPLE
+from worker.cli.outcomes import outcomes
 from worker.cli.output import (
     print_json,
     print_line,
@@ -67,7 +69,8 @@ for act in (acts.retry, acts.cancel, acts.hold, acts.release, acts.edit, acts.pa
 app.command(epilog=APPROVE_EXAMPLE)(approve)
 app.command(epilog=STATUS_EXAMPLE)(status)
 app.command(epilog=WATCH_EXAMPLE)(watch)
-for command in (outcomes, audit, doctor):
+app.command(epilog=OUTCOMES_EXAMPLE)(outcomes)
+for command in (audit, doctor):
     app.command(epilog=EXAMPLES[command.__name__])(command)
 
 

@@ -36,6 +36,14 @@ def status_lines(told: Mapping[str, Any], listed: int = LISTED) -> Iterator[Line
         problem = f"; {keeping['problem']}" if keeping["problem"] else ""
         yield "archive", f"{keeping['forgotten']:,} refunds that finished long ago{problem}"
     yield "Wix", wix_line(told["wix"])
+    for group in told["consumers"][:listed]:
+        yield (
+            f"group {group['group']}",
+            (
+                f"{group['lag']:,} events not read, {group['pending']:,} not acknowledged,"
+                f" {group['consumers']:,} consumers"
+            ),
+        )
     redis = told["redis"]
     fill = f" of {size(redis['max_bytes'])} ({redis['fill']:.0%})" if redis["max_bytes"] else ""
     yield "Redis", f"{size(redis['used_bytes'])}{fill}; {redis['persistence']}"

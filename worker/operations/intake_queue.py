@@ -11,6 +11,7 @@ from worker.ledger.lanes import LaneRules
 from worker.ledger.scripts import load_scripts
 from worker.observability.redaction import redact
 from worker.queue.names import INTAKE
+from worker.upstream.wire import place_of
 
 #: How many messages one call of the script looks at.
 PIECE = 2_000
@@ -21,10 +22,12 @@ SHOWN = ("refund_id", "store_id", "order_id", "amount", "currency", "reason", "r
 
 
 def queued_jobs(client: redis.Redis, ns: str, needle: str) -> list[dict[str, Any]]:
-    """Return the queued jobs of this refund or order, the first in the queue first.
+    """Return the queued jobs of this order, or the one of this refund, the first one first.
 
     Each says since when it is in the queue (the sender's clock), and how many jobs are before it.
     """
+    if (job := _at_its_place(client, ns, needle)) is not None:
+        return [job]
     script = load_scripts(client, ("queued",), namespace=ns[1:-1], lanes=LaneRules(1))["queued"]
     found: list[dict[str, Any]] = []
     for start in range(0, MOST_LOOKED_AT, PIECE):
@@ -38,6 +41,20 @@ def queued_jobs(client: redis.Redis, ns: str, needle: str) -> list[dict[str, Any
         if size < PIECE:
             break
     return found
+
+
+def _at_its_place(client: redis.Redis, ns: str, refund_id: str) -> dict[str, Any] | None:
+    """Return the job of a refund that our client has sent, without looking at all others.
+
+    It may also be one that a worker has just fetched.
+    """
+    place = place_of(refund_id)
+    text: Any = client.hget(f"{ns}:{INTAKE}.msgs", place)
+    job = _job(text) if text else {}
+    if job.get("refund_id") != refund_id:
+        return None
+    before: Any = client.lpos(f"{ns}:{INTAKE}", place)
+    return job | {"before": before or 0}
 
 
 def _job(text: str) -> dict[str, Any]:

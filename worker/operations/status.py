@@ -11,6 +11,7 @@ import redis
 from statemachine.flows import ACTIVE, State, Transition, next_transition
 from worker.ledger.overview import Overview
 from worker.operations.approvals import approvals_of
+from worker.operations.outcome_groups import groups_of_outcomes
 from worker.operations.persistence import persistence
 from worker.operations.tallies import amounts_of, groups_of, wix_of
 from worker.queue.names import INTAKE, STEPS
@@ -60,6 +61,7 @@ def status(
         "today": _today(found["today"]),
         "keeping": _keeping(found["keeping"] or {}),
         "wix": wix_of(found["minutes"]),
+        "consumers": groups_of_outcomes(client, namespace),
         "redis": _redis(client, info),
     }
     needs = list(needs_of(told))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
+import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -120,15 +121,17 @@ class Broker(RedisBroker):
         self.put(message.queue_name, message.message_id, text)
         return message
 
-    def put(self, queue: str, message_id: str, text: str) -> None:
+    def put(self, queue: str, message_id: str, text: str, *, own_id: str = "") -> None:
         """Put the text of a message on a queue, with rights to this queue alone.
+
+        If *message_id* is taken by another message, it has its *own_id*.
 
         Raises:
             ConnectionClosed: see `command`.
         """
         keys = [f"{self.namespace}:{queue}", f"{self.namespace}:{queue}.msgs"]
         with self.redis_errors("enqueue"):
-            self._enqueue_script(keys=keys, args=[message_id, text])
+            self._enqueue_script(keys=keys, args=[message_id, own_id or message_id, text])
 
     def fetch(self, queue: str, *, wanted: int, known: list[str], block_ms: int) -> list[str]:
         """Take messages from a queue: id, text, id, text, ...
@@ -170,9 +173,12 @@ class Broker(RedisBroker):
     def quarantine(self, queue: str, message_id: str, letter: dict[str, Any]) -> None:
         """Keep a message that no actor can take for a person, without expiry (pitfalls 4, 5).
 
-        A refund's steps share one letter: each new message would add another.
+        A refund's steps share one letter: each new message would add another. Its jobs do not,
+        although one after the other may have the same place in the queue.
         """
         letter_id = message_id.rpartition("~")[0] if queue == STEPS else ""
+        if queue == INTAKE and "/" in message_id:
+            letter_id = f"{message_id}/{uuid.uuid4().hex[:8]}"
         text = json.dumps(letter, ensure_ascii=False)
         self.command(
             "quarantine",

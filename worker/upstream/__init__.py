@@ -1,8 +1,22 @@
 """What upstream services install: a wheel of its own, without the worker."""
 
+from .asynchronous import AsyncOutcomes, AsyncRefundQueue
+from .groups import Outcomes
 from .invalid import FieldError, InvalidJob
 from .many import Refused, Requested
 from .outcomes import Outcome
 from .queue import RefundQueue
+from .status import Status
 
-__all__ = ["FieldError", "InvalidJob", "Outcome", "RefundQueue", "Refused", "Requested"]
+__all__ = [
+    "AsyncOutcomes",
+    "AsyncRefundQueue",
+    "FieldError",
+    "InvalidJob",
+    "Outcome",
+    "Outcomes",
+    "RefundQueue",
+    "Refused",
+    "Requested",
+    "Status",
+]

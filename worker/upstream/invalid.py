@@ -44,10 +44,17 @@ def as_tables(errors: Iterable[FieldError]) -> list[dict[str, Any]]:
     return [{"field": one.field, "rule": one.rule, "value": one.value} for one in errors]
 
 
-def is_too_large(job: Mapping[str, Any]) -> bool:
+#: Compact JSON in ASCII, and in UTF-8.
+escaped = json.JSONEncoder(separators=(",", ":"), default=str).encode
+_exact = json.JSONEncoder(separators=(",", ":"), default=str, ensure_ascii=False).encode
+
+
+def is_too_large(job: Mapping[str, Any], in_ascii: str = "") -> bool:
     """Whether the job has more than 64 KiB as compact JSON in UTF-8."""
-    text = json.dumps(job, separators=(",", ":"), ensure_ascii=False, default=str)
-    return len(text.encode("utf-8", "surrogatepass")) > rules.MOST_BYTES
+    # With escapes it is never shorter, so most jobs need no second look.
+    if len(in_ascii or escaped(job)) <= rules.MOST_BYTES:
+        return False
+    return len(_exact(job).encode("utf-8", "surrogatepass")) > rules.MOST_BYTES
 
 
 def unknown(name: str, known: Iterable[str]) -> str:

@@ -5,17 +5,17 @@ The worker checks it again; it also takes what was written a little differently,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
 from . import rules
-from .invalid import InvalidJob, is_too_large, unknown
+from .invalid import InvalidJob, escaped, is_too_large, unknown
 
 Problem = tuple[str, str]
-#: Takes the place and the value of a field; yields what is wrong with it.
-Check = Callable[[str, Any], Iterator[Problem]]
+#: Takes the place and the value of a field; returns what is wrong with it, nothing if it is right.
+Check = Callable[[str, Any], Collection[Problem]]
 
 
 def check_job(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -24,19 +24,51 @@ def check_job(job: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InvalidJob: names each invalid field and its problem.
     """
-    given = {name: value for name, value in job.items() if not _is_omitted(name, value)}
-    problems = dict(_problems("", given, _JOB, _REQUIRED)) or dict(_contradictions(given))
-    if not problems and is_too_large(given):
-        problems = {"job": rules.TOO_LARGE}
-    if problems:
-        raise InvalidJob(problems, job)
+    return encode_job(job)[0]
+
+
+def encode_job(job: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """Return the same as `check_job`, and as compact JSON.
+
+    Raises:
+        InvalidJob: names each invalid field and its problem.
+    """
+    sent, problems = _sorted_out(job)
+    if problems or (problems := dict(_contradictions(sent))):
+        raise InvalidJob(_in_order(problems), job)
     for name in ("store_id", "order_id"):
-        given[name] = str(UUID(given[name]))
-    return {name: _plain(value) for name, value in given.items() if value != _DEFAULTS.get(name)}
+        if not rules.PLAIN_GUID.fullmatch(sent[name]):
+            sent[name] = str(UUID(sent[name]))
+    text = escaped(sent)
+    if is_too_large(sent, text):
+        raise InvalidJob({"job": rules.TOO_LARGE}, job)
+    return sent, text
 
 
-def _is_omitted(name: str, value: Any) -> bool:
-    return value is None and name in _OPTIONAL
+def _sorted_out(job: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the fields that are right, without those that say nothing, and what is wrong."""
+    sent: dict[str, Any] = {}
+    problems: dict[str, str] = {}
+    for name, value in job.items():
+        if value is None and name in _OPTIONAL:
+            continue
+        check = _JOB.get(name)
+        if check is None:
+            problems[str(name)[: rules.LONGEST_NAME]] = unknown(str(name), _JOB)
+        elif found := check(name, value):
+            problems.update(found)
+        elif value != _DEFAULTS.get(name):
+            sent[name] = value if type(value) is str else _plain(value)
+    if not job.keys() >= _REQUIRED:
+        problems.update(_missing("", job, _REQUIRED))
+    return sent, problems
+
+
+def _in_order(problems: Mapping[str, str]) -> dict[str, str]:
+    """Return the problems in the order of the table of fields, unknown ones last."""
+    places = {name: place for place, name in enumerate(_JOB)}
+    fields = sorted(problems, key=lambda field: places.get(field.partition(".")[0], len(places)))
+    return {field: problems[field] for field in fields}
 
 
 def _plain(value: Any) -> Any:
@@ -46,36 +78,41 @@ def _plain(value: Any) -> Any:
     return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
+def _missing(place: str, given: Mapping[str, Any], required: frozenset[str]) -> Iterable[Problem]:
+    return [(f"{place}{name}", rules.REQUIRED) for name in sorted(required - given.keys())]
+
+
 def _problems(
     place: str, given: Mapping[str, Any], checks: Mapping[str, Check], required: frozenset[str]
 ) -> Iterator[Problem]:
-    for name, check in checks.items():
-        if name in given:
-            yield from check(f"{place}{name}", given[name])
-        elif name in required:
-            yield f"{place}{name}", rules.REQUIRED
-    for name in given:
-        if name not in checks:
+    for name, value in given.items():
+        if name in checks:
+            yield from checks[name](place + name, value)
+        else:
             yield f"{place}{str(name)[: rules.LONGEST_NAME]}", unknown(str(name), checks)
+    yield from _missing(place, given, required)
 
 
 def _says(name: str, is_right: Callable[[Any], bool]) -> Check:
     """Return a check with the one sentence that says what the field accepts."""
 
-    def check(place: str, value: Any) -> Iterator[Problem]:
-        if not is_right(value):
-            yield place, rules.TAKES[name]
+    def check(place: str, value: Any) -> Collection[Problem]:
+        return () if is_right(value) else ((place, rules.TAKES[name]),)
 
     return check
 
 
-def _text(is_right: Callable[[str], Any]) -> Callable[[Any], bool]:
-    return lambda value: (
-        isinstance(value, str) and not rules.is_broken(value) and bool(is_right(value))
+def _says_text(name: str, is_right: Callable[[str], Any]) -> Check:
+    """Return the same for a text."""
+    return _says(
+        name,
+        lambda value: isinstance(value, str) and is_right(value) and not rules.is_broken(value),
     )
 
 
 def _is_guid(text: str) -> bool:
+    if rules.PLAIN_GUID.fullmatch(text):
+        return True
     try:
         UUID(text)
     except ValueError:
@@ -91,57 +128,64 @@ def _is_count(value: Any) -> bool:
     return type(value) is int and 1 <= value <= rules.MOST_UNITS
 
 
-def _amount(place: str, value: Any) -> Iterator[Problem]:
+def _amount(place: str, value: Any) -> Collection[Problem]:
     if value is None:  # a fee without an amount
-        return
+        return ()
     if not isinstance(value, str) or not rules.AMOUNT.fullmatch(value):
-        yield place, rules.TAKES["amount"]
-    elif not value.strip("0."):
-        yield place, rules.NOTHING
+        return ((place, rules.TAKES["amount"]),)
+    return () if value.strip("0.") else ((place, rules.NOTHING),)
 
 
-def _words(place: str, value: Any) -> Iterator[Problem]:
+def _words(place: str, value: Any) -> Collection[Problem]:
     if not isinstance(value, str):
-        yield place, rules.NOT_TEXT
-        return
+        return ((place, rules.NOT_TEXT),)
     longest = rules.LONGEST[place.partition(".")[0]]
+    problems = []
     if len(value) > longest:
-        yield place, rules.at_most(longest, "characters")
+        problems.append((place, rules.at_most(longest, "characters")))
     if rules.is_broken(value):
-        yield place, rules.BROKEN
+        problems.append((place, rules.BROKEN))
+    return problems
 
 
-def _metadata(place: str, value: Any) -> Iterator[Problem]:
+def _metadata(place: str, value: Any) -> Collection[Problem]:
     if not isinstance(value, Mapping) or len(value) > rules.MOST_NOTES:
-        yield place, rules.NOT_NOTES
-        return
+        return ((place, rules.NOT_NOTES),)
+    problems: list[Problem] = []
     for name, text in value.items():
         if not isinstance(name, str) or len(name) > rules.LONGEST_NAME or rules.is_broken(name):
-            yield place, rules.WRONG_KEYS
+            problems.append((place, rules.WRONG_KEYS))
         else:
-            yield from _words(f"{place}.{name}", text)
+            problems += _words(f"{place}.{name}", text)
+    return problems
 
 
 def _list_of(checks: Mapping[str, Check], required: frozenset[str], most: int) -> Check:
-    def check(place: str, value: Any) -> Iterator[Problem]:
+    def item_problems(place: str, item: Any) -> Iterable[Problem]:
+        if isinstance(item, Mapping):
+            return _problems(f"{place}.", item, checks, required)
+        return ((place, rules.NOT_A_TABLE),)
+
+    def check(place: str, value: Any) -> Collection[Problem]:
         if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Sequence):
-            yield place, rules.NOT_A_LIST
-        elif not value:
-            yield place, rules.EMPTY
-        elif len(value) > most:
-            yield place, rules.at_most(most, "items")
-        else:
-            for number, item in enumerate(value):
-                if isinstance(item, Mapping):
-                    yield from _problems(f"{place}.{number}.", item, checks, required)
-                else:
-                    yield f"{place}.{number}", rules.NOT_A_TABLE
+            return ((place, rules.NOT_A_LIST),)
+        if not value:
+            return ((place, rules.EMPTY),)
+        if len(value) > most:
+            return ((place, rules.at_most(most, "items")),)
+        return [
+            problem
+            for number, item in enumerate(value)
+            for problem in item_problems(f"{place}.{number}", item)
+        ]
 
     return check
 
 
 def _contradictions(given: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield what is wrong with the fields together."""
+    if not given.keys() & _ENTANGLED:
+        return
     fees = given.get("additional_fees", ())
     amounts = (given.get("amount"), given.get("shipping"), *(fee.get("amount") for fee in fees))
     if any(amounts) and not given.get("currency"):
@@ -153,23 +197,23 @@ def _contradictions(given: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 _LINE: Mapping[str, Check] = {
-    "line_item_id": _says("line_item_id", _text(_is_part)),
+    "line_item_id": _says_text("line_item_id", _is_part),
     "quantity": _says("quantity", _is_count),
 }
 _FEE: Mapping[str, Check] = {
-    "additional_fee_id": _says("additional_fee_id", _text(_is_part)),
+    "additional_fee_id": _says_text("additional_fee_id", _is_part),
     "amount": _amount,
 }
 _JOB: Mapping[str, Check] = MappingProxyType(
     {
-        "refund_id": _says("refund_id", _text(rules.REFUND_ID.fullmatch)),
-        "store_id": _says("store_id", _text(_is_guid)),
-        "order_id": _says("order_id", _text(_is_guid)),
+        "refund_id": _says_text("refund_id", rules.REFUND_ID.fullmatch),
+        "store_id": _says_text("store_id", _is_guid),
+        "order_id": _says_text("order_id", _is_guid),
         "lines": _list_of(_LINE, frozenset(_LINE), rules.MOST_LINES),
         "shipping": _amount,
         "additional_fees": _list_of(_FEE, frozenset({"additional_fee_id"}), rules.MOST_FEES),
         "amount": _amount,
-        "currency": _says("currency", _text(rules.CURRENCY.fullmatch)),
+        "currency": _says_text("currency", rules.CURRENCY.fullmatch),
         "reason": _words,
         "restock": _says("restock", lambda value: isinstance(value, bool)),
         "notify_buyer": _says("notify_buyer", lambda value: isinstance(value, bool)),
@@ -180,6 +224,8 @@ _JOB: Mapping[str, Check] = MappingProxyType(
     }
 )
 _REQUIRED = frozenset({"refund_id", "store_id", "order_id"})
+#: Fields that may contradict others.
+_ENTANGLED = frozenset({"amount", "shipping", "additional_fees", "restock"})
 #: `None` says the same as leaving the field out.
 _OPTIONAL = frozenset({"shipping", "amount", "currency"})
 _DEFAULTS: Mapping[str, Any] = {

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from . import rules
+from .fast import encode_at_once
 from .invalid import InvalidJob
-from .job import check_job
-from .wire import message_of
+from .job import encode_job
+from .wire import Message, message_of
 
 #: A batch is one script, during which the server does nothing else.
 MOST_JOBS = 500
@@ -33,26 +34,59 @@ class Requested(NamedTuple):
     """Those that are not, because a field is wrong."""
 
 
-def messages_of(jobs: Iterable[Mapping[str, Any]], refused: list[Refused]) -> Iterator[list[str]]:
-    """Yield batches of messages, as the script takes them; add what is invalid to *refused*."""
-    batch: list[str] = []
-    size = 0
-    for number, job in enumerate(jobs, start=1):
+class Batches:
+    """Gathers jobs into batches of messages, as the script takes them."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+        """How many jobs are in the batches so far."""
+        self.refused: list[Refused] = []
+        self._number = 0
+        self._batch: list[str] = []
+        self._size = 0
+
+    def add(self, job: Any) -> list[str]:
+        """Check one more job; return a batch if one is full, else []."""
+        self._number += 1
         try:
-            message_id, text = message_of(_checked(job))
+            message = checked_message(job)
         except InvalidJob as error:
-            refused.append(Refused(number, error))
-            continue
-        if batch and (len(batch) >= 2 * MOST_JOBS or size + len(text) > MOST_CHARACTERS):
+            self.refused.append(Refused(self._number, error))
+            return []
+        self._size += len(message.text)
+        is_full = len(self._batch) >= 3 * MOST_JOBS or self._size > MOST_CHARACTERS
+        full = self.rest() if self._batch and is_full else []
+        if full:
+            self._size = len(message.text)
+        self._batch += message
+        return full
+
+    def rest(self) -> list[str]:
+        """Return the last batch, [] if it is empty."""
+        last, self._batch, self._size = self._batch, [], 0
+        self.sent += len(last) // 3
+        return last
+
+    def of(self, jobs: Iterable[Any]) -> Iterator[list[str]]:
+        """Yield the batches of these jobs."""
+        for job in jobs:
+            if batch := self.add(job):
+                yield batch
+        if batch := self.rest():
             yield batch
-            batch, size = [], 0
-        batch += (message_id, text)
-        size += len(text)
-    if batch:
-        yield batch
+
+    def result(self) -> Requested:
+        """Return what became of the jobs."""
+        return Requested(self.sent, self.refused)
 
 
-def _checked(job: Any) -> dict[str, Any]:
+def checked_message(job: Any) -> Message:
+    """Return the message of a job.
+
+    Raises:
+        InvalidJob: names each invalid field and its problem.
+    """
     if not isinstance(job, Mapping):
         raise InvalidJob({"job": rules.NOT_A_TABLE})
-    return check_job(job)
+    text = encode_at_once(job) or encode_job(job)[1]
+    return message_of(job["refund_id"], text)

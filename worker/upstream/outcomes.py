@@ -23,6 +23,40 @@ class Outcome(NamedTuple):
     """A CloudEvent: `type`, `id`, `subject` (the refund's id), `time`, `data`."""
 
 
+def stream_key(namespace: str) -> str:
+    """Return the key of the stream."""
+    return f"{{{namespace}}}:outcomes"
+
+
+class Pages:
+    """Reads the stream from one place on, page by page."""
+
+    def __init__(self, client: redis.Redis, namespace: str, after: str) -> None:
+        self._client = client
+        self._stream = stream_key(namespace)
+        self.after = after
+
+    def next(self, *, block: bool) -> list[Outcome]:
+        """Return the next events, oldest first; with *block* wait a moment for the first one.
+
+        Raises:
+            redis.RedisError: the server does not answer; continue after the last position.
+        """
+        block_ms = BLOCK_MS if block else None
+        answer: Any = self._client.xread({self._stream: self.after}, count=_PAGE, block=block_ms)
+        entries = answer[0][1] if isinstance(answer, list) and answer else []
+        if isinstance(answer, dict) and answer:
+            entries = answer[self._stream][0]
+        found = [outcome_of(position, fields["event"]) for position, fields in entries]
+        self.after = found[-1].position if found else self.after
+        return found
+
+
+def outcome_of(position: str, text: str) -> Outcome:
+    """Return one entry of the stream."""
+    return Outcome(position, json.loads(text))
+
+
 def read(
     client: redis.Redis, namespace: str, *, after: str = "0", follow: bool = False
 ) -> Iterator[Outcome]:
@@ -31,15 +65,6 @@ def read(
     Raises:
         redis.RedisError: the server does not answer; continue after the last position.
     """
-    stream = f"{{{namespace}}}:outcomes"
-    while True:
-        block_ms = BLOCK_MS if follow else None
-        answer: Any = client.xread({stream: after}, count=_PAGE, block=block_ms)
-        entries = answer[0][1] if isinstance(answer, list) and answer else []
-        if isinstance(answer, dict) and answer:
-            entries = answer[stream][0]
-        for position, fields in entries:
-            after = position
-            yield Outcome(position, json.loads(fields["event"]))
-        if not entries and not follow:
-            return
+    pages = Pages(client, namespace, after)
+    while (page := pages.next(block=follow)) or follow:
+        yield from page

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
-from .job import check_job
-from .many import Refused, Requested, messages_of
-from .outcomes import Outcome, read
-from .wire import ENQUEUE_LUA, message_of, queue_keys
+from .ahead import Sender
+from .groups import CLAIM_AFTER_S, Member, Outcomes, default_consumer
+from .many import Batches, Requested, checked_message
+from .outcomes import Pages
+from .status import Status, pauses_s, read_status, too_late
+from .wire import ENQUEUE_LUA, queue_keys
 
 
 class RefundQueue:
@@ -37,9 +40,8 @@ class RefundQueue:
             redis.RedisError: Redis did not answer, and it is not known whether the job arrived;
                 send it again.
         """
-        fields = check_job(job)
-        self._enqueue(keys=queue_keys(self._namespace), args=message_of(fields))
-        return str(fields["refund_id"])
+        self.send(checked_message(job))
+        return str(job["refund_id"])
 
     def request_many(self, jobs: Iterable[Mapping[str, Any]]) -> Requested:
         """Check many jobs and send them in batches; an invalid one does not stop the others.
@@ -51,20 +53,79 @@ class RefundQueue:
             redis.RedisError: Redis did not answer, and it is not known which jobs arrived;
                 send all of them again.
         """
-        refused: list[Refused] = []
-        sent = 0
-        for batch in messages_of(jobs, refused):
-            self._enqueue(keys=queue_keys(self._namespace), args=batch)
-            sent += len(batch) // 2
-        return Requested(sent, refused)
+        batches = Batches()
+        with self._redis.client() as single:  # type: ignore[no-untyped-call]  # redis-py's
+            sender = Sender(single, self._enqueue.sha, queue_keys(self._namespace), self.send)
+            for batch in batches.of(jobs):
+                sender.begin(batch)
+            sender.finish()
+        return batches.result()
 
-    def outcomes(self, *, after: str = "0", follow: bool = False) -> Iterator[Outcome]:
-        """Yield what became of the refunds, oldest first; with *follow* wait for more, for ever.
+    def send(self, messages: Sequence[str]) -> None:
+        """Put messages on the queue, all or none: three texts each, see `wire.Message`."""
+        self._enqueue(keys=queue_keys(self._namespace), args=messages)
+
+    def status(self, refund_id: str) -> Status:
+        """Return what is known of a refund now, also while its job is in the queue.
 
         Raises:
-            redis.RedisError: Redis did not answer; continue after the last position.
+            redis.RedisError: Redis did not answer.
         """
-        return read(self._redis, self._namespace, after=after, follow=follow)
+        return read_status(self._redis, self._namespace, refund_id)
+
+    def wait(self, refund_id: str, timeout_s: float) -> Status:
+        """Wait until a refund has ended or needs a person.
+
+        Raises:
+            TimeoutError: it had not within *timeout_s*; the text has its state.
+            redis.RedisError: Redis did not answer; wait again.
+        """
+        end_s = time.monotonic() + timeout_s
+        for pause_s in pauses_s():
+            found = self.status(refund_id)
+            if found.is_final or found.needs_person:
+                return found
+            left_s = end_s - time.monotonic()
+            if left_s <= 0:
+                raise too_late(found, timeout_s)
+            time.sleep(min(pause_s, left_s))
+        raise AssertionError("unreachable: there is always another pause")
+
+    def outcomes(
+        self,
+        *,
+        group: str = "",
+        consumer: str = "",
+        after: str = "0",
+        follow: bool = False,
+        claim_after_s: float = CLAIM_AFTER_S,
+    ) -> Outcomes:
+        """Yield what became of the refunds, oldest first; with *follow* wait for more, for ever.
+
+        With *group* the events are shared by its consumers, and each comes again until it is
+        acknowledged; a new group begins behind *after*.
+
+        Raises:
+            redis.RedisError: Redis did not answer; continue after the last position, or ask again.
+        """
+        if not group:
+            return Outcomes(self.pages(after), follow=follow)
+        return Outcomes(self.member(group, consumer, after, claim_after_s), follow=follow)
+
+    def member(self, group: str, consumer: str, after: str, claim_after_s: float) -> Member:
+        """Return a consumer of a group; without a name it has that of this process."""
+        return Member(
+            self._redis,
+            self._namespace,
+            group=group,
+            consumer=consumer or default_consumer(),
+            after=after,
+            claim_after_s=claim_after_s,
+        )
+
+    def pages(self, after: str) -> Pages:
+        """Return what reads the events behind a position, page by page."""
+        return Pages(self._redis, self._namespace, after)
 
     def close(self) -> None:
         """Close the connections to Redis."""

@@ -42,6 +42,10 @@ NOT_A_TABLE = "must be a table"
 
 REFUND_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
 AMOUNT = re.compile(r"[0-9]{1,15}(\.[0-9]{1,4})?")
+#: Most amounts: certainly more than 0.
+PLAIN_AMOUNT = re.compile(r"[1-9][0-9]{0,14}(\.[0-9]{1,4})?")
+#: A GUID as it is sent; other spellings are brought into this form.
+PLAIN_GUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 CURRENCY = re.compile(r"[A-Z]{3}")
 #: More than blanks, as Unicode defines them.
 NOT_BLANK = re.compile(
@@ -121,4 +125,10 @@ def rule_of(text: str) -> str:
 
 def is_broken(text: str) -> bool:
     """Whether the text contains lone surrogates, which UTF-8 cannot encode."""
-    return any("\ud800" <= character <= "\udfff" for character in text)
+    if text.isascii():
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False

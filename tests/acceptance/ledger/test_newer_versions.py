@@ -108,6 +108,8 @@ def test_a_field_that_is_added_later_counts_when_it_is_given() -> None:
     """A job that does not give it has the digest that it has today."""
 
     class Later(RefundRequest):
+        """With one more field."""
+
         priority: str = "normal"
 
     job = {

@@ -96,6 +96,36 @@ def test_upstream_can_send_jobs_and_read_outcomes(rig: Rig, server: str) -> None
     plain.client.close()
 
 
+def test_upstream_can_ask_for_a_refund_and_share_the_outcomes(rig: Rig, server: str) -> None:
+    """Status, wait and groups."""
+    with RefundClient(_as("upstream", server)) as client:
+        client.request(refund_id="rf-1", store_id=STORE_ID, order_id=rig.order(AFTER).id)
+        assert client.status("rf-1").state == "queued"
+        rig.run_until_idle()
+        assert client.wait("rf-1", 0).state == State.REFUNDED
+        with client.outcomes(group="g") as events:
+            for outcome in events:
+                events.acknowledge(outcome)
+        assert list(client.outcomes(group="g")) == []
+
+
+def test_a_producer_with_the_rights_of_an_earlier_version_can_send(rig: Rig, server: str) -> None:
+    """Its jobs have a message id of their own, as before."""
+    earlier = (
+        "~{refunds} ~{refunds}:refunds ~{refunds}:refunds.msgs ~{refunds}:outcomes"
+        " +auth +hello +ping +select +client|setinfo +evalsha +script|load +hset +rpush"
+    )
+    rig.redis.execute_command(
+        *("ACL SETUSER refunds-earlier on >PASSWORD -@all " + earlier).split()
+    )
+    with RefundClient(_as("earlier", server)) as client:
+        client.request(refund_id="rf-1", store_id=STORE_ID, order_id=rig.order(AFTER).id)
+    [message_id] = rig.redis.lrange("{refunds}:refunds", 0, -1)
+    assert message_id != "rf-1/job"
+    rig.run_until_idle()
+    assert rig.load("rf-1").state == State.REFUNDED
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -103,6 +133,8 @@ def test_upstream_can_send_jobs_and_read_outcomes(rig: Rig, server: str) -> None
         "HSET {refunds}:steps.msgs m-1 x",
         "LRANGE {refunds}:refunds 0 -1",
         "HGETALL {refunds}:refunds.msgs",
+        "HGET {refunds}:refunds.msgs rf-1/job",
+        "HMGET {refunds}:refunds.msgs rf-1/job",
         "DEL {refunds}:refunds",
         "HSET {refunds}:clock offset_ms 0",
         "HSET {refunds}:refund:rf-1 state refundable",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,17 +13,9 @@ import redis
 from statemachine.flows import State
 from tests.support.rig import AFTER, STORE_ID, Rig
 from worker.client import RefundQueue
-from worker.upstream.many import MOST_CHARACTERS, MOST_JOBS, messages_of
+from worker.upstream.many import MOST_CHARACTERS, MOST_JOBS, Batches
 
 ORDER_ID = "67668940-527d-4465-94c6-5475d8c7a412"
-
-
-@pytest.fixture
-def queue(rig: Rig) -> Iterator[RefundQueue]:
-    """A client of the rig's server."""
-    url = rig.settings.redis_url.get_secret_value()
-    with RefundQueue(url, namespace=rig.settings.namespace) as client:
-        yield client
 
 
 def _job(number: int, **more: Any) -> dict[str, Any]:
@@ -75,18 +68,36 @@ def test_jobs_are_read_as_they_are_sent() -> None:
     """A generator of a million jobs must not fill the memory."""
     read = itertools.count(1)
     endless = (_job(next(read)) for _ in itertools.repeat(None))
-    batches = messages_of(endless, [])
-    assert [len(next(batches)) for _ in range(3)] == [2 * MOST_JOBS] * 3
+    batches = Batches().of(endless)
+    assert [len(next(batches)) for _ in range(3)] == [3 * MOST_JOBS] * 3
     assert next(read) <= 3 * MOST_JOBS + 2
 
 
 def test_a_batch_of_long_jobs_is_smaller() -> None:
     """One script must not carry many megabytes."""
     notes = {str(number): "x" * 1_000 for number in range(20)}
-    batches = list(messages_of((_job(number, metadata=notes) for number in range(100)), []))
-    assert sum(len(batch) for batch in batches) == 200
-    assert max(sum(map(len, batch[1::2])) for batch in batches) <= MOST_CHARACTERS
+    batches = list(Batches().of(_job(number, metadata=notes) for number in range(100)))
+    assert sum(len(batch) for batch in batches) == 300
+    assert max(sum(map(len, batch[2::3])) for batch in batches) <= MOST_CHARACTERS
     assert len(batches) == 2
+
+
+def test_a_batch_whose_answer_does_not_come_is_sent_again(rig: Rig, queue: RefundQueue) -> None:
+    """The server closes the connection, or has forgotten the script; each job counts once."""
+
+    def jobs() -> Iterator[dict[str, Any]]:
+        for number in range(1_200):
+            if number == 600:
+                rig.redis.client_kill_filter(_type="normal", skipme=True)
+            if number == 1_100:
+                rig.redis.script_flush()
+            yield _job(number)
+
+    assert queue.request_many(jobs()) == (1_200, [])
+    texts = rig.redis.hvals(rig.key("refunds.msgs"))
+    assert {json.loads(text)["kwargs"]["refund_id"] for text in texts} == {
+        f"rf-{number}" for number in range(1_200)
+    }
 
 
 def test_an_error_of_redis_is_raised() -> None:
