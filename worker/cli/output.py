@@ -107,7 +107,8 @@ def print_table(
         table.add_column(name.replace("_", " "), overflow="fold", no_wrap=name not in prose)
     for row in cells:
         table.add_row(*(row[name] for name in shown))
-    Console(width=width).print(table)
+    # With a width alone, rich takes a terminal that is called "dumb" for 80 columns wide.
+    Console(width=width, height=len(cells) + 1).print(table)
 
 
 def _min_width(
