@@ -9,7 +9,7 @@ PEERS := .venv-bench
 PARALLEL := -q --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit check compat faults chaos recovery failover scale bench contract docs wheel server run clean lock
+.PHONY: help demo test unit check compat faults chaos recovery failover scale bench contract docs runbook wheel server run clean lock
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -85,6 +85,9 @@ contract: $(STAMP) ## run Wix's own JavaScript client against the simulator (nee
 
 docs: $(STAMP) ## write the generated parts of the README files and .env.example
 	@$(BIN)/python -m tests.house.documents
+
+runbook: $(STAMP) ## run the examples of the runbook, and write what they print into it
+	@RUNBOOK=write $(BIN)/python -m pytest -q -p no:randomly tests/acceptance/runbook
 
 wheel: $(STAMP) ## build the wheels of the worker and of upstream's RefundQueue into dist
 	@$(BIN)/python -m pip --disable-pip-version-check --quiet wheel --no-deps --no-build-isolation -w dist . worker/upstream

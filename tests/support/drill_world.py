@@ -1,4 +1,4 @@
-"""Where the runbook's examples are run: a rig with stores, Wix over HTTP, and an operator's shell."""
+"""Where the runbook's examples are run: a worker, stores, Wix over HTTP, an operator's shell."""
 
 from __future__ import annotations
 
@@ -7,26 +7,31 @@ import io
 import re
 import shlex
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Callable
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import pytest
+import redis
+from pydantic import SecretStr
 
-from tests.support.bulk import turn
+from config.settings import Settings
+from statemachine.flows import State
 from tests.support.logs import restored_logging
-from tests.support.processes import environment_without_settings
+from tests.support.processes import environment_without_settings, wait_until
 from tests.support.rig import AFTER, KEY, STORE_ID, settings_for
 from tests.support.runbook import JOB_ID
 from tests.support.stores_rig import StoresRig
 from worker.app import membership_from
 from worker.cli.main import main
-from worker.simulator import Simulator
+from worker.demo.embedded import embedded_server
+from worker.simulator import Fault, Simulator
 from worker.simulator.world.orders import Order
+from worker.stores.outages import Outages
 from worker.stores.vault import Credentials, new_key
 
 ACCOUNT_ID = "0f5b7a1e-0000-4000-8000-000000000002"
-#: The width of the operator's terminal.
-COLUMNS = 132
 
 
 def order_id(number: int) -> str:
@@ -39,54 +44,58 @@ def store_id(number: int) -> str:
     return f"{STORE_ID[:-12]}{number:012d}"
 
 
-class _Screen(io.StringIO):
-    """Standard output or standard error of a command, which a person sees as one."""
-
-    def __init__(self, shown: list[str], *, is_terminal: bool) -> None:
-        super().__init__()
-        self._shown, self._is_terminal = shown, is_terminal
-
-    def write(self, text: str) -> int:
-        """Show a text."""
-        self._shown.append(text)
-        return len(text)
-
-    def isatty(self) -> bool:
-        """Whether it says that it is a terminal: then tables fit into its width."""
-        return self._is_terminal
-
-
 class DrillWorld:
     """One worker that the drill drives, some stores, and an operator who types commands."""
 
     def __init__(self, redis_url: str, simulator: Simulator, wix_url: str, place: Path) -> None:
         simulator.add_store(STORE_ID, KEY, account_id=ACCOUNT_ID, name="Café Zoë")
-        vault_keys = new_key()
-        self.rig = StoresRig(
-            settings_for(redis_url, vault_keys=vault_keys, stores="{}", retry_for_s="86400"),
-            simulator,
-        )
-        self.simulator, self.redis = simulator, self.rig.redis
-        self.rig.connect()
-        self.place = place
+        self.simulator, self.place = simulator, place
+        self.servers = ExitStack()
         self.job_id = ""
+        vault_keys = new_key()
+        settings = settings_for(redis_url, vault_keys=vault_keys, stores="{}", retry_for_s="86400")
         self.environment = {
-            "REFUNDS_REDIS_URL": redis_url,
-            "REFUNDS_NAMESPACE": self.rig.settings.namespace,
+            "REFUNDS_NAMESPACE": settings.namespace,
             "REFUNDS_VAULT_KEYS": vault_keys,
             "REFUNDS_WIX_BASE_URL": wix_url,
             "REFUNDS_STATE_DIR": str(place / "state"),
             "REFUNDS_OPERATOR": "ann",
             "REFUNDS_STORE_CALLS_PER_MIN": "0",
         }
-        settings = self.rig.settings.model_copy(update={"state_dir": place / "state"})
-        membership_from(settings, self.rig.broker.client).join()
+        self._start(settings)
+        self.rig.connect()
+
+    def _start(self, settings: Settings) -> None:
+        """Let a worker start on a server."""
+        self.environment["REFUNDS_REDIS_URL"] = settings.redis_url.get_secret_value()
+        self.rig = StoresRig(settings, self.simulator)
+        self.redis = self.rig.redis
+        self.outages = Outages(
+            circuit=self.rig.ledger.circuit,
+            stores=self.rig.stores,
+            keyring=self.rig.steps.keyring,
+            wix=self.rig.wix,
+        )
+        self.join()
         self.tick()
+
+    def close(self) -> None:
+        """Close the worker's connections, and stop servers that were started for it."""
+        self.rig.close()
+        self.servers.close()
+
+    def join(self) -> None:
+        """Let the worker start: it remembers its ledger on this machine."""
+        settings = self.rig.settings.model_copy(update={"state_dir": self.place / "state"})
+        joined = membership_from(settings, self.rig.broker.client).join()
+        self.rig.ledger.installation = joined.installation
 
     def tick(self) -> None:
         """Let the worker live and lead, as it does each second."""
         self.rig.broker.beat()
         self.rig.broker.reclaim(60_000)
+        # The rig lets time pass as another leader.
+        self.redis.delete(self.rig.key("scheduler"))
         self.rig.ledger.wake_due(self.rig.broker.broker_id, lead_ms=60_000)
 
     def connect_stores(self, count: int) -> None:
@@ -98,16 +107,36 @@ class DrillWorld:
             self.redis.zadd(self.rig.key("stores"), {site: number})
             self.redis.hset(self.rig.key("store", site), "sealed", sealed)
 
-    def order(self, number: int, created: str = AFTER, *, store: int = 1, **more: object) -> Order:
+    def order(self, number: int, created: str = AFTER, *, store: int = 1, **more: Any) -> Order:
         """Place an order with a known id."""
         return self.simulator.add_order(
             store_id(store), created_date=created, order_id=order_id(number), **more
         )
 
-    def request(self, number: int, *, store: int = 1, **more: object) -> str:
+    def request(self, number: int, *, store: int = 1, **more: Any) -> str:
         """Ask for the refund of a new order; its id is rf-NUMBER."""
         order = self.order(number, store=store)
         return self.rig.request(order, f"rf-{number}", store_id=store_id(store), **more)
+
+    def letter(self, number: int, *, manual: bool = False) -> str:
+        """Make a dead letter; with *manual*, of a payment that Wix cannot refund itself."""
+        if manual:
+            order = self.order(number, payments=[{"amount": "101.40", "offline": True}])
+        else:
+            order = self.order(number)
+            self.simulator.script(Fault("status", "submit_refund", order.id, status=400, code="X"))
+        refund_id = self.rig.request(order, f"rf-{number}")
+        self.work_for_hours()
+        assert self.rig.load(refund_id).state is State.DEAD
+        return refund_id
+
+    def waiting(self, number: int, *, manual: bool = False) -> str:
+        """Make a refund that waits for its next try."""
+        assert not manual
+        self.simulator.script(Fault("status", "get_order", order_id(number), times=9, status=503))
+        refund_id = self.request(number)
+        self.work()
+        return refund_id
 
     def work(self) -> None:
         """Let the worker do what can be done now."""
@@ -119,39 +148,63 @@ class DrillWorld:
         self.rig.run_until_idle()
         self.tick()
 
+    def look_for_outage(self) -> None:
+        """Let the worker look whether most stores fail."""
+        self.outages.turn(lambda: False)
+
+    def end_outage(self) -> None:
+        """Let the worker probe Wix, and start the refunds of more and more stores."""
+        while self.redis.exists(self.rig.key("outage")):
+            self.redis.hset(self.rig.key("outage"), "next_ms", 1)
+            self.look_for_outage()
+            self.work()
+
+    def fail_over(self, lose: Callable[[], object]) -> None:
+        """Let a replica take over that has missed what *lose* did."""
+        url = self.servers.enter_context(embedded_server())
+        old = self.redis.connection_pool.connection_kwargs
+        with redis.Redis.from_url(url, decode_responses=True) as replica:
+            replica.replicaof(old["host"], old["port"])
+            wait_until(lambda: replica.info("replication").get("master_link_status") == "up")
+            replica.replicaof("NO", "ONE")
+        lose()
+        settings = self.rig.settings.model_copy(update={"redis_url": SecretStr(url)})
+        self.rig.close()
+        self._start(settings)
+
     def do_bulk(self) -> None:
         """Let the worker do the items of bulk acts, and what follows from them."""
-        turn(self.rig)
-        self.work()
+        while self.redis.scard(self.rig.key("jobs_running")):
+            for key in self.redis.sscan_iter(self.rig.key("jobs_running")):
+                self.redis.hset(self.rig.key("job", key), "next_ms", "0")
+            self.rig.app.jobs.turn(lambda: False)
+            self.work()
 
     def run(self, command: str) -> str:
-        """Type a command; returns what the terminal shows."""
+        """Run a command as in a script; returns what it prints on both outputs."""
         words = shlex.split(command.replace(JOB_ID, self.job_id or JOB_ID))
         if words[0] != "refunds":
             raise AssertionError(f"an example runs only `refunds`: {command}")
-        shown: list[str] = []
-        # A bulk act is followed on a terminal; nobody would do it meanwhile.
-        is_followed = "--yes" in words or words[1:3] == ["jobs", "continue"]
-        given = {"COLUMNS": str(COLUMNS), "TERM": "dumb", **self.environment}
+        screen = io.StringIO()
         self.status = 0
         try:
             with (
                 restored_logging(),
                 pytest.MonkeyPatch.context() as patch,
-                redirect_stdout(_Screen(shown, is_terminal=not is_followed)),
-                redirect_stderr(_Screen(shown, is_terminal=False)),
+                redirect_stdout(screen),
+                redirect_stderr(screen),
             ):
                 patch.chdir(self.place)
-                patch.setenv("TERM", "dumb")
                 patch.setattr(sys, "argv", words)
-                patch.setattr("os.environ", environment_without_settings() | given)
+                patch.setattr("os.environ", environment_without_settings() | self.environment)
                 contextvars.copy_context().run(main)
         except SystemExit as end:
             self.status = end.code if isinstance(end.code, int) else int(bool(end.code))
-        return self._noted("".join(shown))
+        return self._noted(screen.getvalue())
 
     def _noted(self, output: str) -> str:
-        """Note the id of a bulk act, and write it as the text does."""
+        """Note the id of a bulk act, and write it and the namespace as the text does."""
         if found := re.search(r"\bjob-[0-9a-f]{12}\b", output):
             self.job_id = found[0]
+        output = output.replace(self.rig.settings.namespace, "refunds")
         return output.replace(self.job_id, JOB_ID) if self.job_id else output

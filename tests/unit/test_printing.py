@@ -50,3 +50,13 @@ def test_a_table_that_fits_is_one(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["refund", "id", "order", "id", "store", "id", "sentence"]
     assert max(map(len, lines)) <= 120
+
+
+def test_a_terminal_that_is_called_dumb_is_as_wide_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rich takes it for 80 columns wide, and would cut ids off."""
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    print_table(ROWS, COLUMNS, width=120)
+    assert capsys.readouterr().out.count(STORE) == 2

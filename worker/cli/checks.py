@@ -123,14 +123,17 @@ def _finished(ledger: Ledger) -> list[Refund]:
 
 def _compare(finished: Sequence[Refund], rate: float) -> list[auditing.Problem]:
     given = load_settings(os.environ)
-    stores = stores_from(given, ledger_from(given)[0])
+    broker, _ = ledger_from(given)
+    wix = wix_from(given)
+    close_at_end(broker.client.close)
+    close_at_end(wix.close)
     with progress("asking Wix", len(finished)) as advance:
         return list(
             auditing.against_wix(
                 iter(finished),
                 keyring=keyring_from(given),
-                stores=stores,
-                wix=wix_from(given),
+                stores=stores_from(given, broker),
+                wix=wix,
                 per_s=rate,
                 progress=advance,
             )
@@ -154,7 +157,13 @@ def _of_ledger(given: Settings, client: redis.Redis) -> Iterator[Finding]:
     """Check what depends on the server, once it is known to be fit."""
     broker, ledger = ledger_from(given)
     close_at_end(broker.client.close)
-    told = status(client, given.namespace, dead_after_ms=given.worker_dead_after_ms, minutes=1)
+    told = status(
+        client,
+        given.namespace,
+        dead_after_ms=given.worker_dead_after_ms,
+        settle_delay_ms=given.settle_delay_ms,
+        minutes=1,
+    )
     yield from server_findings(client, told)
     yield vault_finding(keyring_from(given), stores_from(given, broker))
     yield from worker_findings(told, given)

@@ -63,6 +63,7 @@ def list_refunds(
 def _print(rows: list[dict[str, Any]], queued: list[dict[str, Any]], selection: Selection) -> None:
     why = ("why",) if selection.reason == NEEDS_APPROVAL else ()
     for row in rows:
+        row["state"] += " (on hold)" if row["hold"] else ""
         row["accepted"] = moment(row["accepted_at_ms"], "seconds")
         row["why"] = (row["reason"] or {}).get("detail")
     rows = [*rows, *({**job, "state": "(queued)"} for job in queued)]

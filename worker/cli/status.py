@@ -47,7 +47,11 @@ def connect_for(given: Settings) -> Any:
 def read(given: Settings, client: Any, *, minutes: int = 10) -> dict[str, Any]:
     """Return the status; another ledger than ours is what needs a person first."""
     told = looking.status(
-        client, given.namespace, dead_after_ms=given.worker_dead_after_ms, minutes=minutes
+        client,
+        given.namespace,
+        dead_after_ms=given.worker_dead_after_ms,
+        settle_delay_ms=given.settle_delay_ms,
+        minutes=minutes,
     )
     refused = [f.text for f in membership_from(given, client).findings() if f.level == "refused"]
     told["needs"][:0] = [{"text": text, "command": "refunds doctor"} for text in refused]

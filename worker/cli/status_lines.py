@@ -25,6 +25,9 @@ def status_lines(told: Mapping[str, Any], listed: int = LISTED) -> Iterator[Line
                 f" refunds start for {outage['starting']:.0%} of the stores"
             ),
         )
+    if settling_ms := told["settling_ms"]:
+        text = "Redis restarted or was replaced: nothing is changed at Wix for another"
+        yield "settling", f"{text} {span(settling_ms)}"
     yield "intake", _queue(told["intake"], now_ms)
     yield from _refunds(told["refunds"], now_ms)
     yield from _approvals(told["approvals"], now_ms, listed)

@@ -37,7 +37,12 @@ class Need(NamedTuple):
 
 
 def status(
-    client: redis.Redis, namespace: str, *, dead_after_ms: int, minutes: int = 10
+    client: redis.Redis,
+    namespace: str,
+    *,
+    dead_after_ms: int,
+    settle_delay_ms: int,
+    minutes: int = 10,
 ) -> dict[str, Any]:
     """Return how things stand; `ok` says whether nothing needs a person.
 
@@ -52,6 +57,7 @@ def status(
         "workers": [_worker(w, found["now_ms"], dead_after_ms) for w in found["workers"] or []],
         "outage": _outage(found["outage"], shift_ms),
         "scheduler": _scheduler(found),
+        "settling_ms": _settling_ms(found, settle_delay_ms),
         "intake": _queue(found["queues"][INTAKE]),
         "steps": _queue(found["queues"][STEPS]),
         "refunds": _refunds(found, shift_ms),
@@ -136,9 +142,15 @@ def _worker(worker: Mapping[str, Any], now_ms: float, dead_after_ms: int) -> dic
 def _scheduler(found: Mapping[str, Any]) -> dict[str, Any]:
     ticked, reconciled = (
         max(0, round(found["now_ms"] - float(at_ms))) if at_ms else None
-        for at_ms in found["ticked"]
+        for at_ms in found["ticked"][:2]
     )
     return {"leader": found["leader"] or None, "ticked_ms": ticked, "reconciled_ms": reconciled}
+
+
+def _settling_ms(found: Mapping[str, Any], settle_delay_ms: int) -> int:
+    """Return how long nothing is changed at Wix yet, because the server may have lost writes."""
+    lost_at_ms = float(found["ticked"][2] or 0)
+    return max(0, round(lost_at_ms + settle_delay_ms - found["now_ms"])) if lost_at_ms else 0
 
 
 def _outage(outage: list[Any], shift_ms: int) -> dict[str, Any] | None:

@@ -125,6 +125,20 @@ def test_a_suspended_store_needs_a_person(rig: Rig) -> None:
     assert told["needs"][0]["command"] == f"refunds stores check {STORE_ID}"
 
 
+def test_a_server_that_restarted_is_seen(rig: Rig) -> None:
+    """Until a forgotten call can no longer take effect; nobody is needed."""
+    _lead(rig)
+    rig.run(rig.order(AFTER))
+    rig.broker.beat()
+    assert _status(rig)["settling_ms"] == 0
+    rig.redis.hset(rig.key("clock"), "run_id", "another")
+    rig.ledger.wake_due(rig.broker.broker_id, lead_ms=60_000)
+    told = _status(rig)
+    assert told["ok"]
+    assert 0 < told["settling_ms"] <= rig.settings.settle_delay_ms
+    assert "nothing is changed at Wix for another" in refunds(rig, "status").stdout
+
+
 def test_another_ledger_needs_a_person_first(rig: Rig) -> None:
     """An empty ledger must not look as if all were well."""
     environment = settings_of(rig) | {"REFUNDS_INSTALLATION": "another"}

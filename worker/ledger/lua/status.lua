@@ -81,7 +81,7 @@ return cjson.encode({
     },
     failing = {count = redis.call('ZCARD', key('failing')), since_ms = first_score(key('failing'))},
     leader = redis.call('GET', key('scheduler')) or '',
-    ticked = redis.call('HMGET', key('clock'), 'last_ms', 'reconciled_ms'),
+    ticked = redis.call('HMGET', key('clock'), 'last_ms', 'reconciled_ms', 'doubt_ms'),
     keeping = keeping,
     on_hold = redis.call('ZCARD', key('on_hold')),
     paused = paused,
