@@ -223,6 +223,10 @@ class Settings(BaseSettings):
     """Directory of the archive, the same one for all machines; it must exist. If not set, nothing
     is ever forgotten, and Redis grows."""
 
+    keep_outcomes_days: int = Field(default=30, ge=1, le=36_500)
+    """How long outcomes stay in their stream, in days; longer while a consumer group has not read
+    and acknowledged them, of which `refunds doctor` warns."""
+
     @model_validator(mode="after")
     def _settings_fit_together(self) -> Settings:
         """Check settings that are valid by themselves but not together."""

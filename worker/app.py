@@ -30,9 +30,10 @@ from worker.operations.acts.wix_desk import WixDesk
 from worker.operations.archive.keeper import Keeper
 from worker.operations.installation import Membership
 from worker.operations.jobs.runner import JobRunner
+from worker.operations.trimming import Trimmer
 from worker.queue.broker import Broker
 from worker.queue.middleware import MessageContext, Running
-from worker.scheduler.scheduler import Scheduler, Turns
+from worker.scheduler.scheduler import Scheduler, Turn, Turns
 from worker.steps.clock import boot_id, boottime
 from worker.steps.retry import RetryPolicy
 from worker.steps.runner import Steps
@@ -59,7 +60,6 @@ class App:
     watch: Watch
     prober: Prober
     jobs: JobRunner
-    keeper: Keeper
     scheduler: Scheduler
 
     def worker(self) -> dramatiq.Worker:
@@ -203,6 +203,18 @@ def _job_runner(desk: WixDesk, broker: Broker) -> JobRunner:
     )
 
 
+def _keep_turn(ledger: Ledger, settings: Settings, monotonic: Callable[[], float]) -> Turn:
+    """Return what keeps Redis from growing: trims outcomes, archives and forgets refunds."""
+    trimmer = Trimmer(ledger.keeping, settings, monotonic)
+    keeper = Keeper(ledger.keeping, settings, monotonic)
+
+    def turn(is_stopping: Callable[[], bool]) -> None:
+        trimmer.turn()
+        keeper.turn(is_stopping)
+
+    return turn
+
+
 def build(settings: Settings, seams: Seams = REAL) -> App:
     """Put a worker together."""
     broker, ledger = ledger_from(settings)
@@ -219,7 +231,6 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
         stores=stores, keyring=keyring, wix=wix, settings=settings, unconnected=unconnected
     )
     jobs = _job_runner(desk, broker)
-    keeper = Keeper(ledger.keeping, settings, seams.monotonic)
     return App(
         settings=settings,
         keyring=keyring,
@@ -231,7 +242,6 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
         watch=watch,
         prober=prober,
         jobs=jobs,
-        keeper=keeper,
         scheduler=Scheduler(
             broker,
             ledger,
@@ -239,6 +249,11 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
             settings,
             seams.monotonic,
             boot_id(),
-            turns=Turns(watch=watch.turn, outages=outages.turn, jobs=jobs.turn, keep=keeper.turn),
+            turns=Turns(
+                watch=watch.turn,
+                outages=outages.turn,
+                jobs=jobs.turn,
+                keep=_keep_turn(ledger, settings, seams.monotonic),
+            ),
         ),
     )

@@ -108,6 +108,7 @@ ACCEPTED: Changes = {
     "history:rf": ["refund.accepted"],
     "order:STORE:ORDER>rf": True,
     "orders>ORDER:STORE": 0,
+    "of_store:STORE>rf": "now",
     "outcomes": ["refund.accepted"],
     "refund:rf.accepted_at_ms": "now",
     "refund:rf.arrival": 1,

@@ -28,6 +28,7 @@ from worker.ledger.refunds import Ledger
 from worker.operations import audit as auditing
 from worker.operations.archive.checkup import keeping_finding
 from worker.operations.checkup import (
+    outcomes_findings,
     queue_findings,
     server_findings,
     settings_findings,
@@ -169,6 +170,7 @@ def _of_ledger(given: Settings, client: redis.Redis) -> Iterator[Finding]:
     yield from worker_findings(told, given)
     yield from queue_findings(ledger, told)
     yield keeping_finding(ledger.keeping, given)
+    yield from outcomes_findings(told, ledger.ns)
 
 
 def _print_findings(findings: Sequence[Finding], *, as_json: bool) -> bool:

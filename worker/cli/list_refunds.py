@@ -35,8 +35,8 @@ def list_refunds(
 ) -> None:
     """List refunds.
 
-    With --order or --refund also the jobs of these that are still in the queue. --state, --order
-    and --refund find quickly; other filters look at each refund in turn.
+    With --order or --refund also the jobs of these that are still in the queue. --state, --store,
+    --order and --refund find quickly; other filters look at each refund in turn.
     """
     check_after(after)
     broker, ledger = connect()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ from worker.refund.tombstone import DIGEST, LETTERS, tombstone_of
 
 #: How many refunds one call of the script forgets: some milliseconds of the server's time.
 PIECE = 50
+#: How many entries of a consumer group are looked at.
+MOST_PENDING = 100
 #: The states in which a refund may be forgotten.
 STATES = tuple(sorted(TERMINAL & set(LETTERS)))
 
@@ -149,6 +152,18 @@ class Keeping:
         Only what is in the archive may be forgotten.
         """
         return self._forget(found, only_look=False).count("forgotten")
+
+    def trim_outcomes(self, *, keep_ms: int, limit: int) -> tuple[int, dict[str, int]]:
+        """Trim outcomes that are older; return how many, and the groups that need old ones.
+
+        A group is mapped to the time of the first old outcome that it needs, unix ms.
+        """
+        trimmed, *flat = self._run(
+            "trim_outcomes", keep_ms=keep_ms, limit=limit, pending=MOST_PENDING
+        )
+        behind = {name: int(ms) for name, ms in zip(flat[::2], flat[1::2], strict=True)}
+        self._redis.hset(f"{self._ns}:keeping", "unread", json.dumps(behind))
+        return int(trimmed), behind
 
     def _forget(self, found: list[Finished], *, only_look: bool) -> list[str]:
         answers: list[str] = []

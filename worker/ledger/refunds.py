@@ -49,6 +49,7 @@ SCRIPTS = (
     *("give_back", "replay", "wake", "looks", "watched"),
     *("requeue", "audit", "outage", "reindex", "forget"),
     "adopt_archive",
+    "trim_outcomes",
 )
 
 

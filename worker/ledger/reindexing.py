@@ -12,8 +12,10 @@ import redis
 PIECE = 200
 #: Pause after a pass over all dead letters, s: a worker of an older version may have changed some.
 PASS_EVERY_S = 600.0
+#: A refund may be listed so much later than it was accepted by the server's clock.
+MARGIN_MS = 60_000
 #: The version of the lists; with another one, all refunds are listed again.
-VERSION = "1"
+VERSION = "2"
 
 
 class Reindexing:
@@ -54,13 +56,34 @@ class Reindexing:
             if "\x1f" not in reason:
                 yield from self._scan(f"{self.ns}:dead_by:reason:{reason}")
         yield from self._scan(f"{self.ns}:failing")
-        if self._redis.hget(f"{self.ns}:indexed", "version") == VERSION:
-            return
-        start: Any = self._redis.hget(f"{self.ns}:indexed", "cursor")
-        for cursor, ids in self._scan_from(f"{self.ns}:accepted", int(start or 0)):
-            yield ids
-            self._redis.hset(f"{self.ns}:indexed", "cursor", cursor)
-        self._redis.hset(f"{self.ns}:indexed", mapping={"version": VERSION, "cursor": 0})
+        clock: Any = self._redis.time()
+        known: Any = self._redis.hgetall(f"{self.ns}:indexed")
+        if known.get("version") == VERSION:
+            # What workers of an older version accepted since.
+            yield from self._accepted_since(int(known.get("since_ms") or 0) - MARGIN_MS)
+        else:
+            start = int(known["cursor"]) if known.get("pass") == VERSION else 0
+            for cursor, ids in self._scan_from(f"{self.ns}:accepted", start):
+                yield ids
+                self._redis.hset(f"{self.ns}:indexed", mapping={"pass": VERSION, "cursor": cursor})
+        self._redis.hset(
+            f"{self.ns}:indexed",
+            mapping={"version": VERSION, "cursor": 0, "since_ms": clock[0] * 1000},
+        )
+
+    def _accepted_since(self, at_ms: float) -> Iterator[list[str]]:
+        """Yield what was accepted from then on, in pieces; many may have the same time."""
+        same = 0
+        while True:
+            rows: Any = self._redis.zrangebyscore(
+                f"{self.ns}:accepted", at_ms, "+inf", start=same, num=PIECE, withscores=True
+            )
+            if not rows:
+                return
+            yield [refund_id for refund_id, _ in rows]
+            last = rows[-1][1]
+            same = sum(score == last for _, score in rows) + (same if last == at_ms else 0)
+            at_ms = last
 
     def _scan(self, name: str) -> Iterator[list[str]]:
         for _, ids in self._scan_from(name, 0):

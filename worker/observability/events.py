@@ -202,6 +202,15 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             "The archive cannot be used: nothing is forgotten, and Redis grows; tried again.",
             ("error",),
         ),
+        "outcomes.trimmed": Event(
+            "info", "Outcomes older than REFUNDS_KEEP_OUTCOMES_DAYS were trimmed.", ("count",)
+        ),
+        "outcomes.unread": Event(
+            "warning",
+            "A consumer group has not read or not acknowledged old outcomes: they stay, and those"
+            " that are newer, too.",
+            ("group", "since_ms"),
+        ),
         "message.quarantined": Event(
             "error",
             "A message could not be processed and became a dead letter.",

@@ -120,6 +120,19 @@ def queue_findings(ledger: Ledger, told: Mapping[str, Any]) -> Iterator[Finding]
         yield Finding("ledger", "ok", f"{len(ids)} unfinished refunds looked at, each in one place")
 
 
+def outcomes_findings(told: Mapping[str, Any], ns: str) -> Iterator[Finding]:
+    """Check that upstream's consumer groups keep up: old outcomes stay until they do."""
+    outcomes = told["outcomes"]
+    text = f"{outcomes['count']:,} outcomes in the stream"
+    for group, since_ms in outcomes["unread"].items():
+        days = (told["at_ms"] - since_ms) // 86_400_000
+        behind = f"{text}; the consumer group {group} has not read those of {days} days"
+        todo = f"let it read and acknowledge them, or: XGROUP DESTROY {ns}:outcomes {group}"
+        yield Finding("outcomes", "warning", behind, todo)
+    if not outcomes["unread"]:
+        yield Finding("outcomes", "ok", text)
+
+
 def wix_finding(look: Callable[[], Reached]) -> Finding:
     """Check that Wix answers."""
     reached = look()

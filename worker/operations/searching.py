@@ -139,7 +139,10 @@ def _list(search: Search, selection: Selection, *, dead: bool) -> str:
     if not dead:
         if selection.reason == NEEDS_APPROVAL:
             return "approvals"
-        return f"state:{selection.state}" if selection.state else "accepted"
+        lists = [f"state:{selection.state}"] if selection.state else []
+        if selection.store and search.is_complete():
+            lists.append(f"of_store:{selection.store}")
+        return search.smallest(lists) if lists else "accepted"
     given = [
         f"dead_by:{kind}:{getattr(selection, kind)}" for kind in KINDS if getattr(selection, kind)
     ]
@@ -171,7 +174,8 @@ def _is_counted(search: Search, selection: Selection, *, dead: bool) -> bool:
     """Whether all of one list is wanted, so that nothing has to be looked at to count it."""
     given = {f.name for f in fields(selection) if getattr(selection, f.name) not in ("", 0, None)}
     if not dead:
-        return given <= {"state", "since_ms", "until_ms"}
+        kinds = given - {"since_ms", "until_ms"}
+        return kinds <= {"state"} or (kinds == {"store"} and search.is_complete())
     return len(given) <= 1 and given <= set(KINDS) and search.is_complete()
 
 

@@ -66,6 +66,7 @@ def status(
         "dead": _dead(found["dead"], shift_ms),
         "today": _today(found["today"]),
         "keeping": _keeping(found["keeping"] or {}),
+        "outcomes": _outcomes(found["outcomes"], found["keeping"] or {}),
         "wix": wix_of(found["minutes"]),
         "consumers": groups_of_outcomes(client, namespace),
         "redis": _redis(client, info),
@@ -103,6 +104,9 @@ def needs_of(told: Mapping[str, Any]) -> Iterable[Need]:
 
 
 def _needs_room(told: Mapping[str, Any]) -> Iterable[Need]:
+    for group in told["outcomes"]["unread"]:
+        text = f"The consumer group {group} has not read old outcomes, so they stay."
+        yield Need(text, "refunds doctor")
     if problem := told["keeping"]["problem"]:
         yield Need(f"No refund is archived: {problem}", "refunds doctor")
     if (told["redis"]["fill"] or 0) > MOST_FILL:
@@ -252,6 +256,16 @@ def _keeping(kept: Mapping[str, str]) -> dict[str, Any]:
         "archive": kept.get("archive"),
         "checked_at_ms": int(kept.get("at_ms", 0)) or None,
         "problem": kept.get("problem") or None,
+    }
+
+
+def _outcomes(outcomes: Mapping[str, Any], kept: Mapping[str, str]) -> dict[str, Any]:
+    """Return how many outcomes there are, since when, and which groups are behind, since when."""
+    first = str(outcomes["first"]).partition("-")[0]
+    return {
+        "count": outcomes["count"],
+        "oldest_at_ms": int(first) if first else None,
+        "unread": _json(kept.get("unread", "")),
     }
 
 

@@ -52,7 +52,7 @@ class Turns:
     jobs: Turn
     """Does the items of bulk acts that are due."""
     keep: Turn
-    """Archives and forgets finished refunds that have been kept long enough."""
+    """Archives and forgets finished refunds, and trims outcomes, that were kept long enough."""
 
 
 class Scheduler:

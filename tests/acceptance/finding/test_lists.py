@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tests.support.commands import refunds
+from tests.support.indexing import index
 from tests.support.rig import AFTER, KEY, STORE_ID, Rig
-from worker.ledger.reindexing import Reindexing, is_indexed
+from worker.ledger.reindexing import is_indexed
 from worker.ledger.search import KINDS, Search
 from worker.observability.printable import printable
 from worker.operations.searching import find
@@ -42,24 +43,13 @@ def _ids(rig: Rig, *arguments: str) -> list[str]:
     return [row["id"] for row in _json(rig, "dead", "list", *arguments)["dead"]]
 
 
-def _index(rig: Rig) -> None:
-    """List all refunds, as the worker that leads does."""
-    clock = iter(range(10_000_000))
-    indexing = Reindexing(
-        rig.broker.client, rig.ledger.ns, rig.ledger.relist, lambda: float(next(clock))
-    )
-    indexing.turn()
-    while indexing._pass is not None:
-        indexing.turn()
-
-
 @pytest.mark.parametrize("indexed", [True, False])
 def test_each_filter_finds_dead_letters(rig: Rig, indexed: bool) -> None:
     """With lists by kind, and before they are complete."""
     _dead(rig, "rf-a", "TEAPOT", amount="10.00", currency="USD", reason="Blue Vase")
     order_id = _dead(rig, "rf-b", "KETTLE", requested_by="shop")
     if indexed:
-        _index(rig)
+        index(rig)
     assert is_indexed(rig.broker.client, rig.settings.namespace) == indexed
     for arguments, found in (
         ("", ["rf-b", "rf-a"]),
@@ -96,7 +86,7 @@ def test_a_list_says_how_much_there_is(rig: Rig) -> None:
     """Nothing is left out without saying so, and pages show each letter once."""
     for n in range(5):
         _dead(rig, f"rf-{n}", amount=f"{n + 1}.50", currency="USD")
-    _index(rig)
+    index(rig)
     first = _json(rig, "dead", "list", "--limit", "2")
     assert (first["total"], first["amounts"], first["amount_unknown"]) == (5, {"USD": "17.50"}, 0)
     second = _json(rig, "dead", "list", "--limit", "2", "--after", first["after"])
@@ -124,7 +114,7 @@ def test_dead_letters_are_grouped(rig: Rig, filters: tuple[str, ...]) -> None:
     _dead(rig, "rf-a", "TEAPOT", amount="10.00", currency="USD")
     _dead(rig, "rf-b", "KETTLE", amount="0.05", currency="USD")
     _dead(rig, "rf-c", "KETTLE")
-    _index(rig)
+    index(rig)
     for kind, names in (
         ("reason", ["refused_by_wix"]),
         ("code", ["KETTLE", "TEAPOT"]),
@@ -200,7 +190,7 @@ def test_records_of_older_versions_are_listed(rig: Rig) -> None:
     rig.redis.delete(rig.key("cards"), rig.key("orders"))
     rig.redis.hdel(rig.key("refund", "rf-a"), "listed")
     assert _ids(rig, "--code", "TEAPOT") == ["rf-a"]
-    _index(rig)
+    index(rig)
     assert rig.redis.hgetall(rig.key("refund", "rf-a")) == kept
     search = Search(rig.broker.client, namespace=rig.settings.namespace)
     assert search.of_order(order_id) == ["rf-a"]
@@ -210,7 +200,7 @@ def test_records_of_older_versions_are_listed(rig: Rig) -> None:
     ] == [1, 1]
     rig.redis.hset(rig.key("refund", "rf-a"), "state", "refundable")
     rig.redis.zrem(rig.key("dead"), "rf-a")
-    _index(rig)
+    index(rig)
     assert list(rig.redis.scan_iter(rig.key("dead_*"))) == []
     assert not rig.redis.exists(rig.key("cards"))
 
@@ -218,7 +208,7 @@ def test_records_of_older_versions_are_listed(rig: Rig) -> None:
 def test_an_audit_repairs_the_lists(rig: Rig) -> None:
     """Also what looks right in the record, but is missing in a list."""
     _dead(rig, "rf-a", amount="10.00", currency="USD")
-    _index(rig)
+    index(rig)
     rig.redis.delete(
         rig.key("dead_by", "reason", "refused_by_wix"), rig.key("dead_groups", "reason")
     )

@@ -168,6 +168,12 @@ local function list_approval(id, record)
     end
 end
 
+-- List a refund by its order, and under its store.
+local function list_accepted(id, record)
+    redis.call('ZADD', key('orders'), 0, record.order_id .. ':' .. record.store_id)
+    redis.call('ZADD', key('of_store', record.store_id), record.accepted_at_ms, id)
+end
+
 local function follow(id, fields)
     local record = record_of(id)
     list_failing(id, record)
@@ -175,7 +181,7 @@ local function follow(id, fields)
     if fields.state or fields.reason or fields.facts or fields.request or fields.died_in then
         if record.listed or record.state == 'dead' then list_dead(id, record) end
     end
-    if fields.accepted_at_ms then redis.call('ZADD', key('orders'), 0, record.order_id .. ':' .. record.store_id) end
+    if fields.accepted_at_ms then list_accepted(id, record) end
     if fields.state then count_state(record) end
 end
 

@@ -7,7 +7,7 @@ for _, id in ipairs(args.ids) do
     local record = record_of(id)
     if record.state then
         local card, failing = redis.call('HGET', key('cards'), id), record.failing
-        redis.call('ZADD', key('orders'), 0, record.order_id .. ':' .. record.store_id)
+        list_accepted(id, record)
         list_failing(id, record)
         list_dead(id, record)
         local now_listed = redis.call('HGET', key('cards'), id)

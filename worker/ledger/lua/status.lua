@@ -65,6 +65,8 @@ for place = 1, #flat, 2 do groups[flat[place]] = flat[place + 1] end
 local keeping, kept = {}, redis.call('HGETALL', key('keeping'))
 for place = 1, #kept, 2 do keeping[kept[place]] = kept[place + 1] end
 
+local oldest_outcome = redis.call('XRANGE', key('outcomes'), '-', '+', 'COUNT', 1)[1]
+
 local paused, held = {}, redis.call('HSCAN', key('paused'), '0', 'COUNT', args.limit)[2]
 for place = 1, #held, 2 do paused[held[place]] = held[place + 1] end
 
@@ -83,6 +85,7 @@ return cjson.encode({
     leader = redis.call('GET', key('scheduler')) or '',
     ticked = redis.call('HMGET', key('clock'), 'last_ms', 'reconciled_ms', 'doubt_ms'),
     keeping = keeping,
+    outcomes = {count = redis.call('XLEN', key('outcomes')), first = oldest_outcome and oldest_outcome[1] or ''},
     on_hold = redis.call('ZCARD', key('on_hold')),
     paused = paused,
     approvals = {count = redis.call('ZCARD', key('approvals')), sums = sums, refunds = waiting},
