@@ -128,6 +128,10 @@ def _waiting(rig: Rig, refund_id: str) -> None:
     rig.redis.zadd(rig.key("due"), {refund_id: 10**14})
 
 
+def _awaits_approval(rig: Rig, refund_id: str) -> None:
+    rig.redis.zadd(rig.key("approvals"), {refund_id: 1})
+
+
 def _unfinished(rig: Rig, refund_id: str) -> None:
     rig.redis.hset(rig.key("refund", refund_id), "state", "refund_submitted")
 
@@ -145,6 +149,7 @@ def _masked(rig: Rig, refund_id: str) -> None:
     "prepare",
     [
         *(_dead, _held, _newer, _watched, _looked_at, _waiting, _unfinished),
+        _awaits_approval,
         *(_of_a_newer_state, _masked),
     ],
 )

@@ -7,7 +7,8 @@
 -- Returns for each: due (it may be forgotten) | forgotten | kept | changed.
 local function is_waited_for(id, store)
     for _, place in ipairs({
-        key('watch'), key('looks', store), key('on_hold'), key('dead'), key('due'), key('lane', store), key('busy', store),
+        key('watch'), key('looks', store), key('on_hold'), key('approvals'), key('dead'), key('due'),
+        key('lane', store), key('busy', store),
     }) do
         if redis.call('ZSCORE', place, id) then return true end
     end
