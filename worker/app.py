@@ -204,11 +204,12 @@ def _job_runner(desk: WixDesk, broker: Broker) -> JobRunner:
 
 
 def _keep_turn(ledger: Ledger, settings: Settings, monotonic: Callable[[], float]) -> Turn:
-    """Return what keeps Redis from growing: trims outcomes, archives and forgets refunds."""
+    """Return what keeps Redis from growing: packs, archives and forgets refunds, trims outcomes."""
     trimmer = Trimmer(ledger.keeping, settings, monotonic)
     keeper = Keeper(ledger.keeping, settings, monotonic)
 
     def turn(is_stopping: Callable[[], bool]) -> None:
+        ledger.packing.turn(is_stopping)
         trimmer.turn()
         keeper.turn(is_stopping)
 
@@ -231,6 +232,7 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
         stores=stores, keyring=keyring, wix=wix, settings=settings, unconnected=unconnected
     )
     jobs = _job_runner(desk, broker)
+    keep = _keep_turn(ledger, settings, seams.monotonic)
     return App(
         settings=settings,
         keyring=keyring,
@@ -249,11 +251,6 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
             settings,
             seams.monotonic,
             boot_id(),
-            turns=Turns(
-                watch=watch.turn,
-                outages=outages.turn,
-                jobs=jobs.turn,
-                keep=_keep_turn(ledger, settings, seams.monotonic),
-            ),
+            turns=Turns(watch=watch.turn, outages=outages.turn, jobs=jobs.turn, keep=keep),
         ),
     )

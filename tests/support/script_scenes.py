@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from statemachine.flows import State, Transition
+from statemachine.flows import TERMINAL, State, Transition
 from tests.support.keys import GONE, change
 from tests.support.rig import STORE_ID, Rig
 from worker.ledger.claims import Claim, StepCommit
@@ -47,7 +47,9 @@ def sent(number: int, actor: str, queued: list[str] | None = None) -> Changes:
 
 def in_state(state: str, before: str = "accepted") -> Changes:
     """Return what changes when `rf` gets a state."""
-    return {"refund:rf.state": state, f"state:{before}>rf": GONE, f"state:{state}>rf": "now"}
+    finished = {"unpacked>rf": True} if State(state) in TERMINAL else {}
+    moved = {f"state:{before}>rf": GONE, f"state:{state}>rf": "now"}
+    return {"refund:rf.state": state, **moved, **finished}
 
 
 def changes(rig: Rig, act: Callable[[], object]) -> Changes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import redis
 
 from statemachine.flows import TERMINAL
 from worker.ledger.audit_log import Act
+from worker.refund.packing import unpack
 from worker.refund.record import Refund, refund_from
 from worker.refund.tombstone import DIGEST, LETTERS, tombstone_of
 
@@ -32,7 +34,9 @@ class Finished:
     fields: dict[str, str]
     """The record as it is in Redis."""
     history: list[str]
-    """Its lines (JSON), oldest first."""
+    """The lines of its history (JSON), oldest first."""
+    listed: int
+    """How many of these lines are not packed."""
 
     @property
     def is_recognised(self) -> bool:
@@ -132,13 +136,11 @@ class Keeping:
                 pipe.lrange(f"{self._ns}:history:{refund_id}", 0, -1)
             flat = pipe.execute()
         found = []
-        for fields, history in zip(flat[::2], flat[1::2], strict=True):
-            if fields.get("state") in STATES:
-                refund = refund_from(fields)
-                ended_at_ms = refund.updated_at_ms + shift_ms
-                found.append(
-                    Finished(refund=refund, ended_at_ms=ended_at_ms, fields=fields, history=history)
-                )
+        for fields, lines in zip(flat[::2], flat[1::2], strict=True):
+            # What is damaged stays where it is.
+            with suppress(ValueError, KeyError):
+                if fields.get("state") in STATES:
+                    found.append(_finished(fields, lines, shift_ms))
         return found
 
     def due(self, found: list[Finished]) -> list[Finished]:
@@ -174,11 +176,22 @@ class Keeping:
         return answers
 
 
+def _finished(fields: dict[str, str], lines: list[str], shift_ms: int) -> Finished:
+    refund = refund_from(fields)
+    return Finished(
+        refund=refund,
+        ended_at_ms=refund.updated_at_ms + shift_ms,
+        fields=fields,
+        history=[*unpack(fields.get("packed", "")), *lines],
+        listed=len(lines),
+    )
+
+
 def _argument(one: Finished) -> dict[str, Any]:
     return {
         "refund_id": one.refund.refund_id,
         "version": one.fields["version"],
-        "lines": len(one.history),
+        "lines": one.listed,
         "digest": one.fields["digest"][:DIGEST],
         "tombstone": tombstone_of(one.refund, one.ended_at_ms).text(),
     }

@@ -11,6 +11,7 @@ import redis
 
 from statemachine.flows import ACTIVE, State
 from worker.refund.masked import is_masked_form
+from worker.refund.packing import unpack
 from worker.refund.record import Refund, is_whole, refund_from
 from worker.refund.request import RefundRequest, stored_request
 from worker.refund.tombstone import Tombstone, tombstone_from
@@ -115,8 +116,17 @@ class Records:
         return sorted(ids)
 
     def history(self, refund_id: str) -> list[dict[str, Any]]:
-        """Return the history of one refund, oldest first; each line has `at_ms` and `event`."""
-        return [json.loads(x) for x in self._redis.lrange(f"{self.ns}:history:{refund_id}", 0, -1)]
+        """Return the history of one refund, oldest first; each line has `at_ms` and `event`.
+
+        Raises:
+            ValueError: it is damaged, or a newer version packed it.
+        """
+        # In one transaction: packing moves lines from the list into the record.
+        with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hget(f"{self.ns}:refund:{refund_id}", "packed")
+            pipe.lrange(f"{self.ns}:history:{refund_id}", 0, -1)
+            packed, lines = pipe.execute()
+        return [json.loads(line) for line in (*unpack(packed or ""), *lines)]
 
     def newest(
         self, *, state: State | None = None, store_id: str | None = None, limit: int

@@ -24,6 +24,7 @@ from worker.ledger.durability import is_confirmed
 from worker.ledger.keeping import Keeping
 from worker.ledger.lanes import LaneRules
 from worker.ledger.looks import WatchedRefunds
+from worker.ledger.packing import Packing
 from worker.ledger.rate import EXPECTED_CALLS
 from worker.ledger.records import PAGE, Records
 from worker.ledger.reindexing import Reindexing
@@ -50,6 +51,7 @@ SCRIPTS = (
     *("requeue", "audit", "outage", "reindex", "forget"),
     "adopt_archive",
     "trim_outcomes",
+    "pack",
 )
 
 
@@ -91,6 +93,7 @@ class Ledger(Records):
         self.watched = WatchedRefunds(self._run, self)
         self.reindexing = Reindexing(client, self.ns, self.relist)
         self.circuit = Circuit(self._run)
+        self.packing = Packing(client, self.ns, self._run)
         self.keeping = Keeping(client, self.ns, self._run)
 
     def _run(self, script: str, act: Act | None = None, /, **arguments: Any) -> Any:

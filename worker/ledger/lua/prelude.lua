@@ -154,6 +154,8 @@ local function set_state(id, state)
     if record.state then redis.call('ZREM', key('state', record.state), id) end
     change(id, {state = state})
     redis.call('ZADD', key('state', state), record.accepted_at_ms, id)
+    -- What has finished is packed soon (pack.lua).
+    if ENDED[state] and state ~= 'dead' then redis.call('SADD', key('unpacked'), id) end
     -- What has ended has nothing left to stop.
     if ENDED[state] and record.hold then
         remove(id, 'hold', 'hold_at_ms')

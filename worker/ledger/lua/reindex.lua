@@ -8,6 +8,9 @@ for _, id in ipairs(args.ids) do
     if record.state then
         local card, failing = redis.call('HGET', key('cards'), id), record.failing
         list_accepted(id, record)
+        if ENDED[record.state] and record.state ~= 'dead' and not record.packed then
+            redis.call('SADD', key('unpacked'), id)
+        end
         list_failing(id, record)
         list_dead(id, record)
         local now_listed = redis.call('HGET', key('cards'), id)

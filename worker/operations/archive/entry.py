@@ -35,7 +35,7 @@ def line_of(one: Finished) -> str:
         "amount": stake.amount or None,
         "currency": stake.currency or None,
         "wix_refund_id": refund.facts.wix_refund_id or None,
-        "record": one.fields,
+        "record": {name: text for name, text in one.fields.items() if name != "packed"},
         "history": [json.loads(line) for line in one.history],
     }
     return json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
