@@ -54,7 +54,7 @@ def find(
     limit: Limit = 100,
     as_json: AsJson = False,
 ) -> None:
-    """Find refunds in the archive, newest first; --since and --until are about when they ended.
+    """Find refunds in the archive, the newest day first; --since and --until say when they ended.
 
     A refund's id is found at once as long as Redis answers; other searches read the whole archive,
     or the days that --since and --until leave. With --json all that is known of each.

@@ -138,7 +138,7 @@ class Keeping:
         found = []
         for fields, lines in zip(flat[::2], flat[1::2], strict=True):
             # What is damaged stays where it is.
-            with suppress(ValueError, KeyError):
+            with suppress(ValueError, KeyError, ArithmeticError):
                 if fields.get("state") in STATES:
                     found.append(_finished(fields, lines, shift_ms))
         return found

@@ -58,6 +58,6 @@ def _argument(refund_id: str, fields: dict[str, str], lines: list[str]) -> dict[
             "fields": shorter(fields) | ({"packed": pack(history)} if lines else {}),
             "dropped": dropped(fields),
         }
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, AttributeError):
         # A damaged record stays as it is.
         return told | {"fields": {}, "dropped": [], "is_damaged": True}

@@ -29,7 +29,8 @@ LETTERS = {
     State.DISCARDED: "d",
     State.CALLED_OFF: "o",
 }
-_TEXT = re.compile(r"([a-z])([0-9a-f]{8})([0-9.]*)([A-Z]{3})?\|(=.*|[\w-]{22}|)")
+_TEXT = re.compile(r"([a-z])([0-9a-f]{8})([0-9.]*)([A-Z]{3})?\|(=.*|[\w-]{22}|)", re.DOTALL)
+_AMOUNT, _CURRENCY = re.compile(r"[0-9]+(\.[0-9]+)?"), re.compile(r"[A-Z]{3}")
 #: In front of an id of Wix that is no UUID.
 _VERBATIM = "="
 
@@ -56,11 +57,11 @@ class Tombstone(NamedTuple):
 
 def tombstone_of(refund: Refund, ended_at_ms: int) -> Tombstone:
     """Return what is to be kept of a refund that ended at this time."""
-    stake = stake_of(refund)
-    facts = refund.facts
-    return Tombstone(
-        refund.state, ended_at_ms // 1000, stake.amount, stake.currency, facts.wix_refund_id
-    )
+    stake, wix_id = stake_of(refund), refund.facts.wix_refund_id
+    # What could not be read again is left to the archive.
+    amount = stake.amount if _AMOUNT.fullmatch(stake.amount) else ""
+    currency = stake.currency if amount and _CURRENCY.fullmatch(stake.currency) else ""
+    return Tombstone(refund.state, ended_at_ms // 1000, amount, currency, wix_id)
 
 
 def tombstone_from(fields: Mapping[str, str]) -> Tombstone | None:

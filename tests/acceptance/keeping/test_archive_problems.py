@@ -188,8 +188,10 @@ def test_while_an_older_worker_is_alive_nothing_is_forgotten(
     rig: Rig, tmp_path: Path, log: io.StringIO
 ) -> None:
     """It would take a repeat of a forgotten job for a conflict."""
-    refund_id = finished(rig)
     rig.redis.zadd(rig.key("workers"), {"old-worker": 10**14})
+    keep(rig, tmp_path)
+    assert rig.ledger.keeping.told()["problem"] == ""
+    refund_id = finished(rig)
     keep(rig, tmp_path)
     assert "older version is alive, which does not know forgotten refunds: old-worker" in _told(
         rig, log

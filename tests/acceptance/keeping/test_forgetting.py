@@ -11,9 +11,10 @@ import pytest
 
 from statemachine.flows import State
 from tests.support.ages import age, day_ago, finished, keep, keeper
-from tests.support.rig import AFTER, ANN, BEFORE, STORE_ID, Rig
+from tests.support.rig import AFTER, ANN, BEFORE, STORE_ID, Rig, settings_for
 from worker.operations.archive.entry import archived_from
 from worker.operations.archive.folder import Folder
+from worker.simulator import Simulator
 
 
 def _archived(archive: Path) -> list[dict[str, Any]]:
@@ -232,3 +233,33 @@ def test_audit_finds_a_forgotten_refund_that_is_still_listed(rig: Rig, tmp_path:
     assert len(rig.ledger.misplaced([refund_id], repair=True, act=act)) == 1
     assert rig.problems() == []
     assert _keys(rig, refund_id) == {f"refund:{refund_id}"}
+
+
+def test_a_damaged_history_or_record_stops_nothing(rig: Rig, tmp_path: Path) -> None:
+    """A line that is no JSON is archived as it is; a record that cannot be read stays."""
+    first, second, third = (finished(rig, days_ago=days) for days in (120, 110, 100))
+    rig.redis.hset(rig.key("refund", first), "attempts", "many")
+    rig.redis.rpush(rig.key("history", second), "no JSON")
+    keep(rig, tmp_path)
+    assert rig.redis.hget(rig.key("refund", first), "state") == "refunded"
+    assert [line["refund_id"] for line in _archived(tmp_path)] == [second, third]
+    assert _archived(tmp_path)[0]["history"][-1] == {"damaged": "no JSON"}
+    rig.redis.delete(rig.key("refund", first), rig.key("history", first))
+    rig.redis.zrem(rig.key("accepted"), first)
+
+
+def test_only_the_worker_that_leads_does_it(redis_url: str, tmp_path: Path) -> None:
+    """In a thread of its own, with the settings of the worker; and it packs what has ended."""
+    rig = Rig(settings_for(redis_url, archive=str(tmp_path)), Simulator())
+    old, young = finished(rig), rig.run(rig.order(AFTER)).refund_id
+    scheduler = rig.app.scheduler
+    scheduler.keep()
+    assert rig.load(old).refund_id == old
+    rig.redis.delete(rig.key("scheduler"))
+    scheduler.wake()
+    while rig.ledger.load(old):
+        scheduler.keep()
+    assert rig.redis.hexists(rig.key("refund", young), "packed")
+    assert rig.load(young).refund_id == young
+    assert Folder(tmp_path).days() == [day_ago(rig, 100)]
+    rig.close()

@@ -36,9 +36,16 @@ def line_of(one: Finished) -> str:
         "currency": stake.currency or None,
         "wix_refund_id": refund.facts.wix_refund_id or None,
         "record": {name: text for name, text in one.fields.items() if name != "packed"},
-        "history": [json.loads(line) for line in one.history],
+        "history": [_parsed(line) for line in one.history],
     }
     return json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _parsed(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return {"damaged": line}
 
 
 @dataclass(frozen=True)

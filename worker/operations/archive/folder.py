@@ -8,6 +8,7 @@ time write the same file.
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import json
@@ -54,6 +55,7 @@ class Folder:
         text = json.dumps({"archive": archive_id, "installation": installation}) + "\n"
         try:
             self._put(self.path / MARKER, text.encode())
+            _sync_directory(self.path)
         except OSError as error:
             raise ArchiveProblem(f"{self.path} is not writable: {_why(error)}") from error
         return archive_id
@@ -77,11 +79,12 @@ class Folder:
         folder = self.path / day.isoformat()
         path = folder / f"{hashlib.sha256(text).hexdigest()[:16]}{SUFFIX}"
         try:
-            if not folder.is_dir():
-                folder.mkdir(mode=0o700, exist_ok=True)
-                _sync_directory(self.path)
+            folder.mkdir(mode=0o750, exist_ok=True)
             if not _holds(path, text):
                 self._put(path, gzip.compress(text, mtime=0), text)
+            # Also what a worker left that was killed before it came to this.
+            _sync_directory(folder)
+            _sync_directory(self.path)
         except OSError as error:
             raise ArchiveProblem(f"{folder} cannot be written: {_why(error)}") from error
         return path
@@ -91,7 +94,7 @@ class Folder:
         """Write a file and read it back; *text* is what it holds when it is not compressed."""
         unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{_UNFINISHED}")
         try:
-            with open(unfinished, "xb", opener=_for_us_only) as file:
+            with open(unfinished, "xb", opener=_not_for_all) as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -100,7 +103,6 @@ class Folder:
             if found != (data if text is None else text):
                 raise OSError("what was read back differs from what was written")
             unfinished.replace(path)
-            _sync_directory(path.parent)
         finally:
             with suppress(OSError):
                 unfinished.unlink(missing_ok=True)
@@ -145,9 +147,9 @@ class Folder:
             raise ArchiveProblem(f"{folder} cannot be read: {_why(error)}") from error
 
 
-def _for_us_only(path: str, flags: int) -> int:
-    """Open a file that only this user may read: it holds what the ledger held."""
-    return os.open(path, flags, 0o600)
+def _not_for_all(path: str, flags: int) -> int:
+    """Open a file that only this user and its group may read: it holds what the ledger held."""
+    return os.open(path, flags, 0o640)
 
 
 def _content(path: Path) -> bytes:
@@ -175,6 +177,10 @@ def _sync_directory(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        # Some network drives have nothing to force for a directory.
+        if error.errno != errno.EINVAL:
+            raise
     finally:
         os.close(descriptor)
 

@@ -51,7 +51,6 @@ class Keeper:
             return
         try:
             take(self._keeping, self._folder)
-            self._check_workers()
             self._move(self._folder)
             problem, wait_s = "", IDLE_S if self._pass is None else 0.0
         except ArchiveProblem as error:
@@ -73,6 +72,8 @@ class Keeper:
         if found is None:
             self._pass = None
             return
+        if found:
+            self._check_workers()
         files = []
         for day, refunds in groupby(found, key=_day):
             files.append(folder.write(day, [line_of(one) for one in refunds]))
