@@ -86,7 +86,7 @@ def audit(
     differing = _compare(finished, rate) if against_wix else []
     rows = [asdict(problem) for problem in (*found, *differing)]
     if as_json:
-        counts = {"refunds": ledger.count(), "compared": len(finished) if against_wix else None}
+        counts = {**_counts(ledger), "compared": len(finished) if against_wix else None}
         print_json({"ok": not rows, **counts, "repaired": repair, "problems": rows})
     else:
         if rows:
@@ -94,13 +94,23 @@ def audit(
         if found:
             say("Repaired: these refunds continue." if repair else HOW_TO_REPAIR)
         else:
-            say(f"Each refund is in exactly one place ({ledger.count()} checked).")
+            say(f"Each refund is in exactly one place ({_counted(ledger)}).")
         if differing:
             say(HOW_TO_COMPARE)
         elif against_wix:
             say(f"Wix's records agree with each finished refund ({len(finished)} compared).")
     if rows:
         raise typer.Exit(1)
+
+
+def _counts(ledger: Ledger) -> dict[str, int]:
+    return {"refunds": ledger.count(), "forgotten": ledger.keeping.forgotten()}
+
+
+def _counted(ledger: Ledger) -> str:
+    counts = _counts(ledger)
+    archived = f"; {counts['forgotten']:,} more are in the archive" if counts["forgotten"] else ""
+    return f"{counts['refunds']} checked{archived}"
 
 
 def _checked(ledger: Ledger, repair: Operator | None) -> list[auditing.Problem]:

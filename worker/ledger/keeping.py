@@ -62,6 +62,10 @@ class Keeping:
         found: Any = self._redis.hgetall(f"{self._ns}:keeping")
         return dict(found)
 
+    def forgotten(self) -> int:
+        """Count the refunds that are forgotten."""
+        return int(self.told().get("forgotten", 0))
+
     def tell(self, *, at_ms: int, problem: str) -> None:
         """Remember what the last run found; *problem* is "" if it found none."""
         self._redis.hset(f"{self._ns}:keeping", mapping={"at_ms": at_ms, "problem": problem})

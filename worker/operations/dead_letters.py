@@ -98,6 +98,8 @@ def facts_after_replay(
 def why_not(ledger: Ledger, letter_id: str) -> str:
     """Say why there is no dead letter with this id."""
     refund = ledger.load(letter_id)
+    if refund is None and ledger.tombstone(letter_id):
+        return f"has ended long ago, and is in the archive; see `refunds show {letter_id}`"
     if refund is None:
         return "there is no such dead letter; `refunds dead list` shows all of them"
     return f"not a dead letter: its state is {refund.state}; see `refunds show {letter_id}`"

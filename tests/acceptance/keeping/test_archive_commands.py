@@ -210,3 +210,21 @@ def test_tab_completes_ids_of_the_newest_file(
     assert archived_ids("none") == []
     monkeypatch.setenv("REFUNDS_ARCHIVE", str(tmp_path / "none"))
     assert archived_ids(refund_id[:5]) == []
+
+
+def test_commands_that_act_on_a_refund_say_that_it_is_in_the_archive(
+    rig: Rig, tmp_path: Path
+) -> None:
+    """It is not "unknown"; and an audit counts it."""
+    refund_id = finished(rig)
+    keep(rig, tmp_path)
+    for command in (
+        ["retry", refund_id],
+        ["cancel", refund_id, "--reason", "x"],
+        ["hold", refund_id, "--reason", "x"],
+        ["dead", "show", refund_id],
+        ["dead", "replay", refund_id, "--reason", "x"],
+    ):
+        assert "in the archive" in _run(rig, tmp_path, *command, code=1), command
+    assert _json(rig, tmp_path, "audit")["forgotten"] == 1
+    assert "(0 checked; 1 more are in the archive)" in refunds(rig, "audit").stderr

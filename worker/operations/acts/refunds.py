@@ -93,6 +93,8 @@ def unfinished(acts: Acts, refund_id: str) -> Refund:
     """
     refund = acts.ledger.load(refund_id)
     if refund is None:
+        if acts.ledger.tombstone(refund_id):
+            raise CannotAct("has ended long ago, and is in the archive: refunds show")
         raise CannotAct("there is no such refund; a job may still be in the queue")
     return refund
 
