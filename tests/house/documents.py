@@ -20,6 +20,7 @@ from tests.benchmarks.tables import bench_table
 from tests.chaos.figures import figures_table
 from worker.observability.events import events_table
 from worker.refund.provider_codes import provider_codes_table
+from worker.refund.public_status import status_table
 from worker.refund.reasons_table import reasons_table
 from worker.refund.request import RefundRequest
 from worker.refund.schema import NAMES, schema_file, schema_text
@@ -70,6 +71,7 @@ PARTS: Mapping[str, str] = {
     "reasons": reasons_table(),
     "provider-codes": provider_codes_table(),
     "events": events_table(),
+    "statuses": status_table(),
     "figures": figures_table(),
     "bench": bench_table(),
 }

@@ -13,6 +13,7 @@ import typer
 from statemachine.diagram import mermaid
 from statemachine.flows import Flow
 from worker.cli import acts
+from worker.cli.api import api
 from worker.cli.approve import EXAMPLE as APPROVE_EXAMPLE
 from worker.cli.approve import approve
 from worker.cli.archive import archive
@@ -59,6 +60,7 @@ app.add_typer(stores, name="stores")
 app.add_typer(jobs, name="jobs")
 app.add_typer(archive, name="archive")
 app.add_typer(simulator, name="simulator")
+app.add_typer(api, name="api")
 app.command(epilog=EXAMPLE)(request)
 app.command(epilog=SCHEMA_EXAMPLE)(schema)
 app.command(epilog=SHOW_EXAMPLE)(show)

@@ -24,10 +24,16 @@ _WIX = ("http_status", "wix_code", "wix_request_id")
 
 EVENTS: Mapping[str, Event] = MappingProxyType(
     {
-        "refund.accepted": Event("info", "A job was accepted and became a refund.", ("due_at_ms",)),
-        "refund.duplicate": Event("info", "The same job arrived again; nothing changed."),
+        "refund.accepted": Event(
+            "info", "A job was accepted and became a refund.", ("due_at_ms", "producer")
+        ),
+        "refund.duplicate": Event(
+            "info", "The same job arrived again; nothing changed.", ("producer",)
+        ),
         "refund.conflict": Event(
-            "warning", "A job with a known refund_id but different content was refused."
+            "warning",
+            "A job with a known refund_id but different content was refused.",
+            ("producer",),
         ),
         "refund.invalid": Event("warning", "A job with invalid fields was refused.", ("problems",)),
         "step.done": Event(

@@ -71,6 +71,19 @@ PROGRAM_EVENTS: Mapping[str, Event] = MappingProxyType(
             "An environment variable has our prefix but is not a known setting.",
             ("variable", "nearest"),
         ),
+        "api.started": Event("info", "The HTTP API listens.", ("url", "producers", "installation")),
+        "api.stopped": Event("info", "The HTTP API has answered its last request, and exits."),
+        "api.request": Event(
+            "info",
+            "The HTTP API answered a request; `operation` is null where the address is unknown.",
+            ("method", "operation", "producer", "http_status", "duration_ms"),
+        ),
+        "api.redis_lost": Event(
+            "warning", "Redis does not answer the HTTP API; the client gets 503.", ("error",)
+        ),
+        "api.bug": Event(
+            "error", "The HTTP API failed unexpectedly; the client gets 500.", ("error",)
+        ),
         "demo.step": Event("info", "The demo begins its next part.", ("text",)),
     }
 )

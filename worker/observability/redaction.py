@@ -1,9 +1,9 @@
 """Redaction: the one place that knows what a secret looks like.
 
 A text is masked by one of three rules: it was registered as a secret, its field has exactly the
-name of a secret, or it looks like one (Wix keys, bearer tokens, email addresses, passwords in
-URLs). A part of a name says nothing: `cart_token` and `email_campaign` are the caller's data. The
-format of Wix's keys: W9.
+name of a secret, or it looks like one (Wix keys, our tokens, bearer tokens, email addresses,
+passwords in URLs). A part of a name says nothing: `cart_token` and `email_campaign` are the
+caller's data. The format of Wix's keys: W9.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ _SENTENCES = frozenset({"problems"})
 _SEPARATORS = str.maketrans("", "", "-_. ")
 _SHAPES = re.compile(
     r"IST\.[A-Za-z0-9_.\-]{6,}"
+    r"|rfd_[A-Za-z0-9_\-]{10,}"
     r"|eyJ[A-Za-z0-9_\-]{10,}(?:\.[A-Za-z0-9_\-]*)*"
     r"|(?i:bearer)\s+[^\s\"',]{6,}"
     # An email address; its name may be quoted, and its host an IP address. It matches only at the
@@ -69,7 +70,14 @@ def _is_harmless(text: str) -> bool:
     return (
         text.isascii()
         # Each format in `_SHAPES` has one of these.
-        and not ("IST." in text or "eyJ" in text or "@" in text or "%40" in text or "://" in text)
+        and not (
+            "IST." in text
+            or "eyJ" in text
+            or "rfd_" in text
+            or "@" in text
+            or "%40" in text
+            or "://" in text
+        )
         and "bearer" not in text.lower()
         and not any(value in text for value in _VALUES)
         and (not _PARTS or _PARTS.isdisjoint(_WORD.findall(text)))

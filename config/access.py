@@ -1,0 +1,30 @@
+"""The settings of who may use the HTTP API."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+#: Stands for all stores, also those that are connected later.
+ALL_STORES = "*"
+
+
+def _store(given: str) -> str:
+    return given if given == ALL_STORES else str(UUID(given))
+
+
+#: A site id, or `*`.
+StoreOrAll = Annotated[str, Field(max_length=38), AfterValidator(_store)]
+
+
+class ApiProducer(BaseModel):
+    """A service that may use the HTTP API: the hashes of its tokens, and its stores."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    sha256: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")], ...] = Field(
+        min_length=1, max_length=10
+    )
+    stores: tuple[StoreOrAll, ...] = Field(min_length=1, max_length=10_000)

@@ -1,0 +1,127 @@
+"""Ask for a refund, and look at refunds."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import redis
+import structlog
+
+from worker.api.bodies import invalid
+from worker.api.problems import Problem
+from worker.api.views import RefundList, RefundView, view_of, view_of_end
+from worker.intake import ACCEPT_EVENTS
+from worker.ledger.refunds import Ledger
+from worker.ledger.search import Search
+from worker.observability.events import log_event
+from worker.queue.delivery import Delivery
+from worker.queue.names import INTAKE
+from worker.refund.record import Refund
+from worker.refund.request import InvalidJob, RefundRequest, parse_request
+from worker.serving.tokens import Caller
+from worker.upstream import rules
+from worker.upstream.invalid import shape_of
+
+
+class Refunds:
+    """Writes jobs into the ledger, and reads refunds. Its methods may raise redis.RedisError."""
+
+    def __init__(self, ledger: Ledger, search: Search) -> None:
+        self._ledger = ledger
+        self._search = search
+        #: There is no message: the job comes from the request itself.
+        self._delivery = Delivery(f"api-{uuid.uuid4()}", INTAKE)
+
+    def ask(
+        self, caller: Caller, key: str | None, job: Mapping[str, Any]
+    ) -> tuple[bool, RefundView]:
+        """Record a job as a refund, once; returns whether it is new, and the refund.
+
+        Raises:
+            Problem: it is invalid, of another producer's store, or in conflict with a known refund.
+        """
+        request = _checked(key, job)
+        if not caller.may_see(request.store_id):
+            raise Problem("store-not-allowed", f"This token may not refund for {request.store_id}.")
+        with structlog.contextvars.bound_contextvars(
+            refund_id=request.refund_id, store_id=request.store_id, order_id=request.order_id
+        ):
+            answer = self._accept(request)
+            log_event(ACCEPT_EVENTS[answer], producer=caller.name)
+        if answer == "conflict":
+            raise Problem(
+                "conflict",
+                f"There is a refund {request.refund_id} whose job has other content;"
+                " it is not changed.",
+            )
+        return answer == "accepted", self._view(request)
+
+    def _view(self, request: RefundRequest) -> RefundView:
+        if refund := self._ledger.load(request.refund_id):
+            return view_of(refund)
+        if left := self._ledger.tombstone(request.refund_id):
+            return view_of_end(request, left)
+        raise Problem("unavailable", "Redis has just lost the refund; send the job again.")
+
+    def _accept(self, request: RefundRequest) -> str:
+        answer: str = self._ledger.accept(request, self._delivery)
+        if answer == "conflict" and (digest := self._ledger.masked_digest(request)):
+            answer = self._ledger.accept(request, self._delivery, digest=digest)
+        if answer not in ACCEPT_EVENTS:
+            raise redis.ResponseError(answer.removeprefix("failed: "))
+        return answer
+
+    def find(self, caller: Caller, refund_id: str) -> RefundView:
+        """Return one refund.
+
+        Raises:
+            Problem: there is none in the stores of this caller.
+        """
+        refund = self._ledger.load(refund_id) if rules.REFUND_ID.fullmatch(refund_id) else None
+        if refund is None or not caller.may_see(refund.request.store_id):
+            text = "There is no such refund in the stores of this token, or it ended long ago."
+            raise Problem("not-found", text)
+        return view_of(refund)
+
+    def of_order(self, caller: Caller, order_id: str) -> RefundList:
+        """Return the refunds of an order in the stores of this caller."""
+        found = self._ledger.load_all(self._search.of_order(order_id.lower()))
+        return RefundList(refunds=[view_of(one) for one in found if _is_seen(caller, one)])
+
+
+def _is_seen(caller: Caller, refund: Refund) -> bool:
+    return caller.may_see(refund.request.store_id)
+
+
+def _checked(header: str | None, job: Mapping[str, Any]) -> RefundRequest:
+    """Return the job, with the idempotency key as its id."""
+    key = _key(header)
+    try:
+        request = parse_request({"refund_id": key, **job})
+    except InvalidJob as error:
+        log_event("refund.invalid", problems=error.problems)
+        raise invalid(
+            [
+                {"field": one.field, "rule": one.rule, "detail": one.text, "value": one.value}
+                for one in error.errors
+            ]
+        ) from None
+    if request.refund_id != key:
+        text = "refund_id and Idempotency-Key must be the same; the job need not have it."
+        raise Problem("conflict", text)
+    return request
+
+
+def _key(header: str | None) -> str:
+    """Return the idempotency key; the draft of its standard has quotes around it."""
+    key = (header or "").strip().removeprefix('"').removesuffix('"')
+    if rules.REFUND_ID.fullmatch(key):
+        return key
+    rule, text = ("required", rules.REQUIRED) if header is None else ("format", _TAKES)
+    value = None if header is None else shape_of(header)
+    raise invalid([{"field": "Idempotency-Key", "rule": rule, "detail": text, "value": value}])
+
+
+_TAKES = rules.TAKES["refund_id"]
