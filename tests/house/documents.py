@@ -25,6 +25,7 @@ from worker.refund.reasons_table import reasons_table
 from worker.refund.request import RefundRequest
 from worker.refund.schema import NAMES, schema_file, schema_text
 from worker.simulator.scenario import scenario_table
+from worker.upstream.reason_codes import REASON_CODES
 
 ROOT = Path(__file__).parents[2]
 ENV_EXAMPLE = ROOT / ".env.example"
@@ -63,9 +64,23 @@ def _type_of(shape: Mapping[str, Any]) -> str:
     return _TYPES.get(options[0].get("type", ""), "")
 
 
+def reason_codes_table() -> str:
+    """Return the codes of a job as Markdown, for worker/upstream/README.md."""
+    names = ("meaning", "shopify_return", "shopify_cancel", "violet")
+    rows = [
+        "| `reason_code` | meaning | Shopify return | Shopify cancel | Violet |",
+        "|---|---|---|---|---|",
+    ]
+    for code, row in REASON_CODES.items():
+        cells = [getattr(row, name) for name in names]
+        rows.append(f"| `{code}` | {cells[0]} | " + " | ".join(f"`{c}`" for c in cells[1:]) + " |")
+    return "\n".join(rows) + "\n"
+
+
 PARTS: Mapping[str, str] = {
     **{f"states-{flow}": f"```mermaid\n{mermaid(flow)}```\n" for flow in Flow},
     "job": job_table(),
+    "reason-codes": reason_codes_table(),
     "scenario": scenario_table(),
     "settings": settings_table(),
     "reasons": reasons_table(),

@@ -62,5 +62,9 @@ def test_a_job_from_the_previous_client_is_still_accepted() -> None:
 
 def test_a_record_holds_no_field_that_the_previous_release_does_not_know() -> None:
     """It refuses such a record, and runs beside this version during an upgrade."""
-    for job in (JOB, JOB | {"version": 1}):
-        assert set(json.loads(parse_request(job).canonical)) == FIRST_FIELDS
+    line = {"line_item_id": "l1", "quantity": 1}
+    defaults = {"version": 1, "priority": "normal", "expires_at": None, "callback": None}
+    for job in (JOB, JOB | defaults, JOB | {"lines": [line | {"amount": None, "reason": ""}]}):
+        stored = json.loads(parse_request(job).canonical)
+        assert set(stored) == FIRST_FIELDS
+        assert stored["lines"] == ([line] if "lines" in job else [])

@@ -96,6 +96,21 @@ WRONG = [
     ({"metadata": {"a.b": 5}}, ("metadata.a.b", "type", "9")),
     ({"metadata": {str(n): "" for n in range(21)}}, ("metadata", "too_long", "table of 21")),
     ({"version": 2}, ("version", "format", "9")),
+    ({"priority": "urgent"}, ("priority", "format", '"aaaaaa"')),
+    ({"expires_at": "tomorrow"}, ("expires_at", "format", '"aaaaaaaa"')),
+    ({"reason_code": "canary"}, ("reason_code", "format", '"aaaaaa"')),
+    (
+        {
+            "lines": [{"line_item_id": "l1", "quantity": 1, "amount": "1"}],
+            "amount": "1",
+            "currency": "EUR",
+        },
+        ("job", "combination", None),
+    ),
+    (
+        {"not_before": "2026-01-31T08:00:00Z", "expires_at": "2026-01-31T09:00:00+01:00"},
+        ("job", "combination", None),
+    ),
 ]
 
 

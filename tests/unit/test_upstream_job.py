@@ -41,7 +41,16 @@ VALUES: list[Any] = [
     [FEE | {"amount": "1.00"}], [FEE | {"amount": "0"}], [FEE | {"amount": 1}], {"a": "b"},
     {"a": 1}, {"a": None}, {"a": "x" * 1_000}, {"a": "x" * 1_001}, {"x" * 100: ""},
     {"x" * 101: ""}, {"\ud83d": ""}, {"a": "\ud83d"}, {"": ""}, {str(n): "" for n in range(20)},
-    {str(n): "" for n in range(21)},
+    {str(n): "" for n in range(21)}, "high", "normal", "defective", "billing", "Billing", "-x",
+    "2026-01-31T08:00:00Z", "2026-01-31T08:00:00.5+01:00", "2026-01-31T08:00:00",
+    "2026-02-30T08:00:00Z",
+    "2026-01-31", "2026-01-31T24:00:00Z", "2026-01-31T08:00:00+99:00", "1999-01-31T08:00:00Z",
+    "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+    "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    [LINE | {"amount": "1.00"}], [LINE | {"amount": "0"}], [LINE | {"amount": None}],
+    [LINE | {"reason": "broken"}], [LINE | {"reason": "x" * 201}], [LINE | {"reason": 1}],
+    [LINE | {"reason": "\ud83d"}], [LINE | {"reason": None}],
 ]  # fmt: skip
 FIELDS = [*RefundRequest.model_fields, "colour"]
 
@@ -79,7 +88,10 @@ def _compare(job: dict[str, Any]) -> None:
 def test_both_judge_every_value_of_a_field_alike(field: str) -> None:
     """Alone, and with what other fields require."""
     for value in VALUES:
-        for beside in ({}, EUR, {"restock": True}, {"lines": [LINE]}, EUR | {"amount": "1"}):
+        for beside in (
+            {}, EUR, {"restock": True}, {"lines": [LINE]}, EUR | {"amount": "1"},
+            EUR | {"lines": [LINE | {"amount": "1"}]}, {"not_before": "2026-01-31T08:00:00Z"},
+        ):  # fmt: skip
             _compare(JOB | beside | {field: value})
 
 

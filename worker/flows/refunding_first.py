@@ -82,7 +82,10 @@ def refused(step: Step, end: Rejected | Buried) -> Advance:
 
     Raises:
         Buried: the refund was refused.
+        Rejected: it came too late, and nothing was changed.
     """
+    if end.reason == "expired":
+        raise end
     if end.reason in NOTHING_LEFT:
         return then_cancel(step)
     raise for_a_person(end)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from worker.errors import Permanent
 from worker.flows.amounts import rounded, unit_of
@@ -48,7 +49,9 @@ def asked_of(step: Step) -> Asked:
     named = Decimal(request.amount) if request.amount else None
     if not request.has_items:
         return Asked(named)
-    calculated = _calculate(step)
+    if any(line.amount for line in request.lines):
+        return Asked(_of_parts(step))
+    calculated = _calculate(step, items_of(step))
     if not calculated:
         raise end_with("zero_price")
     if named is not None and named > calculated:
@@ -57,10 +60,26 @@ def asked_of(step: Step) -> Asked:
     return Asked(total, is_calculated=total == calculated)
 
 
-def _calculate(step: Step) -> Decimal:
+def _of_parts(step: Step) -> Decimal:
+    """Return the amounts of the lines that have one, plus what Wix calculates for all else."""
+    lines, items = step.refund.request.lines, items_of(step)
+    wire = list(zip(lines, items["lineItems"], strict=True))
+    named = sum((Decimal(line.amount) for line in lines if line.amount), Decimal(0))
+    most = _calculate(step, {"lineItems": [item for line, item in wire if line.amount]})
+    if named > most:
+        detail = (
+            f"Wix calculates {most:f} {step.refund.facts.currency} for the lines with an amount"
+        )
+        raise end_with("amount_mismatch", detail=detail)
+    others = items | {"lineItems": [item for line, item in wire if not line.amount]}
+    rest = {name: parts for name, parts in others.items() if parts}
+    return named + (_calculate(step, rest) if rest else 0)
+
+
+def _calculate(step: Step, items: Mapping[str, Any]) -> Decimal:
     """Return what Wix calculates; only refusals that say that the parts are wrong reject them."""
     try:
-        answer = step.wix.calculate_refund(step.order_id, items_of(step))
+        answer = step.wix.calculate_refund(step.order_id, items)
     except Permanent as error:
         is_known = error.code in PARTS_REFUSED or _blames_parts(error)
         raise end_with("lines_not_refundable" if is_known else "refused_by_wix", error) from None

@@ -21,8 +21,9 @@ def history_line(line: Mapping[str, Any]) -> str:
 def job_arguments(request: RefundRequest, delivery: Delivery) -> dict[str, Any]:
     """Return what `accept.lua` needs of a job."""
     line: dict[str, Any] = {"event": "refund.accepted", "requested_by": request.requested_by}
-    if delivery.due_at_ms:
-        line["due_at_ms"] = delivery.due_at_ms
+    due_at_ms = max(delivery.due_at_ms, request.not_before_ms)
+    if due_at_ms:
+        line["due_at_ms"] = due_at_ms
     return {
         **({"message_id": delivery.message_id} if delivery.message_id else {}),
         "refund_id": request.refund_id,
@@ -30,7 +31,9 @@ def job_arguments(request: RefundRequest, delivery: Delivery) -> dict[str, Any]:
         "order_id": request.order_id,
         "request": request.canonical,
         "digest": request.digest,
-        "due_at_ms": delivery.due_at_ms,
+        "due_at_ms": due_at_ms,
+        "goes_first": request.priority == "high",
+        "schema": request.schema_needed,
         "history": history_line(line),
         "outcome": outcome("accepted", "request_refund", **about(request)),
     }

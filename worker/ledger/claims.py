@@ -35,7 +35,7 @@ class Claim:
 class Intent(NamedTuple):
     """The answer to a step that is about to make a mutating call."""
 
-    status: Literal["written", "lost", "held_back", "unconfirmed", "needs_approval"]
+    status: Literal["written", "lost", "held_back", "unconfirmed", "needs_approval", "expired"]
     wait_ms: int
     """How long to wait before another attempt, when it is held back or unconfirmed."""
     asks: Mapping[str, Any] = MappingProxyType({})
@@ -90,3 +90,13 @@ class Change:
     """The event for upstream."""
     reason: Mapping[str, Any] | None = None
     """Why it becomes a dead letter, None when it stays finished."""
+
+
+class Woken(NamedTuple):
+    """The answer to one tick of the scheduler."""
+
+    leads: bool
+    woken: int
+    """How many refunds were due."""
+    stepped_ms: int = 0
+    """By how much the clock of the Redis server stepped since the last tick."""

@@ -9,7 +9,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import redis
 
@@ -19,7 +19,7 @@ from worker.errors import OtherLedger
 from worker.ledger.arguments import commit_arguments, history_line, job_arguments
 from worker.ledger.audit_log import Act, AuditLog
 from worker.ledger.circuit import Circuit
-from worker.ledger.claims import Claim, Intent, StepCommit
+from worker.ledger.claims import Claim, Intent, StepCommit, Woken
 from worker.ledger.durability import is_confirmed
 from worker.ledger.keeping import Keeping
 from worker.ledger.lanes import LaneRules
@@ -34,7 +34,7 @@ from worker.queue.handover import Handed
 from worker.refund.facts import Facts
 from worker.refund.outcomes import about, outcome
 from worker.refund.record import Refund, is_whole, refund_from
-from worker.refund.request import SCHEMA, RefundRequest
+from worker.refund.request import RefundRequest
 
 #: A lease ends with its worker's heartbeat; this frees one that a living worker forgot.
 LEASE_CAP_MS = 7_200_000
@@ -53,16 +53,6 @@ SCRIPTS = (
     "trim_outcomes",
     "pack",
 )
-
-
-class Woken(NamedTuple):
-    """The answer to one tick of the scheduler."""
-
-    leads: bool
-    woken: int
-    """How many refunds were due."""
-    stepped_ms: int = 0
-    """By how much the clock of the Redis server stepped since the last tick."""
 
 
 class Ledger(Records):
@@ -125,9 +115,7 @@ class Ledger(Records):
         return self._accept(given, jobs[0][1]) if given else []
 
     def _accept(self, jobs: list[dict[str, Any]], who: Delivery) -> list[str]:
-        return list(
-            self._run("accept", worker_id=who.worker_id, queue=who.queue, schema=SCHEMA, jobs=jobs)
-        )
+        return list(self._run("accept", worker_id=who.worker_id, queue=who.queue, jobs=jobs))
 
     def fetch(self, worker_id: str, *, wanted: int, known: list[str], block_ms: int) -> list[str]:
         """Hand out messages for steps to a worker, of which it knows some (worker.queue.broker)."""
@@ -219,11 +207,14 @@ class Ledger(Records):
         refund: Refund,
         delivery: Delivery,
         guard: Mapping[str, Any] | None = None,
+        *,
+        expires_at_ms: int = 0,
     ) -> Intent:
         """Write, right before a mutating call, that it is made; say whether it may be.
 
         "lost": this delivery does not hold the lease on the order any more. "held_back": the server
         may have forgotten an intent. "unconfirmed": too few replicas of Redis have this one.
+        "expired": *expires_at_ms*, if it is not 0, has passed.
         "needs_approval": the call would pass a limit of the *guard* (worker.steps.guarding).
         """
         status, wait_ms, *asks = self._run(
@@ -232,6 +223,7 @@ class Ledger(Records):
             token=delivery.token,
             fence=str(claim.fence),
             settle_delay_ms=self._settle_delay_ms,
+            expires_at_ms=expires_at_ms,
             **({"guard": dict(guard)} if guard else {}),
         )
         if status == "written" and not is_confirmed(

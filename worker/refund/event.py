@@ -47,6 +47,12 @@ class Data(_Documented):
     """What the job says."""
     metadata: dict[str, str] = Field(default={}, examples=[{"ticket": "T-7"}])
     """The caller's own data, as the job has it."""
+    reason_code: str = Field(default="", examples=["defective"])
+    """What the job says; absent if it says nothing."""
+    traceparent: str = ""
+    """What the job says; absent if it says nothing."""
+    callback: str = ""
+    """What the job says; absent if it says nothing."""
     state: str = Field(default="", examples=["refunded"])
     """The state in which the refund ended."""
     flow: str | None = Field(default=None, examples=["standard"])

@@ -27,4 +27,9 @@ def wrong_texts(texts: Mapping[str, str], metadata: Mapping[str, str]) -> Iterat
 
 def clean_texts(texts: Mapping[str, str]) -> dict[str, str]:
     """Return the texts with secrets masked; a mask may be longer than the secret, so cut again."""
-    return {name: redact_text(text)[: LONGEST[name]] for name, text in texts.items()}
+    return {name: clean_text(name, text) for name, text in texts.items()}
+
+
+def clean_text(name: str, text: str) -> str:
+    """Return one text of this field with secrets masked."""
+    return redact_text(text)[: LONGEST[name]]

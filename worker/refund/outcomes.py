@@ -89,8 +89,8 @@ def outcome(kind: Kind, step: str, **content: Any) -> dict[str, str]:
     Secrets are masked, but not in `metadata`, which is the caller's.
     """
     shown = redact(content)
-    if "metadata" in content:
-        shown["metadata"] = content["metadata"]
+    # Both are the caller's; what a trace parent looks like is checked.
+    shown |= {name: content[name] for name in ("metadata", "traceparent") if name in content}
     return {
         "type": TYPES[kind],
         "step": step,
@@ -121,7 +121,12 @@ def about(request: RefundRequest) -> dict[str, Any]:
         "order_id": request.order_id,
         "requested_by": request.requested_by,
         "metadata": request.metadata,
+        **{name: value for name in REPEATED if (value := getattr(request, name))},
     }
+
+
+#: Fields of a job that each event repeats if they were given.
+REPEATED = ("reason_code", "traceparent", "callback")
 
 
 def outcome_of_end(

@@ -59,6 +59,9 @@ REASONS: Mapping[str, Reason] = MappingProxyType({
     "order_view_only": _dead(
         "Wix shows the order as view-only: its settings do not allow this action.",
         "Refund or cancel the order in the app that owns it. If its settings change, replay."),
+    "expired": _rejected(
+        "The job says until when the refund may start, and that time has passed.",
+        "Send a new refund, if it is still wanted."),
     "currency_mismatch": _rejected(
         "The currency in the job differs from the order's currency.",
         "Send a new refund with the order's currency, or without a currency."),

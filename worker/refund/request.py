@@ -5,37 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
-from uuid import UUID
+from typing import Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from worker.refund.field_errors import in_words
-from worker.refund.free_text import clean_texts, wrong_texts
+from worker.refund.field_types import (
+    Amount,
+    Callback,
+    Guid,
+    LineReason,
+    Moment,
+    ReasonCode,
+    TraceParent,
+)
+from worker.refund.free_text import clean_text, clean_texts, wrong_texts
 from worker.upstream import invalid, rules
 from worker.upstream.invalid import is_too_large
-
-
-def _as_uuid(text: str) -> str:
-    """Normalize a GUID, so that one order always has the same id."""
-    return str(UUID(text))
-
-
-Guid = Annotated[str, Field(max_length=rules.LONGEST_GUID), AfterValidator(_as_uuid)]
-
-
-def _more_than_nothing(text: str) -> str:
-    if not Decimal(text):
-        raise ValueError(rules.NOTHING)
-    return text
-
-
-#: Decimals only: "1E+2" and "NaN" are not amounts.
-Amount = Annotated[
-    str, Field(pattern=f"^{rules.AMOUNT.pattern}$"), AfterValidator(_more_than_nothing)
-]
 
 
 class _Strict(BaseModel):
@@ -49,6 +36,10 @@ class RefundLine(_Strict):
     """Wix's id of the line."""
     quantity: int = Field(ge=1, le=rules.MOST_UNITS)
     """Number of units."""
+    amount: Amount | None = None
+    """A part of what Wix calculates for these units, in `currency`: a restocking fee taken off."""
+    reason: LineReason = ""
+    """Why this line is refunded; people may read it, Wix does not get it."""
 
 
 class RefundFee(_Strict):
@@ -91,6 +82,18 @@ class RefundRequest(_Strict):
     """The service that sent the job."""
     metadata: dict[str, str] = Field(default_factory=dict, max_length=rules.MOST_NOTES)
     """Caller's own data, kept as it is and repeated in every outcome."""
+    reason_code: ReasonCode | None = None
+    """Why the order is refunded, one of a closed list; repeated in every outcome."""
+    not_before: Moment | None = None
+    """When the refund may start at the earliest."""
+    expires_at: Moment | None = None
+    """From when on it must not start any more: it is then rejected, with the reason `expired`."""
+    priority: Literal["normal", "high"] = "normal"
+    """`high` goes before all others that wait in the lane of the same store."""
+    traceparent: TraceParent | None = None
+    """W3C trace context of the caller; repeated in every outcome."""
+    callback: Callback | None = None
+    """Name of the webhook that gets the outcomes; repeated in every outcome."""
     version: int = Field(default=1, ge=1, le=1)
     """The version of these fields: 1, also if omitted."""
 
@@ -100,12 +103,34 @@ class RefundRequest(_Strict):
             raise ValueError(rules.NEEDS_CURRENCY)
         if self.restock and self.is_partial and not self.lines:
             raise ValueError(rules.NEEDS_LINES)
+        if self.amount and any(line.amount for line in self.lines):
+            raise ValueError(rules.TWO_TOTALS)
+        if 0 < self.expires_at_ms <= self.not_before_ms:
+            raise ValueError(rules.NEVER)
         return self
+
+    @property
+    def not_before_ms(self) -> int:
+        """When it may start, unix ms; 0 for at once."""
+        return rules.moment_ms(self.not_before) if self.not_before else 0
+
+    @property
+    def expires_at_ms(self) -> int:
+        """From when on it must not start, unix ms; 0 for never."""
+        return rules.moment_ms(self.expires_at) if self.expires_at else 0
+
+    @property
+    def schema_needed(self) -> int:
+        """The oldest version of the worker that does what the job asks for."""
+        is_newer = self.expires_at or any(line.amount for line in self.lines)
+        return PARTS if is_newer else SCHEMA
 
     @property
     def amounts(self) -> tuple[str, ...]:
         """All amounts in the job, in `currency`."""
-        named = (self.amount, self.shipping, *(fee.amount for fee in self.additional_fees))
+        of_lines = [line.amount for line in self.lines]
+        of_fees = [fee.amount for fee in self.additional_fees]
+        named = (self.amount, self.shipping, *of_lines, *of_fees)
         return tuple(amount for amount in named if amount)
 
     @property
@@ -128,6 +153,10 @@ class RefundRequest(_Strict):
         fields = self.model_dump(mode="json")
         given = self.model_dump(mode="json", exclude_defaults=True)
         counted = {n: v for n, v in fields.items() if n in FIRST_FIELDS or n in given}
+        counted["lines"] = [
+            {n: v for n, v in line.items() if n in FIRST_LINE_FIELDS or v}
+            for line in fields["lines"]
+        ]
         return json.dumps(counted, sort_keys=True, separators=(",", ":"))
 
     @property
@@ -148,6 +177,9 @@ FIRST_FIELDS = frozenset({
     "currency", "reason", "restock", "notify_buyer", "manual_payments", "requested_by", "metadata",
 })  # fmt: skip
 
+#: The same of a line.
+FIRST_LINE_FIELDS = frozenset({"line_item_id", "quantity"})
+
 #: The fields of a job, and of each item of its lists.
 KNOWN_FIELDS: Mapping[str, frozenset[str]] = {
     "": frozenset(RefundRequest.model_fields),
@@ -160,8 +192,10 @@ KNOWN_FIELDS: Mapping[str, frozenset[str]] = {
 SCHEMA = 1
 #: The version of the worker that knows holds: an older one leaves a refund on hold alone.
 HOLDS = 2
+#: The version of the worker that knows amounts of lines, and jobs that expire.
+PARTS = 3
 #: The newest version that this worker knows.
-KNOWN_SCHEMA = 2
+KNOWN_SCHEMA = 3
 
 
 def stored_request(text: str) -> RefundRequest:
@@ -218,7 +252,13 @@ def parse_request(
     texts = {"reason": request.reason, "requested_by": request.requested_by}
     if problems := dict(wrong_texts(texts, request.metadata)) or _too_large(fields):
         raise InvalidJob(problems, fields)
-    return request.model_copy(update=clean_texts(texts))
+    lines = tuple(
+        line.model_copy(update={"reason": clean_text("lines", line.reason)})
+        if line.reason
+        else line
+        for line in request.lines
+    )
+    return request.model_copy(update={**clean_texts(texts), "lines": lines})
 
 
 def _wrong_texts_of(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -14,6 +14,7 @@ from worker import upstream
 from worker.refund.event import Event
 from worker.refund.request import RefundRequest
 from worker.upstream import rules
+from worker.upstream.reason_codes import REASON_CODES
 
 Name = Literal["job", "outcome"]
 NAMES: tuple[Name, ...] = ("job", "outcome")
@@ -42,6 +43,15 @@ _JOB_FIELDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "additionalProperties": {"type": "string", "maxLength": rules.LONGEST["metadata"]},
             "examples": [{"ticket": "T-7"}],
         },
+        "reason_code": {"enum": [*REASON_CODES, None], "examples": ["defective"]},
+        "not_before": {"format": "date-time", "examples": ["2026-01-31T08:00:00Z"]},
+        "expires_at": {"format": "date-time", "examples": ["2026-02-01T08:00:00+01:00"]},
+        "priority": {"examples": ["high"]},
+        "traceparent": {
+            "pattern": f"^{rules.TRACEPARENT.pattern}$",
+            "examples": ["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"],
+        },
+        "callback": {"pattern": f"^{rules.CALLBACK.pattern}$", "examples": ["billing"]},
         "version": {"examples": [1]},
     }
 )
@@ -54,12 +64,16 @@ _HAS_FEE_AMOUNT: Mapping[str, Any] = {
     "required": ["additional_fees"],
     "properties": {"additional_fees": {"contains": _HAS_AMOUNT[0]}},
 }
+_HAS_LINE_AMOUNT: Mapping[str, Any] = {
+    "required": ["lines"],
+    "properties": {"lines": {"contains": _HAS_AMOUNT[0]}},
+}
 _RESTOCKS = {"required": ["restock"], "properties": {"restock": {"const": True}}}
 #: The rules about several fields.
 _TOGETHER: list[Mapping[str, Any]] = [
     {
         "$comment": rules.NEEDS_CURRENCY,
-        "if": {"anyOf": [*_HAS_AMOUNT, _HAS_FEE_AMOUNT]},
+        "if": {"anyOf": [*_HAS_AMOUNT, _HAS_FEE_AMOUNT, _HAS_LINE_AMOUNT]},
         "then": {"required": ["currency"], "properties": {"currency": _GIVEN}},
     },
     {
@@ -67,6 +81,7 @@ _TOGETHER: list[Mapping[str, Any]] = [
         "if": {"allOf": [_RESTOCKS, {"anyOf": [*_HAS_AMOUNT, {"required": ["additional_fees"]}]}]},
         "then": {"required": ["lines"]},
     },
+    {"$comment": rules.TWO_TOTALS, "not": {"allOf": [_HAS_AMOUNT[0], _HAS_LINE_AMOUNT]}},
 ]
 
 
@@ -80,7 +95,9 @@ def schema_of(name: Name) -> dict[str, Any]:
             schema["properties"][field].update(more)
             if "minItems" in more:  # an empty list must not mean everything
                 schema["properties"][field].pop("default")
-        schema["$defs"]["RefundFee"]["properties"]["amount"].update(_SOME)
+        for part in ("RefundLine", "RefundFee"):
+            schema["$defs"][part]["properties"]["amount"].update(_SOME)
+        schema["$defs"]["RefundLine"]["properties"]["reason"]["maxLength"] = rules.LONGEST["lines"]
         schema["$comment"] = f"A job {rules.TOO_LARGE.replace('must have', 'has')}."
         schema["allOf"] = _TOGETHER
     return schema

@@ -44,6 +44,7 @@ from worker.queue.server_errors import explain
 from worker.refund.reasons import end_with, reason_of
 from worker.refund.record import Refund
 from worker.steps.approvals import ask_for_approval
+from worker.steps.expiry import expires_at_ms, is_too_late
 from worker.steps.guarding import guard_of
 from worker.steps.refused_key import Pause, judge, pause_ms
 from worker.steps.results import Results, StepResult
@@ -103,7 +104,10 @@ class Steps:
         request = claim.refund.request
         structlog.contextvars.bind_contextvars(store_id=request.store_id, order_id=request.order_id)
         reads = self.recent.take(claim.refund)
-        result = self._with_key(transition, claim, claim.refund, delivery, reads)
+        if is_too_late(transition, claim.refund, claim):
+            result = Results(transition, claim.refund, None).ended(end_with("expired"))
+        else:
+            result = self._with_key(transition, claim, claim.refund, delivery, reads)
         self.checkpoint("after_call")
         event = result.event | {"duration_ms": round((self.monotonic() - started) * 1000)}
         self.checkpoint("before_commit")
@@ -164,9 +168,13 @@ class Steps:
         """
         self.checkpoint("before_intent")
         guard = guard_of(step, transition)
-        intent = self.ledger.write_intent(claim, step.refund, delivery, guard)
+        intent = self.ledger.write_intent(
+            claim, step.refund, delivery, guard, expires_at_ms=expires_at_ms(step)
+        )
         if intent.status == "lost":
             raise LeaseLost(step.refund.refund_id)
+        if intent.status == "expired":
+            raise end_with("expired")
         if intent.status == "needs_approval":
             raise NeedsApproval(intent.asks)
         if intent.status != "written":

@@ -6,9 +6,11 @@ from .invalid import FieldError, InvalidJob
 from .many import Refused, Requested
 from .outcomes import Outcome
 from .queue import RefundQueue
+from .reason_codes import REASON_CODES, reason_code_for
 from .status import Status
 
 __all__ = [
+    "REASON_CODES",
     "AsyncOutcomes",
     "AsyncRefundQueue",
     "FieldError",
@@ -19,4 +21,5 @@ __all__ = [
     "Refused",
     "Requested",
     "Status",
+    "reason_code_for",
 ]

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from . import rules
 from .invalid import InvalidJob, escaped, is_too_large, unknown
+from .reason_codes import REASON_CODES
 
 Problem = tuple[str, str]
 #: Takes the place and the value of a field; returns what is wrong with it, nothing if it is right.
@@ -136,6 +137,14 @@ def _amount(place: str, value: Any) -> Collection[Problem]:
     return () if value.strip("0.") else ((place, rules.NOTHING),)
 
 
+def _moment(place: str, value: Any) -> Collection[Problem]:
+    try:
+        rules.moment_ms(value)
+    except (TypeError, ValueError):
+        return ((place, rules.TAKES[place]),)
+    return ()
+
+
 def _words(place: str, value: Any) -> Collection[Problem]:
     if not isinstance(value, str):
         return ((place, rules.NOT_TEXT),)
@@ -186,20 +195,31 @@ def _contradictions(given: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield what is wrong with the fields together."""
     if not given.keys() & _ENTANGLED:
         return
-    fees = given.get("additional_fees", ())
-    amounts = (given.get("amount"), given.get("shipping"), *(fee.get("amount") for fee in fees))
-    if any(amounts) and not given.get("currency"):
+    fees, lines = given.get("additional_fees", ()), given.get("lines", ())
+    of_lines = [line["amount"] for line in lines if line.get("amount")]
+    named = (given.get("amount"), given.get("shipping"), *(fee.get("amount") for fee in fees))
+    if any((*named, *of_lines)) and not given.get("currency"):
         yield "job", rules.NEEDS_CURRENCY
         return
+    if of_lines and given.get("amount"):
+        yield "job", rules.TWO_TOTALS
+        return
     is_partial = fees or given.get("amount") or given.get("shipping")
-    if given.get("restock") and is_partial and "lines" not in given:
+    if given.get("restock") and is_partial and not lines:
         yield "job", rules.NEEDS_LINES
+        return
+    first, last = given.get("not_before"), given.get("expires_at")
+    if first and last and rules.moment_ms(first) >= rules.moment_ms(last):
+        yield "job", rules.NEVER
 
 
 _LINE: Mapping[str, Check] = {
     "line_item_id": _says_text("line_item_id", _is_part),
     "quantity": _says("quantity", _is_count),
+    "amount": _amount,
+    "reason": _words,
 }
+_LINE_REQUIRED = frozenset({"line_item_id", "quantity"})
 _FEE: Mapping[str, Check] = {
     "additional_fee_id": _says_text("additional_fee_id", _is_part),
     "amount": _amount,
@@ -209,7 +229,7 @@ _JOB: Mapping[str, Check] = MappingProxyType(
         "refund_id": _says_text("refund_id", rules.REFUND_ID.fullmatch),
         "store_id": _says_text("store_id", _is_guid),
         "order_id": _says_text("order_id", _is_guid),
-        "lines": _list_of(_LINE, frozenset(_LINE), rules.MOST_LINES),
+        "lines": _list_of(_LINE, _LINE_REQUIRED, rules.MOST_LINES),
         "shipping": _amount,
         "additional_fees": _list_of(_FEE, frozenset({"additional_fee_id"}), rules.MOST_FEES),
         "amount": _amount,
@@ -220,14 +240,25 @@ _JOB: Mapping[str, Check] = MappingProxyType(
         "manual_payments": _says("manual_payments", lambda value: value in ("escalate", "record")),
         "requested_by": _words,
         "metadata": _metadata,
+        "reason_code": _says_text("reason_code", REASON_CODES.__contains__),
+        "not_before": _moment,
+        "expires_at": _moment,
+        "priority": _says("priority", lambda value: value in ("normal", "high")),
+        "traceparent": _says_text("traceparent", rules.TRACEPARENT.fullmatch),
+        "callback": _says_text("callback", rules.CALLBACK.fullmatch),
         "version": _says("version", lambda value: type(value) is int and value == 1),
     }
 )
 _REQUIRED = frozenset({"refund_id", "store_id", "order_id"})
 #: Fields that may contradict others.
-_ENTANGLED = frozenset({"amount", "shipping", "additional_fees", "restock"})
+_ENTANGLED = frozenset(
+    {"amount", "shipping", "additional_fees", "restock", "lines", "not_before", "expires_at"}
+)
 #: `None` says the same as leaving the field out.
-_OPTIONAL = frozenset({"shipping", "amount", "currency"})
+_OPTIONAL = frozenset(
+    {"shipping", "amount", "currency", "reason_code", "not_before", "expires_at"}
+    | {"traceparent", "callback"}
+)
 _DEFAULTS: Mapping[str, Any] = {
     "reason": "",
     "restock": False,
@@ -235,5 +266,6 @@ _DEFAULTS: Mapping[str, Any] = {
     "manual_payments": "escalate",
     "requested_by": "",
     "metadata": {},
+    "priority": "normal",
     "version": 1,
 }

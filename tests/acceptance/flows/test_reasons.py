@@ -194,6 +194,7 @@ CASES: Mapping[str, Case] = {
     "order_rejected": run(AFTER, status="REJECTED"),
     "order_status_unknown": run(AFTER, extra={"status": "ON_THE_MOON"}),
     "order_view_only": run(AFTER, extra={"settings": {"limitedActions": True}}),
+    "expired": run(AFTER, {"expires_at": "2024-01-01T00:00:00Z"}),
     "currency_mismatch": run(AFTER, {"amount": "1.00", "currency": "EUR"}),
     "amount_precision": run(AFTER, {"amount": "1.50", "currency": "JPY"}, currency="JPY"),
     "partial_needs_standard_refund": run(BEFORE, {"amount": "1.00", "currency": "USD"}),

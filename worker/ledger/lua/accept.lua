@@ -1,8 +1,12 @@
 -- Jobs become refunds, each once. What goes wrong with one job does not stop the others.
 -- args: jobs, each with: refund_id, store_id, order_id; request (JSON), digest; history (JSON); outcome;
---       due_at_ms, by the server's time (0 for at once); message_id of the delivery, if there is one;
---       schema (the version that they need); worker_id, queue.
+--       due_at_ms, by the server's time (0 for at once); goes_first (in the lane of its store); schema (the
+--       version that it needs); message_id of the delivery, if there is one; worker_id, queue.
 -- Returns accepted | duplicate | conflict | failed: ERROR, for each job.
+
+-- By how much the place of a job that goes first is before that of all others.
+local AHEAD = 2 ^ 40
+
 local function accept(job)
     local id, store, record = job.refund_id, job.store_id, record_of(job.refund_id)
     -- Of a forgotten refund only the beginning of the digest is left (forget.lua).
@@ -10,8 +14,8 @@ local function accept(job)
     if record.digest then return 'duplicate' end
     change(id, {
         request = job.request, digest = job.digest, store_id = store, order_id = job.order_id, version = 1,
-        schema = args.schema, accepted_at_ms = wall, updated_at_ms = now, committed_at_ms = now,
-        arrival = redis.call('INCR', key('arrivals')),
+        schema = job.schema, accepted_at_ms = wall, updated_at_ms = now, committed_at_ms = now,
+        arrival = redis.call('INCR', key('arrivals')) - (job.goes_first and AHEAD or 0),
     })
     set_state(id, 'accepted')
     redis.call('ZADD', key('accepted'), wall, id)

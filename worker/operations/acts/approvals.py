@@ -6,9 +6,10 @@ from statemachine.flows import State
 from worker.ledger.acts import Acts
 from worker.ledger.audit_log import Operator
 from worker.observability.redaction import redact_text
-from worker.operations.acts.refunds import unfinished, why_not_called_off
+from worker.operations.acts.refunds import unfinished
 from worker.operations.acts.refusals import CHANGED, CannotAct
 from worker.refund.approvals import person_of
+from worker.refund.changes import what_changed
 from worker.refund.outcomes import outcome_of_end
 from worker.refund.record import Refund
 
@@ -48,7 +49,7 @@ def reject(acts: Acts, refund_id: str, *, operator: Operator, version: int | Non
         CannotAct: it does not wait for an approval, or may have changed something at Wix.
     """
     refund = waiting(acts, refund_id, version)
-    if why := why_not_called_off(refund):
+    if why := what_changed(refund):
         raise CannotAct(f"cannot be rejected: {why}")
     who = {"by": operator.by, "why": operator.why, "approval": "rejected"}
     event = outcome_of_end(

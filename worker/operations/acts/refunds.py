@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from statemachine.flows import BY_PERSON, State
+from statemachine.flows import State
 from worker.ledger.acts import Acts
 from worker.ledger.audit_log import Operator
 from worker.operations.acts.refusals import CHANGED, NEWER, CannotAct
+from worker.refund.changes import UNCLEAR, what_changed
 from worker.refund.outcomes import outcome_of_end
 from worker.refund.record import Refund
 
 _RUNNING = "a worker is running a step of it right now: try again in a few seconds"
-_UNCLEAR = "a call may have changed something at Wix, and its effect is not known yet"
 
 #: Why an act was refused, for each answer of its script that is not a success.
 REFUSALS: Mapping[str, str] = MappingProxyType(
@@ -21,7 +21,7 @@ REFUSALS: Mapping[str, str] = MappingProxyType(
         "changed": CHANGED,
         "newer": NEWER,
         "running": f"cannot be cancelled now: {_RUNNING}",
-        "unclear": f"cannot be cancelled: {_UNCLEAR}",
+        "unclear": f"cannot be cancelled: {UNCLEAR}",
         "already": "is on hold already",
         "on_hold": "is on hold; to let it go on: refunds release",
         "needs_approval": "waits for an approval; to let it go on: refunds approve",
@@ -49,7 +49,7 @@ def cancel(acts: Acts, refund_id: str, *, operator: Operator) -> None:
         CannotAct: it may have changed something, or a worker is running it.
     """
     refund = unfinished(acts, refund_id)
-    if why := why_not_called_off(refund):
+    if why := what_changed(refund):
         raise CannotAct(f"cannot be cancelled: {why}")
     who = {"by": operator.by, "why": operator.why}
     event = outcome_of_end(refund, State.CALLED_OFF, "cancel", refund.facts, resolution=who)
@@ -108,27 +108,3 @@ def _check(status: str, success: str, refund: Refund) -> None:
     if status == "on_hold" and refund.needs_approval:
         status = "needs_approval"
     raise CannotAct(REFUSALS[status])
-
-
-def why_not_called_off(refund: Refund) -> str:
-    """Say what the refund has changed at Wix, or may have; "" if it is nothing."""
-    facts = refund.facts
-    # A replay forgets which fulfillments were deleted, but not which there were.
-    was_fulfilled = bool(facts.fulfillments) and (
-        refund.state is not State.FULFILLED or refund.replayed_at_ms > 0
-    )
-    found = {
-        "it has ended": refund.state is State.DEAD or refund.state in _ENDED,
-        _UNCLEAR: refund.intent_at_ms > 0 or facts.unclear_sends > 0,
-        "fulfillments of the order were deleted": bool(facts.deleted or facts.vanished)
-        or was_fulfilled,
-        "payments of the order were voided": bool(facts.void_ids),
-        "Wix has accepted our refund": bool(facts.wix_refund_id or facts.payments),
-        "a person has paid a part of it": facts.manual_done or bool(facts.manual_paid),
-        f"Wix has accepted it (its state is {refund.state})": refund.state
-        not in BY_PERSON[State.CALLED_OFF],
-    }
-    return next((why for why, is_true in found.items() if is_true), "")
-
-
-_ENDED = frozenset({*BY_PERSON, State.CANCELLED, State.REFUNDED, State.VOIDED, State.REJECTED})

@@ -1,0 +1,72 @@
+"""The types of a job's fields: each checks and normalizes its value."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AfterValidator, Field
+
+from worker.upstream import rules
+from worker.upstream.reason_codes import REASON_CODES
+
+
+def _as_uuid(text: str) -> str:
+    """Normalize a GUID, so that one order always has the same id."""
+    return str(UUID(text))
+
+
+Guid = Annotated[str, Field(max_length=rules.LONGEST_GUID), AfterValidator(_as_uuid)]
+
+
+def _more_than_nothing(text: str) -> str:
+    if not Decimal(text):
+        raise ValueError(rules.NOTHING)
+    return text
+
+
+#: Decimals only: "1E+2" and "NaN" are not amounts.
+Amount = Annotated[
+    str, Field(pattern=f"^{rules.AMOUNT.pattern}$"), AfterValidator(_more_than_nothing)
+]
+
+
+def _matching(name: str, pattern: re.Pattern[str]) -> AfterValidator:
+    """Return a check of a text; pydantic's own patterns know no lookahead."""
+
+    def check(text: str) -> str:
+        if not pattern.fullmatch(text):
+            raise ValueError(rules.TAKES[name])
+        return text
+
+    return AfterValidator(check)
+
+
+def _known_code(code: str) -> str:
+    if code not in REASON_CODES:
+        raise ValueError(rules.TAKES["reason_code"])
+    return code
+
+
+def _moment(text: str) -> str:
+    rules.moment_ms(text)
+    return text
+
+
+def _short(text: str) -> str:
+    longest = rules.LONGEST["lines"]
+    if len(text) > longest:
+        raise ValueError(rules.at_most(longest, "characters"))
+    if rules.is_broken(text):
+        raise ValueError(rules.BROKEN)
+    return text
+
+
+#: A time with its offset, as it was given.
+Moment = Annotated[str, AfterValidator(_moment)]
+LineReason = Annotated[str, AfterValidator(_short)]
+ReasonCode = Annotated[str, AfterValidator(_known_code)]
+TraceParent = Annotated[str, _matching("traceparent", rules.TRACEPARENT)]
+Callback = Annotated[str, _matching("callback", rules.CALLBACK)]

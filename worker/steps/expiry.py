@@ -1,0 +1,24 @@
+"""A job may say until when its refund may start. What has changed something at Wix goes on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from statemachine.flows import Transition
+from worker.flows.step import Step
+from worker.ledger.claims import Claim
+from worker.refund.changes import what_changed
+from worker.refund.record import Refund
+
+
+def is_too_late(transition: Transition, refund: Refund, claim: Claim) -> bool:
+    """Whether a refund that has not begun must not begin any more."""
+    expires_at_ms = refund.request.expires_at_ms
+    is_first = transition is Transition.ASSESS_ORDER
+    return is_first and 0 < expires_at_ms <= claim.now_ms and not what_changed(refund)
+
+
+def expires_at_ms(step: Step) -> int:
+    """Return from when on the call that is about to be made must not be made; 0 for never."""
+    is_begun = step.wix.sent or what_changed(replace(step.refund, facts=step.facts))
+    return 0 if is_begun else step.refund.request.expires_at_ms
