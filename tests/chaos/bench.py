@@ -42,6 +42,8 @@ _IDLE = {
         "zrangebyscore",
         "hget",
     ),
+    # Of the thread that packs, trims and forgets, whenever its turn comes.
+    *("srandmember", "lrange", "pack", "trim_outcomes", "hset"),
     *("hello", "client", "ping", "info", "time", "config", "eval", "script", "hgetall", "other"),
 }
 HOUR_S = 3_600
