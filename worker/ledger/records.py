@@ -118,15 +118,18 @@ class Records:
     def history(self, refund_id: str) -> list[dict[str, Any]]:
         """Return the history of one refund, oldest first; each line has `at_ms` and `event`.
 
-        Raises:
-            ValueError: it is damaged, or a newer version packed it.
+        A packed part that is damaged, or that a newer version packed, is one line that says so.
         """
         # In one transaction: packing moves lines from the list into the record.
         with self._redis.pipeline(transaction=True) as pipe:
             pipe.hget(f"{self.ns}:refund:{refund_id}", "packed")
             pipe.lrange(f"{self.ns}:history:{refund_id}", 0, -1)
             packed, lines = pipe.execute()
-        return [json.loads(line) for line in (*unpack(packed or ""), *lines)]
+        try:
+            before = [json.loads(line) for line in unpack(packed or "")]
+        except ValueError as error:
+            before = [{"at_ms": 0, "event": "history.unreadable", "error": str(error)}]
+        return [*before, *map(json.loads, lines)]
 
     def newest(
         self, *, state: State | None = None, store_id: str | None = None, limit: int

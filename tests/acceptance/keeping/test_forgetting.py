@@ -12,6 +12,7 @@ import pytest
 from statemachine.flows import State
 from tests.support.ages import age, day_ago, finished, keep, keeper
 from tests.support.rig import AFTER, ANN, BEFORE, STORE_ID, Rig, settings_for
+from worker.ledger.search import Search
 from worker.operations.archive.entry import archived_from
 from worker.operations.archive.folder import Folder
 from worker.simulator import Simulator
@@ -95,6 +96,22 @@ def test_a_tombstone_takes_at_most_200_bytes(
     keep(rig, tmp_path)
     after = rig.redis.memory_usage(rig.key("refund", refund_id), samples=0)
     assert after <= 200 < before
+
+
+def test_an_order_is_found_as_long_as_one_of_its_refunds_is_kept(rig: Rig, tmp_path: Path) -> None:
+    """Only the list entries of the forgotten one are gone."""
+    order = rig.order(AFTER)
+    old, young = (rig.run(order, amount="1.00", currency="USD").refund_id for _ in range(2))
+    for refund_id, days in ((old, 100), (young, 10)):
+        rig.redis.zrem(rig.key("watch"), refund_id)
+        age(rig, refund_id, days_ago=days)
+    keep(rig, tmp_path)
+    search = Search(rig.broker.client, namespace=rig.settings.namespace)
+    assert search.of_order(order.id) == [young]
+    age(rig, young, days_ago=90)
+    keep(rig, tmp_path)
+    assert search.of_order(order.id) == []
+    assert not rig.redis.exists(rig.key("orders"), rig.key("order", STORE_ID, order.id))
 
 
 def test_it_stays_whole_until_its_day_is_long_enough_ago(rig: Rig, tmp_path: Path) -> None:

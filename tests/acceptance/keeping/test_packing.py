@@ -150,6 +150,7 @@ def test_a_damaged_record_stays_as_it_is(rig: Rig, field: str) -> None:
     assert rig.ledger.packing.turn() == 0
     assert rig.redis.hgetall(rig.key("refund", refund_id)) == before
     assert rig.redis.lrange(rig.key("history", refund_id), 0, -1) == lines
+    assert len(rig.ledger.history(refund_id)) == len(lines) + (field == "packed")
     assert not rig.redis.exists(rig.key("unpacked"))
     rig.redis.delete(rig.key("refund", refund_id), rig.key("history", refund_id))
     rig.redis.zrem(rig.key("accepted"), refund_id)
