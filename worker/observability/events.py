@@ -201,7 +201,7 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
         "refunds.forgotten": Event(
             "info",
             "Finished refunds are in the archive, and Redis only keeps what recognises a repeat.",
-            ("count", "files", "bytes"),
+            ("count", "files"),
         ),
         "archive.failed": Event(
             "error",

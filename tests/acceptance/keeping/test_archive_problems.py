@@ -197,3 +197,34 @@ def test_while_an_older_worker_is_alive_nothing_is_forgotten(
         rig, log
     )
     _assert_kept(rig, refund_id)
+
+
+def test_a_drive_that_is_unmounted_meanwhile_is_noticed_before_anything_is_forgotten(
+    rig: Rig, tmp_path: Path, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files may be on another drive then."""
+    drive, unmounted = tmp_path / "drive", tmp_path / "unmounted"
+    drive.mkdir()
+    keep(rig, drive)
+    refund_id = finished(rig)
+    write = Folder.write
+
+    def write_elsewhere(folder: Folder, *given: Any) -> Path:
+        if not unmounted.exists():
+            drive.rename(unmounted)
+            drive.mkdir()
+        return write(folder, *given)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Folder, "write", write_elsewhere)
+        keep(rig, drive)
+    assert "not this ledger's archive" in _told(rig, log)
+    _assert_kept(rig, refund_id)
+
+
+def test_a_problem_is_over_when_there_is_no_archive_any_more(rig: Rig, tmp_path: Path) -> None:
+    """`refunds status` says nothing of it then."""
+    keep(rig, tmp_path / "none")
+    assert rig.ledger.keeping.told()["problem"]
+    keep(rig, None)
+    assert rig.ledger.keeping.told()["problem"] == ""

@@ -47,12 +47,13 @@ class Keeper:
 
     def turn(self, is_stopping: Callable[[], bool]) -> None:
         """Move the next refunds; a problem is told, and nothing is forgotten then."""
-        if self._folder is None or self._monotonic() < self._next_s or is_stopping():
+        if self._monotonic() < self._next_s or is_stopping():
             return
+        problem, wait_s = "", IDLE_S
         try:
-            take(self._keeping, self._folder)
-            self._move(self._folder)
-            problem, wait_s = "", IDLE_S if self._pass is None else 0.0
+            if self._folder:
+                self._move(self._folder)
+                wait_s = IDLE_S if self._pass is None else 0.0
         except ArchiveProblem as error:
             self._pass, problem, wait_s = None, str(error), PROBLEM_S
             log_event("archive.failed", error=problem)
@@ -67,6 +68,7 @@ class Keeper:
             raise ArchiveProblem(OLDER_WORKER.format(older[0]))
 
     def _move(self, folder: Folder) -> None:
+        take(self._keeping, folder)
         self._pass = self._pass or self._due()
         found = next(self._pass, None)
         if found is None:
@@ -74,13 +76,15 @@ class Keeper:
             return
         if found:
             self._check_workers()
-        files = []
+        files = 0
         for day, refunds in groupby(found, key=_day):
-            files.append(folder.write(day, [line_of(one) for one in refunds]))
-        forgotten = self._keeping.forget(found)
-        if files:
-            size = sum(path.stat().st_size for path in files)
-            log_event("refunds.forgotten", count=forgotten, files=len(files), bytes=size)
+            folder.write(day, [line_of(one) for one in refunds])
+            files += 1
+        # The drive may have been unmounted meanwhile, so that the files are in another place.
+        take(self._keeping, folder)
+        if found:
+            forgotten = self._keeping.forget(found)
+            log_event("refunds.forgotten", count=forgotten, files=files)
 
     def _due(self) -> Iterator[list[Finished]]:
         """Yield what is due, in batches; what was yielded must be gone before the next one."""
