@@ -29,7 +29,7 @@ def approve(
     """Approve refunds that would pass a limit of the money guards, or reject them.
 
     Not by whoever requested the refund; above the second limit by two different people.
-    What waits: refunds list --reason needs_approval
+    What waits: refunds list --reason-code needs_approval
     """
     who, acts = operator(by, reason, needs_reason=True), connect_acts()
     act = approvals.reject if reject else approvals.approve

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import typer
@@ -13,15 +12,18 @@ import typer
 from worker.app import acts_from, jobs_from, ledger_from
 from worker.cli.choosing import Chosen
 from worker.cli.common import close_at_end, fail, settings
+from worker.cli.dead_list import search_for
+from worker.cli.durations import amounts
 from worker.cli.following import follow
 from worker.cli.output import print_json, print_line, say
 from worker.cli.results import act_on_each
 from worker.ledger.acts import Acts
 from worker.ledger.audit_log import Operator
 from worker.ledger.jobs import Jobs, Order
-from worker.operations.acts.dry_run import money_text
+from worker.ledger.search import Match
 from worker.operations.jobs.table import BULK
-from worker.operations.selection import Selected, select, selected, totals
+from worker.operations.listing import letter_ids
+from worker.operations.searching import find, named, totals
 from worker.queue.broker import Broker
 
 
@@ -97,42 +99,50 @@ def _freeze(
         rate=chosen.rate,
         canary=chosen.canary,
     )
-    job_id = bulk.jobs.freeze(order, ((one.id, _kept(one)) for one in found))
+    job_id = bulk.jobs.freeze(order, ((one.refund_id, _kept(one)) for one in found))
     sums, unknown = totals(found)
-    amounts = {"sums": {name: f"{amount:f}" for name, amount in sums.items()}, "unknown": unknown}
-    bulk.jobs.set_amounts(job_id, amounts)
+    bulk.jobs.set_amounts(job_id, {"sums": sums, "unknown": unknown})
     hint = " (--dry-run asks Wix)" if unknown and name == "dead.replay" else ""
     return job_id, f"{name} for {len(found)}: {amounts_text(sums, unknown)}{hint}"
 
 
-def amounts_text(sums: Mapping[str, Decimal], unknown: int) -> str:
+def amounts_text(sums: Mapping[str, str], unknown: int) -> str:
     """Return what is at stake, for people."""
-    known = [money_text(sums)] if sums else []
+    known = [amounts(sums)] if sums else []
     return " and ".join([*known, *([f"{unknown} of unknown amount"] if unknown else [])])
 
 
-def _found(bulk: Bulk, name: str, chosen: Chosen) -> Iterator[Selected]:
-    ledger, messages = bulk.acts.ledger, bulk.broker.quarantined()
+def _found(bulk: Bulk, name: str, chosen: Chosen) -> Iterator[Match]:
+    """Yield what is chosen, as the lists show it; the oldest first."""
+    search = search_for(bulk.broker)
     if chosen.selection:
-        yield from select(ledger, messages, chosen.selection, BULK[name].pool)
+        pool = BULK[name].pool
+        yield from find(search, chosen.selection, pool, newest=False)
+        if pool == "dead":
+            yield from map(_message, letter_ids(search, chosen.selection))
         return
     # What is not known is refused when its turn comes, so that each id has a result.
-    known = {refund.refund_id: refund for refund in ledger.load_pages(chosen.ids)}
+    known, messages = named(search, chosen.ids), bulk.broker.quarantined()
     for each in chosen.ids:
-        if each in known and each not in messages:
-            yield selected(known[each])
-        else:
-            yield Selected(id=each, version=None, amount=None, currency="")
+        yield known[each] if each in known and each not in messages else _message(each)
+
+
+def _message(message_id: str) -> Match:
+    """Return what is no refund, and so has neither an amount nor a version."""
+    return Match(message_id, 0, "", "", "")
 
 
 def ids_of(chosen: Chosen) -> list[str]:
     """Return the ids of the dead letters that are named."""
-    return [one.id for one in _found(open_bulk(), "dead.replay", chosen)]
+    return [one.refund_id for one in _found(open_bulk(), "dead.replay", chosen)]
 
 
-def _kept(one: Selected) -> dict[str, Any]:
-    amount = f"{one.amount:f}" if one.amount is not None else None
-    return {"version": one.version, "amount": amount, "currency": one.currency or None}
+def _kept(one: Match) -> dict[str, Any]:
+    return {
+        "version": one.version,
+        "amount": one.amount or None,
+        "currency": one.currency or None,
+    }
 
 
 def _confirm(bulk: Bulk, job_id: str, sentence: str, *, yes: bool) -> None:

@@ -21,7 +21,7 @@ from worker.operations.selection import Selection
 from worker.queue.broker import Broker
 
 NOTHING = Page(matches=[], total=0, amounts={}, unknown=0, after="")
-EXAMPLE = "Example: refunds dead list --reason attempts_used_up --since 24h --by store"
+EXAMPLE = "Example: refunds dead list --reason-code attempts_used_up --since 24h --by store"
 
 
 class By(StrEnum):

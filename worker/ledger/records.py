@@ -73,19 +73,6 @@ class Records:
         while page := list(islice(left, PAGE)):
             yield from self.load_all(page)
 
-    def listed(self, *indexes: str) -> Iterator[Refund]:
-        """Yield the refunds in these indexes, like "dead" or "state:accepted", in no order.
-
-        One that is in them all the time is found, however they change meanwhile.
-        """
-        seen: set[str] = set()
-        for index in indexes:
-            found = (i for i, _ in self._redis.zscan_iter(f"{self.ns}:{index}", count=PAGE))
-            while page := list(islice(found, PAGE)):
-                new = [refund_id for refund_id in dict.fromkeys(page) if refund_id not in seen]
-                seen.update(new)
-                yield from self.load_all(new)
-
     def now_ms(self) -> int:
         """Return the ledger's time, unix ms (worker/queue/clock.lua)."""
         clock: Any = self._redis.time()

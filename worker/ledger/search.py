@@ -29,6 +29,8 @@ class Match(NamedTuple):
     currency: str
     cursor: str
     """Where a later search continues."""
+    version: int | None = None
+    """The version of its record; None for what is no refund."""
 
 
 class Search:
@@ -95,12 +97,13 @@ class Search:
         while True:
             given |= {"after_score": score or "0", "after_id": refund_id}
             shift, score, refund_id, *flat = self._run("find", given)
-            rows = zip(flat[::4], flat[1::4], flat[2::4], flat[3::4], strict=True)
-            for found_id, at, amount, currency in rows:
+            rows = zip(*(flat[place::5] for place in range(5)), strict=True)
+            for found_id, at, amount, currency, version in rows:
                 if found_id not in seen:
                     seen.add(found_id)
                     at_ms = int(at) + int(shift)
-                    yield Match(found_id, at_ms, amount, currency, f"{at}:{found_id}")
+                    cursor = f"{at}:{found_id}"
+                    yield Match(found_id, at_ms, amount, currency, cursor, int(version or 0))
             if not refund_id:
                 return
 
@@ -122,6 +125,11 @@ class Search:
                 store_id = entry.rpartition(":")[2]
                 pipe.smembers(f"{self.ns}:order:{store_id}:{order_id}")
             return sorted(refund_id for ids in pipe.execute() for refund_id in ids)
+
+    def members(self, name: str) -> list[str]:
+        """Return the ids in a list, in its order."""
+        found: Any = self._redis.zrange(f"{self.ns}:{name}", 0, -1)
+        return list(found)
 
     def stores_of(self, ids: Iterable[str]) -> dict[str, str]:
         """Return the store of each refund."""

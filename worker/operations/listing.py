@@ -100,7 +100,7 @@ def _grouped(
     search: Search, selection: Selection, kind: str
 ) -> tuple[list[Group], dict[str, Ends]]:
     members: dict[str, list[Match]] = {}
-    matches = list(find(search, selection, dead=True))
+    matches = list(find(search, selection, "dead"))
     values = search.cards([match.refund_id for match in matches], kind)
     for match in matches:
         members.setdefault(values[match.refund_id], []).append(match)
@@ -129,6 +129,11 @@ def letter_rows(
     found = [_letter_row(letter_id, letter) for letter_id, letter in letters]
     wanted = [row for row in found if _is_selected(row, selection)]
     return sorted(wanted, key=lambda row: (-(row["died_at_ms"] or 0), row["id"]))
+
+
+def letter_ids(search: Search, selection: Selection) -> list[str]:
+    """Return the ids of the letters of messages that are selected."""
+    return [row["id"] for row in letter_rows(search.letters(), selection)]
 
 
 def _letter_row(letter_id: str, letter: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,16 +1,16 @@
-"""Finds what an operator selects, with totals and amounts."""
+"""Finds what a person selects, for lists and for acts on many, with totals and amounts."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Literal
 
-from statemachine.flows import State
-from worker.ledger.search import KINDS, Match, Search
-from worker.operations.selection import Selection
+from statemachine.flows import ACTIVE, State
+from worker.ledger.search import KINDS, PIECE, Match, Search
+from worker.operations.selection import Pool, Selection
 from worker.operations.tallies import groups_of
 from worker.refund.approvals import NEEDS_APPROVAL
 
@@ -32,23 +32,55 @@ class Page:
 
 
 def find(
-    search: Search, selection: Selection, *, dead: bool, newest: bool = True, after: str = ""
+    search: Search, selection: Selection, pool: Pool, *, newest: bool = True, after: str = ""
 ) -> Iterator[Match]:
-    """Yield each refund, or with *dead* each dead letter, that matches; without loading records."""
+    """Yield what matches in a pool, each refund once; without loading records."""
+    seen: set[str] = set()
+    tests = _tests(selection, pool)
+    for name, ids in _places(search, selection, pool):
+        for match in search.matches(
+            name,
+            tests,
+            since_ms=selection.since_ms,
+            until_ms=selection.until_ms,
+            newest=newest,
+            after=after,
+            wants_card=pool != "all" or _reads_card(selection),
+            ids=ids,
+        ):
+            over = selection.amount_over
+            is_over = over is None or (match.amount and Decimal(match.amount) > over)
+            if is_over and match.refund_id not in seen:
+                seen.add(match.refund_id)
+                yield match
+
+
+def named(search: Search, ids: Sequence[str]) -> dict[str, Match]:
+    """Return those of these refunds that there are, whatever their state."""
+    found = (
+        search.matches("accepted", {}, wants_card=True, ids=list(piece)) for piece in _pieces(ids)
+    )
+    return {match.refund_id: match for matches in found for match in matches}
+
+
+def _places(
+    search: Search, selection: Selection, pool: Pool
+) -> Iterator[tuple[str, list[str] | None]]:
+    """Yield the lists that hold all matches; with ids if only these can match."""
     ids = _ids(search, selection)
-    for match in search.matches(
-        _list(search, selection, dead=dead),
-        _tests(selection, dead=dead),
-        since_ms=selection.since_ms,
-        until_ms=selection.until_ms,
-        newest=newest,
-        after=after,
-        wants_card=dead or _reads_card(selection),
-        ids=ids,
-    ):
-        over = selection.amount_over
-        if over is None or (match.amount and Decimal(match.amount) > over):
-            yield match
+    if pool in {"all", "dead"}:
+        yield _list(search, selection, dead=pool == "dead"), ids
+    elif pool == "unfinished":
+        for state in [selection.state] if selection.state in ACTIVE else sorted(ACTIVE):
+            yield f"state:{state}", ids
+    else:
+        # Its own scores are other times; in this list they say when each was accepted.
+        for piece in _pieces(search.members(pool) if ids is None else ids):
+            yield "accepted", list(piece)
+
+
+def _pieces(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (ids[start : start + PIECE] for start in range(0, len(ids), PIECE))
 
 
 def page(
@@ -59,7 +91,8 @@ def page(
         return _counted(
             search, selection, dead=dead, newest=sort == "newest", after=after, limit=limit
         )
-    found = list(find(search, selection, dead=dead, newest=sort != "oldest"))
+    pool: Pool = "dead" if dead else "all"
+    found = list(find(search, selection, pool, newest=sort != "oldest"))
     if sort == "amount":
         found.sort(key=lambda match: Decimal(match.amount or 0), reverse=True)
     if sort == "store":
@@ -99,9 +132,8 @@ def _counted(
 ) -> Page:
     """Return a page of one whole list, whose size and sums the ledger knows."""
     name = _list(search, selection, dead=dead)
-    found = list(
-        itertools.islice(find(search, selection, dead=dead, newest=newest, after=after), limit)
-    )
+    pool: Pool = "dead" if dead else "all"
+    found = list(itertools.islice(find(search, selection, pool, newest=newest, after=after), limit))
     total = search.count(name, since_ms=selection.since_ms, until_ms=selection.until_ms)
     sums, unknown = _sums(search, selection) if dead else (None, 0)
     is_whole = limit is None or len(found) < limit
@@ -149,7 +181,7 @@ def _list(search: Search, selection: Selection, *, dead: bool) -> str:
     return search.smallest(given) if given and search.is_complete() else "dead"
 
 
-def _tests(selection: Selection, *, dead: bool) -> dict[str, str]:
+def _tests(selection: Selection, pool: Pool) -> dict[str, str]:
     names = ("store", "order", "reason", "code", "transition")
     tests = {name: getattr(selection, name) for name in names if getattr(selection, name)}
     if selection.refund.endswith("*"):
@@ -159,9 +191,11 @@ def _tests(selection: Selection, *, dead: bool) -> dict[str, str]:
     if selection.text:
         tests["text"] = selection.text.lower()
     if selection.state:
-        tests["died_in" if dead else "state"] = selection.state
-    if dead:
+        tests["died_in" if pool == "dead" else "state"] = selection.state
+    if pool == "dead":
         tests["state"] = State.DEAD.value
+    if pool in {"due", "on_hold", "approvals"}:
+        tests["member"] = pool
     return tests
 
 

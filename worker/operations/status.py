@@ -118,7 +118,7 @@ def _decisions(approvals: int, dead: Mapping[str, Any]) -> Iterable[Need]:
     """Yield what only a person can decide."""
     if approvals:
         text = f"Refunds that wait for an approval: {approvals}."
-        yield Need(text, "refunds list --reason needs_approval")
+        yield Need(text, "refunds list --reason-code needs_approval")
     if dead["refunds"]:
         yield Need(f"Dead letters: {dead['refunds']} refunds.", "refunds dead list --by reason")
     if dead["messages"]:

@@ -11,7 +11,7 @@ import pytest
 from statemachine.flows import State
 from tests.support.bulk import WHY, dead_letters, job_of, results, start, turn
 from tests.support.commands import refunds, settings_of
-from tests.support.rig import AFTER, STORE_ID, Rig
+from tests.support.rig import AFTER, KEY, STORE_ID, Rig
 from worker.ledger.jobs import Order
 from worker.simulator import Fault
 
@@ -21,7 +21,7 @@ def test_a_filter_selects_and_says_count_and_amounts(rig: Rig) -> None:
     dead_letters(rig, 2)
     rig.simulator.script(Fault("status", "get_order", status=501))
     other = rig.run(rig.order(AFTER), amount="12.30", currency="USD").refund_id
-    options = ("--reason-code", "refused_by_wix", "--amount-over", "10")
+    options = ("--reason-code", "refused_by_wix", "--transition", "assess_order")
     done = refunds(rig, "dead", "discard", *options, *WHY)
     assert (done.returncode, "1: 12.30 USD: confirm it with --yes" in done.stderr) == (2, True)
     job_id = start(rig, "dead", "discard", *options, *WHY)
@@ -141,7 +141,7 @@ def test_many_are_confirmed_by_typing_their_number(
     done = refunds(rig, "dead", "replay", "--all", *WHY, environment=given)
     assert (done.returncode == 0) is starts, done.stderr
     assert len(rig.app.jobs.jobs.newest(10)) == starts
-    assert "dead.replay for 2: 2 of unknown amount (--dry-run asks Wix)" in done.stderr
+    assert "dead.replay for 2: 202.80 USD" in done.stderr
 
 
 def test_a_dry_run_takes_the_same_selection(rig: Rig) -> None:
@@ -152,3 +152,68 @@ def test_a_dry_run_takes_the_same_selection(rig: Rig) -> None:
     assert [one["result"] for one in told["dry_run"]] == ["unasked", "unasked"]
     assert done.returncode == 1
     assert rig.app.jobs.jobs.newest(10) == []
+
+
+#: Filters, as typed; the dead letters of the test below differ in all of them.
+SELECTIONS = [
+    "--all",
+    f"--store {STORE_ID}",
+    "--reason-code refused_by_wix",
+    "--reason-code answer_unreadable",
+    "--code TEAPOT",
+    "--code 501",
+    "--code TEAPOT --reason-code refused_by_wix --amount-over 10",
+    "--refund rf-*",
+    "--refund rf-2",
+    "--state refundable",
+    "--transition submit_refund",
+    "--text vase",
+    "--amount-over 12.30",
+    "--since 1h",
+    "--until 1h",
+]
+
+
+@pytest.fixture
+def letters(rig: Rig) -> Rig:
+    """Dead letters of several causes, amounts and currencies, and one of a message."""
+    causes: list[tuple[Fault, dict[str, str]]] = [
+        (Fault("status", "submit_refund", status=428, code="TEAPOT"), {"reason": "Blue Vase"}),
+        (Fault("status", "submit_refund", status=428, code="TEAPOT"), {"amount": "12.30"}),
+        (Fault("status", "submit_refund", status=501), {"amount": "9.99"}),
+        (Fault("status", "get_order", status=501), {}),
+        (Fault("status", "get_order", status=501), {"amount": "12.31", "reason": "vase, too"}),
+    ]
+    for number, (fault, more) in enumerate(causes, 1):
+        rig.simulator.script(fault)
+        money = {"currency": "USD"} if "amount" in more else {}
+        rig.request(rig.order(AFTER), f"rf-{number}", **more, **money)
+        rig.run_until_idle()
+    rig.send_raw("no message", message_id="m-1")
+    rig.run_queued()
+    assert rig.ledger.count(State.DEAD) == 5
+    return rig
+
+
+@pytest.mark.parametrize("typed", SELECTIONS)
+def test_a_list_and_an_act_select_the_same(letters: Rig, typed: str) -> None:
+    """The same count, the same sums, and the same ids; the lists show messages, too."""
+    listed = json.loads(refunds(letters, "dead", "list", "--json", *typed.split()).stdout)
+    names = {row["id"] for row in listed["dead"]}
+    done = refunds(letters, "dead", "discard", "--yes", "--json", *typed.split(), *WHY)
+    assert (done.returncode == 0) is bool(names), done.stderr
+    if names:
+        job = json.loads(done.stdout)
+        assert job["total"] == listed["total"] + listed["messages"] == len(names)
+        unknown = listed["amount_unknown"] + listed["messages"]
+        assert job["amounts"] == {"sums": listed["amounts"], "unknown": unknown}
+        assert {item for item, _ in letters.app.jobs.jobs.items(job["job_id"])} == names
+
+
+def test_a_pasted_key_is_not_repeated(rig: Rig) -> None:
+    """Neither by a list nor by an act, in the place of any id."""
+    for option in ("--store", "--order", "--refund", "--reason-code", "--code"):
+        for command in (("dead", "list"), ("list",), ("dead", "discard", *WHY)):
+            done = refunds(rig, *command, option, KEY)
+            assert (done.returncode, f"{option} takes" in done.stderr) == (2, True)
+            assert KEY not in done.stdout + done.stderr

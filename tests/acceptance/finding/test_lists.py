@@ -234,7 +234,7 @@ def test_nothing_in_a_record_breaks_its_listing(rig: Rig) -> None:
     rig.redis.hset(record, "reason", json.dumps(hostile))
     rig.ledger.relist(["rf-1"])
     search = Search(rig.broker.client, namespace=rig.settings.namespace)
-    assert [m.amount for m in find(search, Selection(), dead=True)] == ["9" * 18]
+    assert [m.amount for m in find(search, Selection(), "dead")] == ["9" * 18]
     for arguments in (("dead", "list"), ("dead", "list", "--by", "code"), ("list",)):
         for more in ((), ("--json",)):
             done = refunds(rig, *arguments, *more)

@@ -247,7 +247,7 @@ def test_status_shows_what_waits_and_the_next_command(rig: Rig) -> None:
     assert "2 wait (161.40 USD)" in done.stdout
     assert f"{whole} 1 of 2 approvals, for" in done.stdout
     assert f"{part} for" in done.stdout
-    needed = "Refunds that wait for an approval: 2.  ->  refunds list --reason needs_approval"
+    needed = "Refunds that wait for an approval: 2.  ->  refunds list --reason-code needs_approval"
     assert needed in done.stdout
     told = json.loads(refunds(rig, "status", "--json").stdout)["approvals"]
     assert (told["count"], told["amounts"], told["amount_unknown"]) == (2, {"USD": "161.40"}, 0)

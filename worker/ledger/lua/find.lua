@@ -4,9 +4,9 @@
 --       since_ms, until_ms, by the server's time (0 for any); after_score, after_id ("" for the beginning);
 --       piece (how many are looked at); wants_card (whether reason, amount or text matter);
 --       tests {field: text}: state, died_in, store, order, refund, begins (with the refund's id), reason, code,
---       transition, text. What has ended well has neither reason nor transition.
+--       transition, text, member (of this list, too). What has ended well has neither reason nor transition.
 -- Returns {shift of the scores to the server's time, ms; score and id of the last one looked at, "" at the end; id,
--- score, amount, currency, id, ...}.
+-- score, amount, currency, version, id, ...}.
 local list, tests = ns .. ':' .. args.list, args.tests
 local shift = args.by_ledger and wall - now or 0
 local since, till = args.since_ms - shift, args.until_ms > 0 and args.until_ms - shift or math.huge
@@ -46,7 +46,7 @@ local function candidates()
 end
 
 -- The card of a refund that is in no list by kind; nil if it is in another state, or not needed.
-local FIELDS = {'state', 'store_id', 'order_id', 'died_in', 'reason', 'request', 'facts'}
+local FIELDS = {'state', 'store_id', 'order_id', 'died_in', 'reason', 'request', 'facts', 'approval'}
 local function make_card(id)
     local record = {}
     for place, value in ipairs(redis.call('HMGET', key('refund', id), 'state', 'store_id', 'order_id')) do
@@ -58,6 +58,10 @@ local function make_card(id)
         record[FIELDS[place]] = value or nil
     end
     local card = card_of(record)
+    if tests.member == 'approvals' then
+        local asked = decoded(record.approval)
+        card.amount, card.currency = text_of(asked.amount), text_of(asked.currency)
+    end
     if ENDED[record.state] and record.state ~= 'rejected' and record.state ~= 'dead' then card.reason, card.code = '', '' end
     return joined(card)
 end
@@ -65,6 +69,7 @@ end
 local function is_named(id)
     local begins = tests.begins
     return (not begins or string.sub(id, 1, #begins) == begins) and (not tests.refund or tests.refund == id)
+        and (not tests.member or redis.call('ZSCORE', key(tests.member), id))
 end
 
 local flat = candidates()
@@ -84,6 +89,7 @@ for place, id in ipairs(ids) do
             and (not tests.died_in or tests.died_in == died_in) and (not tests.order or tests.order == order) then
             local size = #found
             found[size + 1], found[size + 2], found[size + 3], found[size + 4] = id, int(score), amount, currency
+            found[size + 5] = redis.call('HGET', key('refund', id), 'version') or ''
         end
     end
 end

@@ -52,8 +52,9 @@ local function card_of(record)
         text_of(reason.detail), text_of(reason.error), text_of(reason.wix_request_id),
         text_of(request.requested_by), text_of(request.reason),
     }
+    local code, status = text_of(reason.wix_code), tonumber(reason.http_status)
     return {
-        reason = text_of(reason.reason), code = text_of(reason.wix_code), store = record.store_id,
+        reason = text_of(reason.reason), code = code == '' and status and int(status) or code, store = record.store_id,
         transition = NEXT[record.died_in or record.state] or '', died_in = text_of(record.died_in),
         order = record.order_id, amount = amount_of(request, facts),
         currency = currency ~= '' and currency or text_of(request.currency),
