@@ -15,7 +15,7 @@ PASS_EVERY_S = 600.0
 #: A refund may be listed so much later than it was accepted by the server's clock.
 MARGIN_MS = 60_000
 #: The version of the lists; with another one, all refunds are listed again.
-VERSION = "2"
+VERSION = "3"
 
 
 class Reindexing:
