@@ -44,7 +44,7 @@ def test_a_store_has_a_list_of_its_own(rig: Rig) -> None:
     rig.redis.rename(rig.key("accepted"), rig.key("elsewhere"))
     for more in ({}, {"text": "rf-"}, {"since_ms": 1}, {"state": State.REFUNDED}):
         selection = Selection(store=STORE_ID, **more)
-        assert [m.refund_id for m in find(search, selection, dead=False)] == ["rf-b", "rf-a"]
+        assert [m.refund_id for m in find(search, selection, "all")] == ["rf-b", "rf-a"]
     rig.redis.rename(rig.key("elsewhere"), rig.key("accepted"))
 
 
@@ -56,7 +56,7 @@ def test_what_an_older_version_accepts_meanwhile_is_listed(rig: Rig) -> None:
     index(rig)
     search = Search(rig.broker.client, namespace=rig.settings.namespace)
     selection = Selection(store=STORE_ID)
-    assert {m.refund_id for m in find(search, selection, dead=False)} == set(ids)
+    assert {m.refund_id for m in find(search, selection, "all")} == set(ids)
     assert search.size("orders") == len(ids)
 
 
