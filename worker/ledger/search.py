@@ -101,8 +101,7 @@ class Search:
             for found_id, at, amount, currency, version in rows:
                 if found_id not in seen:
                     seen.add(found_id)
-                    at_ms = int(at) + int(shift)
-                    cursor = f"{at}:{found_id}"
+                    at_ms, cursor = int(at) + int(shift), f"{at}:{found_id}"
                     yield Match(found_id, at_ms, amount, currency, cursor, int(version or 0))
             if not refund_id:
                 return
