@@ -108,4 +108,4 @@ class Servers:
 
 
 def _client(server: Server) -> Any:
-    return redis.Redis(port=server.port, socket_timeout=5)
+    return redis.Redis(host="127.0.0.1", port=server.port, socket_timeout=5)

@@ -151,7 +151,7 @@ class Gate:
 
 
 def _client(port: int) -> Any:
-    return redis.Redis(port=port, socket_timeout=5)
+    return redis.Redis(host="127.0.0.1", port=port, socket_timeout=5)
 
 
 @contextmanager

@@ -72,7 +72,9 @@ def node(folder: Path, *arguments: str, password: str | None = None) -> Iterator
     secret = ("--requirepass", password, "--masterauth", password) if password else ()
     with (
         process(*base, *secret, *arguments) as running,
-        redis.Redis(port=port, password=password, decode_responses=True) as client,
+        redis.Redis(
+            host="127.0.0.1", port=port, password=password, decode_responses=True
+        ) as client,
     ):
         wait_until(lambda: _answers(client))
         yield Node(port, client, running)
@@ -108,7 +110,7 @@ def sentinel(
     place.write_text("\n".join(lines) + "\n")
     with (
         process(str(place), "--sentinel"),
-        redis.Redis(port=own_port, password=own_password or None) as client,
+        redis.Redis(host="127.0.0.1", port=own_port, password=own_password or None) as client,
     ):
         wait_until(lambda: _knows_a_replica(client))
         login, option = (f":{password}@" if password else ""), f"?sentinel_password={own_password}"

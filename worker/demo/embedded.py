@@ -135,7 +135,9 @@ def _free_port() -> int:
 def _wait_until_ours(port: int, data_dir: Path) -> None:
     """Wait until the server with our directory answers; another program may have taken the port."""
     until = time.monotonic() + PATIENCE_S
-    with redis.Redis(port=port, socket_timeout=1, decode_responses=True) as client:
+    with redis.Redis(
+        host="127.0.0.1", port=port, socket_timeout=1, decode_responses=True
+    ) as client:
         while True:
             try:
                 directory = client.config_get("dir")["dir"]
