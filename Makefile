@@ -5,8 +5,9 @@ PORT ?= 6379
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS := .venv-bench
-# Test files run in parallel; the tests of one file share what they start.
-PARALLEL := -q --numprocesses auto --maxprocesses 4 --dist loadfile
+# Test files run in parallel; the tests of one file share what they start. Most of the time they wait, so
+# four at a time are not too many for two cores.
+PARALLEL := -q --numprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test unit check compat faults chaos recovery failover scale bench contract docs runbook wheel server run clean lock

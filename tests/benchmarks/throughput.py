@@ -69,7 +69,7 @@ def measure(contender: Contender, world: World, size: Size, count: int) -> Round
 def warm_up(contender: Contender, world: World, group: Group) -> None:
     """Let the contender finish some refunds."""
     contender.send(world, group, next(_series), WARM_UP)
-    world.wait_for(WARM_UP, limit_s=START_S)
+    world.wait_for(WARM_UP, limit_s=START_S, group=group)
     threading.Event().wait(REST_S)
 
 

@@ -64,6 +64,10 @@ class Group:
                     used_s += times.user + times.system
         return used_s
 
+    def has_ended(self) -> bool:
+        """Return whether a program has ended by itself."""
+        return any(program.poll() is not None for program in self.programs)
+
     def end(self) -> None:
         """End all of them, at once."""
         self.signal(signal.SIGKILL)
@@ -103,11 +107,17 @@ class World:
         finished: dict[str, float] = self._ask("finished")
         return finished
 
-    def wait_for(self, finished: int, *, limit_s: float = PATIENCE_S) -> float:
-        """Wait until so many orders are finished; return the monotonic time of the last one."""
+    def wait_for(
+        self, finished: int, *, limit_s: float = PATIENCE_S, group: Group | None = None
+    ) -> float:
+        """Wait until so many orders are finished; return the monotonic time of the last one.
+
+        Raises:
+            RuntimeError: it takes too long, or a program of *group* has ended.
+        """
         until_s, pause = time.monotonic() + limit_s, threading.Event()
         while (found := self.counts().get("finished", 0)) < finished:
-            if time.monotonic() > until_s:
+            if time.monotonic() > until_s or (group and group.has_ended()):
                 log = (self.folder / "programs.log").read_text(errors="replace")[-2000:]
                 raise RuntimeError(f"{found} of {finished} were finished: {log}")
             pause.wait(0.02)

@@ -42,7 +42,7 @@ HARMS_AT_PLACES = {
 }
 #: The columns of the table.
 COLUMNS = (*HARMS, FROZEN)
-#: The first of these is in every third: each harm strikes claims, commits and fetches, and reading
+#: The first of these is in every sixth: each harm strikes claims, commits and fetches, and reading
 #: calls of each refund. So are all places, of one kind of refund.
 ALWAYS = ("claim", "commit", "fetch steps", "GET /ecom/v1/orders/*")
 
@@ -183,13 +183,13 @@ def run_all(todo: list[Point], redis_port: int, workers: int) -> list[Result]:
 
 
 def _is_always_run(point: Point) -> bool:
-    """Return whether this point is in every third: it occurs in every run of its kind of refund."""
+    """Return whether this point is in every sixth: it occurs in every run of its kind of refund."""
     kinds = ALWAYS if point.scene != next(iter(SCENES)) else (*ALWAYS, *PLACES)
     return point.nth == 1 and point.kind in kinds
 
 
-def a_third(todo: list[Point], seed: int) -> Iterator[Point]:
-    """Return a third of the points of each harm between a refund and a server, at least one.
+def a_sixth(todo: list[Point], seed: int) -> Iterator[Point]:
+    """Return a sixth of the points of each harm between a refund and a server, at least one.
 
     Whether a point is chosen hardly depends on which others were found, or in which order.
     """
@@ -200,16 +200,16 @@ def a_third(todo: list[Point], seed: int) -> Iterator[Point]:
         drawn = {p: random.Random(f"{seed} {p}").random() for p in group}  # noqa: S311 - no secret
         group.sort(key=lambda point: (not _is_always_run(point), drawn[point]))
         always = sum(map(_is_always_run, group))
-        yield from group[: max(always, -(-len(group) // 3))]
+        yield from group[: max(always, -(-len(group) // 6))]
 
 
-def matrix(*, third: int | None, workers: int) -> list[Result]:
-    """Start a server, find the points, and run them: all, or a third that the seed chooses."""
+def matrix(*, sixth: int | None, workers: int) -> list[Result]:
+    """Start a server, find the points, and run them: all, or a sixth that the seed chooses."""
     with embedded_server() as redis_url:
         port = int(redis_url.rsplit(":", 1)[1].split("/")[0])
         todo = points(port)
-        if third is not None:
-            todo = list(a_third(todo, third))
+        if sixth is not None:
+            todo = list(a_sixth(todo, sixth))
         return run_all(todo, port, workers)
 
 
@@ -228,13 +228,13 @@ def summary(results: list[Result], seed: int | None) -> dict[str, int | None]:
 def main() -> int:
     """Run the matrix; returns the exit code."""
     parser = argparse.ArgumentParser(prog="make faults", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--third", type=int, metavar="SEED", help="only a third, chosen by SEED")
+    parser.add_argument("--sixth", type=int, metavar="SEED", help="only a sixth, chosen by SEED")
     parser.add_argument("--workers", type=int, default=6, help="refunds at once")
     parser.add_argument("--write", action="store_true", help="write the table into the README")
     options = parser.parse_args()
-    results = matrix(third=options.third, workers=options.workers)
+    results = matrix(sixth=options.sixth, workers=options.workers)
     sys.stdout.write(table(results))
-    result = summary(results, options.third)
+    result = summary(results, options.sixth)
     sys.stdout.write(json.dumps(result) + "\n")
     if options.write:
         write(with_part(documents(), "faults", table(results)))

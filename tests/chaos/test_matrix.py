@@ -1,18 +1,18 @@
-"""A third of the fault matrix, which a seed chooses; `make faults` runs all of it."""
+"""A sixth of the fault matrix, which a seed chooses; `make faults` runs all of it."""
 
 from __future__ import annotations
 
 from tests.chaos.bench import HARMS, Point
-from tests.chaos.matrix import ALWAYS, HARMS_AT_PLACES, a_third, matrix, summary, table
+from tests.chaos.matrix import ALWAYS, HARMS_AT_PLACES, a_sixth, matrix, summary, table
 from tests.chaos.scenes import SCENES
 
-#: The same third in every run.
+#: The same sixth in every run.
 SEED = 12
 
 
 def test_no_refund_is_lost_doubled_or_stuck_under_any_single_fault() -> None:
     """Commands and calls of a refund, with each harm, for each kind of refund."""
-    results = matrix(third=SEED, workers=6)
+    results = matrix(sixth=SEED, workers=6)
     result = summary(results, SEED)
     assert (result["lost"], result["doubled"], result["stuck"]) == (0, 0, 0)
     # The harms really happened; a few points of a run without harm may not occur again.
@@ -27,7 +27,7 @@ def test_no_refund_is_lost_doubled_or_stuck_under_any_single_fault() -> None:
     assert "| standard | wix |" in table(results)
 
 
-def test_what_the_matrix_must_strike_is_in_every_third() -> None:
+def test_what_the_matrix_must_strike_is_in_every_sixth() -> None:
     """Whatever the seed, each harm is planned at the first of each kind that always occurs."""
     redis = [("redis", f"command {n}") for n in range(9)] + [("redis", kind) for kind in ALWAYS[:3]]
     wix = [("wix", f"call {n}") for n in range(3)] + [("wix", ALWAYS[3])]
@@ -39,6 +39,6 @@ def test_what_the_matrix_must_strike_is_in_every_third() -> None:
         for harm in HARMS
     ]
     for seed in range(20):
-        third = set(a_third(found, seed))
-        assert len(third) == len(found) / 3
-        assert {p for p in found if p.kind in ALWAYS and p.nth == 1} <= third
+        sixth = set(a_sixth(found, seed))
+        assert len(sixth) == len(found) / 6
+        assert {p for p in found if p.kind in ALWAYS and p.nth == 1} <= sixth
