@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS := .venv-bench
 # Test files run in parallel; the tests of one file share what they start. Most of the time they wait, so
-# four at a time are not too many for two cores.
-PARALLEL := -q --numprocesses 4 --dist loadfile
+# four at a time are not too many for two cores. In order, because the few longest tests are in short files.
+PARALLEL := -q --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test unit check compat faults chaos recovery failover scale bench contract docs runbook wheel server run clean lock
