@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from config import access, fields, guards
 from config.urls import is_unencrypted, max_connections
+from config.webhooks import EXAMPLE, Webhooks
 
 PREFIX = "REFUNDS_"
 
@@ -84,23 +85,16 @@ class Settings(BaseSettings):
     )
     """Keys that encrypt the stores' API keys, from `refunds stores keygen`; comma-separated,
     newest first. The first one encrypts; all of them decrypt."""
-    api_tokens: Annotated[
-        Json[dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")], access.ApiProducer]],
-        BeforeValidator(fields.no_duplicate_key),
-    ] = Field(
-        default="{}",
-        validate_default=True,
-        examples=[
-            (
-                '{"returns": {"sha256":'
-                ' ["8c0c4ba5cf25dbbd37ca9b41cc7ea3c0a3a22d1a28bfbd4a7c1bd0b0b2c9a6d4"],'
-                ' "stores": ["4b296c48-0000-4000-8000-000000000001"]}}'
-            )
-        ],
+    api_tokens: access.Producers = Field(
+        default="{}", validate_default=True, examples=[access.EXAMPLE]
     )
     """Who may use the HTTP API, as JSON: the producer's name to the SHA-256 of its tokens, and to
     its stores (`["*"]` for all). `refunds api token` makes a token and its hash. Several hashes let
     a producer change to a new token."""
+    webhooks: Webhooks = Field(default="{}", validate_default=True, examples=[EXAMPLE])
+    """Where outcomes are sent, as JSON: name to `url`, `secret` (comma-separated, newest first),
+    `types` (all by default), `stores` (`["*"]` for all), and `allow_private` (whether the address
+    may be one of a private network). See worker/webhooks/README.md."""
     cutoff: Annotated[AwareDatetime, AfterValidator(fields.utc)] = Field(
         default=datetime(2024, 4, 22, tzinfo=UTC), examples=["2024-04-22T00:00:00Z"]
     )

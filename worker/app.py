@@ -43,6 +43,9 @@ from worker.stores.outages import Outages
 from worker.stores.probing import Prober
 from worker.stores.vault import Vault
 from worker.stores.waiting import Unconnected
+from worker.webhooks.delivering import Deliverer
+from worker.webhooks.sending import sender_for
+from worker.webhooks.targets import Target, target_of
 from worker.wix.client import ClientFactory, Transport
 
 
@@ -160,6 +163,15 @@ def _about(settings: Settings, broker: Broker) -> Callable[[], dict[str, str | i
     return lambda: {**fixed, "busy": running.count}
 
 
+def targets_from(settings: Settings) -> list[Target]:
+    """Return the webhooks; their addresses and secrets are masked from now on."""
+    for entry in settings.webhooks.values():
+        register_secrets(
+            [entry.url.get_secret_value(), *entry.secret.get_secret_value().split(",")]
+        )
+    return [target_of(name, entry) for name, entry in settings.webhooks.items()]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Seams:
     """What a test replaces: clock, chance, network, and what happens at named points."""
@@ -194,6 +206,29 @@ def _steps(settings: Settings, seams: Seams, *, ledger: Ledger, **parts: Any) ->
     )
 
 
+def deliverers_from(settings: Settings, ledger: Ledger, seams: Seams = REAL) -> list[Deliverer]:
+    """Return what delivers to each webhook."""
+    return [
+        Deliverer(target, sender_for(target), ledger.webhooks, seams.random)
+        for target in targets_from(settings)
+    ]
+
+
+def _prober(desk: WixDesk) -> Prober:
+    """Return what asks Wix again about stores whose refunds wait."""
+    stores, keyring, settings = desk.stores, desk.keyring, desk.settings
+    unconnected = Unconnected(
+        stores=stores, records=desk.ledger, keyring=keyring, settings=settings
+    )
+    return Prober(
+        stores=stores, keyring=keyring, wix=desk.wix, settings=settings, unconnected=unconnected
+    )
+
+
+def _webhook_turns(settings: Settings, ledger: Ledger, seams: Seams) -> dict[str, Turn]:
+    return {one.name: one.turn for one in deliverers_from(settings, ledger, seams)}
+
+
 def _job_runner(desk: WixDesk, broker: Broker) -> JobRunner:
     """Return what does bulk acts."""
     return JobRunner(
@@ -225,14 +260,13 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
     steps = _steps(settings, seams, ledger=ledger, keyring=keyring, stores=stores, wix=wix)
     outages = Outages(circuit=ledger.circuit, stores=stores, keyring=keyring, wix=wix)
     desk = WixDesk(keyring=keyring, ledger=ledger, stores=stores, wix=wix, settings=settings)
+    jobs = _job_runner(desk, broker)
     watch = Watch(watched=ledger.watched, keyring=keyring, wix=wix, settings=settings)
     declare_actors(broker, ledger, steps)
-    unconnected = Unconnected(stores=stores, records=ledger, keyring=keyring, settings=settings)
-    prober = Prober(
-        stores=stores, keyring=keyring, wix=wix, settings=settings, unconnected=unconnected
-    )
-    jobs = _job_runner(desk, broker)
+    prober = _prober(desk)
     keep = _keep_turn(ledger, settings, seams.monotonic)
+    hooks = _webhook_turns(settings, ledger, seams)
+    turns = Turns(watch.turn, outages.turn, jobs.turn, keep, hooks)
     return App(
         settings=settings,
         keyring=keyring,
@@ -251,6 +285,6 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
             settings,
             seams.monotonic,
             boot_id(),
-            turns=Turns(watch=watch.turn, outages=outages.turn, jobs=jobs.turn, keep=keep),
+            turns=turns,
         ),
     )

@@ -44,6 +44,7 @@ from worker.cli.status import status
 from worker.cli.stores import stores
 from worker.cli.watch import EXAMPLE as WATCH_EXAMPLE
 from worker.cli.watch import watch
+from worker.cli.webhooks import webhooks
 from worker.demo.demo import run_demo
 from worker.observability.logs import configure_logs
 
@@ -61,6 +62,7 @@ app.add_typer(jobs, name="jobs")
 app.add_typer(archive, name="archive")
 app.add_typer(simulator, name="simulator")
 app.add_typer(api, name="api")
+app.add_typer(webhooks, name="webhooks")
 app.command(epilog=EXAMPLE)(request)
 app.command(epilog=SCHEMA_EXAMPLE)(schema)
 app.command(epilog=SHOW_EXAMPLE)(show)

@@ -29,6 +29,7 @@ from worker.ledger.rate import EXPECTED_CALLS
 from worker.ledger.records import PAGE, Records
 from worker.ledger.reindexing import Reindexing
 from worker.ledger.scripts import MUTATING, load_scripts
+from worker.ledger.webhooks import Webhooks
 from worker.queue.delivery import Delivery
 from worker.queue.handover import Handed
 from worker.refund.facts import Facts
@@ -49,9 +50,8 @@ SCRIPTS = (
     *("accept", "fetch", "claim", "intent", "commit"),
     *("give_back", "replay", "wake", "looks", "watched"),
     *("requeue", "audit", "outage", "reindex", "forget"),
-    "adopt_archive",
-    "trim_outcomes",
-    "pack",
+    *("adopt_archive", "trim_outcomes", "pack"),
+    *("webhook_open", "webhook_note", "webhook_act", "webhook_leave"),
 )
 
 
@@ -85,6 +85,7 @@ class Ledger(Records):
         self.circuit = Circuit(self._run)
         self.packing = Packing(client, self.ns, self._run)
         self.keeping = Keeping(client, self.ns, self._run)
+        self.webhooks = Webhooks(client, self.ns, self._run)
 
     def _run(self, script: str, act: Act | None = None, /, **arguments: Any) -> Any:
         given = {"dead_after_ms": self._dead_after_ms, **arguments}

@@ -7,6 +7,9 @@ from types import MappingProxyType
 
 from worker.observability.event import Event
 
+#: Fields of a delivery.
+_DELIVERY = ("webhook", "subject", "type", "attempts", "error", "http_status")
+
 PROGRAM_EVENTS: Mapping[str, Event] = MappingProxyType(
     {
         "doctor.refused": Event(
@@ -83,6 +86,29 @@ PROGRAM_EVENTS: Mapping[str, Event] = MappingProxyType(
         ),
         "api.bug": Event(
             "error", "The HTTP API failed unexpectedly; the client gets 500.", ("error",)
+        ),
+        "webhook.retry": Event(
+            "warning",
+            "A webhook did not take an event; it is sent again later.",
+            (*_DELIVERY, "in_ms"),
+        ),
+        "webhook.dead": Event(
+            "error",
+            "A webhook did not take an event for three days; `refunds webhooks replay` sends it"
+            " again.",
+            _DELIVERY,
+        ),
+        "webhook.failing": Event(
+            "error",
+            "A webhook took none of the last deliveries: nothing new is sent to it until it takes"
+            " one again.",
+            ("webhook", "error"),
+        ),
+        "webhook.recovered": Event("info", "A webhook takes deliveries again.", ("webhook",)),
+        "webhook.paused": Event(
+            "error",
+            "Nothing is sent to a webhook any more, until a person runs `refunds webhooks resume`.",
+            ("webhook", "why"),
         ),
         "demo.step": Event("info", "The demo begins its next part.", ("text",)),
     }

@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import redis
 from dramatiq.errors import ConnectionClosed
@@ -29,6 +30,8 @@ PROBE_TICK_MS = 1_000
 OUTAGE_TICK_MS = 1_000
 #: Minimum pause between two looks for finished refunds that are due to be looked at.
 WATCH_TICK_MS = 1_000
+#: Pause between two looks for outcomes that are to be delivered to a webhook.
+WEBHOOK_TICK_MS = 250
 #: Pause between two pieces of work on the lists for finding.
 INDEX_TICK_MS = 250
 #: Pause between two pieces of work on what has been kept long enough.
@@ -41,7 +44,7 @@ JOIN_S = 2.0
 Turn = Callable[[Callable[[], bool]], None]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Turns:
     """What the threads do, beside what is done in the ledger alone."""
 
@@ -53,6 +56,8 @@ class Turns:
     """Does the items of bulk acts that are due."""
     keep: Turn
     """Archives and forgets finished refunds, and trims outcomes, that were kept long enough."""
+    webhooks: Mapping[str, Turn]
+    """Delivers outcomes to each webhook, by its name; every worker tries."""
 
 
 class Scheduler:
@@ -82,20 +87,27 @@ class Scheduler:
         self._turns = turns
         self._threads = [
             threading.Thread(target=self._every, args=(ms, turn), name=name, daemon=True)
-            for name, ms, turn in (
-                ("heart", settings.worker_beat_ms, broker.beat),
-                ("clock", settings.schedule_tick_ms, self.wake),
-                ("reconcile", settings.reconcile_every_ms, self.requeue_lost),
-                ("index", INDEX_TICK_MS, self.reindex),
-                # A thread of its own: a slow Wix must not delay what is due.
-                ("probe", min(PROBE_TICK_MS, settings.probe_first_ms), self.probe),
-                ("outages", OUTAGE_TICK_MS, self.look_for_outages),
-                ("jobs", settings.schedule_tick_ms, self.do_jobs),
-                ("keep", KEEP_TICK_MS, self.keep),
-                # Of each worker: looks at finished refunds take no thread from the steps.
-                ("watch", WATCH_TICK_MS, lambda: turns.watch(self._stop.is_set)),
-            )
+            for name, ms, turn in (*self._work(), *self._deliveries())
         ]
+
+    def _work(self) -> Iterator[tuple[str, int, Callable[[], object]]]:
+        """Yield the name of each thread, its pause, and what it does."""
+        settings = self._settings
+        yield "heart", settings.worker_beat_ms, self._broker.beat
+        yield "clock", settings.schedule_tick_ms, self.wake
+        yield "reconcile", settings.reconcile_every_ms, self.requeue_lost
+        yield "index", INDEX_TICK_MS, self.reindex
+        # A thread of its own: a slow Wix must not delay what is due.
+        yield "probe", min(PROBE_TICK_MS, settings.probe_first_ms), self.probe
+        yield "outages", OUTAGE_TICK_MS, self.look_for_outages
+        yield "jobs", settings.schedule_tick_ms, self.do_jobs
+        yield "keep", KEEP_TICK_MS, self.keep
+        # Of each worker: looks at finished refunds take no thread from the steps.
+        yield "watch", WATCH_TICK_MS, lambda: self._turns.watch(self._stop.is_set)
+
+    def _deliveries(self) -> Iterator[tuple[str, int, Callable[[], object]]]:
+        for name, turn in self._turns.webhooks.items():
+            yield f"webhook-{name}", WEBHOOK_TICK_MS, partial(turn, self._stop.is_set)
 
     def beat(self) -> None:
         """Write one heartbeat, before anything is fetched.
@@ -113,12 +125,15 @@ class Scheduler:
     def stop(self) -> None:
         """End all threads."""
         self._stop.set()
+        until = time.monotonic() + JOIN_S
         for thread in self._threads:
-            thread.join(JOIN_S)
+            thread.join(max(0.0, until - time.monotonic()))
         # A thread may have been handed a refund when it had to stop. Without Redis, another worker
         # finds it.
         with contextlib.suppress(redis.RedisError, OtherLedger, ConnectionClosed):
             self.give_back(0)
+            for turn in self._turns.webhooks.values():
+                turn(self._stop.is_set)  # it only lets another worker deliver
             self._broker.leave()
 
     def wake(self) -> None:

@@ -1,1 +1,1 @@
-"""The only package that knows Wix's spelling or imports httpx."""
+"""The only package that knows Wix's spelling; only it and what sends to webhooks import httpx."""

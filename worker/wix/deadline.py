@@ -34,7 +34,8 @@ KEEP_ALIVE_S = 5.0
 class DeadlineTransport(httpx.BaseTransport):
     """A transport with a deadline per call: the request extension `total_s`. Threads may share it.
 
-    *total_timeout_ms* limits how long the kernel retransmits unacknowledged data of a call.
+    *total_timeout_ms* limits how long the kernel retransmits unacknowledged data of a call. Where a
+    call may arrive late without harm, connections need not be closed with a reset (*resets*).
     """
 
     def __init__(
@@ -45,8 +46,9 @@ class DeadlineTransport(httpx.BaseTransport):
         monotonic: Callable[[], float] = time.monotonic,
         resolve: Resolve = resolve,
         tls: ssl.SSLContext | None = None,
+        resets: bool = True,
     ) -> None:
-        self._options = socket_options(total_timeout_ms)
+        self._options = socket_options(total_timeout_ms) if resets else []
         self._backend = backend or httpcore.SyncBackend()
         self._monotonic = monotonic
         self._resolve = resolve

@@ -134,3 +134,20 @@ def test_doctor_and_status_name_the_group(rig: Rig) -> None:
     status = json.loads(refunds(rig, "status", "--json").stdout)
     assert status["outcomes"]["count"] == 2
     assert any(GROUP in need["text"] for need in status["needs"])
+
+
+def test_what_a_webhook_has_not_come_to_stays(rig: Rig, log: io.StringIO) -> None:
+    """While a worker has it in its settings; a week later it needs nothing."""
+    rig.ledger.webhooks.open("shop", "me")
+    _fill(rig, days_ago=40, count=5 * NODE)
+    _trim(rig)
+    assert _count(rig) == 5 * NODE
+    assert _events(log, "outcomes.unread")[0]["group"] == "webhook shop"
+    [(last, _)] = rig.redis.xrevrange(rig.key("outcomes"), count=1)
+    rig.ledger.webhooks.note("shop", "me", fields={"cursor": last})
+    _trim(rig)
+    assert _count(rig) < NODE
+    _fill(rig, days_ago=39, count=5 * NODE)
+    rig.redis.zadd(rig.key("webhooks"), {"shop": 1})
+    _trim(rig)
+    assert _count(rig) < NODE

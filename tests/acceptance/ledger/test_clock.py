@@ -49,7 +49,9 @@ def scheduler(rig: Rig, monotonic: Monotonic) -> Scheduler:
         rig.settings,
         monotonic,
         "boot",
-        turns=Turns(watch=_no_looks, outages=_no_looks, jobs=_no_looks, keep=_no_looks),
+        turns=Turns(
+            watch=_no_looks, outages=_no_looks, jobs=_no_looks, keep=_no_looks, webhooks={}
+        ),
     )
     scheduler.wake()
     return scheduler
@@ -157,7 +159,9 @@ def test_a_step_is_noticed_by_the_next_leader_on_the_same_machine(
         rig.settings,
         monotonic,
         "boot",
-        turns=Turns(watch=_no_looks, outages=_no_looks, jobs=_no_looks, keep=_no_looks),
+        turns=Turns(
+            watch=_no_looks, outages=_no_looks, jobs=_no_looks, keep=_no_looks, webhooks={}
+        ),
     ).wake()
     before_ms = _now_ms(rig)
     rig.redis.delete(rig.key("scheduler"))
@@ -170,7 +174,9 @@ def test_a_step_is_noticed_by_the_next_leader_on_the_same_machine(
         rig.settings,
         monotonic,
         "boot",
-        turns=Turns(watch=_no_looks, outages=_no_looks, jobs=_no_looks, keep=_no_looks),
+        turns=Turns(
+            watch=_no_looks, outages=_no_looks, jobs=_no_looks, keep=_no_looks, webhooks={}
+        ),
     ).wake()
     assert abs(_now_ms(rig) - before_ms - 7_000) <= 1_000
 

@@ -32,7 +32,9 @@ def _scheduler(rig: Rig) -> Scheduler:
         rig.settings,
         time.monotonic,
         "boot",
-        turns=Turns(watch=_no_looks, outages=_no_looks, jobs=_no_looks, keep=_no_looks),
+        turns=Turns(
+            watch=_no_looks, outages=_no_looks, jobs=_no_looks, keep=_no_looks, webhooks={}
+        ),
     )
 
 

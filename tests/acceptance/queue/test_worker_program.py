@@ -6,10 +6,8 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 
@@ -18,43 +16,16 @@ from tests.support.processes import (
     PATIENCE_S,
     WORKER,
     child_pids,
-    environment_without_settings,
     run_program,
     wait_until,
 )
-from tests.support.rig import AFTER, BEFORE, KEY, STORE_ID, Rig
+from tests.support.rig import AFTER, BEFORE, KEY, Rig
+from tests.support.worker_program import worker
 from worker.__main__ import count_stores
 from worker.ledger.connection import redis_client
 from worker.ledger.lanes import LaneRules
 from worker.ledger.stores import Stores
 from worker.simulator import Fault, serve
-
-
-@contextmanager
-def worker(rig: Rig, wix_url: str, **more: str) -> Iterator[subprocess.Popen[str]]:
-    """Run a worker program in its own process group; it is killed if the test leaves it running."""
-    environment = environment_without_settings() | {
-        "REFUNDS_REDIS_URL": rig.settings.redis_url.get_secret_value(),
-        "REFUNDS_NAMESPACE": rig.settings.namespace,
-        "REFUNDS_WIX_BASE_URL": wix_url,
-        "REFUNDS_STORES": json.dumps({STORE_ID: {"account_id": "a", "api_key": KEY}}),
-        "REFUNDS_LOG_FORMAT": "json",
-        "REFUNDS_SCHEDULE_TICK_MS": "20",
-        **more,
-    }
-    program = subprocess.Popen(
-        WORKER,
-        env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        yield program
-    finally:
-        if program.poll() is None:
-            os.killpg(program.pid, signal.SIGKILL)
-        program.communicate()
 
 
 def _is_up(rig: Rig, programs: int = 1) -> Callable[[], bool]:
