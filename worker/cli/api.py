@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -150,9 +151,9 @@ def token(
     except ValueError:
         fail("--store takes a site ID, like 4b296c48-0000-4000-8000-000000000001", code=WRONG_USAGE)
     if as_json:
-        # `print_json` would mask it.
-        print_line(json.dumps({"token": new, "settings": {name: entry}}))
+        # Every other way to print would mask it.
+        sys.stdout.write(json.dumps({"token": new, "settings": {name: entry}}) + "\n")
         return
-    print_line(new)
+    sys.stdout.write(f"{new}\n")
     say("Give this token to the producer. Add this to REFUNDS_API_TOKENS, and restart the API:")
     say(json.dumps({name: entry}))

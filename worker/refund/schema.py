@@ -22,6 +22,7 @@ NAMES: tuple[Name, ...] = ("job", "outcome")
 _STORE, _ORDER = "4b296c48-0000-4000-8000-000000000001", "67668940-527d-4465-94c6-5475d8c7a412"
 _SEVERAL: Mapping[str, Any] = {"minItems": 1}
 _SOME: Mapping[str, Any] = {"not": {"type": "string", "pattern": "^[0.]*$"}}
+_MOMENT: Mapping[str, Any] = {"format": "date-time", "pattern": f"^{rules.MOMENT.pattern}$"}
 #: What the model checks when a job arrives, but does not tell its schema, and an example.
 _JOB_FIELDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -44,8 +45,8 @@ _JOB_FIELDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "examples": [{"ticket": "T-7"}],
         },
         "reason_code": {"enum": [*REASON_CODES, None], "examples": ["defective"]},
-        "not_before": {"format": "date-time", "examples": ["2026-01-31T08:00:00Z"]},
-        "expires_at": {"format": "date-time", "examples": ["2026-02-01T08:00:00+01:00"]},
+        "not_before": {**_MOMENT, "examples": ["2026-01-31T08:00:00Z"]},
+        "expires_at": {**_MOMENT, "examples": ["2026-02-01T08:00:00+01:00"]},
         "priority": {"examples": ["high"]},
         "traceparent": {
             "pattern": f"^{rules.TRACEPARENT.pattern}$",

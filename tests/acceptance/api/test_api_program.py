@@ -169,7 +169,7 @@ def test_schemathesis_finds_nothing(redis_url: str, tmp_path: Path) -> None:
         found = subprocess.run(
             [
                 *(str(SCHEMATHESIS), "run", f"{running.url}/openapi.json"),
-                *("--header", f"Authorization: Bearer {ALL}", "--max-examples", "25"),
+                *("--header", f"Authorization: Bearer {ALL}", "--max-examples", "10"),
                 *("--generation-database", "none", "--no-color", "--seed", "7"),
             ],
             cwd=tmp_path,

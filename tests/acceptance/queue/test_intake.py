@@ -98,8 +98,9 @@ def test_a_message_for_an_unknown_actor_can_be_replayed_after_a_deploy(rig: Rig)
     rig.run_queued()
     found = letters(rig)
     assert [x["reason"] for x in found] == ["unknown_actor"]
-    dead_letters.replay(rig.acts, message_id, operator=ANN)
-    assert rig.redis.hget(rig.key("refunds.msgs"), message_id)
+    [letter_id] = rig.broker.quarantined()
+    dead_letters.replay(rig.acts, letter_id, operator=ANN)
+    assert rig.redis.hget(rig.key("refunds.msgs"), letter_id)
     assert letters(rig) == []
 
 
