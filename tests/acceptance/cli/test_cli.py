@@ -249,7 +249,8 @@ def test_audit_and_doctor_answer_with_their_exit_code(rig: Rig) -> None:
     refund_id = rig.request(rig.order(AFTER))
     rig.run_until_idle()
     assert _json(rig, "audit") == {
-        "ok": True, "refunds": 1, "compared": None, "repaired": False, "problems": [],
+        "ok": True, "refunds": 1, "forgotten": 0, "compared": None, "repaired": False,
+        "problems": [],
     }  # fmt: skip
     rig.redis.zadd(rig.key("due"), {refund_id: 1})
     done = refunds(rig, "audit")
