@@ -213,8 +213,8 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
         ),
         "outcomes.unread": Event(
             "warning",
-            "A consumer group has not read or not acknowledged old outcomes: they stay, and those"
-            " that are newer, too.",
+            "A consumer group has not acknowledged, or a webhook not sent, old outcomes: they stay,"
+            " and those that are newer, too.",
             ("group", "since_ms"),
         ),
         "message.quarantined": Event(

@@ -11,6 +11,7 @@ from config.settings import Settings
 from worker.ledger.records import PAGE
 from worker.ledger.refunds import Ledger
 from worker.operations.finding import Finding
+from worker.operations.trimming import WEBHOOK, reader_name
 from worker.wix.reach import Reached
 
 #: The part of `maxmemory` above which somebody should act.
@@ -124,10 +125,12 @@ def outcomes_findings(told: Mapping[str, Any], ns: str) -> Iterator[Finding]:
     """Check that upstream's consumer groups keep up: old outcomes stay until they do."""
     outcomes = told["outcomes"]
     text = f"{outcomes['count']:,} outcomes in the stream"
-    for group, since_ms in outcomes["unread"].items():
+    for reader, since_ms in outcomes["unread"].items():
         days = (told["at_ms"] - since_ms) // 86_400_000
-        behind = f"{text}; the consumer group {group} has not read those of {days} days"
-        todo = f"let it read and acknowledge them, or: XGROUP DESTROY {ns}:outcomes {group}"
+        behind = f"{text}; {reader_name(reader)} has not come to those of {days} days ago"
+        todo = f"let it read and acknowledge them, or: XGROUP DESTROY {ns}:outcomes {reader}"
+        if reader.startswith(WEBHOOK):
+            todo = f"refunds webhooks list {reader.removeprefix(WEBHOOK)}"
         yield Finding("outcomes", "warning", behind, todo)
     if not outcomes["unread"]:
         yield Finding("outcomes", "ok", text)

@@ -14,6 +14,7 @@ from worker.operations.approvals import approvals_of
 from worker.operations.outcome_groups import groups_of_outcomes
 from worker.operations.persistence import persistence
 from worker.operations.tallies import amounts_of, groups_of, wix_of
+from worker.operations.trimming import reader_name
 from worker.queue.names import INTAKE, STEPS
 
 #: States in which the payment provider has the next word.
@@ -104,8 +105,8 @@ def needs_of(told: Mapping[str, Any]) -> Iterable[Need]:
 
 
 def _needs_room(told: Mapping[str, Any]) -> Iterable[Need]:
-    for group in told["outcomes"]["unread"]:
-        text = f"The consumer group {group} has not read old outcomes, so they stay."
+    for reader in told["outcomes"]["unread"]:
+        text = f"Old outcomes stay, because {reader_name(reader)} has not come to them."
         yield Need(text, "refunds doctor")
     if problem := told["keeping"]["problem"]:
         yield Need(f"No refund is archived: {problem}", "refunds doctor")

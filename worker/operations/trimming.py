@@ -16,6 +16,15 @@ LIMIT = 10_000
 IDLE_S = 600.0
 
 
+#: In front of the name of a webhook, where else stands the name of a consumer group.
+WEBHOOK = "webhook "
+
+
+def reader_name(reader: str) -> str:
+    """Return who keeps outcomes from being trimmed, in words."""
+    return f"the {reader}" if reader.startswith(WEBHOOK) else f"the consumer group {reader}"
+
+
 class Trimmer:
     """Trims the stream of outcomes, piece by piece."""
 

@@ -151,3 +151,15 @@ def test_what_a_webhook_has_not_come_to_stays(rig: Rig, log: io.StringIO) -> Non
     rig.redis.zadd(rig.key("webhooks"), {"shop": 1})
     _trim(rig)
     assert _count(rig) < NODE
+
+
+def test_doctor_names_the_webhook(rig: Rig) -> None:
+    """Its command is another one."""
+    rig.ledger.webhooks.open("shop", "me")
+    _fill(rig, days_ago=40, count=2)
+    _trim(rig)
+    told = json.loads(refunds(rig, "doctor", "--json").stdout)
+    found = {finding["check"]: finding for finding in told["findings"]}["outcomes"]
+    assert "the webhook shop has not come to those of 40 days ago" in found["text"]
+    assert found["what_to_do"] == "refunds webhooks list shop"
+    assert "the webhook shop" in refunds(rig, "status").stdout
