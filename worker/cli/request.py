@@ -16,6 +16,7 @@ from worker.cli.common import AsJson, connect, explain_errors, fail, user_name
 from worker.cli.output import print_json, print_line, say
 from worker.client import enqueue
 from worker.queue.server_errors import explain
+from worker.refund.approvals import BY_COMMAND
 
 EXAMPLE = (
     "Example: refunds request --store 4b296c48-0000-4000-8000-000000000001"
@@ -153,7 +154,7 @@ def _enqueue_one(given: Mapping[str, object], *, as_json: bool) -> None:
     generated = f"rf-{uuid.uuid4()}"
     defaults = {
         "refund_id": generated,
-        "requested_by": f"refunds request, {user_name()}",
+        "requested_by": f"{BY_COMMAND}{user_name()}",
     }
     try:
         [job] = job_input.from_options({**defaults, **given})

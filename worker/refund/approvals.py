@@ -86,9 +86,9 @@ def _text(passed: Mapping[str, str], currency: str) -> str:
     if limit == "store_surge":
         return f"number {would_be} of {whose} within {within}, far more than usual (over {most})"
     if kind == "count":
-        return f"number {would_be} of {whose} within {within}; the limit is {most}"
+        return f"number {would_be} of {whose} within {within} (the limit is {most})"
     reached = f"{whose} would reach {_money(would_be, currency)} within {within}"
-    return f"{reached}; the limit is {_money(most, currency)}"
+    return f"{reached} (the limit is {_money(most, currency)})"
 
 
 def _money(units: int, currency: str) -> str:
@@ -103,6 +103,18 @@ def reason_to_ask(approval: Approval) -> dict[str, Any]:
         "sentence": known.meaning,
         "remedy": known.remedy,
         "detail": approval.why,
+    }
+
+
+#: Before the login name, as the requester of jobs that `refunds request` sends.
+BY_COMMAND = "refunds request, "
+
+
+def is_requester(name: str, requested_by: str) -> bool:
+    """Whether somebody of this name requested a refund, also with `refunds request`."""
+    return person_of(name) in {
+        person_of(requested_by),
+        person_of(requested_by.removeprefix(BY_COMMAND)),
     }
 
 

@@ -51,7 +51,10 @@ def guard_of(step: Step, transition: Transition) -> dict[str, Any] | None:
         "units": NOT_KNOWN if amount is None or not currency else units_of(amount),
         "currency": currency,
         "windows": list(_windows(limits, currency)),
-        "has_amounts": any(limit.amounts for limit in limits.values()),
+        "has_amounts": any(
+            currency in limit.amounts or (limit.amounts and not currency)
+            for limit in limits.values()
+        ),
         "is_repeat": step.may_have_happened,
         **each,
         **({"surge": {"times": float(surge.times), "above": surge.above}} if surge else {}),

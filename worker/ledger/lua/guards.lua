@@ -134,7 +134,7 @@ end
 -- people, units, currency}.
 -- guard: units (-1 if not known) and currency of the call; refund, two_people (units, if there is such a
 --        limit); windows {name, scope, window, count, units}; surge {times, above}; has_amounts, whether
---        there is any limit of an amount; is_repeat, whether an earlier call may have had an effect.
+--        an amount of this currency is limited; is_repeat, whether an earlier call may have had an effect.
 local function guarded(id, store, guard)
     local known = redis.call('HMGET', key('refund', id), 'guard', 'approval', 'approvals')
     local counted, approval = counted_of(known[1]), decoded(known[2])

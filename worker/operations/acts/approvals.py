@@ -8,7 +8,7 @@ from worker.ledger.audit_log import Operator
 from worker.observability.redaction import redact_text
 from worker.operations.acts.refunds import unfinished
 from worker.operations.acts.refusals import CHANGED, CannotAct
-from worker.refund.approvals import person_of
+from worker.refund.approvals import is_requester
 from worker.refund.changes import what_changed
 from worker.refund.outcomes import outcome_of_end
 from worker.refund.record import Refund
@@ -26,9 +26,11 @@ def approve(acts: Acts, refund_id: str, *, operator: Operator, version: int | No
     refund = waiting(acts, refund_id, version)
     if redact_text(operator.by) != operator.by:
         raise CannotAct("needs a name that the audit log may show, with --by: no e-mail address")
-    if person_of(refund.request.requested_by) == person_of(operator.by):
+    if is_requester(operator.by, refund.request.requested_by):
         raise CannotAct(f"was requested by {operator.by}: somebody else must approve it")
-    after = {"approved": {n: refund.approval[n] for n in ("amount", "currency", "limits")}}
+    approval = refund.approval
+    after = {name: approval[name] for name in ("amount", "currency")}
+    after["limits"] = ", ".join(approval["limits"])
     before = {"state": refund.state, "approvals": len(refund.approvals)}
     status, given, needed = acts.approve(refund, operator.act("approve", refund_id, before, after))
     if status == "again":
