@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from tests.support.rig import STORE_ID, Rig, settings_for
+from tests.support.rig import AFTER, STORE_ID, Rig, settings_for
 from worker.simulator import Simulator
 
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
@@ -36,3 +37,12 @@ def counted(rig: Rig, scope: str = STORE_ID, currency: str = "USD") -> tuple[int
     by_minute = {name: int(number) for name, number in found.items() if name.startswith("m")}
     count = sum(number for name, number in by_minute.items() if name[1:].isdigit())
     return count, sum(number for name, number in by_minute.items() if name.endswith(currency))
+
+
+def held_refund(rig: Rig, amount: str = "60.00", created: str = AFTER, **job: Any) -> str:
+    """A refund that waits for an approval; of the whole order, 101.40 USD, if *amount* is ""."""
+    given = {"amount": amount, "currency": "USD"} if amount else {}
+    refund_id = rig.request(rig.order(created), **given, **job)
+    rig.run_until_idle()
+    assert rig.load(refund_id).needs_approval
+    return refund_id

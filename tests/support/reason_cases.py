@@ -8,7 +8,8 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.support.rig import AFTER, BEFORE, Rig
+from tests.support.rig import AFTER, ANN, BEFORE, Rig
+from worker.operations.acts.approvals import reject
 from worker.simulator import Fault
 
 Case = Callable[[Rig], Mapping[str, Any]]
@@ -116,4 +117,22 @@ def paid_twice(rig: Rig) -> Mapping[str, Any]:
     rig.run_queued()
     order.refunds.append(copy.deepcopy(order.refunds[0]) | {"id": str(uuid.uuid4())})
     rig.run_until_idle()
+    return rig.load(refund_id).reason
+
+
+def needs_approval(rig: Rig) -> Mapping[str, Any]:
+    """Return the reason of a refund that is above a limit."""
+    other = Rig(rig.settings.model_copy(update={"guard_refund": "1 USD"}), rig.simulator)
+    refund_id = other.request(other.order(AFTER))
+    other.run_until_idle()
+    other.close()
+    return rig.load(refund_id).reason
+
+
+def approval_rejected(rig: Rig) -> Mapping[str, Any]:
+    """Return the reason of a rejected one, of which a call may have had an effect."""
+    assert needs_approval(rig)
+    [refund_id] = rig.ledger.all_ids()
+    rig.redis.hset(rig.key("refund", refund_id), "intent_at_ms", 1)
+    reject(rig.acts, refund_id, operator=ANN)
     return rig.load(refund_id).reason

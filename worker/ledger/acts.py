@@ -23,7 +23,7 @@ from worker.refund.request import HOLDS, RefundRequest
 #: One file each, in lua/.
 SCRIPTS = (
     "record", "restore", "end_letter", "discard_message", "edit", "retry", "call_off", "hold",
-    "approve", "let_go", "pause", "unpause",
+    "approve", "refuse", "let_go", "pause", "unpause",
 )  # fmt: skip
 
 #: Instead of the id of a store.
@@ -157,6 +157,14 @@ class Acts:
             history=_line("refund.approved", who),
         )
         return status, int(given), int(needed)
+
+    def refuse(
+        self, refund: Refund, reason: Mapping[str, Any], event: Mapping[str, str] | None, act: Act
+    ) -> bool:
+        """Make a refund that waits for an approval a dead letter; False if it has changed."""
+        given = {**_named(refund), "reason": _json(reason), "outcome": event}
+        history = _line("refund.refused", {"by": act.by, "why": act.why})
+        return bool(self._run("refuse", act, **given, history=history) == "dead")
 
     def let_go(self, refund: Refund, act: Act) -> bool:
         """Let a refund on hold go on; False if it is not on hold."""

@@ -225,6 +225,10 @@ REASONS: Mapping[str, Reason] = MappingProxyType({
     "needs_approval": _held(
         "The refund would pass a limit of the money guards; it waits for an approval.",
         "See the detail, then run `refunds approve ID`, or `refunds approve ID --reject`."),
+    "approval_rejected": _dead(
+        "A person did not approve the refund, but a call may have changed something at Wix.",
+        "Check the order in the Wix dashboard, then run `refunds dead discard ID` or `refunds dead"
+        " resolve ID`; a replay looks at Wix first, and asks for the approval again."),
     "worker_error": _dead(
         "The worker itself failed; this is a bug.", "Report it to the maintainers, then replay."),
     # Messages that never became a refund.

@@ -11,9 +11,11 @@ import pytest
 from statemachine.flows import State
 from tests.support.reason_cases import (
     Case,
+    approval_rejected,
     authorized_only,
     letter_of,
     message_for,
+    needs_approval,
     paid_twice,
     payment,
     refunded_first,
@@ -142,14 +144,6 @@ def _store_not_connected(rig: Rig) -> Mapping[str, Any]:
     return rig.load(refund_id).reason
 
 
-def _needs_approval(rig: Rig) -> Mapping[str, Any]:
-    other = Rig(rig.settings.model_copy(update={"guard_refund": "1 USD"}), rig.simulator)
-    refund_id = other.request(other.order(AFTER))
-    other.run_until_idle()
-    other.close()
-    return rig.load(refund_id).reason
-
-
 def _bug(rig: Rig) -> Mapping[str, Any]:
     def broken(_: str) -> None:
         raise ZeroDivisionError
@@ -258,7 +252,8 @@ CASES: Mapping[str, Case] = {
     "key_sealed_shut": suspended_store(
         lambda rig: rig.stores.connect(STORE_ID, "by another vault", {}, ())
     ),
-    "needs_approval": _needs_approval,
+    "needs_approval": needs_approval,
+    "approval_rejected": approval_rejected,
     "worker_error": _bug,
     "invalid_job": letter_of(message_for("request_refund", refund_id="rf-1", store_id=STORE_ID)),
     "conflict": _conflict,

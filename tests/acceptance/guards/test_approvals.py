@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from statemachine.flows import State
-from tests.support.commands import refunds
-from tests.support.guards import counted, guarded
+from tests.support.guards import counted, guarded, held_refund
 from tests.support.lost_replies import lose_reply
 from tests.support.rig import AFTER, ANN, BEFORE, Rig
 from worker.ledger.audit_log import Operator
+from worker.operations.acts import letters
 from worker.operations.acts import refunds as acts
 from worker.operations.acts.approvals import approve, reject
 from worker.operations.acts.refusals import CannotAct
@@ -30,15 +30,6 @@ def rig(redis_url: str) -> Iterator[Rig]:
         yield rig
 
 
-def _held(rig: Rig, amount: str = "60.00", created: str = AFTER, **job: Any) -> str:
-    """A refund that waits for an approval; of the whole order, 101.40 USD, if *amount* is ""."""
-    given = {"amount": amount, "currency": "USD"} if amount else {}
-    refund_id = rig.request(rig.order(created), **given, **job)
-    rig.run_until_idle()
-    assert rig.load(refund_id).needs_approval
-    return refund_id
-
-
 def _types(rig: Rig) -> list[str]:
     return [event["type"] for _, event in read(rig.redis, rig.settings.namespace)]
 
@@ -50,7 +41,7 @@ def _acts(rig: Rig) -> list[dict[str, Any]]:
 
 def test_an_approved_refund_goes_on(rig: Rig) -> None:
     """It is counted, and the audit log says who approved what, and why."""
-    refund_id = _held(rig, requested_by="returns")
+    refund_id = held_refund(rig, requested_by="returns")
     assert approve(rig.acts, refund_id, operator=BEA) == "approved: it goes on"
     rig.run_until_idle()
     refund = rig.load(refund_id)
@@ -72,7 +63,7 @@ def test_an_approved_refund_goes_on(rig: Rig) -> None:
 )
 def test_who_requested_a_refund_cannot_approve_it(rig: Rig, requester: str, name: str) -> None:
     """Upper case and blanks make nobody else, nor does `refunds request`."""
-    refund_id = _held(rig, requested_by=requester)
+    refund_id = held_refund(rig, requested_by=requester)
     with pytest.raises(CannotAct, match="somebody else must approve it"):
         approve(rig.acts, refund_id, operator=Operator(name))
     assert rig.load(refund_id).needs_approval
@@ -81,12 +72,12 @@ def test_who_requested_a_refund_cannot_approve_it(rig: Rig, requester: str, name
 def test_an_approval_has_a_name_that_the_audit_log_shows(rig: Rig) -> None:
     """E-mail addresses are masked everywhere, so two of them could not be told apart."""
     with pytest.raises(CannotAct, match="no e-mail address"):
-        approve(rig.acts, _held(rig), operator=Operator("ann@example.com"))
+        approve(rig.acts, held_refund(rig), operator=Operator("ann@example.com"))
 
 
 def test_above_the_second_limit_two_different_people_approve(rig: Rig) -> None:
     """The first approval is kept, and the same person cannot give the second one."""
-    refund_id = _held(rig, "")
+    refund_id = held_refund(rig, "")
     assert rig.load(refund_id).approval["limits"] == ["refund", "two_people"]
     told = "approved by 1 of 2 people: it still waits"
     assert approve(rig.acts, refund_id, operator=BEA) == told
@@ -103,7 +94,7 @@ def test_above_the_second_limit_two_different_people_approve(rig: Rig) -> None:
 @pytest.mark.parametrize("amount", ["60.00", ""])
 def test_a_repeated_approval_counts_once(rig: Rig, amount: str) -> None:
     """redis-py repeats a script whose reply was lost."""
-    refund_id = _held(rig, amount)
+    refund_id = held_refund(rig, amount)
     lose_reply(rig.acts._scripts, "approve")
     said = approve(rig.acts, refund_id, operator=BEA)
     assert said.startswith("approved by 1 of 2" if not amount else "approved: it goes on")
@@ -112,7 +103,7 @@ def test_a_repeated_approval_counts_once(rig: Rig, amount: str) -> None:
 
 def test_a_rejected_refund_is_called_off(rig: Rig) -> None:
     """Upstream is told, nothing is counted, and a repeat of its job is a duplicate."""
-    refund_id = _held(rig)
+    refund_id = held_refund(rig)
     assert reject(rig.acts, refund_id, operator=BEA) == "rejected: it is called off"
     job = rig.load(refund_id).request.model_dump(exclude_defaults=True)
     order = rig.simulator.orders[job["order_id"]]
@@ -127,9 +118,40 @@ def test_a_rejected_refund_is_called_off(rig: Rig) -> None:
     assert rig.redis.exists(rig.key("approvals"), rig.key("on_hold")) == 0
 
 
+@pytest.mark.parametrize("doubt", ["intent", "server"])
+def test_a_rejected_refund_that_may_have_changed_something_is_a_dead_letter(
+    rig: Rig, doubt: str
+) -> None:
+    """A person looks at Wix; the letter can be discarded, and a replay asks for approval again."""
+    first, second = held_refund(rig), held_refund(rig)
+    if doubt == "intent":
+        for refund_id in (first, second):
+            rig.redis.hset(rig.key("refund", refund_id), "intent_at_ms", 1)
+    else:
+        rig.redis.hset(rig.key("clock"), "run_id", "another server")
+    lose_reply(rig.acts._scripts, "refuse")
+    for refund_id in (first, second):
+        assert "it is a dead letter" in reject(rig.acts, refund_id, operator=BEA)
+    refund = rig.load(first)
+    assert (refund.state, refund.reason["reason"]) == (State.DEAD, "approval_rejected")
+    assert "bea: checked" in refund.reason["detail"]
+    assert _types(rig)[-2:] == ["refund.dead_lettered"] * 2
+    assert rig.redis.exists(rig.key("approvals"), rig.key("on_hold")) == 0
+    assert rig.problems() == []
+    assert len(_acts(rig)) == 2
+    letters.discard(rig.acts, second, operator=BEA)
+    # The time is over in which a forgotten call could take effect.
+    rig.redis.hset(rig.key("clock"), "doubt_ms", 1)
+    rig.replay(first, operator="ann")
+    rig.let_an_hour_pass()
+    rig.run_until_idle()
+    assert rig.load(first).needs_approval
+    assert rig.simulator.orders[refund.request.order_id].refunds == []
+
+
 def test_an_approval_covers_the_amount_that_was_seen(rig: Rig) -> None:
     """If the refund becomes larger, it waits again, and the first approval is void."""
-    refund_id = _held(rig)
+    refund_id = held_refund(rig)
     approve(rig.acts, refund_id, operator=BEA)
     record = rig.key("refund", refund_id)
     approval = json.loads(rig.redis.hget(record, "approval"))
@@ -144,7 +166,7 @@ def test_an_approval_covers_the_amount_that_was_seen(rig: Rig) -> None:
 
 def test_an_approval_of_what_has_changed_is_refused(rig: Rig) -> None:
     """A bulk act approves what was selected, not what it has become."""
-    refund_id = _held(rig)
+    refund_id = held_refund(rig)
     version = rig.load(refund_id).version
     with pytest.raises(CannotAct, match="changed in the meantime"):
         approve(rig.acts, refund_id, operator=BEA, version=version - 1)
@@ -156,7 +178,7 @@ def test_an_approval_of_what_has_changed_is_refused(rig: Rig) -> None:
 
 def test_a_release_only_asks_the_guard_again(rig: Rig) -> None:
     """It is no way around an approval."""
-    refund_id = _held(rig)
+    refund_id = held_refund(rig)
     acts.release(rig.acts, refund_id, operator=ANN)
     assert not rig.load(refund_id).needs_approval
     rig.run_until_idle()
@@ -167,7 +189,7 @@ def test_a_release_only_asks_the_guard_again(rig: Rig) -> None:
 def test_a_higher_limit_lets_a_released_refund_go(redis_url: str) -> None:
     """And a lower one holds a refund that had been approved by too few."""
     with guarded(redis_url, refund="50 USD") as rig:
-        first, second = _held(rig), _held(rig)
+        first, second = held_refund(rig), held_refund(rig)
         approve(rig.acts, first, operator=BEA)
         stricter = rig.settings.model_copy(update={"guard_two_people": "55 USD"})
         object.__setattr__(rig.steps, "settings", stricter)
@@ -186,11 +208,11 @@ def test_an_approved_refund_passes_limits_but_counts(redis_url: str) -> None:
     """What follows sees it."""
     with guarded(redis_url, store_hour="70 USD") as rig:
         rig.run(rig.order(AFTER), amount="20.00", currency="USD")
-        refund_id = _held(rig)
+        refund_id = held_refund(rig)
         approve(rig.acts, refund_id, operator=BEA)
         rig.run_until_idle()
         assert counted(rig) == (2, 800_000)
-        assert "80.01 USD within an hour" in rig.load(_held(rig, "0.01")).hold["why"]
+        assert "80.01 USD within an hour" in rig.load(held_refund(rig, "0.01")).hold["why"]
 
 
 def test_a_hold_of_a_person_stays_theirs(rig: Rig) -> None:
@@ -217,7 +239,7 @@ def test_a_hold_of_a_person_stays_theirs(rig: Rig) -> None:
 
 def test_an_approved_dead_letter_stays_approved(rig: Rig) -> None:
     """A replay goes on with the same refund, and nobody is asked again."""
-    refund_id = _held(rig)
+    refund_id = held_refund(rig)
     rig.simulator.script(Fault("status", "submit_refund", status=428, code="SOMETHING_NEW"))
     approve(rig.acts, refund_id, operator=BEA)
     rig.run_until_idle()
@@ -230,68 +252,10 @@ def test_an_approved_dead_letter_stays_approved(rig: Rig) -> None:
 
 def test_other_acts_say_what_to_do(rig: Rig) -> None:
     """A retry names the approval; a cancel calls off."""
-    refund_id = _held(rig, created=BEFORE, amount="")
+    refund_id = held_refund(rig, created=BEFORE, amount="")
     with pytest.raises(CannotAct, match="refunds approve"):
         acts.retry(rig.acts, refund_id, operator=ANN)
     acts.cancel(rig.acts, refund_id, operator=ANN)
     assert rig.load(refund_id).state is State.CALLED_OFF
     assert rig.redis.exists(rig.key("approvals"), rig.key("approval_sums")) == 0
     assert rig.problems() == []
-
-
-def test_status_shows_what_waits_and_the_next_command(rig: Rig) -> None:
-    """With amounts, why, and how many have approved; the exit code is 1."""
-    whole, part = _held(rig, ""), _held(rig)
-    approve(rig.acts, whole, operator=BEA)
-    done = refunds(rig, "status")
-    assert done.returncode == 1
-    assert "2 wait (161.40 USD)" in done.stdout
-    assert f"{whole} 1 of 2 approvals, for" in done.stdout
-    assert f"{part} for" in done.stdout
-    needed = "Refunds that wait for an approval: 2.  ->  refunds list --reason-code needs_approval"
-    assert needed in done.stdout
-    told = json.loads(refunds(rig, "status", "--json").stdout)["approvals"]
-    assert (told["count"], told["amounts"], told["amount_unknown"]) == (2, {"USD": "161.40"}, 0)
-    assert told["refunds"][0]["approvals"] == 1
-    listed = refunds(rig, "list", "--reason", "needs_approval").stdout
-    assert "60.00 USD is more than 50.00 USD per refund" in listed
-    assert "2 of 2" in listed or "2 refunds" in listed
-
-
-def test_show_says_whose_approval_is_missing(rig: Rig) -> None:
-    """And why."""
-    whole = _held(rig, "")
-    approve(rig.acts, whole, operator=BEA)
-    shown = refunds(rig, "show", whole).stdout
-    assert "the approvals of 2 people (so far bea): 101.40 USD is more than" in shown
-
-
-def test_the_command_approves_and_rejects(rig: Rig) -> None:
-    """It needs a reason, which is kept; each refusal says why."""
-    first, second = _held(rig, requested_by="ann"), _held(rig)
-    because = ("--reason", "checked")
-    assert refunds(rig, "approve", first, "--by", "bea").returncode == 2
-    refused = refunds(rig, "approve", first, "--by", "ann", *because)
-    assert (refused.returncode, "requested by ann" in refused.stdout) == (1, True)
-    done = refunds(rig, "approve", first, "--by", "bea", *because)
-    assert (done.returncode, done.stdout) == (0, f"{first}: approved: it goes on\n")
-    done = refunds(rig, "approve", second, "--reject", "--by", "bea", *because)
-    assert (done.returncode, done.stdout) == (0, f"{second}: rejected: it is called off\n")
-    rig.run_until_idle()
-    assert [rig.load(each).state for each in (first, second)] == [
-        State.REFUNDED,
-        State.CALLED_OFF,
-    ]
-
-
-def test_all_that_wait_are_approved_in_bulk(rig: Rig) -> None:
-    """The workers do it, each item once; what was requested by the same person is refused."""
-    mine, others = _held(rig, requested_by="bea"), [_held(rig), _held(rig)]
-    given = ("--all", "--by", "bea", "--reason", "checked", "--yes", "--rate", "1000")
-    done = refunds(rig, "approve", *given, "--json")
-    assert json.loads(done.stdout)["total"] == 3
-    for _ in range(5):
-        rig.app.jobs.turn(lambda: False)
-    rig.run_until_idle()
-    assert {rig.load(each).state for each in others} == {State.REFUNDED}
-    assert rig.load(mine).needs_approval

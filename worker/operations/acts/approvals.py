@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from statemachine.flows import State
+from worker.errors import Buried
 from worker.ledger.acts import Acts
-from worker.ledger.audit_log import Operator
+from worker.ledger.audit_log import Act, Operator
 from worker.observability.redaction import redact_text
 from worker.operations.acts.refunds import unfinished
 from worker.operations.acts.refusals import CHANGED, CannotAct
 from worker.refund.approvals import is_requester
-from worker.refund.changes import what_changed
+from worker.refund.changes import UNCLEAR, what_changed
 from worker.refund.outcomes import outcome_of_end
+from worker.refund.reasons import reason_of
 from worker.refund.record import Refund
 
 _NOT_WAITING = "does not wait for an approval"
@@ -45,24 +47,41 @@ def approve(acts: Acts, refund_id: str, *, operator: Operator, version: int | No
 
 
 def reject(acts: Acts, refund_id: str, *, operator: Operator, version: int | None = None) -> str:
-    """Reject a refund that waits for an approval: it is called off, and upstream is told.
+    """Reject a refund that waits for an approval; returns what has become of it.
+
+    It is called off, or a dead letter if an earlier call may have changed something at Wix.
 
     Raises:
-        CannotAct: it does not wait for an approval, or may have changed something at Wix.
+        CannotAct: it does not wait for an approval, or has changed since it had this *version*.
     """
     refund = waiting(acts, refund_id, version)
-    if why := what_changed(refund):
-        raise CannotAct(f"cannot be rejected: {why}")
+    why = what_changed(refund)
+    status = "unclear" if why else _call_off(acts, refund, operator)
+    if status == "called_off":
+        return "rejected: it is called off"
+    if status == "unclear" and _bury(acts, refund, operator, why or UNCLEAR):
+        return f"rejected: it is a dead letter, because {why or UNCLEAR}"
+    raise CannotAct(CHANGED)
+
+
+def _call_off(acts: Acts, refund: Refund, operator: Operator) -> str:
     who = {"by": operator.by, "why": operator.why, "approval": "rejected"}
     event = outcome_of_end(
         refund, State.CALLED_OFF, "reject", refund.facts, resolution=who, reason=dict(refund.reason)
     )
-    after = {"state": State.CALLED_OFF}
-    act = operator.act("approve.reject", refund_id, {"state": refund.state}, after)
-    status = acts.call_off(refund, who, event, act)
-    if status != "called_off":
-        raise CannotAct(f"cannot be rejected now: {status}; try again")
-    return "rejected: it is called off"
+    return acts.call_off(refund, who, event, _act(refund, operator, State.CALLED_OFF))
+
+
+def _bury(acts: Acts, refund: Refund, operator: Operator, why: str) -> bool:
+    told = f"{operator.by}: {operator.why}; {why}"
+    reason = reason_of(Buried("approval_rejected", detail=told))
+    event = outcome_of_end(refund, State.DEAD, "reject", refund.facts, reason=reason)
+    return acts.refuse(refund, reason, event, _act(refund, operator, State.DEAD))
+
+
+def _act(refund: Refund, operator: Operator, to: State) -> Act:
+    before, after = {"state": refund.state}, {"state": to}
+    return operator.act("approve.reject", refund.refund_id, before, after)
 
 
 def waiting(acts: Acts, refund_id: str, version: int | None = None) -> Refund:
