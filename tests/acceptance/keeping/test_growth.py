@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from config.settings import Settings
 from statemachine.flows import TERMINAL, State
 from tests.support.ages import age, keep
 from tests.support.indexing import index
@@ -22,10 +23,10 @@ from worker.operations.acts import letters
 from worker.refund.request import parse_request
 from worker.simulator import Fault, Simulator
 
-FINISHED, STORES = int(os.environ.get("FINISHED", "150")), int(os.environ.get("STORES", "6"))
+FINISHED, STORES = int(os.environ.get("FINISHED", "180")), int(os.environ.get("STORES", "6"))
 STORE_IDS = [f"4b296c48-0000-4000-8000-{n:012d}" for n in range(STORES)]
-#: How many elements a key may have that has none for each refund; each counter has a field.
-MOST = 48 + STORES
+#: How many elements a key may have that has none for each refund: counters, and the settings.
+MOST = 40 + len(Settings.model_fields) + STORES
 #: How many of the refunds become dead letters, which a person then discards.
 DEAD = 5
 
