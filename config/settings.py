@@ -95,6 +95,8 @@ class Settings(BaseSettings):
     """Where outcomes are sent, as JSON: name to `url`, `secret` (comma-separated, newest first),
     `types` (all by default), `stores` (`["*"]` for all), and `allow_private` (whether the address
     may be one of a private network). See worker/webhooks/README.md."""
+    progress_events: bool = False
+    """Whether upstream gets `refund.progress` for each state that a refund comes to."""
     cutoff: Annotated[AwareDatetime, AfterValidator(fields.utc)] = Field(
         default=datetime(2024, 4, 22, tzinfo=UTC), examples=["2024-04-22T00:00:00Z"]
     )

@@ -11,6 +11,7 @@ from worker.errors import Permanent
 from worker.flows.amounts import is_exact
 from worker.flows.cancellation import begin_cancellation, check_allowed, check_may_cancel
 from worker.flows.refunding_first import comes_first
+from worker.flows.splitting import split_of_order
 from worker.flows.step import Advance, Step, Wait
 from worker.refund.facts import Facts
 from worker.refund.reasons import end_with
@@ -68,6 +69,8 @@ def _standard(step: Step, order: Order) -> Advance:
 
 def _placed(order: Order) -> Facts:
     facts = Facts(placed_at=order.created_date.isoformat(), currency=order.currency)
+    if split := split_of_order(order):
+        facts |= Facts(split=split)
     if order.left_to_refund is None:
         return facts
     return facts | Facts(left_to_refund=f"{order.left_to_refund:f}")

@@ -10,7 +10,9 @@ from worker.errors import Permanent
 from worker.flows.amounts import rounded, unit_of
 from worker.flows.payments import SortedPayments
 from worker.flows.refund_body import items_of
+from worker.flows.splitting import split_of_calculation
 from worker.flows.step import Step
+from worker.refund.facts import Facts
 from worker.refund.reasons import end_with
 from worker.wix.refundability import Refundability
 
@@ -84,6 +86,7 @@ def _calculate(step: Step, items: Mapping[str, Any]) -> Decimal:
         is_known = error.code in PARTS_REFUSED or _blames_parts(error)
         raise end_with("lines_not_refundable" if is_known else "refused_by_wix", error) from None
     if answer.refusal is None:
+        step.learn(Facts(split=split_of_calculation(answer, step.refund.facts.currency)))
         return rounded(answer.total, step.refund.facts.currency)
     codes = answer.refusal.codes
     reason = "lines_not_refundable" if set(codes) <= PARTS_REFUSED else "refused_by_wix"

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from worker.refund.outcomes import STORE_TYPES, TYPES
+from worker.refund.public_status import Status
 
 _TYPES = [*TYPES.values(), *STORE_TYPES.values()]
 
@@ -23,6 +24,51 @@ class Money(_Documented):
     """A decimal; null for a membership, which is not money."""
     currency: str | None = Field(examples=["EUR"])
     """ISO 4217 code; null if Wix does not tell it."""
+    minor_units: int | None = Field(default=None, examples=[1250])
+    """The amount in the currency's smallest unit; null if that is not known."""
+
+
+class Part(_Documented):
+    """A part of an amount, in the currency of the event."""
+
+    amount: str
+    """A decimal."""
+    minor_units: int | None = None
+    """The amount in the currency's smallest unit."""
+
+
+class Line(_Documented):
+    """What goes back for one line."""
+
+    line_item_id: str
+    """Wix's id of the line."""
+    quantity: int
+    """Number of units."""
+    amount: str | None = None
+    """A decimal, with tax and discount; null if Wix does not tell."""
+    minor_units: int | None = None
+    """The amount in the currency's smallest unit."""
+    tax: str | None = None
+    """The tax in it."""
+    discount: str | None = None
+    """The discount that was taken off."""
+
+
+class Split(_Documented):
+    """What the refunded amount is made of, as Wix calculates it; null for what it does not tell."""
+
+    lines: list[Line] = []
+    """The lines of the job; empty for a whole order."""
+    lines_subtotal: Part | None = None
+    """The lines before tax and discount."""
+    shipping: Part | None = None
+    """The shipping."""
+    fees: Part | None = None
+    """The additional fees."""
+    tax: Part | None = None
+    """The tax of all parts."""
+    discount: Part | None = None
+    """The discount of all parts, which is taken off."""
 
 
 class Payment(_Documented):
@@ -32,6 +78,14 @@ class Payment(_Documented):
     """Wix's id of the payment."""
     amount: str | None = Field(default=None, examples=["12.50"])
     """A decimal in the currency of the event; null for a membership."""
+    minor_units: int | None = None
+    """The amount in the currency's smallest unit."""
+    status: str = ""
+    """Where the part of a refund stands at the provider, in Wix's words."""
+    external: bool = False
+    """Whether Wix only recorded it, and moved no money."""
+    provider: str | None = None
+    """Who took the payment, in Wix's words; null if Wix does not tell."""
 
 
 class Data(_Documented):
@@ -53,8 +107,11 @@ class Data(_Documented):
     """What the job says; absent if it says nothing."""
     callback: str = ""
     """What the job says; absent if it says nothing."""
+    status: Status | None = None
+    """Where the refund stands after the event, in words that stay; absent in events about a store,
+    and in those of older versions."""
     state: str = Field(default="", examples=["refunded"])
-    """The state in which the refund ended."""
+    """The state in which the refund ended, or which it has reached (`refund.progress`)."""
     flow: str | None = Field(default=None, examples=["standard"])
     """Whether the order is cancelled or gets a standard refund; null if that is not known yet."""
     effect: str = ""
@@ -66,6 +123,8 @@ class Data(_Documented):
     """The limits that it would pass; only in `refund.approval_needed`."""
     approvals_needed: int = 0
     """How many people must approve it; only in `refund.approval_needed`."""
+    split: Split | None = None
+    """What the amount is made of; null where Wix does not tell, or refunded another amount."""
     payments: list[Payment] = []
     """The payments of the refund, with their status."""
     not_refunded: list[Payment] = []

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from worker.observability.redaction import redact
+from worker.refund.split import AmountSplit
 
 
 class Lifetime(StrEnum):
@@ -125,6 +126,8 @@ class Facts(_Stored):
     """Wix's id of our refund. Lifetime: forever."""
     refund_amount: str = ""
     """The sum of our refund, a decimal in the order's currency. Lifetime: forever."""
+    split: AmountSplit | None = None
+    """What Wix calculated for the job, by lines, shipping, fees and tax. Lifetime: forever."""
     payments: tuple[RefundedPayment, ...] = ()
     """The parts of our refund, one for each payment. Lifetime: forever."""
     paid: tuple[PaidPayment, ...] | None = None

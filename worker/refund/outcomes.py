@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -15,6 +16,8 @@ from statemachine.flows import State
 from worker.observability.redaction import redact
 from worker.refund.approvals import Approval
 from worker.refund.facts import Facts
+from worker.refund.money import minor_units, money, with_minor_units
+from worker.refund.public_status import Status, status_after
 from worker.refund.record import Refund
 from worker.refund.request import RefundRequest
 from worker.upstream.outcomes import read
@@ -36,6 +39,7 @@ Kind = Literal[
     "resolved",
     "discarded",
     "called_off",
+    "progress",
     "approval_needed",
 ]
 
@@ -68,6 +72,7 @@ TYPES: Mapping[Kind, str] = MappingProxyType(
         "resolved": "refund.resolved",
         "discarded": "refund.discarded",
         "called_off": "refund.called_off",
+        "progress": "refund.progress",
         "approval_needed": "refund.approval_needed",
     }
 )
@@ -83,12 +88,26 @@ STORE_TYPES: Mapping[str, str] = MappingProxyType(
 )
 
 
+#: The public status of a refund after each kind of event that does not say it itself.
+STATUS_OF: Mapping[Kind, Status] = MappingProxyType(
+    {
+        "rejected": "failed",
+        "dead_lettered": "needs_attention",
+        "approval_needed": "needs_attention",
+        "overpaid": "needs_attention",
+        "resolved": "external",
+        "discarded": "failed",
+        "called_off": "cancelled",
+    }
+)
+
+
 def outcome(kind: Kind, step: str, **content: Any) -> dict[str, str]:
     """Return what a script needs to write one event; *step* names what caused it.
 
     Secrets are masked, but not in `metadata`, which is the caller's.
     """
-    shown = redact(content)
+    shown = redact({"status": STATUS_OF.get(kind, "processing"), **content})
     # Both are the caller's; what a trace parent looks like is checked.
     shown |= {name: content[name] for name in ("metadata", "traceparent") if name in content}
     return {
@@ -137,26 +156,51 @@ def outcome_of_end(
         return None
     content = about(refund.request) | {"state": to.value, "flow": refund.flow or None} | more
     if KIND_OF[to] == "finished":
-        content |= {"effect": facts.effect, "amount": None} | _paid_back(facts)
+        content |= {"effect": facts.effect, "amount": None, "split": split_of(facts)}
+        content |= {"status": status_after(to, facts)} | _paid_back(facts)
     if facts.refund_amount:
-        currency = facts.currency or None
-        content["amount"] = {"amount": facts.refund_amount, "currency": currency}
-        content["payments"] = facts.known().get("payments", [])
-        content |= {name: facts.known()[name] for name in ("not_refunded",) if facts.not_refunded}
+        content["amount"] = money(facts.refund_amount, facts.currency)
+        content["payments"] = payments_of(facts)
+        if facts.not_refunded:
+            missing = facts.known()["not_refunded"]
+            content["not_refunded"] = with_minor_units(missing, facts.currency)
     return outcome(KIND_OF[to], step, **content)
 
 
 def _paid_back(facts: Facts) -> dict[str, Any]:
     """Return who has paid and paid back; None for what is not known."""
-
-    def money(amount: str) -> dict[str, Any] | None:
-        return {"amount": amount, "currency": facts.currency or None} if amount else None
-
+    paid = facts.known().get("paid")
     return {
-        "moved_by_wix": money(facts.moved_by_wix),
-        "paid": facts.known().get("paid"),
-        "to_pay_back": money(facts.to_pay_back),
+        "moved_by_wix": money(facts.moved_by_wix, facts.currency),
+        "paid": None if paid is None else with_minor_units(paid, facts.currency),
+        "to_pay_back": money(facts.to_pay_back, facts.currency),
     }
+
+
+def progress(refund: Refund, to: State, step: str) -> dict[str, str]:
+    """Return the event of a refund that has come to its next state, and goes on."""
+    return outcome(
+        "progress", step, **about(refund.request), state=to.value, flow=refund.flow or None
+    )
+
+
+def payments_of(facts: Facts) -> list[dict[str, Any]]:
+    """Return the parts of the refund, each with the provider that took the payment."""
+    providers = {one.payment_id: one.provider or None for one in facts.paid or ()}
+    parts = with_minor_units(facts.known().get("payments", []), facts.currency)
+    return [part | {"provider": providers.get(part["payment_id"])} for part in parts]
+
+
+def split_of(facts: Facts) -> dict[str, Any] | None:
+    """Return what the refunded amount is made of; None if Wix does not tell.
+
+    What Wix calculated says nothing about a refund of another amount.
+    """
+    split = facts.split
+    if split is None or not facts.refund_amount:
+        return None
+    is_whole = Decimal(split.total) == Decimal(facts.refund_amount)
+    return split.public(facts.currency) if is_whole else None
 
 
 def overpaid(request: RefundRequest, facts: Facts) -> dict[str, str]:
@@ -164,7 +208,7 @@ def overpaid(request: RefundRequest, facts: Facts) -> dict[str, str]:
     found = facts.overpaid
     if found is None:
         raise AssertionError("nothing was paid twice")
-    amount = {"amount": found.amount, "currency": facts.currency or None}
+    amount = money(found.amount, facts.currency)
     ids = list(found.wix_refund_ids)
     return outcome(
         "overpaid", "paid_twice", **about(request), to_recover=amount, wix_refund_ids=ids
@@ -179,7 +223,11 @@ def approval_needed(
         "approval_needed",
         "needs_approval",
         **about(request),
-        amount={"amount": approval.amount, "currency": approval.currency or None},
+        amount={
+            "amount": approval.amount,
+            "currency": approval.currency or None,
+            "minor_units": minor_units(approval.amount, approval.currency),
+        },
         limits=list(approval.limits),
         approvals_needed=approval.people,
         reason=dict(reason),

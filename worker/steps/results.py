@@ -63,12 +63,19 @@ class Results:
             next="now" if next_transition(to) else "end",
             fields=self._fields(facts) | fields,
             intent="clear",
-            outcome=outcomes.outcome_of_end(
-                replace(self.refund, flow=flow.value), to, self.transition, facts, **marks
-            ),
+            outcome=self._outcome(replace(self.refund, flow=flow.value), to, facts, marks),
             watch_in_ms=self._watch_in_ms(to, facts),
         )
         return StepResult(commit, dict(event))
+
+    def _outcome(
+        self, refund: Refund, to: State, facts: Facts, marks: Mapping[str, bool]
+    ) -> dict[str, str] | None:
+        """Return what upstream is told: the end, and on request each state before."""
+        end = outcomes.outcome_of_end(refund, to, self.transition, facts, **marks)
+        if end is None and self.step and self.step.settings.progress_events:
+            return outcomes.progress(refund, to, self.transition)
+        return end
 
     def held_back(self, why: str, in_ms: int) -> StepResult:
         """A mutating call must not be made yet: look again later. The attempt does not count."""

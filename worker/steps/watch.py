@@ -18,7 +18,9 @@ from worker.ledger.claims import Change
 from worker.ledger.looks import Looks, WatchedRefunds
 from worker.observability.events import log_event
 from worker.refund.facts import Facts, Overpayment, RefundedPayment
-from worker.refund.outcomes import about, outcome, overpaid
+from worker.refund.money import money
+from worker.refund.outcomes import about, outcome, overpaid, payments_of
+from worker.refund.public_status import status_after
 from worker.refund.reasons import reason_of
 from worker.refund.record import Refund
 from worker.steps.results import WATCHED
@@ -152,13 +154,14 @@ def _news(refund: Refund, payments: tuple[RefundedPayment, ...]) -> Change:
     is_settled = {payment.status for payment in payments} == {"SUCCEEDED"}
     kind: Literal["settled_again", "reversed"] = "settled_again" if is_settled else "reversed"
     facts = refund.facts | Facts(payments=payments)
-    amount = {"amount": facts.refund_amount or None, "currency": facts.currency or None}
+    amount = money(facts.refund_amount, facts.currency)
     line = {
         "event": EVENTS[kind],
         "from": _statuses(refund.facts.payments),
         "to": _statuses(payments),
     }
     about_it = about(refund.request)
-    listed = facts.known()["payments"]
-    event = outcome(kind, "recheck_refund", **about_it, amount=amount, payments=listed)
+    told = {"amount": amount, "payments": payments_of(facts)}
+    status = status_after(refund.state, facts)
+    event = outcome(kind, "recheck_refund", **about_it, status=status, **told)
     return Change(line=line, facts=facts, outcome=event)

@@ -29,10 +29,15 @@ class Target:
         return urlsplit(self.url).hostname or ""
 
     def wants(self, event: Mapping[str, Any]) -> bool:
-        """Whether this is an event of its types and of its stores; None stands for all stores."""
-        store_id = event["data"].get("store_id")
+        """Whether this is an event of its types and of its stores; None stands for all stores.
+
+        A refund whose job names this webhook sends it each of its events.
+        """
+        data = event["data"]
+        store_id = data.get("store_id")
         is_of_store = store_id is None or ALL_STORES in self.stores or store_id in self.stores
-        return is_of_store and any(_matches(event["type"], wanted) for wanted in self.types)
+        is_named = data.get("callback") == self.name
+        return is_of_store and (is_named or any(_matches(event["type"], one) for one in self.types))
 
 
 def _matches(kind: str, wanted: str) -> bool:

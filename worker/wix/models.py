@@ -94,6 +94,17 @@ class Balance(Answer):
     refunded: Lenient[Price] = None
 
 
+class PriceSummary(Answer):
+    """What an order costs, by its parts."""
+
+    subtotal: Lenient[Price] = None
+    shipping: Lenient[Price] = None
+    tax: Lenient[Price] = None
+    discount: Lenient[Price] = None
+    total: Lenient[Price] = None
+    total_additional_fees: Lenient[Price] = None
+
+
 class CustomActions(Answer):
     """The actions that an order allows, if they are not all."""
 
@@ -116,6 +127,7 @@ class Order(Answer):
     payment_status: Lenient[str] = None
     currency: str = Field(pattern="^[A-Z]{3}$")
     balance_summary: Lenient[Balance] = None
+    price_summary: Lenient[PriceSummary] = None
     settings: Lenient[OrderSettings] = None
 
     def allows(self, action: str) -> bool:

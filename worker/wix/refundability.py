@@ -93,9 +93,40 @@ class Refundability(Answer):
 
 
 class CalculationSummary(Answer):
-    """The total of the requested lines, fees and shipping."""
+    """The total of the requested lines, fees and shipping, or of one of them."""
 
     total: Price
+    tax: Lenient[Price] = None
+    discount: Lenient[Price] = None
+    line_items_subtotal: Lenient[Price] = None
+    additional_fees_total: Lenient[Price] = None
+
+
+class RefundLineItem(Answer):
+    """Which line, and how many of its units."""
+
+    line_item_id: str
+    quantity: int
+
+
+class CalculatedLine(Answer):
+    """What Wix calculates for one line."""
+
+    item: Lenient[RefundLineItem] = None
+    summary: Lenient[CalculationSummary] = None
+
+
+class CalculatedShipping(Answer):
+    """What Wix calculates for the shipping."""
+
+    summary: Lenient[CalculationSummary] = None
+
+
+class CalculatedItems(Answer):
+    """What Wix calculates for each part."""
+
+    line_items: Lenient[tuple[CalculatedLine, ...]] = None
+    shipping: Lenient[CalculatedShipping] = None
 
 
 class NotAvailable(Answer):
@@ -126,6 +157,7 @@ class Calculation(Answer):
 
     available: StrictBool | None = None
     summary: Lenient[CalculationSummary] = None
+    calculated_refund_items: Lenient[CalculatedItems] = None
     not_available: Lenient[NotAvailable] = None
 
     @property

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from statemachine.flows import State
 from tests.support.rig import AFTER, ANN, Rig
 from worker.operations import dead_letters
+from worker.refund.money import money
 from worker.refund.outcomes import read
 from worker.refund.record import Refund
 from worker.simulator import Fault
@@ -65,7 +66,7 @@ def test_a_full_refund_returns_the_rest_and_names_what_is_missing(
     event = _last_event(rig)
     assert event["type"] == "refund.finished"
     assert event["data"]["effect"] == "partly_refunded"
-    assert event["data"]["amount"] == {"amount": "60.00", "currency": "USD"}
+    assert event["data"]["amount"] == money("60.00", "USD")
     missing = {"amount": "40.00", "reason": reason, "wix_code": code}
     assert event["data"]["not_refunded"] == [{"payment_id": order.payments[0].id, **missing}]
 
@@ -81,7 +82,7 @@ def test_what_a_person_must_clear_up_is_a_dead_letter_with_both_amounts(
     assert detail == f"60.00 USD refunded; not refunded: {missing}"
     assert _moved(order) == [("60.00", False)]
     assert _last_event(rig)["type"] == "refund.dead_lettered"
-    assert _last_event(rig)["data"]["amount"] == {"amount": "60.00", "currency": "USD"}
+    assert _last_event(rig)["data"]["amount"] == money("60.00", "USD")
 
 
 def test_an_amount_that_cannot_be_reached_is_a_dead_letter_with_both_amounts(rig: Rig) -> None:

@@ -9,6 +9,7 @@ import pytest
 from statemachine.flows import State
 from tests.support.refunded_first import last_told, moved, sums_told, with_setting
 from tests.support.rig import AFTER, BEFORE, Rig
+from worker.refund.money import money
 from worker.simulator import Fault
 from worker.simulator.world.orders import Order
 
@@ -169,5 +170,5 @@ def test_only_an_approved_chargeback_counts(rig: Rig, status: str | None) -> Non
         BEFORE, payments=[{"amount": "12.00", "extra": {"regularPaymentDetails": shown}}]
     )
     told = last_told(rig, rig.run(order).refund_id)
-    known = {"amount": "12.00", "currency": "USD"} if status == "REVERSED" else None
+    known = money("12.00", "USD") if status == "REVERSED" else None
     assert told["to_pay_back"] == known

@@ -12,6 +12,7 @@ from statemachine.flows import State
 from tests.support.looks import look_again
 from tests.support.rig import AFTER, ANN, Rig
 from worker.operations import dead_letters
+from worker.refund.money import money
 from worker.refund.outcomes import read
 from worker.simulator import Fault
 from worker.simulator.world.orders import Order
@@ -178,7 +179,7 @@ def test_a_refund_that_wix_shows_twice_is_reported_with_what_to_recover(rig: Rig
     )
     assert _types(rig)[-2:] == ["refund.dead_lettered", "refund.overpaid"]
     data = [event for _, event in read(rig.broker.client, rig.settings.namespace)][-1]["data"]
-    assert data["to_recover"] == {"amount": "10.00", "currency": "USD"}
+    assert data["to_recover"] == money("10.00", "USD")
     assert data["wix_refund_ids"] == ids
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from statemachine.flows import State
 from tests.support.rig import AFTER, BEFORE, Rig
+from worker.refund.money import money
 from worker.refund.outcomes import read
 from worker.simulator import Fault
 from worker.simulator.world.orders import Order
@@ -28,8 +29,8 @@ def _finished(rig: Rig, order: Order, **job: Any) -> dict[str, Any]:
     return finished  # type: ignore[no-any-return]  # a JSON object
 
 
-def _usd(amount: str) -> dict[str, str]:
-    return {"amount": amount, "currency": "USD"}
+def _usd(amount: str) -> dict[str, Any] | None:
+    return money(amount, "USD")
 
 
 def _sums(finished: dict[str, Any]) -> tuple[Any, Any]:
@@ -90,8 +91,8 @@ def test_amounts_have_the_decimals_of_the_currency(
     rig.simulator.merchant_cancels(order.id)
     told = _finished(rig, order)
     assert _sums(told) == (
-        {"amount": nothing, "currency": currency},
-        {"amount": amount, "currency": currency},
+        money(nothing, currency),
+        money(amount, currency),
     )
 
 

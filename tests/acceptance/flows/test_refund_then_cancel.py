@@ -10,6 +10,7 @@ import pytest
 from statemachine.flows import State
 from tests.support.refunded_first import last_told, sums_told
 from tests.support.rig import BEFORE, Rig, settings_for
+from worker.refund.money import money
 from worker.simulator import Simulator
 
 
@@ -40,7 +41,7 @@ def test_an_unfulfilled_order_is_refunded_and_then_cancelled(rig: Rig) -> None:
     assert order.effects == ["submit_refund", "cancel_order"]
     assert (refund.facts.effect, refund.flow) == ("order_cancelled", "cancellation")
     assert sums_told(rig, refund.refund_id) == ("101.40", "0.00")
-    assert last_told(rig, refund.refund_id)["amount"] == {"amount": "101.40", "currency": "USD"}
+    assert last_told(rig, refund.refund_id)["amount"] == money("101.40", "USD")
 
 
 @pytest.mark.parametrize(("currency", "amount"), [("JPY", "5070"), ("KWD", "12.345")])

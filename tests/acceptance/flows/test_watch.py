@@ -12,6 +12,7 @@ from tests.support.lost_replies import lose_reply
 from tests.support.rig import AFTER, BEFORE, STORE_ID, Rig, settings_for
 from worker.ledger.claims import Change
 from worker.ledger.looks import PUT_OFF_MS
+from worker.refund.money import money
 from worker.refund.outcomes import read
 from worker.refund.record import Refund
 from worker.simulator import Fault, Simulator
@@ -45,7 +46,7 @@ def test_a_reversal_and_its_end_are_each_reported_once(rig: Rig) -> None:
     assert types[2:] == ["refund.reversed", "refund.settled_again"]
     reversed_event = _outcomes(rig)[2]["data"]
     assert reversed_event["payments"][0]["status"] == "PENDING"
-    assert reversed_event["amount"] == {"amount": "101.40", "currency": "USD"}
+    assert reversed_event["amount"] == money("101.40", "USD")
     assert rig.load(refund.refund_id).state is State.REFUNDED
     events = [line["event"] for line in rig.ledger.history(refund.refund_id)]
     assert events[-2:] == ["refund.reversed", "refund.settled_again"]

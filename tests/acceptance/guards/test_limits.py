@@ -11,6 +11,7 @@ from tests.support.guards import HOUR_MS, MINUTE_MS, counted, guarded, pass_time
 from tests.support.rig import AFTER, ANN, BEFORE, STORE_ID, Rig
 from worker.errors import Retryable
 from worker.operations.acts import refunds as acts
+from worker.refund.money import money
 from worker.refund.outcomes import read
 from worker.simulator import Fault
 
@@ -56,7 +57,7 @@ def test_a_refund_above_the_limit_is_held_and_told(redis_url: str) -> None:
         event = [event for _, event in read(rig.redis, rig.settings.namespace)][-1]
         assert event["type"] == "refund.approval_needed"
         told = event["data"]
-        assert told["amount"] == {"amount": "101.40", "currency": "USD"}
+        assert told["amount"] == money("101.40", "USD")
         assert (told["limits"], told["approvals_needed"]) == (["refund"], 1)
         assert told["reason"]["reason"] == "needs_approval"
         assert counted(rig) == (0, 0)

@@ -10,6 +10,7 @@ import pytest
 from statemachine.flows import State
 from tests.support.rig import AFTER, ANN, BEFORE, Rig
 from worker.operations import dead_letters
+from worker.refund.money import money
 from worker.refund.outcomes import read
 from worker.simulator import Fault
 
@@ -24,20 +25,26 @@ def test_a_refund_has_events_from_its_acceptance_to_its_effect(rig: Rig) -> None
     events = _events(rig)
     assert [event["type"] for event in events] == ["refund.accepted", "refund.finished"]
     finished = events[-1]
+    facts = refund.public()["facts"]
+    [payment], [paid] = facts["payments"], facts["paid"]
+    units = {"minor_units": 10140}
+    split = finished["data"].pop("split")
+    assert split["lines_subtotal"]["minor_units"] + split["tax"]["minor_units"] == 10140
     assert finished["data"] == {
         "refund_id": refund.refund_id,
         "store_id": refund.request.store_id,
         "order_id": refund.request.order_id,
         "requested_by": "returns",
         "metadata": {"ticket": "T-1"},
+        "status": "completed",
         "state": "refunded",
         "flow": "standard",
         "effect": "payments_refunded",
-        "amount": {"amount": "101.40", "currency": "USD"},
-        "payments": refund.public()["facts"]["payments"],
-        "moved_by_wix": {"amount": "101.40", "currency": "USD"},
-        "paid": refund.public()["facts"]["paid"],
-        "to_pay_back": {"amount": "0.00", "currency": "USD"},
+        "amount": money("101.40", "USD"),
+        "payments": [payment | units | {"provider": paid["provider"]}],
+        "moved_by_wix": money("101.40", "USD"),
+        "paid": [paid | units],
+        "to_pay_back": money("0.00", "USD"),
     }
     for event in events:
         assert event["specversion"] == "1.0"

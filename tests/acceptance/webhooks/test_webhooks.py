@@ -96,6 +96,16 @@ def test_only_what_is_wanted_is_delivered(
     assert [kind for _, kind in scene.shop.taken()] == types
 
 
+def test_a_job_names_the_webhook_that_gets_its_outcomes(make: Make) -> None:
+    """Whatever its types are; its stores still hold."""
+    scene = make(types=["store.*"])
+    scene.rig.request(scene.rig.order(), "rf-1", callback="shop")
+    scene.rig.request(scene.rig.order(), "rf-2", callback="other")
+    scene.rig.run_until_idle()
+    scene.turn()
+    assert [subject for subject, _ in scene.shop.taken()] == ["rf-1", "rf-1"]
+
+
 def test_what_fails_is_tried_again_and_keeps_its_order(scene: Scene) -> None:
     """Later events of the refund wait behind it, others pass; a repeat has the same id."""
     scene.shop.answer = lambda event: 500 if event["subject"] == "rf-1" else 200
