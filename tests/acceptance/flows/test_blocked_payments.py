@@ -67,7 +67,7 @@ def test_a_full_refund_returns_the_rest_and_names_what_is_missing(
     assert event["type"] == "refund.finished"
     assert event["data"]["effect"] == "partly_refunded"
     assert event["data"]["amount"] == money("60.00", "USD")
-    missing = {"amount": "40.00", "reason": reason, "wix_code": code}
+    missing = {"amount": "40.00", "minor_units": 4000, "reason": reason, "wix_code": code}
     assert event["data"]["not_refunded"] == [{"payment_id": order.payments[0].id, **missing}]
 
 
