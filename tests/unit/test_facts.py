@@ -56,6 +56,7 @@ def test_the_samples_contain_every_fact() -> None:
         "to_pay_back",
         "also_refundable",
         "left_to_refund",
+        "split",
     }
 
 
