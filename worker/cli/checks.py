@@ -32,15 +32,17 @@ from worker.operations.checkup import (
     queue_findings,
     server_findings,
     settings_findings,
+    status_page_finding,
     wix_finding,
     worker_findings,
 )
 from worker.operations.doctor import examine
-from worker.operations.finding import Finding
+from worker.operations.finding import UNFIT, Finding
 from worker.operations.installation import Membership
 from worker.operations.status import status
 from worker.operations.vault_check import vault_finding
 from worker.refund.record import Refund
+from worker.wix import status_page
 from worker.wix.reach import reach
 
 EXAMPLES = {
@@ -48,6 +50,9 @@ EXAMPLES = {
     "doctor": "Example: refunds doctor",
 }
 
+
+#: The sign of a result, and what stands for it where it cannot be shown.
+MARKS = {"ok": ("\u2713", "ok"), "note": ("\u00b7", "note")}
 
 #: What to do about the problems that an audit finds.
 HOW_TO_REPAIR = "Run `refunds audit --repair` to put these refunds back where they belong."
@@ -184,8 +189,8 @@ def _of_ledger(given: Settings, client: redis.Redis) -> Iterator[Finding]:
 
 
 def _print_findings(findings: Sequence[Finding], *, as_json: bool) -> bool:
-    """Print them; return whether none of them is refused."""
-    is_fit = all(finding.level != "refused" for finding in findings)
+    """Print them; return whether the installation is fit."""
+    is_fit = all(finding.level not in UNFIT for finding in findings)
     rows = [
         {"check": f.check, "result": f.level, "text": f.text, "what to do": f.todo}
         for f in findings
@@ -197,8 +202,7 @@ def _print_findings(findings: Sequence[Finding], *, as_json: bool) -> bool:
         print_json({"ok": is_fit, "findings": public})
     else:
         for row in rows:
-            is_ok = row["result"] == "ok"
-            row[""] = if_encodable("\u2713", "ok") if is_ok else if_encodable("\u2717", "not ok")
+            row[""] = if_encodable(*MARKS.get(row["result"], ("\u2717", "not ok")))
         print_table(rows, ("", "check", "result", "text", "what to do"))
     return is_fit
 
@@ -215,9 +219,9 @@ def doctor(
 ) -> None:
     """Check that this installation is safe to run.
 
-    The exit code is 1 if it is not; the worker refuses to start then. With --adopt, an empty or
-    another ledger is accepted first; for REFUNDS_SETTLE_DELAY_MS after that, the worker changes
-    nothing at Wix.
+    The exit code is 1 if it is not: the worker refuses to start then, or Wix does not answer.
+    With --adopt, an empty or another ledger is accepted first; for REFUNDS_SETTLE_DELAY_MS after
+    that, the worker changes nothing at Wix.
     """
     given = settings()
     ledger_from(given)
@@ -229,9 +233,9 @@ def doctor(
         if adopt:
             findings += _adopt(membership, operator(by, reason))
         findings += [*membership.findings(), *_of_ledger(given, client)]
-    findings.append(
-        wix_finding(lambda: reach(given.wix_base_url, given.wix_connect_timeout_ms / 1000))
-    )
+    timeout_s = given.wix_connect_timeout_ms / 1000
+    findings.append(wix_finding(lambda: reach(given.wix_base_url, timeout_s)))
+    findings += status_page_finding(given.wix_base_url, lambda: status_page.look(timeout_s))
     is_fit = _print_findings(findings, as_json=as_json)
     if not is_fit:
         raise typer.Exit(1)

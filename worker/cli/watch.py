@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import sys
 import termios
@@ -71,9 +72,14 @@ def keys() -> Iterator[Callable[[float], str]]:
     before = termios.tcgetattr(file)
     tty.setcbreak(file)
     try:
-        yield lambda wait_s: sys.stdin.read(1) if select.select([file], [], [], wait_s)[0] else ""
+        yield lambda wait_s: _key(file, wait_s)
     finally:
         termios.tcsetattr(file, termios.TCSADRAIN, before)
+
+
+def _key(file: int, wait_s: float) -> str:
+    # Not from sys.stdin, which would read ahead what `select` then no longer sees.
+    return os.read(file, 1).decode("latin-1") if select.select([file], [], [], wait_s)[0] else ""
 
 
 def screen(told: Mapping[str, Any]) -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import redis
 
@@ -13,6 +15,7 @@ from worker.ledger.refunds import Ledger
 from worker.operations.finding import Finding
 from worker.operations.trimming import WEBHOOK, reader_name
 from worker.wix.reach import Reached
+from worker.wix.status_page import STATUS_PAGE, Told
 
 #: The part of `maxmemory` above which somebody should act.
 MOST_FILL = 0.8
@@ -20,6 +23,8 @@ MOST_FILL = 0.8
 LATE_MS = 15_000
 #: Reconcile runs every few seconds, by REFUNDS_RECONCILE_EVERY_MS.
 ROUNDS = 6
+#: The end of the names of Wix's own servers.
+WIX_HOSTS = (".wixapis.com", ".wix.com")
 #: Variables that other programs take for a proxy.
 PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
@@ -81,12 +86,13 @@ def worker_findings(told: Mapping[str, Any], settings: Settings) -> Iterator[Fin
         return
     text = f"{len(alive)} alive" + (f", {silent} silent in the last hour" if silent else "")
     yield Finding("workers", "ok", text)
-    versions = sorted({str(worker["version"] or "before 0.1.0") for worker in alive})
+    versions = Counter(str(worker["version"] or "before 0.1.0") for worker in alive)
     if len(versions) > 1:
         todo = "finish the upgrade: stop the older workers soon"
-        yield Finding("versions", "warning", f"workers of {', '.join(versions)}", todo)
+        each = ", ".join(f"{count} of {name}" for name, count in sorted(versions.items()))
+        yield Finding("versions", "warning", f"workers: {each}", todo)
     else:
-        yield Finding("versions", "ok", f"all workers are {versions[0]}")
+        yield Finding("versions", "ok", f"all workers are {next(iter(versions))}")
     yield _in_time("scheduler", told["scheduler"]["ticked_ms"], LATE_MS)
     late_ms = ROUNDS * settings.reconcile_every_ms + settings.worker_dead_after_ms
     yield _in_time("reconcile", told["scheduler"]["reconciled_ms"], late_ms)
@@ -141,5 +147,20 @@ def wix_finding(look: Callable[[], Reached]) -> Finding:
     reached = look()
     if reached.stage == "ok":
         return Finding("wix", "ok", reached.text)
-    text = f"{reached.stage}: {reached.text}"
-    return Finding("wix", "warning", text, "the worker cannot refund anything until this works")
+    text = f"{reached.stage} failed: {reached.text}"
+    return Finding("wix", "failed", text, "the worker cannot refund anything until this works")
+
+
+def status_page_finding(base_url: str, look: Callable[[], Told]) -> Iterator[Finding]:
+    """Check Wix's status page; not if the worker calls a simulator."""
+    host = urlsplit(base_url).hostname or ""
+    if not f".{host}".endswith(WIX_HOSTS):
+        return
+    told = look()
+    if not told.is_read:
+        yield Finding("status page", "note", told.text)
+    elif told.troubles:
+        todo = f"wait; the worker tries again by itself. Details: {STATUS_PAGE}"
+        yield Finding("status page", "warning", f"{told.text}; {'; '.join(told.troubles)}", todo)
+    else:
+        yield Finding("status page", "ok", told.text)

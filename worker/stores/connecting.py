@@ -34,8 +34,10 @@ def connect(
     if findings.is_good:
         sealed = vault.seal(credentials)
         profile = _profile(findings)
-        before = {"state": stores.find(pasted.site_id).state}
+        known = stores.find(pasted.site_id)
+        before = {"state": known.state}
         after = {"state": "connected", "name": findings.name, "currency": findings.currency}
+        after["key"] = "replaced" if known.sealed else "new"
         act = operator.act("stores.connect", pasted.site_id, before, after)
         result = stores.connect(pasted.site_id, sealed, profile, findings.accepted_endpoints, act)
         with structlog.contextvars.bound_contextvars(store_id=pasted.site_id):

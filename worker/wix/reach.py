@@ -1,4 +1,4 @@
-"""Is Wix reachable? Name, connection, encryption and answer are told apart."""
+"""Is Wix reachable? DNS, TCP, TLS, a proxy and the answer are told apart."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ import httpcore
 from worker.wix.names import Resolve, resolve
 
 #: How far a call got.
-Stage = Literal["name", "connection", "encryption", "answer", "ok"]
+Stage = Literal["DNS", "TCP", "TLS", "proxy", "answer", "ok"]
 #: The HTTP status with which a proxy asks for credentials.
 _PROXY_ASKS = 407
+#: From this status on the server, or a gateway before it, has failed.
+_FAILS = 500
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def reach(
     try:
         addresses = resolve(host, port, timeout_s)
     except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-        return Reached("name", f"the name {host} cannot be resolved ({error}); check DNS")
+        return Reached("DNS", f"the name {host} cannot be resolved ({error}); check DNS")
     line = _connect(addresses, port, timeout_s)
     if isinstance(line, Reached):
         return line
@@ -56,10 +58,10 @@ def reach(
                 f"the certificate of {host} is not trusted ({error.verify_message}): a proxy may"
                 " decrypt the traffic, or this machine's certificates or clock are wrong"
             )
-            return Reached("encryption", text)
+            return Reached("TLS", text)
         except (ssl.SSLError, OSError) as error:
-            text = f"no encrypted connection to {host} ({type(error).__name__}): {_reason(error)}"
-            return Reached("encryption", text)
+            text = f"no encrypted connection to {host} ({type(error).__name__}): {cause_of(error)}"
+            return Reached("TLS", text)
 
 
 def _connect(addresses: list[str], port: int, timeout_s: float) -> socket.socket | Reached:
@@ -71,10 +73,10 @@ def _connect(addresses: list[str], port: int, timeout_s: float) -> socket.socket
             failure = error
     tried = ", ".join(addresses[:3])
     text = (
-        f"no connection to {tried}, port {port} ({_reason(failure)}): a firewall may block it, or"
+        f"no connection to {tried}, port {port} ({cause_of(failure)}): a firewall may block it, or"
         " the way out is a proxy, which the worker does not use"
     )
-    return Reached("connection", text)
+    return Reached("TCP", text)
 
 
 def _ask(line: socket.socket, host: str) -> Reached:
@@ -84,11 +86,14 @@ def _ask(line: socket.socket, host: str) -> Reached:
         connection.request("HEAD", "/", headers={"Connection": "close"})
         status = connection.getresponse().status
     except (OSError, http.client.HTTPException) as error:
-        return Reached("answer", f"{host} does not answer as a web server ({_reason(error)})")
+        return Reached("answer", f"{host} does not answer as a web server ({cause_of(error)})")
     if status == _PROXY_ASKS:
-        return Reached("answer", f"a proxy answers for {host} and asks for credentials")
+        return Reached("proxy", f"a proxy answers for {host} and asks for credentials")
+    if status >= _FAILS:
+        return Reached("answer", f"{host}, or a gateway before it, fails ({status})")
     return Reached("ok", f"{host} answers ({status})")
 
 
-def _reason(error: BaseException) -> str:
+def cause_of(error: BaseException) -> str:
+    """Return why a connection failed, in the words of the system if it has some."""
     return str(getattr(error, "strerror", "") or error or type(error).__name__)

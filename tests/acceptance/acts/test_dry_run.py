@@ -76,6 +76,27 @@ def _is_done_at_wix(rig: Rig) -> str:
     return refund_id
 
 
+def _is_pending_at_the_provider(rig: Rig) -> str:
+    """Our refund is there, and the provider has not settled it."""
+    rig.simulator.set_flags(provider_ms=10**12)
+    refund_id = rig.request(rig.order(AFTER))
+    rig.run_queued()
+    rig.simulator.script(Fault("status", "list_transactions", status=501))
+    rig.make_due()
+    rig.run_queued()
+    return refund_id
+
+
+def _is_not_approved_yet(rig: Rig) -> str:
+    refund_id = _dead(rig)
+    rig.simulator.orders[rig.load(refund_id).request.order_id].status = "INITIALIZED"
+    return refund_id
+
+
+def _is_to_be_paid_manually(rig: Rig) -> str:
+    return rig.run(rig.order(AFTER, payments=[{"amount": "101.40", "offline": True}])).refund_id
+
+
 @pytest.mark.parametrize(
     ("make", "kind", "amount"),
     [
@@ -84,6 +105,10 @@ def _is_done_at_wix(rig: Rig) -> str:
         (_would_cancel, "change", None),
         (_is_refused_again, "refused", None),
         (_wix_is_down, "unasked", None),
+        (_is_done_at_wix, "done", "0"),
+        (_is_pending_at_the_provider, "waits", None),
+        (_is_not_approved_yet, "waits", None),
+        (_is_to_be_paid_manually, "manual", "101.40"),
     ],
 )
 def test_a_dry_run_says_what_a_replay_would_do(
@@ -93,6 +118,31 @@ def test_a_dry_run_says_what_a_replay_would_do(
     found = _foresee(rig, make(rig))
     assert found.kind == kind, found
     assert found.amount == (Decimal(amount) if amount else None)
+
+
+def test_what_was_paid_manually_would_only_be_recorded(rig: Rig) -> None:
+    """Wix moves nothing; the replay then does what was said."""
+    refund_id = _is_to_be_paid_manually(rig)
+    found = _foresee(rig, refund_id, manual_done=True)
+    assert (found.kind, found.amount, found.currency) == ("record", Decimal("101.40"), "USD")
+    assert "Wix moves nothing" in summary([found])[0]
+    rig.replay(refund_id, operator="ann", manual_done=True)
+    rig.run_until_idle()
+    refund = rig.load(refund_id)
+    [recorded] = rig.simulator.orders[refund.request.order_id].refunds
+    assert recorded["transactions"][0]["externalRefund"] is True
+    assert refund.state is State.REFUNDED
+
+
+def test_what_is_done_at_wix_is_closed_without_another_refund(rig: Rig) -> None:
+    """As its dry run says."""
+    refund_id = _is_done_at_wix(rig)
+    assert summary([_foresee(rig, refund_id)]) == ["1 already done at Wix: closed as done, 0.00"]
+    rig.replay(refund_id, operator="ann")
+    rig.run_until_idle()
+    refund = rig.load(refund_id)
+    assert refund.state is State.REFUNDED
+    assert len(rig.simulator.orders[refund.request.order_id].refunds) == 1
 
 
 def test_a_replay_does_what_its_dry_run_said(rig: Rig) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import http.server
 import io
 import json
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpcore
@@ -16,11 +19,14 @@ import pytest
 from tests.support.commands import refunds, settings_of
 from tests.support.rig import AFTER, KEY, STORE_ID, Rig
 from worker.__main__ import _join
+from worker.operations.checkup import status_page_finding
 from worker.operations.vault_check import vault_finding
 from worker.simulator import Simulator, serve
 from worker.stores.keyring import Keyring
 from worker.stores.vault import Credentials, Vault, new_key
+from worker.wix import status_page
 from worker.wix.reach import reach
+from worker.wix.status_page import Told
 
 
 def _doctor(rig: Rig, **more: str) -> dict[str, Any]:
@@ -98,14 +104,110 @@ def closed_port() -> Iterator[int]:
 
 
 def test_how_far_a_call_to_wix_gets_is_told_apart(closed_port: int) -> None:
-    """Name, connection, encryption, and an answer."""
+    """DNS, TCP, TLS, a proxy, and an answer."""
 
     def unknown(host: str, port: int, limit_s: float) -> list[str]:
         raise httpcore.ConnectError(f"no {host}:{port} within {limit_s}")
 
-    assert reach("https://wix.test", 1, resolve=unknown).stage == "name"
-    assert reach(f"https://127.0.0.1:{closed_port}", 1).stage == "connection"
+    assert reach("https://wix.test", 1, resolve=unknown).stage == "DNS"
+    assert reach(f"https://127.0.0.1:{closed_port}", 1).stage == "TCP"
     with serve(Simulator()) as url:
         assert reach(url, 5).stage == "ok"
         spoken = reach(url.replace("http://", "https://"), 5, context=ssl.create_default_context)
-        assert spoken.stage == "encryption"
+        assert spoken.stage == "TLS"
+
+
+@contextmanager
+def _answering(status: int, body: object = "") -> Iterator[str]:
+    """Serve one answer to all calls; yields the address."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            text = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(text)
+
+        do_HEAD = do_GET  # noqa: N815 - the name that the library calls
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(("status", "stage"), [(407, "proxy"), (502, "answer"), (404, "ok")])
+def test_a_proxy_and_a_failing_gateway_are_told_apart(status: int, stage: str) -> None:
+    """Any other answer shows that calls arrive."""
+    with _answering(status) as url:
+        assert reach(url, 5).stage == stage
+
+
+def test_an_installation_that_cannot_reach_wix_is_not_fit(rig: Rig, closed_port: int) -> None:
+    """It says where the call ended, and the exit code is 1."""
+    found = _doctor(rig, REFUNDS_WIX_BASE_URL=f"http://127.0.0.1:{closed_port}")["wix"]
+    assert (found["verdict"], found["text"].startswith("TCP failed: ")) == ("failed", True)
+
+
+SUMMARY = {
+    "status": {"indicator": "minor", "description": "Partially Degraded Service"},
+    "incidents": [
+        {
+            "name": "Refunds are delayed",
+            "status": "monitoring",
+            "components": [{"name": "Wix Payments"}],
+        },
+        {"name": "Editor is slow", "status": "investigating", "components": [{"name": "Editor"}]},
+    ],
+    "components": [
+        {"id": "g", "name": "eCommerce", "status": "partial_outage", "group": True},
+        {"id": "1", "name": "Management", "status": "partial_outage", "group_id": "g"},
+        {"id": "2", "name": "Blog", "status": "major_outage"},
+        {"id": "3", "name": "Wix Payments", "status": "operational"},
+    ],
+}
+
+
+def test_incidents_of_wix_payments_are_told() -> None:
+    """And what else refunds depend on; not those of other products."""
+    with _answering(200, SUMMARY) as url:
+        told = status_page.look(5, url)
+    assert told.text == "https://status.wix.com: Partially Degraded Service"
+    assert told.troubles == (
+        "incident: Refunds are delayed (monitoring)",
+        "eCommerce / Management (partial_outage)",
+    )
+    [finding] = status_page_finding("https://www.wixapis.com", lambda: told)
+    assert (finding.level, "Refunds are delayed" in finding.text) == ("warning", True)
+    fine = Told(is_read=True, text="https://status.wix.com: All Systems Operational")
+    assert [f.level for f in status_page_finding("https://www.wixapis.com", lambda: fine)] == ["ok"]
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(503, ""), (200, []), (200, {"incidents": [7], "components": None})]
+)
+def test_a_status_page_that_cannot_be_read_says_nothing_about_wix(
+    status: int, body: object, closed_port: int
+) -> None:
+    """It is a note, or nothing is wrong; whatever the page looks like."""
+    with _answering(status, body) as url:
+        told = status_page.look(5, url)
+    unreached = status_page.look(1, f"http://127.0.0.1:{closed_port}")
+    assert (told.troubles, unreached.is_read) == ((), False)
+    [finding] = status_page_finding("https://www.wixapis.com", lambda: unreached)
+    assert (finding.level, "could not be read" in finding.text) == ("note", True)
+
+
+def test_the_status_page_is_not_asked_about_a_simulator() -> None:
+    """Nor about any other server."""
+    for url in ("http://127.0.0.1:8091", "https://wix.test", "https://notwix.com"):
+        assert list(status_page_finding(url, lambda: pytest.fail("it was asked"))) == []
