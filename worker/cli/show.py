@@ -155,7 +155,10 @@ def print_refund(told: Mapping[str, Any]) -> None:
 def _waits(refund_id: str, waits: Mapping[str, Any]) -> str:
     if waits["next_in_ms"] is None:
         return str(waits["for"])
-    next_look = f"next look in {span(waits['next_in_ms'])}; `refunds retry {refund_id}` for now"
+    now = f"`refunds retry {refund_id}` for now"
+    if waits["is_fixed"]:
+        now = "nothing shortens this wait, so that no money moves twice"
+    next_look = f"next look in {span(waits['next_in_ms'])}; {now}"
     return f"{waits['for']}; {next_look}"
 
 

@@ -122,6 +122,7 @@ def list_stores(as_json: AsJson = False) -> None:
     for row in rows:
         row["last_success"] = moment(row["last_success_at_ms"]) if row["last_success_at_ms"] else ""
         error = row["suspended_because"] or row["last_error"] or {}
+        row["state"] = "in REFUNDS_STORES" if row["state"] == "given" else row["state"]
         row["state"] += " (paused)" if row["paused"] else ""
         row["last_error"] = error.get("detail") or error.get("error") or error.get("reason", "")
     columns = ("store_id", "name", "state", "waiting", "in_flight", "last_success", "last_error")

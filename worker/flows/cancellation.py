@@ -14,7 +14,7 @@ from statemachine.flows import Flow, State
 from worker.errors import Buried, EffectUnknown, Permanent, Rejected
 from worker.flows.amounts import rounded
 from worker.flows.paid_back import after_cancellation, nothing_paid, refundable_by_wix
-from worker.flows.step import Advance, Step, Wait
+from worker.flows.step import UNSURE, Advance, Step, Wait
 from worker.refund.facts import NO_FACTS, CancelRefusal, Facts
 from worker.refund.reasons import end_with
 from worker.wix.models import Fulfillment, Order
@@ -107,7 +107,7 @@ def cancel_order(step: Step) -> Advance | Wait:
     order = _look(step, step.recent_order)
     if not isinstance(order, Order):
         return order
-    if unsure := step.unsure_wait("an earlier cancel may still take effect"):
+    if unsure := step.unsure_wait(f"an earlier cancel {UNSURE}"):
         return unsure
     if order.took_nothing and not step.facts.has_refunded:
         step.learn(nothing_paid(step))

@@ -22,7 +22,7 @@ from worker.flows.payments import WAITING, code_of, left_out, sort_payments
 from worker.flows.planning import Plan, is_waiting, plan_refund
 from worker.flows.refund_body import refund_body
 from worker.flows.refunding_first import SUBMITTED, is_first, refused
-from worker.flows.step import Advance, Step, Wait
+from worker.flows.step import UNSURE, Advance, Step, Wait
 from worker.flows.totals import asked_of, fitted
 from worker.flows.unlisted import may_hide_ours, unlisted_before
 from worker.refund.facts import Facts
@@ -66,7 +66,7 @@ def submit_refund(step: Step) -> Advance | Wait:
     found = _look(step, transactions)
     if found:
         return found
-    if unsure := step.unsure_wait("an earlier refund call may still take effect"):
+    if unsure := step.unsure_wait(f"an earlier refund call {UNSURE}"):
         return unsure
     if step.refund.facts.look_only:
         raise Buried("outcome_unknown", detail="Wix still does not show it")

@@ -17,6 +17,8 @@ from worker.wix.billing import Transactions, WixRefund
 from worker.wix.client import WixStore
 from worker.wix.models import Fulfillment, Order
 
+#: Why a step waits for the settle delay, after the name of a call; `refunds show` knows it by this.
+UNSURE = "may still take effect"
 #: How many looks in a row may not find an order before it is believed to be missing.
 MISSING_LOOKS = 8
 #: Looks after the settle delay that must show nothing before a call is made again.

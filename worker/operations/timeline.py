@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from statemachine.flows import State, Transition, next_transition
+from worker.flows.step import UNSURE
 from worker.ledger.stores import StoreRecord
 from worker.ledger.whereabouts import Whereabouts
 from worker.refund.record import Refund
@@ -103,11 +104,15 @@ def money(refund: Refund) -> dict[str, Any]:
 def waits_for(
     refund: Refund, where: Whereabouts, store: StoreRecord, last_why: str = ""
 ) -> dict[str, Any]:
-    """Say why a refund waits, and until when; `for` is "" if it waits for nothing."""
+    """Say why a refund waits, and until when; `for` is "" if it waits for nothing.
+
+    `is_fixed` says that nobody can shorten the wait, because an earlier call may still take effect.
+    """
     return {
         "for": _reason_to_wait(refund, where, store, last_why),
         "place": where.place or None,
         "before": where.before if where.place == "lane" else None,
+        "is_fixed": UNSURE in last_why and where.place == "due",
         "next_at_ms": where.due_at_ms or where.watch_at_ms or None,
         "next_in_ms": max(0, where.due_at_ms - where.now_ms) if where.due_at_ms else None,
     }

@@ -65,6 +65,24 @@ def test_a_refund_that_waits_says_why_and_until_when(rig: Rig) -> None:
     assert "suspended since 1970-01-01" in refunds(rig, "show", "rf-1").stdout
 
 
+def test_a_wait_that_protects_money_is_not_to_be_shortened(rig: Rig) -> None:
+    """After a restart of Redis `refunds retry` would only look again, so it is not recommended."""
+    rig.run(rig.order(AFTER))
+    rig.request(rig.order(AFTER), "rf-1")
+    rig._one("refunds")
+    rig._one("steps")
+    rig.redis.hset(rig.key("clock"), "run_id", "another")
+    rig.run_queued()
+    waits = _json(rig, "show", "rf-1")["waits"]
+    assert (waits["is_fixed"], waits["for"]) == (
+        True,
+        "an earlier refund call may still take effect",
+    )
+    text = refunds(rig, "show", "rf-1").stdout
+    assert "nothing shortens this wait" in text
+    assert "refunds retry" not in text
+
+
 def test_what_people_stopped_is_named(rig: Rig) -> None:
     """Who stopped the refund or paused its store, and why; the status counts both."""
     rig.request(rig.order(AFTER), "rf-1")
