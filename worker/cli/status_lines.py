@@ -47,6 +47,9 @@ def status_lines(told: Mapping[str, Any], listed: int = LISTED) -> Iterator[Line
                 f" {group['consumers']:,} consumers"
             ),
         )
+    for hook in told["webhooks"][:listed]:
+        text = f"{hook['state']}; {hook['waiting']:,} deliveries wait, {hook['dead']:,} are dead"
+        yield f"webhook {hook['name']}", text
     redis = told["redis"]
     fill = f" of {size(redis['max_bytes'])} ({redis['fill']:.0%})" if redis["max_bytes"] else ""
     yield "Redis", f"{size(redis['used_bytes'])}{fill}; {redis['persistence']}"

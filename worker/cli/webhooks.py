@@ -18,7 +18,7 @@ from worker.cli.common import WRONG_USAGE, AsJson, close_at_end, explain_errors,
 from worker.cli.operator import By, OptionalWhy, Why, operator
 from worker.cli.output import moment, print_json, print_line, print_table, say
 from worker.ledger.refunds import Ledger
-from worker.webhooks.delivering import FAILING_AFTER
+from worker.ledger.webhooks import FAILING_AFTER
 from worker.webhooks.line import place_of
 from worker.webhooks.sending import sender_for
 from worker.webhooks.signing import signed_headers

@@ -14,6 +14,8 @@ from worker.ledger.audit_log import Act
 
 #: Longer than a delivery may take; another worker then goes on.
 LEASE_MS = 30_000
+#: After so many failures in a row, nothing new is sent until a delivery is taken.
+FAILING_AFTER = 10
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from worker.operations.outcome_groups import groups_of_outcomes
 from worker.operations.persistence import persistence
 from worker.operations.tallies import amounts_of, groups_of, wix_of
 from worker.operations.trimming import reader_name
+from worker.operations.webhooks import webhook_needs, webhooks_of
 from worker.queue.names import INTAKE, STEPS
 
 #: States in which the payment provider has the next word.
@@ -70,6 +71,7 @@ def status(
         "outcomes": _outcomes(found["outcomes"], found["keeping"] or {}),
         "wix": wix_of(found["minutes"]),
         "consumers": groups_of_outcomes(client, namespace),
+        "webhooks": webhooks_of(client, namespace, round(found["now_ms"])),
         "redis": _redis(client, info),
     }
     needs = list(needs_of(told))
@@ -108,6 +110,7 @@ def _needs_room(told: Mapping[str, Any]) -> Iterable[Need]:
     for reader in told["outcomes"]["unread"]:
         text = f"Old outcomes stay, because {reader_name(reader)} has not come to them."
         yield Need(text, "refunds doctor")
+    yield from (Need(*need) for need in webhook_needs(told["webhooks"]))
     if problem := told["keeping"]["problem"]:
         yield Need(f"No refund is archived: {problem}", "refunds doctor")
     if (told["redis"]["fill"] or 0) > MOST_FILL:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from worker.ledger.webhooks import Delivery, Opened, Webhooks
+from worker.ledger.webhooks import FAILING_AFTER, Delivery, Opened, Webhooks
 from worker.observability.events import log_event
 from worker.webhooks.line import Line
 from worker.webhooks.sending import Answer, Sender
@@ -27,8 +27,6 @@ from worker.webhooks.targets import Target
 PAUSES_MS = (5_000, 30_000, 120_000, 600_000, 1_800_000, 3_600_000)
 #: After this time a delivery is given up.
 TRY_FOR_MS = 3 * 86_400_000
-#: After so many failures in a row, nothing new is sent until a delivery is taken.
-FAILING_AFTER = 10
 #: How many dead deliveries are kept; then the webhook is paused.
 MOST_DEAD = 10_000
 #: How many events are read at once.

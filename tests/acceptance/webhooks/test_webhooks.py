@@ -11,13 +11,13 @@ import pytest
 import redis
 from standardwebhooks.webhooks import Webhook
 
+from tests.support.commands import refunds
 from tests.support.receiver import OLD_SECRET, SECRET, Receiver, receiver
 from tests.support.rig import ANN, STORE_ID, Rig, settings_for
 from tests.support.webhook_scene import Scene
-from worker.ledger.webhooks import Webhooks
+from worker.ledger.webhooks import FAILING_AFTER, Webhooks
 from worker.observability.redaction import MASK
 from worker.simulator import Simulator
-from worker.webhooks.delivering import FAILING_AFTER
 from worker.webhooks.line import MOST_WAITING
 
 Make = Callable[..., Scene]
@@ -214,6 +214,9 @@ def test_a_receiver_that_is_gone_is_paused_at_once(scene: Scene) -> None:
     scene.turn()
     assert len(scene.shop.got) == 1
     assert "410" in scene.webhooks.standing("shop").paused_why
+    shown = refunds(scene.rig, "status")
+    assert shown.returncode == 1
+    assert "The webhook shop is paused." in shown.stdout
 
 
 def test_a_lost_reply_of_redis_repeats_a_delivery(
