@@ -8,8 +8,17 @@ import re
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated
+from uuid import UUID
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+)
 
 from config.urls import check_redis_url
 
@@ -65,6 +74,47 @@ class StoreEntry(BaseModel):
 
     account_id: str = Field(min_length=1, max_length=100)
     api_key: SecretStr = Field(min_length=1, validation_alias=AliasChoices("api_key", "key"))
+
+
+#: In the place of a store id: any store.
+EVERY_STORE = "*"
+_SHORTEST_KEY = 32
+_AMOUNT = re.compile(r"[0-9]{1,15}(\.[0-9]{1,4})?")
+_CURRENCY = re.compile("[A-Z]{3}")
+
+
+class ProducerEntry(BaseModel):
+    """A service that may send jobs: its keys, its stores, and its limit per refund."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    keys: tuple[SecretStr, ...] = Field(min_length=1, max_length=10)
+    allow: tuple[str, ...] = Field(min_length=1)
+    limit: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("keys")
+    @classmethod
+    def _long_keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(key.get_secret_value()) < _SHORTEST_KEY for key in keys):
+            raise ValueError(f"a key must have at least {_SHORTEST_KEY} characters")
+        return keys
+
+    @field_validator("allow")
+    @classmethod
+    def _store_ids(cls, ids: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(one if one == EVERY_STORE else str(UUID(one)) for one in ids)
+
+    @field_validator("limit")
+    @classmethod
+    def _amounts(cls, limit: dict[str, str]) -> dict[str, str]:
+        for currency, amount in limit.items():
+            if not _CURRENCY.fullmatch(currency) or not _AMOUNT.fullmatch(amount):
+                raise ValueError('must be amounts in quotes by currency, like {"EUR": "250.00"}')
+        return limit
+
+    def allows(self, store_id: str) -> bool:
+        """Whether the producer may refund orders of a store."""
+        return EVERY_STORE in self.allow or store_id in self.allow
 
 
 Milliseconds = Annotated[int, Field(ge=0, le=86_400_000)]

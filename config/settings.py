@@ -97,6 +97,15 @@ class Settings(BaseSettings):
     may be one of a private network). See worker/webhooks/README.md."""
     progress_events: bool = False
     """Whether upstream gets `refund.progress` for each state that a refund comes to."""
+    producer_keys: Annotated[
+        Json[dict[Annotated[str, Field(pattern="^[A-Za-z0-9._-]{1,50}$")], fields.ProducerEntry]],
+        BeforeValidator(fields.no_duplicate_key),
+    ] = Field(default="{}", validate_default=True, examples=[""])
+    """Services that may send jobs, as JSON: name to `keys` (each at least 32 characters; several to
+    rotate them), `allow` (a list of site ids, or `["*"]`) and, if wanted, `limit` (the largest
+    amount of one refund by currency). If it is set, each job on the queue must be signed."""
+    producer_max_age_s: int = Field(default=604_800, ge=60, le=7_776_000)
+    """How old a signature may be when a worker takes its job."""
     cutoff: Annotated[AwareDatetime, AfterValidator(fields.utc)] = Field(
         default=datetime(2024, 4, 22, tzinfo=UTC), examples=["2024-04-22T00:00:00Z"]
     )

@@ -12,17 +12,18 @@ from worker.ledger.refunds import Ledger
 from worker.queue.broker import INTAKE, STEPS, Broker
 from worker.queue.jobs import current_jobs
 from worker.queue.middleware import current_delivery
+from worker.refund.producers import Producers
 from worker.steps.runner import Steps
 
 
-def declare_actors(broker: Broker, ledger: Ledger, steps: Steps) -> None:
+def declare_actors(broker: Broker, ledger: Ledger, steps: Steps, producers: Producers) -> None:
     """Declare the actors on the broker. The ledger retries, so no actor has a retry option."""
 
     # It goes before steps that have been fetched but have not begun.
     @actor(broker=broker, queue_name=INTAKE, priority=-1)
     def request_refund(**_: Any) -> None:
         """Turn upstream's jobs into refunds, all of a batch at once."""
-        intake.take(current_jobs(), ledger=ledger, broker=broker)
+        intake.take(current_jobs(), ledger=ledger, broker=broker, producers=producers)
 
     @actor(broker=broker, queue_name=STEPS)
     def assess_order(refund_id: str) -> None:

@@ -33,6 +33,7 @@ from worker.operations.jobs.runner import JobRunner
 from worker.operations.trimming import Trimmer
 from worker.queue.broker import Broker
 from worker.queue.middleware import MessageContext, Running
+from worker.refund.producers import Producers
 from worker.scheduler.scheduler import Scheduler, Turn, Turns
 from worker.steps.clock import boot_id, boottime
 from worker.steps.retry import RetryPolicy
@@ -125,6 +126,13 @@ def stores_from(settings: Settings, broker: Broker) -> Stores:
         lanes=_lanes(settings),
         worker_dead_after_ms=settings.worker_dead_after_ms,
     )
+
+
+def producers_from(settings: Settings) -> Producers:
+    """Return what checks who may send jobs."""
+    entries = settings.producer_keys
+    register_secrets(key.get_secret_value() for one in entries.values() for key in one.keys)
+    return Producers(entries, settings.producer_max_age_s)
 
 
 def keyring_from(settings: Settings) -> Keyring:
@@ -262,7 +270,7 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
     desk = WixDesk(keyring=keyring, ledger=ledger, stores=stores, wix=wix, settings=settings)
     jobs = _job_runner(desk, broker)
     watch = Watch(watched=ledger.watched, keyring=keyring, wix=wix, settings=settings)
-    declare_actors(broker, ledger, steps)
+    declare_actors(broker, ledger, steps, producers_from(settings))
     prober = _prober(desk)
     keep = _keep_turn(ledger, settings, seams.monotonic)
     hooks = _webhook_turns(settings, ledger, seams)

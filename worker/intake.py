@@ -17,6 +17,7 @@ from worker.observability.redaction import redact
 from worker.queue.broker import MAX_LETTER, Broker
 from worker.queue.jobs import Job
 from worker.queue.middleware import may_pass
+from worker.refund.producers import Producers, Refusal, Signed
 from worker.refund.reasons import REASONS
 from worker.refund.request import InvalidJob, RefundRequest, parse_request
 from worker.upstream.invalid import as_tables
@@ -30,30 +31,26 @@ ACCEPT_EVENTS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+#: A copy of a message is refused, although it would change nothing.
+REPLAYED = Refusal("bad_signature", "another message had its nonce")
 
-def take(jobs: Iterable[Job], *, ledger: Ledger, broker: Broker) -> None:
+
+def take(jobs: Iterable[Job], *, ledger: Ledger, broker: Broker, producers: Producers) -> None:
     """Check jobs and record them as refunds, each once; an invalid one becomes a dead letter.
 
     Raises:
         redis.RedisError: some jobs may not be recorded; those that are not come again.
     """
-    valid: list[tuple[Job, RefundRequest]] = []
-    for job in jobs:
-        with _named(job):
-            try:
-                valid.append((job, parse_request(job.fields, malformed=job.delivery.problems)))
-            except InvalidJob as error:
-                wrong = {"problems": redact(error.problems), "errors": as_tables(error.errors)}
-                _quarantine(broker, job, "invalid_job", wrong)
-                log_event("refund.invalid", problems=error.problems)
-            except Exception as bug:  # noqa: BLE001 - the other jobs do not suffer from it
-                job.fail(bug)
-    answers = ledger.accept_all([(request, job.delivery) for job, request in valid])
+    valid = _sort_out(jobs, ledger, broker, producers)
+    answers = ledger.accept_all([(request, job.delivery, by) for job, request, by in valid])
     problems: list[redis.ResponseError] = []
-    for (job, request), answer in zip(valid, answers, strict=True):
+    for (job, request, _), answer in zip(valid, answers, strict=True):
         with _named(job, store_id=request.store_id, order_id=request.order_id):
             if answer == "conflict" and (digest := ledger.masked_digest(request)):
                 answer = ledger.accept(request, job.delivery, digest=digest)  # noqa: PLW2901
+            if answer == "replayed":
+                _refuse(broker, job, REPLAYED)
+                continue
             if answer in ACCEPT_EVENTS:
                 _conclude(broker, job, answer)
                 continue
@@ -64,6 +61,53 @@ def take(jobs: Iterable[Job], *, ledger: Ledger, broker: Broker) -> None:
                 job.fail(problem)
     if problems:
         raise problems[0]
+
+
+def _sort_out(
+    jobs: Iterable[Job], ledger: Ledger, broker: Broker, producers: Producers
+) -> list[tuple[Job, RefundRequest, Signed | None]]:
+    """Return the jobs that are valid, and who signed them; the others become dead letters."""
+    now_ms = ledger.now_ms() if producers.must_sign else 0
+    valid: list[tuple[Job, RefundRequest, Signed | None]] = []
+    for job in jobs:
+        with _named(job):
+            try:
+                checked = _checked(job, producers, now_ms)
+            except InvalidJob as error:
+                wrong = {"problems": redact(error.problems), "errors": as_tables(error.errors)}
+                _quarantine(broker, job, "invalid_job", wrong)
+                log_event("refund.invalid", problems=error.problems)
+            except Exception as bug:  # noqa: BLE001 - the other jobs do not suffer from it
+                job.fail(bug)
+            else:
+                if isinstance(checked, Refusal):
+                    _refuse(broker, job, checked)
+                else:
+                    valid.append((job, *checked))
+    return valid
+
+
+def _checked(
+    job: Job, producers: Producers, now_ms: int
+) -> tuple[RefundRequest, Signed | None] | Refusal:
+    """Return the request, and who signed it; or why its producer may not ask for it.
+
+    Raises:
+        InvalidJob: a field is wrong.
+    """
+    signed: Signed | Refusal | None = None
+    if producers.must_sign:
+        signed = producers.check_signature(job.fields, job.message.options["given"], now_ms)
+    if isinstance(signed, Refusal):
+        return signed
+    request = parse_request(job.fields, malformed=job.delivery.problems)
+    refusal = producers.check_job(signed.producer, request) if signed else None
+    return refusal or (request, signed)
+
+
+def _refuse(broker: Broker, job: Job, refusal: Refusal) -> None:
+    _quarantine(broker, job, refusal.reason, {"detail": refusal.detail})
+    log_event("refund.not_authorized", reason=refusal.reason, detail=refusal.detail)
 
 
 def _conclude(broker: Broker, job: Job, answer: str) -> None:

@@ -8,9 +8,13 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.support.rig import AFTER, ANN, BEFORE, Rig
+from config.fields import ProducerEntry
+from tests.support.rig import AFTER, ANN, BEFORE, STORE_ID, Rig
+from worker.client import enqueue
 from worker.operations.acts.approvals import reject
+from worker.refund.request import parse_request
 from worker.simulator import Fault
+from worker.upstream.signing import Signer
 
 Case = Callable[[Rig], Mapping[str, Any]]
 
@@ -136,3 +140,37 @@ def approval_rejected(rig: Rig) -> Mapping[str, Any]:
     rig.redis.hset(rig.key("refund", refund_id), "intent_at_ms", 1)
     reject(rig.acts, refund_id, operator=ANN)
     return rig.load(refund_id).reason
+
+
+def refused_of_producer(may: Mapping[str, Any], *, sign: bool = True) -> Case:
+    """Return the reason of a job that its producer may not send."""
+
+    def case(rig: Rig) -> Mapping[str, Any]:
+        entry = ProducerEntry.model_validate({"keys": ["k" * 32], **may})
+        other = Rig(rig.settings.model_copy(update={"producer_keys": {"p": entry}}), rig.simulator)
+        job = {"refund_id": "rf-1", "store_id": STORE_ID, "order_id": rig.order(AFTER).id}
+        signer = Signer("p", "k" * 32) if sign else None
+        enqueue(other.broker, parse_request(job), signer)
+        other.run_until_idle()
+        [letter] = other.broker.quarantined().values()
+        other.close()
+        return letter
+
+    return case
+
+
+def _conflict(rig: Rig) -> Mapping[str, Any]:
+    order = rig.order(AFTER)
+    rig.request(order, "rf-1")
+    rig.request(order, "rf-1", reason="other")
+    rig.run_queued()
+    return next(iter(rig.broker.quarantined().values()))
+
+
+#: What happens to jobs that are valid but not taken.
+REFUSED_JOBS: Mapping[str, Case] = {
+    "conflict": _conflict,
+    "bad_signature": refused_of_producer({"allow": ["*"]}, sign=False),
+    "store_not_allowed": refused_of_producer({"allow": ["4b296c48-0000-4000-8000-000000000009"]}),
+    "producer_limit": refused_of_producer({"allow": ["*"], "limit": {"USD": "1.00"}}),
+}

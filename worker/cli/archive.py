@@ -13,6 +13,7 @@ import typer
 from worker.cli import filters
 from worker.cli.common import AsJson, Limit, connect, explain_errors, fail, settings
 from worker.cli.completion import archived_ids
+from worker.cli.csv_cells import safe_cell
 from worker.cli.moments import Since, Until, since_ms
 from worker.cli.operator import By, Why, operator
 from worker.cli.output import moment, print_json, print_table, say
@@ -129,7 +130,7 @@ def _print_all(found: Iterable[Place], *, as_json: bool) -> None:
             print_json(place.archived.told, indent=None)
         else:
             row = _row(place.archived)
-            table.writerow(plain(row[name]) for name in (*COLUMNS, "ended"))
+            table.writerow(safe_cell(plain(row[name])) for name in (*COLUMNS, "ended"))
 
 
 @archive.command("adopt", epilog='Example: refunds archive adopt --reason "moved to a new drive"')

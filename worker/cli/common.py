@@ -37,7 +37,7 @@ UsageError: Any = typer.BadParameter.__mro__[2]
 
 #: The characters of refund ids, message ids and site ids.
 LONGEST_ID = 100
-_ID = re.compile(rf"[A-Za-z0-9._:~-]{{1,{LONGEST_ID}}}")
+_ID = re.compile(rf"[A-Za-z0-9._:~/-]{{1,{LONGEST_ID}}}")
 #: Instead of what a person gave.
 NOT_SHOWN = "(not shown: this is not an id)"
 

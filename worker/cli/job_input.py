@@ -1,13 +1,11 @@
-"""Jobs from the command line: from options, or from a file of JSON lines."""
+"""A job from the options of the command line."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from worker.cli.files import Unreadable, read_json, read_text
 from worker.refund.request import InvalidJob, RefundRequest, parse_request
 
 
@@ -48,46 +46,10 @@ def from_options(job: Mapping[str, Any]) -> list[RefundRequest]:
     return _checked({"job": job})
 
 
-def from_file(file: Path, options: Collection[str]) -> list[RefundRequest]:
-    """Check every line of a file; each describes a complete job, so no *options* are allowed.
-
-    Raises:
-        WrongJobs: names every wrong line and field.
-    """
-    if options:
-        raise WrongJobs(
-            "--file cannot be combined with options that describe a job"
-            f" ({', '.join(options)}): put these fields into the file"
-        )
-    jobs: dict[str, Any] = {}
-    try:
-        content = read_text(file)
-    except Unreadable as error:
-        raise WrongJobs(f"{file.name} {error}") from None
-    # Only a line feed ends a line: others of str.splitlines() may be part of a text.
-    for number, text in enumerate(content.split("\n"), start=1):
-        if text.strip():
-            jobs[f"{file.name}, line {number}"] = _decoded(text)
-    if not jobs:
-        raise WrongJobs(f"{file.name} contains no job: write one JSON object per line")
-    return _checked(jobs)
-
-
-def _decoded(text: str) -> Any:
-    """Return the object of a line, or a string that says why it is not one."""
-    try:
-        job = read_json(text)
-    except Unreadable as error:
-        return str(error)
-    return job if isinstance(job, dict) else "is not a JSON object"
-
-
 def _checked(jobs: Mapping[str, Any]) -> list[RefundRequest]:
-    requests, wrong = [], []
+    requests: list[RefundRequest] = []
+    wrong: list[str] = []
     for place, job in jobs.items():
-        if isinstance(job, str):
-            wrong.append(f"{place} {job}")
-            continue
         try:
             requests.append(parse_request(job))
         except InvalidJob as error:

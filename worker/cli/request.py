@@ -11,9 +11,11 @@ import redis
 import typer
 from dramatiq.errors import ConnectionClosed
 
+from worker.app import producers_from
 from worker.cli import job_input
-from worker.cli.common import AsJson, connect, explain_errors, fail, user_name
+from worker.cli.common import AsJson, connect, explain_errors, fail, settings, user_name
 from worker.cli.output import print_json, print_line, say
+from worker.cli.request_file import Options, request_file
 from worker.client import enqueue
 from worker.queue.server_errors import explain
 from worker.refund.approvals import BY_COMMAND
@@ -56,10 +58,25 @@ NotifyBuyer = Annotated[
 File = Annotated[
     Path | None,
     typer.Option(
-        help="File with one job per line, in JSON; excludes all other options but --json.",
-        exists=True,
-        dir_okay=False,
+        help="File of jobs: one per line in JSON, or CSV with the fields in the first line; - for"
+        " standard input. Excludes the options that describe a job.",
     ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Check the file, add it up by store and currency; send nothing."
+    ),
+]
+SkipRefused = Annotated[
+    bool, typer.Option("--skip-refused", help="Send the others if a line of the file is refused.")
+]
+AfterLine = Annotated[
+    int, typer.Option(min=0, help="Send only what is behind this line of the file.")
+]
+Report = Annotated[
+    Path | None,
+    typer.Option(help="File for the refused lines, as CSV.", dir_okay=False, writable=True),
 ]
 
 
@@ -91,32 +108,50 @@ def request(
     restock: Restock = False,
     notify_buyer: NotifyBuyer = False,
     file: File = None,
+    dry_run: DryRun = False,
+    skip_refused: SkipRefused = False,
+    after_line: AfterLine = 0,
+    report: Report = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put refund jobs on the queue.
+    """Put refund jobs on the queue: one from the options, or all of a file of any length.
 
-    One job from the options, or all jobs of a file; a file with an error is refused as a whole.
+    A file with an error is refused as a whole, unless --skip-refused is given. It may be sent again
+    at any time, for example after Ctrl-C: each refund_id counts once.
     """
-    texts = dict(
-        zip(
-            TEXT_OPTIONS,
-            (store, order, refund_id, amount, currency, shipping, manual_payments, reason),
-            strict=True,
-        )
-    )
-    _refuse_empty(texts, line, fee)
-    options: dict[str, object] = {
-        **texts,
-        "lines": [job_input.parse_line(text) for text in line or []] or None,
-        "additional_fees": [job_input.parse_fee(text) for text in fee or []] or None,
-        "restock": restock or None,
-        "notify_buyer": notify_buyer or None,
-    }
-    given = {name: value for name, value in options.items() if value is not None}
+    texts = (store, order, refund_id, amount, currency, shipping, manual_payments, reason)
+    given = _given(dict(zip(TEXT_OPTIONS, texts, strict=True)), line, fee)
+    flags = {"restock": restock, "notify_buyer": notify_buyer}
+    given |= {name: True for name, is_given in flags.items() if is_given}
     if file:
-        _enqueue_file(file, given, as_json=as_json)
+        _refuse_beside_file(given)
+        request_file(Options(file, dry_run, skip_refused, after_line, report, as_json))
+    elif dry_run or skip_refused or after_line or report:
+        fail("--dry-run, --skip-refused, --after-line and --report are only for a --file", code=2)
     else:
         _enqueue_one(given, as_json=as_json)
+
+
+def _given(
+    texts: Mapping[str, str | None], lines: Sequence[str] | None, fees: Sequence[str] | None
+) -> dict[str, object]:
+    """Return the fields of the job that the options give."""
+    _refuse_empty(texts, lines, fees)
+    options: dict[str, object] = {
+        **texts,
+        "lines": [job_input.parse_line(text) for text in lines or []] or None,
+        "additional_fees": [job_input.parse_fee(text) for text in fees or []] or None,
+    }
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _refuse_beside_file(given: Mapping[str, object]) -> None:
+    if given:
+        fail(
+            "--file cannot be combined with options that describe a job"
+            f" ({', '.join(given)}): put these fields into the file",
+            code=2,
+        )
 
 
 def _refuse_empty(
@@ -138,17 +173,6 @@ def _refuse_empty(
             )
 
 
-def _enqueue_file(file: Path, given: Mapping[str, object], *, as_json: bool) -> None:
-    try:
-        jobs = job_input.from_file(file, given)
-    except job_input.WrongJobs as error:
-        fail(*error.problems, code=2)
-    broker, _ = connect()
-    for job in jobs:
-        enqueue(broker, job)
-    _print_ids([job.refund_id for job in jobs], as_json=as_json)
-
-
 def _enqueue_one(given: Mapping[str, object], *, as_json: bool) -> None:
     """Send the job that the options describe; a generated id is printed before anything is sent."""
     generated = f"rf-{uuid.uuid4()}"
@@ -164,7 +188,7 @@ def _enqueue_one(given: Mapping[str, object], *, as_json: bool) -> None:
     if job.refund_id == generated and not as_json:
         say(f"the refund ID is {generated}")
     try:
-        enqueue(broker, job)
+        enqueue(broker, job, producers_from(settings()).signer(job.store_id))
     except (redis.RedisError, ConnectionClosed) as error:
         repeat = (
             f"{explain(error)}; it is not known whether the job was sent: repeat the command"

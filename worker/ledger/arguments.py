@@ -10,6 +10,7 @@ from worker.ledger.claims import Claim, StepCommit
 from worker.observability.redaction import redact
 from worker.queue.delivery import Delivery
 from worker.refund.outcomes import about, outcome
+from worker.refund.producers import Signed
 from worker.refund.request import RefundRequest
 
 
@@ -18,14 +19,19 @@ def history_line(line: Mapping[str, Any]) -> str:
     return json.dumps(redact(line), separators=(",", ":"), ensure_ascii=False)
 
 
-def job_arguments(request: RefundRequest, delivery: Delivery) -> dict[str, Any]:
-    """Return what `accept.lua` needs of a job."""
+def job_arguments(
+    request: RefundRequest, delivery: Delivery, signed: Signed | None = None
+) -> dict[str, Any]:
+    """Return what `accept.lua` needs of a job; *signed* says who signed it, if that was checked."""
     line: dict[str, Any] = {"event": "refund.accepted", "requested_by": request.requested_by}
     due_at_ms = max(delivery.due_at_ms, request.not_before_ms)
     if due_at_ms:
         line["due_at_ms"] = due_at_ms
+    if signed:
+        line["producer"] = signed.producer
     return {
         **({"message_id": delivery.message_id} if delivery.message_id else {}),
+        **({"nonce": signed.nonce} if signed else {}),
         "refund_id": request.refund_id,
         "store_id": request.store_id,
         "order_id": request.order_id,

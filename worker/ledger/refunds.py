@@ -34,6 +34,7 @@ from worker.queue.delivery import Delivery
 from worker.queue.handover import Handed
 from worker.refund.facts import Facts
 from worker.refund.outcomes import about, outcome
+from worker.refund.producers import Signed
 from worker.refund.record import Refund, is_whole, refund_from
 from worker.refund.request import RefundRequest
 
@@ -110,9 +111,12 @@ class Ledger(Records):
         [answer] = self._accept([job], delivery)
         return answer  # type: ignore[return-value]  # one of the three words of accept.lua
 
-    def accept_all(self, jobs: list[tuple[RefundRequest, Delivery]]) -> list[str]:
-        """Record jobs of one worker, see `accept`; an answer may also be "failed: ERROR"."""
-        given = [job_arguments(request, delivery) for request, delivery in jobs]
+    def accept_all(self, jobs: list[tuple[RefundRequest, Delivery, Signed | None]]) -> list[str]:
+        """Record jobs of one worker, see `accept`.
+
+        An answer may also be "replayed" or "failed: ERROR".
+        """
+        given = [job_arguments(*job) for job in jobs]
         return self._accept(given, jobs[0][1]) if given else []
 
     def _accept(self, jobs: list[dict[str, Any]], who: Delivery) -> list[str]:

@@ -35,6 +35,11 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             "A job with a known refund_id but different content was refused.",
             ("producer",),
         ),
+        "refund.not_authorized": Event(
+            "warning",
+            "A job was refused because of its signature, or of what its producer may do.",
+            ("reason", "detail"),
+        ),
         "refund.invalid": Event("warning", "A job with invalid fields was refused.", ("problems",)),
         "step.done": Event(
             "info",

@@ -10,7 +10,7 @@ from typing import Any
 import redis
 from pydantic import SecretStr
 
-from config.fields import StoreEntry
+from config.fields import ProducerEntry, StoreEntry
 from config.loading import variable
 from config.settings import Settings
 from worker.ledger.audit_log import AuditLog, Operator
@@ -71,6 +71,9 @@ def _digest(text: str) -> str:
 def _plain(value: object) -> str:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
+    if isinstance(value, ProducerEntry):
+        keys = " ".join(key.get_secret_value() for key in value.keys)
+        return f"{keys} {value.allow} {sorted(value.limit.items())}"
     if isinstance(value, StoreEntry):
         return f"{value.account_id} {value.api_key.get_secret_value()}"
     if isinstance(value, dict):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -132,6 +133,16 @@ class RefundRequest(_Strict):
         of_fees = [fee.amount for fee in self.additional_fees]
         named = (self.amount, self.shipping, *of_lines, *of_fees)
         return tuple(amount for amount in named if amount)
+
+    @property
+    def named_total(self) -> Decimal | None:
+        """How much it asks for in all; None if it leaves that to Wix."""
+        if self.amount:
+            return Decimal(self.amount)
+        parts = [line.amount for line in self.lines] + [fee.amount for fee in self.additional_fees]
+        if not self.has_items or not all(parts):
+            return None
+        return sum((Decimal(amount) for amount in self.amounts), Decimal(0))
 
     @property
     def has_items(self) -> bool:

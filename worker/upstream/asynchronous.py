@@ -33,10 +33,12 @@ class AsyncRefundQueue:
     ...     await queue.request(refund_id="rf-1", store_id="<site uuid>", order_id="<order uuid>")
     """
 
-    def __init__(self, redis_url: str, *, namespace: str = "refunds") -> None:
+    def __init__(
+        self, redis_url: str, *, namespace: str = "refunds", producer: str = "", key: str = ""
+    ) -> None:
         from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - see RefundQueue
 
-        self._queue = RefundQueue(redis_url, namespace=namespace)
+        self._queue = RefundQueue(redis_url, namespace=namespace, producer=producer, key=key)
         self._threads: ThreadPoolExecutor = ThreadPoolExecutor(_THREADS, "refund-queue")
 
     async def run(self, function: Callable[..., _Answer], *arguments: Any, **more: Any) -> _Answer:
@@ -48,14 +50,14 @@ class AsyncRefundQueue:
 
     async def request(self, **job: Any) -> str:
         """See `RefundQueue.request`."""
-        await self.run(self._queue.send, checked_message(job))
+        await self.run(self._queue.send, checked_message(job, self._queue.signer))
         return str(job["refund_id"])
 
     async def request_many(
         self, jobs: Iterable[Mapping[str, Any]] | AsyncIterable[Mapping[str, Any]]
     ) -> Requested:
         """See `RefundQueue.request_many`; *jobs* may also come from an asynchronous generator."""
-        batches = Batches()
+        batches = Batches(self._queue.signer)
         if isinstance(jobs, AsyncIterable):
             async for job in jobs:
                 if batch := batches.add(job):

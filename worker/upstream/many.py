@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 from . import rules
 from .fast import encode_at_once
-from .invalid import InvalidJob
+from .invalid import InvalidJob, escaped
 from .job import encode_job
+from .signing import Signer
 from .wire import Message, message_of
 
 #: A batch is one script, during which the server does nothing else.
@@ -37,7 +38,8 @@ class Requested(NamedTuple):
 class Batches:
     """Gathers jobs into batches of messages, as the script takes them."""
 
-    def __init__(self) -> None:
+    def __init__(self, signer: Signer | None = None) -> None:
+        self._signer = signer
         self.sent = 0
         """How many jobs are in the batches so far."""
         self.refused: list[Refused] = []
@@ -49,7 +51,7 @@ class Batches:
         """Check one more job; return a batch if one is full, else []."""
         self._number += 1
         try:
-            message = checked_message(job)
+            message = checked_message(job, self._signer)
         except InvalidJob as error:
             self.refused.append(Refused(self._number, error))
             return []
@@ -80,13 +82,16 @@ class Batches:
         return Requested(self.sent, self.refused)
 
 
-def checked_message(job: Any) -> Message:
-    """Return the message of a job.
+def checked_message(job: Any, signer: Signer | None = None) -> Message:
+    """Return the message of a job, signed if there is a *signer*.
 
     Raises:
         InvalidJob: names each invalid field and its problem.
     """
     if not isinstance(job, Mapping):
         raise InvalidJob({"job": rules.NOT_A_TABLE})
+    if signer:
+        fields, text = encode_job(job)
+        return message_of(job["refund_id"], text, escaped(signer.sign(fields)))
     text = encode_at_once(job) or encode_job(job)[1]
     return message_of(job["refund_id"], text)

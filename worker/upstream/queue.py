@@ -11,6 +11,7 @@ from .ahead import Sender
 from .groups import CLAIM_AFTER_S, Member, Outcomes, default_consumer
 from .many import Batches, Requested, checked_message
 from .outcomes import Pages
+from .signing import Signer
 from .status import Status, pauses_s, read_status, too_late
 from .wire import ENQUEUE_LUA, queue_keys
 
@@ -18,17 +19,23 @@ from .wire import ENQUEUE_LUA, queue_keys
 class RefundQueue:
     """Sends refund jobs; one object may be shared by all threads.
 
+    With *producer* and *key* it signs them.
+
     >>> with RefundQueue("redis://localhost:6379/0") as queue:
     ...     queue.request(
     ...         refund_id="rf-1", store_id="<site uuid>", order_id="<order uuid>"
     ...     )  # doctest: +SKIP
     """
 
-    def __init__(self, redis_url: str, *, namespace: str = "refunds") -> None:
+    def __init__(
+        self, redis_url: str, *, namespace: str = "refunds", producer: str = "", key: str = ""
+    ) -> None:
         # Importing redis takes several times as long as everything else here.
         from .connection import redis_client  # noqa: PLC0415
 
         self._namespace = namespace
+        self.signer = Signer(producer, key) if producer or key else None
+        """Signs each job, if the worker wants signatures."""
         self._redis = redis_client(redis_url, namespace=namespace)
         self._enqueue = self._redis.register_script(ENQUEUE_LUA)
 
@@ -40,7 +47,7 @@ class RefundQueue:
             redis.RedisError: Redis did not answer, and it is not known whether the job arrived;
                 send it again.
         """
-        self.send(checked_message(job))
+        self.send(checked_message(job, self.signer))
         return str(job["refund_id"])
 
     def request_many(self, jobs: Iterable[Mapping[str, Any]]) -> Requested:
@@ -53,7 +60,7 @@ class RefundQueue:
             redis.RedisError: Redis did not answer, and it is not known which jobs arrived;
                 send all of them again.
         """
-        batches = Batches()
+        batches = Batches(self.signer)
         with self._redis.client() as single:  # type: ignore[no-untyped-call]  # redis-py's
             sender = Sender(single, self._enqueue.sha, queue_keys(self._namespace), self.send)
             for batch in batches.of(jobs):

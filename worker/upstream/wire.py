@@ -34,15 +34,16 @@ def place_of(refund_id: str) -> str:
     return f"{refund_id}/job"
 
 
-def message_of(refund_id: str, job: str) -> Message:
-    """Return a new message for a job that was checked, given as JSON."""
+def message_of(refund_id: str, job: str, signature: str = "") -> Message:
+    """Return a new message for a job that was checked; job and signature are JSON."""
     place = f"{refund_id}/job"
     # Unique like a random one, and made in a fraction of the time.
     own_id = f"{_process}-{next(_numbers)}"
+    signed = f',"signature":{signature}' if signature else ""
     return Message(
         place,
         own_id,
-        f'{_HEAD}{job},"options":{{"redis_message_id":"{place}"}},"message_id":"{own_id}",'
+        f'{_HEAD}{job},"options":{{"redis_message_id":"{place}"{signed}}},"message_id":"{own_id}",'
         f'"message_timestamp":{int(time.time() * 1000)}}}',
     )
 

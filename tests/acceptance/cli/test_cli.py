@@ -110,7 +110,7 @@ def test_a_file_of_jobs_is_taken_whole_or_not_at_all(rig: Rig, tmp_path: Path) -
         assert place in done.stderr
     assert rig.redis.llen(rig.key("refunds")) == 0
     file.write_text(json.dumps(good) + "\n")
-    assert _json(rig, "request", "--file", str(file))["enqueued"] == ["rf-1"]
+    assert _json(rig, "request", "--file", str(file)) == {"ok": True, "sent": 1, "refused": 0}
     both = refunds(rig, "request", "--file", str(file), "--reason", "damaged")
     assert (
         both.returncode,

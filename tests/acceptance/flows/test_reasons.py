@@ -10,6 +10,7 @@ import pytest
 
 from statemachine.flows import State
 from tests.support.reason_cases import (
+    REFUSED_JOBS,
     Case,
     approval_rejected,
     authorized_only,
@@ -157,14 +158,6 @@ def _bug(rig: Rig) -> Mapping[str, Any]:
     return next(iter(rig.broker.quarantined().values()))
 
 
-def _conflict(rig: Rig) -> Mapping[str, Any]:
-    order = rig.order(AFTER)
-    rig.request(order, "rf-1")
-    rig.request(order, "rf-1", reason="other")
-    rig.run_queued()
-    return next(iter(rig.broker.quarantined().values()))
-
-
 def _void_refused(rig: Rig) -> Mapping[str, Any]:
     code = "GATEWAY_TRANSACTION_NOT_FOUND"
     rig.simulator.script(Fault("status", "void_payments", status=404, code=code))
@@ -256,7 +249,7 @@ CASES: Mapping[str, Case] = {
     "approval_rejected": approval_rejected,
     "worker_error": _bug,
     "invalid_job": letter_of(message_for("request_refund", refund_id="rf-1", store_id=STORE_ID)),
-    "conflict": _conflict,
+    **REFUSED_JOBS,
     "undecodable": letter_of("no JSON"),
     "unknown_actor": letter_of(message_for("refund_by_magic")),
 }
