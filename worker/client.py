@@ -38,6 +38,7 @@ def enqueue(broker: Broker, request: RefundRequest, signer: Signer | None = None
 
 def signed_message(request: RefundRequest, signer: Signer | None) -> Message:
     """Return the message of a checked job, signed if there is a *signer*."""
-    fields = request.model_dump(mode="json", exclude_defaults=True)
+    left_out = {"order_id"} if request.known_order_id is None else None
+    fields = request.model_dump(mode="json", exclude_defaults=True, exclude=left_out)
     signature = escaped(signer.sign(fields)) if signer else ""
     return message_of(request.refund_id, escaped(fields), signature)

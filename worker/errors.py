@@ -12,6 +12,7 @@ WorkerError
 ├── Buried                a person must decide: the refund becomes a dead letter
 ├── HeldBack              Redis may have lost writes, or may lose this one: no call was made
 ├── NeedsApproval         the call would pass a limit: it was not made, and a person must approve it
+├── OrderFound            the id of an order whose number the job names: go on with it
 ├── LeaseLost             another worker may hold this order: stop at once, write nothing
 └── OtherLedger           the ledger is not the one of this worker's installation: do nothing
 """
@@ -137,6 +138,14 @@ class HeldBack(WorkerError):
     def __init__(self, why: str, wait_ms: int) -> None:
         self.wait_ms = wait_ms
         super().__init__(why)
+
+
+class OrderFound(WorkerError):
+    """Wix told the id of the order whose number the job names."""
+
+    def __init__(self, order_id: str) -> None:
+        self.order_id = order_id
+        super().__init__("order_found")
 
 
 class NeedsApproval(WorkerError):

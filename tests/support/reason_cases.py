@@ -167,8 +167,24 @@ def _conflict(rig: Rig) -> Mapping[str, Any]:
     return next(iter(rig.broker.quarantined().values()))
 
 
+def _numbered(orders: int) -> Case:
+    """Return the reason of a job with the number of so many orders."""
+
+    def case(rig: Rig) -> Mapping[str, Any]:
+        for _ in range(orders):
+            rig.order(AFTER, number="10124")
+        job = {"refund_id": "rf-1", "store_id": STORE_ID, "order_number": "10124"}
+        enqueue(rig.broker, parse_request(job))
+        rig.run_until_idle()
+        return rig.load("rf-1").reason
+
+    return case
+
+
 #: What happens to jobs that are valid but not taken.
 REFUSED_JOBS: Mapping[str, Case] = {
+    "order_number_unknown": _numbered(0),
+    "order_number_ambiguous": _numbered(2),
     "conflict": _conflict,
     "bad_signature": refused_of_producer({"allow": ["*"]}, sign=False),
     "store_not_allowed": refused_of_producer({"allow": ["4b296c48-0000-4000-8000-000000000009"]}),

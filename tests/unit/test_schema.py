@@ -37,6 +37,8 @@ def test_the_examples_of_a_job_are_valid() -> None:
     for field, shape in schema_of("job")["properties"].items():
         for example in shape["examples"]:
             job = JOB | {"currency": "EUR", field: example}
+            if field == "order_number":
+                del job["order_id"]
             assert parse_request(check_job(job)).refund_id == job["refund_id"]
 
 

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from worker.refund.request import RefundRequest, parse_request
+from worker.refund.request import RefundRequest, parse_request, with_order_id
 from worker.upstream.fast import encode_at_once
 from worker.upstream.invalid import InvalidJob
 from worker.upstream.job import check_job, encode_job
@@ -41,7 +41,8 @@ VALUES: list[Any] = [
     [FEE | {"amount": "1.00"}], [FEE | {"amount": "0"}], [FEE | {"amount": 1}], {"a": "b"},
     {"a": 1}, {"a": None}, {"a": "x" * 1_000}, {"a": "x" * 1_001}, {"x" * 100: ""},
     {"x" * 101: ""}, {"\ud83d": ""}, {"a": "\ud83d"}, {"": ""}, {str(n): "" for n in range(20)},
-    {str(n): "" for n in range(21)}, "high", "normal", "defective", "billing", "Billing", "-x",
+    {str(n): "" for n in range(21)}, "high", "normal", "defective", "10124", "#7 b",
+    "billing", "Billing", "-x",
     "2026-01-31T08:00:00Z", "2026-01-31T08:00:00.5+01:00", "2026-01-31T08:00:00",
     "2026-02-30T08:00:00Z",
     "2026-01-31", "2026-01-31T24:00:00Z", "2026-01-31T08:00:00+99:00", "1999-01-31T08:00:00Z",
@@ -68,7 +69,7 @@ def _refused(job: dict[str, Any], check: Callable[[dict[str, Any]], object]) -> 
 
 def _strictly(job: dict[str, Any]) -> object:
     """Validate without the model's tolerance for "1" in place of 1."""
-    return RefundRequest.model_validate_json(json.dumps(job), strict=True)
+    return RefundRequest.model_validate_json(json.dumps(with_order_id(job)), strict=True)
 
 
 def _compare(job: dict[str, Any]) -> None:
@@ -93,6 +94,17 @@ def test_both_judge_every_value_of_a_field_alike(field: str) -> None:
             EUR | {"lines": [LINE | {"amount": "1"}]}, {"not_before": "2026-01-31T08:00:00Z"},
         ):  # fmt: skip
             _compare(JOB | beside | {field: value})
+
+
+def test_either_the_id_or_the_number_of_an_order_is_given() -> None:
+    """Both would be two orders; neither is none."""
+    job = {name: value for name, value in JOB.items() if name != "order_id"}
+    assert check_job(job | {"order_number": "10124"}) == job | {"order_number": "10124"}
+    _compare(job | {"order_number": "10124"})
+    _compare(JOB | {"order_number": "10124"})
+    for wrong in (job, job | {"order_number": None}, job | {"order_number": ""}):
+        assert _refused(wrong, check_job)
+        assert _refused(wrong, parse_request)
 
 
 @pytest.mark.parametrize("field", JOB)

@@ -28,8 +28,8 @@ class RefundView(BaseModel):
     """The caller's idempotency key."""
     store_id: str
     """The Wix site id."""
-    order_id: str
-    """The Wix order id."""
+    order_id: str | None
+    """The Wix order id; null until the order of a job with a number is found."""
     status: Status
     """Where it stands, in words that stay; see worker/refund/README.md."""
     state: str = Field(examples=["refund_submitted"])
@@ -75,7 +75,7 @@ def view_of(refund: Refund) -> RefundView:
     return RefundView(
         refund_id=refund.refund_id,
         store_id=request.store_id,
-        order_id=request.order_id,
+        order_id=request.known_order_id,
         status=status_of(refund),
         state=refund.state.value,
         flow=refund.flow or None,
@@ -98,7 +98,7 @@ def view_of_end(request: RefundRequest, left: Tombstone) -> RefundView:
     return RefundView(
         refund_id=request.refund_id,
         store_id=request.store_id,
-        order_id=request.order_id,
+        order_id=request.known_order_id,
         status=status_after(left.state, NO_FACTS),
         state=left.state.value,
         flow=None,

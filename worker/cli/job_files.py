@@ -104,10 +104,10 @@ def _of_csv(file: BinaryIO, name: str) -> Iterator[tuple[int, Any, int]]:
     mark = max(",;\t", key=first.count)
     [header] = csv.reader([first], delimiter=mark)
     columns = [column.strip() for column in header]
-    if len(set(columns)) < len(columns) or not {"store_id", "order_id"} <= set(columns):
+    if len(set(columns)) < len(columns) or "store_id" not in columns:
         raise job_input.WrongJobs(
             f"{name} needs a first line with the names of the fields, each once, at least"
-            " refund_id, store_id, order_id"
+            " refund_id, store_id, and order_id or order_number"
         )
     rows = csv.reader(lines, delimiter=mark, strict=True)
     try:

@@ -27,6 +27,10 @@ EXAMPLE = (
 
 Store = Annotated[str | None, typer.Option(help="Wix site ID.")]
 Order = Annotated[str | None, typer.Option(help="Wix order ID.")]
+OrderNumber = Annotated[
+    str | None,
+    typer.Option(help="Number of the order, as the dashboard shows it, instead of --order."),
+]
 RefundId = Annotated[
     str | None, typer.Option(help="Your idempotency key; generated if you do not give one.")
 ]
@@ -84,6 +88,7 @@ Report = Annotated[
 TEXT_OPTIONS = {
     "store_id": "--store",
     "order_id": "--order",
+    "order_number": "--order-number",
     "refund_id": "--refund-id",
     "amount": "--amount",
     "currency": "--currency",
@@ -97,6 +102,7 @@ TEXT_OPTIONS = {
 def request(
     store: Store = None,
     order: Order = None,
+    order_number: OrderNumber = None,
     refund_id: RefundId = None,
     amount: Amount = None,
     currency: Currency = None,
@@ -119,7 +125,8 @@ def request(
     A file with an error is refused as a whole, unless --skip-refused is given. It may be sent again
     at any time, for example after Ctrl-C: each refund_id counts once.
     """
-    texts = (store, order, refund_id, amount, currency, shipping, manual_payments, reason)
+    order_texts = (store, order, order_number, refund_id)
+    texts = (*order_texts, amount, currency, shipping, manual_payments, reason)
     given = _given(dict(zip(TEXT_OPTIONS, texts, strict=True)), line, fee)
     flags = {"restock": restock, "notify_buyer": notify_buyer}
     given |= {name: True for name, is_given in flags.items() if is_given}

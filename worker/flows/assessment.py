@@ -10,6 +10,7 @@ from statemachine.flows import Flow, State, flow_for
 from worker.errors import Permanent
 from worker.flows.amounts import is_exact
 from worker.flows.cancellation import begin_cancellation, check_allowed, check_may_cancel
+from worker.flows.order_numbers import find_order
 from worker.flows.refunding_first import comes_first
 from worker.flows.splitting import split_of_order
 from worker.flows.step import Advance, Step, Wait
@@ -32,6 +33,8 @@ NEW_JOB_MS = 180_000
 
 def assess_order(step: Step) -> Advance | Wait:
     """Read the order, choose its flow by `createdDate`, and save its fulfillments."""
+    if step.refund.request.known_order_id is None:
+        return find_order(step)
     shared = step.shared_order()
     if shared and _is_plain(step, shared):
         return _standard(step, shared)

@@ -46,6 +46,11 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             "A step succeeded and moved the refund to its next state.",
             (*_STEP, "from_state", "to_state", "wix_request_id", "by_merchant", "found"),
         ),
+        "step.order_found": Event(
+            "info",
+            "The order of a job that names its number was found at Wix.",
+            (*_STEP, "order_id"),
+        ),
         "step.waiting": Event(
             "info", "Nothing failed; the step checks again later.", (*_STEP, "why", "in_ms")
         ),

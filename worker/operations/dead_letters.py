@@ -13,7 +13,8 @@ from worker.observability.redaction import redact
 from worker.operations.acts.refusals import CHANGED, CannotAct
 from worker.queue.broker import Broker
 from worker.refund.facts import Facts, Lifetime
-from worker.refund.reasons import REASONS, Reason
+from worker.refund.reason_rows import Reason
+from worker.refund.reasons import REASONS
 from worker.refund.record import Refund
 
 

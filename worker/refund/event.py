@@ -95,8 +95,10 @@ class Data(_Documented):
     """The caller's idempotency key; absent in events about a store."""
     store_id: str | None
     """The Wix site id; null in an event about all stores."""
-    order_id: str = ""
-    """The Wix order id; absent in events about a store."""
+    order_id: str | None = ""
+    """The Wix order id; absent in events about a store, null until an order's number is found."""
+    order_number: str = ""
+    """What the job says; absent if it says the id."""
     requested_by: str = ""
     """What the job says."""
     metadata: dict[str, str] = Field(default={}, examples=[{"ticket": "T-7"}])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from typing import Annotated
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from pydantic import AfterValidator, Field
 
@@ -69,4 +69,12 @@ Moment = Annotated[str, AfterValidator(_moment)]
 LineReason = Annotated[str, AfterValidator(_short)]
 ReasonCode = Annotated[str, AfterValidator(_known_code)]
 TraceParent = Annotated[str, _matching("traceparent", rules.TRACEPARENT)]
+OrderNumber = Annotated[str, _matching("order_number", rules.ORDER_NUMBER)]
 Callback = Annotated[str, _matching("callback", rules.CALLBACK)]
+
+_STAND_INS = UUID("5f0f2a54-3c59-4c3b-9d0e-6d1f0a3c7b11")
+
+
+def stand_in_for(store_id: str, order_number: str) -> str:
+    """Return the id that stands for an order until Wix has told its own: the same each time."""
+    return str(uuid5(_STAND_INS, f"{store_id}/{order_number}"))

@@ -137,7 +137,7 @@ def about(request: RefundRequest) -> dict[str, Any]:
     return {
         "refund_id": request.refund_id,
         "store_id": request.store_id,
-        "order_id": request.order_id,
+        "order_id": request.known_order_id,
         "requested_by": request.requested_by,
         "metadata": request.metadata,
         **{name: value for name in REPEATED if (value := getattr(request, name))},
@@ -145,7 +145,7 @@ def about(request: RefundRequest) -> dict[str, Any]:
 
 
 #: Fields of a job that each event repeats if they were given.
-REPEATED = ("reason_code", "traceparent", "callback")
+REPEATED = ("order_number", "reason_code", "traceparent", "callback")
 
 
 def outcome_of_end(

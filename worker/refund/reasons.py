@@ -4,40 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from worker.errors import Buried, CallFailed, Rejected
 from worker.observability.redaction import redact_text
-
-
-class Reason(NamedTuple):
-    """What a reason code means, how it ends, and what a person can do about it."""
-
-    ends: Literal["rejected", "dead", "suspended", "held"]
-    """A final answer for upstream, a dead letter, or no end: it waits, or all of its store do."""
-    replayable: bool
-    """Whether a replay can succeed once the remedy has been applied."""
-    meaning: str
-    """One sentence that upstream may show to its own support staff."""
-    remedy: str
-    """What a person can do about it."""
-
-
-def _rejected(meaning: str, remedy: str) -> Reason:
-    return Reason("rejected", False, meaning, remedy)  # noqa: FBT003 - a row of a table
-
-
-def _dead(meaning: str, remedy: str, *, replayable: bool = True) -> Reason:
-    return Reason("dead", replayable, meaning, remedy)
-
-
-def _suspended(meaning: str, remedy: str) -> Reason:
-    return Reason("suspended", False, meaning, remedy)  # noqa: FBT003 - a row of a table
-
-
-def _held(meaning: str, remedy: str) -> Reason:
-    return Reason("held", False, meaning, remedy)  # noqa: FBT003 - a row of a table
-
+from worker.refund.message_reasons import MESSAGE_REASONS
+from worker.refund.reason_rows import Reason
+from worker.refund.reason_rows import dead as _dead
+from worker.refund.reason_rows import held as _held
+from worker.refund.reason_rows import rejected as _rejected
+from worker.refund.reason_rows import suspended as _suspended
 
 _NOTHING = "Nothing to do."
 
@@ -46,6 +22,12 @@ REASONS: Mapping[str, Reason] = MappingProxyType({
     "order_not_found": _rejected(
         "Wix has no such order in this store.",
         "Check the order id and the store id, then send a new refund with the correct ones."),
+    "order_number_unknown": _rejected(
+        "Wix finds no order with this number in this store.",
+        "Check the number and the store, or send a new refund with the order's id."),
+    "order_number_ambiguous": _rejected(
+        "Several orders of this store have this number, as imported ones may.",
+        "Send a new refund with the id of the order that is meant."),
     "order_pending": _rejected(
         "The order is still waiting for its payment; there is nothing to refund.",
         "Wait until the order is approved, then send a new refund."),
@@ -231,29 +213,7 @@ REASONS: Mapping[str, Reason] = MappingProxyType({
         " resolve ID`; a replay looks at Wix first, and asks for the approval again."),
     "worker_error": _dead(
         "The worker itself failed; this is a bug.", "Report it to the maintainers, then replay."),
-    # Messages that never became a refund.
-    "invalid_job": _dead(
-        "The job has an invalid field, so it did not become a refund.",
-        "Correct the named field, then send the job again.", replayable=False),
-    "bad_signature": _dead(
-        "The job is not signed by a known producer, or its signature is wrong, too old or used.",
-        "Find out who wrote it to the queue. If it is wanted, its producer sends it again, signed.",
-        replayable=False),
-    "store_not_allowed": _dead(
-        "The producer of the job may not refund orders of this store.",
-        "If it is right, allow the store in REFUNDS_PRODUCER_KEYS; then send the job again.",
-        replayable=False),
-    "producer_limit": _dead(
-        "The job asks for more than its producer may refund, or does not say how much.",
-        "Ask the producer. Send the refund yourself if it is right, or raise the limit.",
-        replayable=False),
-    "conflict": _dead(
-        "A job with the same `refund_id` but different content has already been accepted.",
-        "If both refunds are intended, send the job again with a new `refund_id`.",
-        replayable=False),
-    "undecodable": _dead("The message could not be read.", "Find out what wrote it to this queue."),
-    "unknown_actor": _dead("This version has no actor with this name.",
-                           "Deploy a version that has it, then replay."),
+    **MESSAGE_REASONS,
 })  # fmt: skip
 
 #: No code of Wix's is nearly as long.

@@ -99,7 +99,7 @@ class Refund:
         return {
             "refund_id": self.refund_id,
             "store_id": self.request.store_id,
-            "order_id": self.request.order_id,
+            "order_id": self.request.known_order_id,
             "flow": self.flow or None,
             "state": self.state.value,
             "attempt": self.attempt,

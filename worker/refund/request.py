@@ -8,51 +8,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Literal
+from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from worker.refund.field_errors import in_words
 from worker.refund.field_types import (
     Amount,
     Callback,
     Guid,
-    LineReason,
     Moment,
+    OrderNumber,
     ReasonCode,
     TraceParent,
+    stand_in_for,
 )
 from worker.refund.free_text import clean_text, clean_texts, wrong_texts
+from worker.refund.parts import RefundFee, RefundLine, Strict
 from worker.upstream import invalid, rules
 from worker.upstream.invalid import is_too_large
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class RefundLine(_Strict):
-    """A line of the order, and how many of its units to refund."""
-
-    line_item_id: str = Field(min_length=1, max_length=rules.LONGEST_PART, pattern=r"\S")
-    """Wix's id of the line."""
-    quantity: int = Field(ge=1, le=rules.MOST_UNITS)
-    """Number of units."""
-    amount: Amount | None = None
-    """A part of what Wix calculates for these units, in `currency`: a restocking fee taken off."""
-    reason: LineReason = ""
-    """Why this line is refunded; people may read it, Wix does not get it."""
-
-
-class RefundFee(_Strict):
-    """One additional fee of the order."""
-
-    additional_fee_id: str = Field(min_length=1, max_length=rules.LONGEST_PART, pattern=r"\S")
-    """Wix's id of the fee."""
-    amount: Amount | None = None
-    """Amount in `currency`; the whole remaining fee if omitted."""
-
-
-class RefundRequest(_Strict):
+class RefundRequest(Strict):
     """The job: the keyword arguments of the actor `request_refund` on the queue `refunds`."""
 
     refund_id: str = Field(pattern=f"^{rules.REFUND_ID.pattern}$")
@@ -61,6 +38,8 @@ class RefundRequest(_Strict):
     """The Wix site id."""
     order_id: Guid
     """The Wix order id."""
+    order_number: OrderNumber | None = None
+    """The order's number, instead of `order_id`: the worker looks the order up at Wix."""
     lines: tuple[RefundLine, ...] = Field(default=(), max_length=rules.MOST_LINES)
     """Lines to refund."""
     shipping: Amount | None = None
@@ -98,6 +77,13 @@ class RefundRequest(_Strict):
     version: int = Field(default=1, ge=1, le=1)
     """The version of these fields: 1, also if omitted."""
 
+    @property
+    def known_order_id(self) -> str | None:
+        """Wix's id of the order; None as long as only its number is known."""
+        number = self.order_number
+        is_known = not number or self.order_id != stand_in_for(self.store_id, number)
+        return self.order_id if is_known else None
+
     @model_validator(mode="after")
     def _amounts_have_a_currency(self) -> RefundRequest:
         if self.amounts and not self.currency:
@@ -123,7 +109,7 @@ class RefundRequest(_Strict):
     @property
     def schema_needed(self) -> int:
         """The oldest version of the worker that does what the job asks for."""
-        is_newer = self.expires_at or any(line.amount for line in self.lines)
+        is_newer = self.expires_at or self.order_number or any(x.amount for x in self.lines)
         return PARTS if is_newer else SCHEMA
 
     @property
@@ -247,10 +233,11 @@ def parse_request(
     Raises:
         InvalidJob: names each invalid field and its problem.
     """
-    if problems := {**malformed} or _empty_lists(fields):
+    two = {"job": rules.TWO_ORDERS} if _names_two_orders(fields) else {}
+    if problems := {**malformed} or _empty_lists(fields) or two:
         raise InvalidJob(problems, fields)
     try:
-        request = RefundRequest.model_validate(dict(fields))
+        request = RefundRequest.model_validate(with_order_id(fields))
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
         problems = {
@@ -270,6 +257,22 @@ def parse_request(
         for line in request.lines
     )
     return request.model_copy(update={**clean_texts(texts), "lines": lines})
+
+
+def with_order_id(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a job; something stands for the id if only the number is known."""
+    number = fields.get("order_number")
+    if "order_id" in fields or not isinstance(number, str) or rules.is_broken(number):
+        return dict(fields)
+    try:
+        store_id = str(UUID(fields.get("store_id")))
+    except (TypeError, ValueError, AttributeError):
+        store_id = ""  # it is refused
+    return {**fields, "order_id": stand_in_for(store_id, number)}
+
+
+def _names_two_orders(fields: Mapping[str, Any]) -> bool:
+    return fields.get("order_number") is not None and "order_id" in fields
 
 
 def _wrong_texts_of(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -29,6 +29,10 @@ _JOB_FIELDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "refund_id": {"examples": ["rf-2024-000123"], "maxLength": 100},
         "store_id": {"format": "uuid", "examples": [_STORE]},
         "order_id": {"format": "uuid", "examples": [_ORDER]},
+        "order_number": {
+            "maxLength": 50,
+            "examples": ["10124"],
+        },
         "lines": {**_SEVERAL, "examples": [[{"line_item_id": "l1", "quantity": 2}]]},
         "shipping": {**_SOME, "examples": ["4.90"]},
         "additional_fees": {**_SEVERAL, "examples": [[{"additional_fee_id": "f1"}]]},
@@ -69,6 +73,10 @@ _HAS_LINE_AMOUNT: Mapping[str, Any] = {
     "required": ["lines"],
     "properties": {"lines": {"contains": _HAS_AMOUNT[0]}},
 }
+_HAS_NUMBER: dict[str, Any] = {
+    "required": ["order_number"],
+    "properties": {"order_number": _GIVEN},
+}
 _RESTOCKS = {"required": ["restock"], "properties": {"restock": {"const": True}}}
 #: The rules about several fields.
 _TOGETHER: list[Mapping[str, Any]] = [
@@ -81,6 +89,13 @@ _TOGETHER: list[Mapping[str, Any]] = [
         "$comment": rules.NEEDS_LINES,
         "if": {"allOf": [_RESTOCKS, {"anyOf": [*_HAS_AMOUNT, {"required": ["additional_fees"]}]}]},
         "then": {"required": ["lines"]},
+    },
+    {
+        "$comment": rules.TWO_ORDERS,
+        "oneOf": [
+            {"required": ["order_id"], "not": _HAS_NUMBER},
+            _HAS_NUMBER | {"not": {"required": ["order_id"]}},
+        ],
     },
     {"$comment": rules.TWO_TOTALS, "not": {"allOf": [_HAS_AMOUNT[0], _HAS_LINE_AMOUNT]}},
 ]
@@ -100,6 +115,7 @@ def schema_of(name: Name) -> dict[str, Any]:
             schema["$defs"][part]["properties"]["amount"].update(_SOME)
         schema["$defs"]["RefundLine"]["properties"]["reason"]["maxLength"] = rules.LONGEST["lines"]
         schema["$comment"] = f"A job {rules.TOO_LARGE.replace('must have', 'has')}."
+        schema["required"].remove("order_id")
         schema["allOf"] = _TOGETHER
     return schema
 

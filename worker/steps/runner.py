@@ -23,6 +23,7 @@ from worker.errors import (
     HeldBack,
     LeaseLost,
     NeedsApproval,
+    OrderFound,
     OtherLedger,
     Permanent,
     Rejected,
@@ -45,6 +46,7 @@ from worker.refund.reasons import end_with, reason_of
 from worker.refund.record import Refund
 from worker.steps.approvals import ask_for_approval
 from worker.steps.expiry import expires_at_ms, is_too_late
+from worker.steps.found_order import go_on_with
 from worker.steps.guarding import guard_of
 from worker.steps.refused_key import Pause, judge, pause_ms
 from worker.steps.results import Results, StepResult
@@ -192,6 +194,8 @@ class Steps:
             raise
         except HeldBack as held:
             return results.held_back(str(held), held.wait_ms)
+        except OrderFound as found:
+            return go_on_with(results, found.order_id)
         except NeedsApproval as needed:
             return ask_for_approval(results, step, needed.asks)
         except Unauthorized as refusal:

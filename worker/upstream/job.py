@@ -37,7 +37,7 @@ def encode_job(job: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     sent, problems = _sorted_out(job)
     if problems or (problems := dict(_contradictions(sent))):
         raise InvalidJob(_in_order(problems), job)
-    for name in ("store_id", "order_id"):
+    for name in sent.keys() & {"store_id", "order_id"}:
         if not rules.PLAIN_GUID.fullmatch(sent[name]):
             sent[name] = str(UUID(sent[name]))
     text = escaped(sent)
@@ -60,8 +60,9 @@ def _sorted_out(job: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]
             problems.update(found)
         elif value != _DEFAULTS.get(name):
             sent[name] = value if type(value) is str else _plain(value)
-    if not job.keys() >= _REQUIRED:
-        problems.update(_missing("", job, _REQUIRED))
+    required = _REQUIRED if job.get("order_number") is None else _REQUIRED - {"order_id"}
+    if not job.keys() >= required:
+        problems.update(_missing("", job, required))
     return sent, problems
 
 
@@ -195,6 +196,9 @@ def _contradictions(given: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield what is wrong with the fields together."""
     if not given.keys() & _ENTANGLED:
         return
+    if "order_number" in given and "order_id" in given:
+        yield "job", rules.TWO_ORDERS
+        return
     fees, lines = given.get("additional_fees", ()), given.get("lines", ())
     of_lines = [line["amount"] for line in lines if line.get("amount")]
     named = (given.get("amount"), given.get("shipping"), *(fee.get("amount") for fee in fees))
@@ -229,6 +233,7 @@ _JOB: Mapping[str, Check] = MappingProxyType(
         "refund_id": _says_text("refund_id", rules.REFUND_ID.fullmatch),
         "store_id": _says_text("store_id", _is_guid),
         "order_id": _says_text("order_id", _is_guid),
+        "order_number": _says_text("order_number", rules.ORDER_NUMBER.fullmatch),
         "lines": _list_of(_LINE, _LINE_REQUIRED, rules.MOST_LINES),
         "shipping": _amount,
         "additional_fees": _list_of(_FEE, frozenset({"additional_fee_id"}), rules.MOST_FEES),
@@ -253,11 +258,12 @@ _REQUIRED = frozenset({"refund_id", "store_id", "order_id"})
 #: Fields that may contradict others.
 _ENTANGLED = frozenset(
     {"amount", "shipping", "additional_fees", "restock", "lines", "not_before", "expires_at"}
+    | {"order_number"}
 )
 #: `None` says the same as leaving the field out.
 _OPTIONAL = frozenset(
     {"shipping", "amount", "currency", "reason_code", "not_before", "expires_at"}
-    | {"traceparent", "callback"}
+    | {"traceparent", "callback", "order_number"}
 )
 _DEFAULTS: Mapping[str, Any] = {
     "reason": "",

@@ -19,6 +19,7 @@ TAKES: Mapping[str, str] = MappingProxyType(
         " digit, like rf-2024-000123",
         "store_id": _ID,
         "order_id": _ID,
+        "order_number": "must be the order's number: 1 to 50 characters without blanks, like 10124",
         "amount": _AMOUNT,
         "shipping": _AMOUNT,
         "currency": "must be three capital letters, like EUR",
@@ -44,6 +45,7 @@ EMPTY = "must not be empty; leave it out to refund all of the order"
 NOTHING = "must be more than 0"
 NEEDS_CURRENCY = "currency is required with any amount, including shipping and fees"
 NEEDS_LINES = "restock requires lines or a full refund"
+TWO_ORDERS = "order_number cannot be given beside order_id"
 TWO_TOTALS = "amount cannot be given beside amounts of lines"
 NEVER = "expires_at must be later than not_before"
 NOT_TEXT = "must be text"
@@ -63,6 +65,7 @@ MOMENT = re.compile(
 TRACEPARENT = re.compile(
     "(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 )
+ORDER_NUMBER = re.compile("[\x21-\x7e\xa1-\U0010ffff]{1,50}")
 CALLBACK = re.compile("[a-z0-9][a-z0-9_-]{0,49}")
 #: More than blanks, as Unicode defines them.
 NOT_BLANK = re.compile(
@@ -115,6 +118,7 @@ _RULE_OF: Mapping[str, str] = MappingProxyType(
         NEEDS_CURRENCY: "combination",
         NEEDS_LINES: "combination",
         TWO_TOTALS: "combination",
+        TWO_ORDERS: "combination",
         NEVER: "combination",
         NOT_TEXT: "type",
         NOT_A_LIST: "type",

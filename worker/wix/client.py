@@ -30,7 +30,13 @@ from worker.wix.models import (
     OrderWithFulfillments,
 )
 from worker.wix.refundability import Calculation, Refundability
-from worker.wix.sites import OrdersFound, SiteProperties, SitePropertiesAnswer
+from worker.wix.sites import (
+    NumberedOrder,
+    NumberedOrders,
+    OrdersFound,
+    SiteProperties,
+    SitePropertiesAnswer,
+)
 
 #: Sends a request to Wix and returns its answer.
 Transport = httpx.BaseTransport
@@ -171,6 +177,12 @@ class WixStore(Calls):
         body = {"search": {"cursorPaging": {"limit": 1}}}
         found = self._call("search_orders", "POST", "/ecom/v1/orders/search", OrdersFound, body)
         return [order.id for order in found.orders]
+
+    def find_by_number(self, number: str) -> tuple[NumberedOrder, ...]:
+        """Search for orders by their number; an index that may lag. W22."""
+        wanted = {"filter": {"number": {"$eq": number}}, "cursorPaging": {"limit": 100}}
+        path, body = "/ecom/v1/orders/search", {"search": wanted}
+        return self._call("search_orders", "POST", path, NumberedOrders, body).orders
 
     def find_orders(self, order_ids: Sequence[str]) -> dict[str, Order]:
         """Search for orders by their ids; an index that may lag, or lack some. W22."""

@@ -55,6 +55,19 @@ class OrdersFound(Answer):
     orders: tuple[OrderId, ...]
 
 
+class NumberedOrder(Answer):
+    """An order of which only id and number are read."""
+
+    id: str
+    number: str
+
+
+class NumberedOrders(Answer):
+    """The answer of a search by number. W22."""
+
+    orders: tuple[NumberedOrder, ...]
+
+
 class CatalogVersion(Answer):
     """The answer of Get Catalog Version. W83."""
 

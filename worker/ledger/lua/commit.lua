@@ -15,6 +15,7 @@ local record = record_of(id)
 local store = record.store_id
 local lease = key('lease', store, record.order_id)
 local suspended = key('suspended', store)
+local order_before = record.order_id
 if record.settled_fence == args.fence then
     local status = redis.call('HGET', suspended, 'by') == args.token and 'suspended' or 'committed'
     return {status, unpack(handed_before())}
@@ -35,6 +36,15 @@ change(id, {
     settled_fence = args.fence, updated_at_ms = now, committed_at_ms = now,
 })
 remove(id, 'held_by')
+-- The number of the order was looked up.
+if record.order_id ~= order_before then
+    redis.call('SREM', key('order', store, order_before), id)
+    redis.call('SADD', key('order', store, record.order_id), id)
+    if redis.call('EXISTS', key('order', store, order_before)) == 0 then
+        redis.call('ZREM', key('orders'), order_before .. ':' .. store)
+    end
+    redis.call('ZADD', key('orders'), 0, record.order_id .. ':' .. store)
+end
 set_state(id, args.state)
 if tonumber(record.due_at_ms or 0) > 0 then redis.call('ZREM', key('due'), id) end
 note(id, unpack(args.history))

@@ -54,9 +54,12 @@ def search_orders(call: WideCall) -> Json:
     """Search orders; those that are INITIALIZED are never found. W22."""
     shown = (order_wire(call.indexed(order), call.now_ms) for order in call.orders.values())
     found = [order for order in shown if order["status"] != "INITIALIZED"]
-    orders, metadata = page(
-        found, call.body.get("search") or {}, _ORDER_FIELDS, newest="createdDate"
-    )
+    search = call.body.get("search") or {}
+    if "number" in (search.get("filter") or {}) and call.flags.number_filter != "exact":
+        if call.flags.number_filter == "400":
+            raise Refusal(400, "INVALID_FILTER")
+        search = {**search, "filter": {}}
+    orders, metadata = page(found, search, _ORDER_FIELDS, newest="createdDate")
     return {"orders": orders, "metadata": metadata}
 
 

@@ -71,6 +71,9 @@ class Flags:
     """How old the data may be that Wix returns to a read without X-Wix-Consistent."""
     search_lag_ms: int = 0
     """How far the search index lags behind, with or without X-Wix-Consistent."""
+    number_filter: Literal["exact", "ignored", "400"] = "exact"
+    """What a search by an order's number finds: orders with exactly this number, as documented; or
+    all, or it is refused."""
     consistent_token: bool = False
     """Whether answers have the header X-Wix-Consistent."""
     unknown_fields: Literal["ignored", "400"] = "ignored"
