@@ -18,7 +18,10 @@ PIECE = 2_000
 #: A longer queue is not searched any further: that would take too long.
 MOST_LOOKED_AT = 1_000_000
 #: The fields of a job that are shown.
-SHOWN = ("refund_id", "store_id", "order_id", "amount", "currency", "reason", "requested_by")
+SHOWN = (
+    *("refund_id", "store_id", "order_id", "order_number"),
+    *("amount", "currency", "reason", "requested_by"),
+)
 
 
 def queued_jobs(client: redis.Redis, ns: str, needle: str) -> list[dict[str, Any]]:

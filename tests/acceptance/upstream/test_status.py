@@ -90,6 +90,13 @@ def test_show_finds_a_queued_job_by_its_id(rig: Rig, queue: RefundQueue) -> None
     assert (json.loads(done.stdout)["state"], json.loads(done.stdout)["before"]) == ("queued", 0)
 
 
+def test_a_queued_job_with_the_number_of_its_order_is_shown(rig: Rig, queue: RefundQueue) -> None:
+    """Nothing stands for the id yet."""
+    queue.request(refund_id="rf-1", store_id=STORE_ID, order_number="10124")
+    shown = json.loads(refunds(rig, "show", "rf-1", "--json").stdout)
+    assert (shown["order_number"], shown.get("order_id")) == ("10124", None)
+
+
 def test_a_second_job_of_a_refund_has_a_message_of_its_own(rig: Rig, queue: RefundQueue) -> None:
     """The first one stays as it is: if they differ, each is told."""
     job = _job(rig)
