@@ -17,6 +17,7 @@ import redis
 from tests.support.processes import PATIENCE_S, environment_without_settings
 from tests.support.rig import KEY, STORE_ID
 from worker.demo.embedded import embedded_server
+from worker.simulator import Simulator, serve
 
 
 class Machine:
@@ -75,8 +76,8 @@ class Machine:
 @pytest.fixture
 def machine() -> Iterator[Machine]:
     """A machine with two worker processes, which share one file."""
-    with embedded_server() as url:
-        machine = Machine(url, REFUNDS_PROCESSES="2")
+    with embedded_server() as url, serve(Simulator()) as wix_url:
+        machine = Machine(url, REFUNDS_PROCESSES="2", REFUNDS_WIX_BASE_URL=wix_url)
         try:
             yield machine
         finally:

@@ -22,7 +22,7 @@ from worker.demo.embedded import embedded_server
 from worker.queue.delivery import Delivery
 from worker.refund.outcomes import read
 from worker.refund.request import parse_request
-from worker.simulator import Simulator
+from worker.simulator import Simulator, serve
 
 README = Path(__file__).parents[3] / "worker/operations/README.md"
 ROLES = {
@@ -58,8 +58,8 @@ def _as(role: str, url: str) -> str:
     return url.replace("://", f"://refunds-{role}:PASSWORD@")
 
 
-def _command(role: str, url: str, *arguments: str) -> int:
-    environment = {"REFUNDS_REDIS_URL": _as(role, url)}
+def _command(role: str, url: str, *arguments: str, **more: str) -> int:
+    environment = {"REFUNDS_REDIS_URL": _as(role, url)} | more
     return refunds(None, *arguments, environment=environment).returncode
 
 
@@ -194,7 +194,8 @@ def test_the_worker_passes_the_doctor(rig: Rig, server: str) -> None:
     """It does not start otherwise."""
     rig.run(rig.order(AFTER))
     assert _command("worker", server, "audit", "--repair") == 0
-    assert _command("worker", server, "doctor") == 0
+    with serve(rig.simulator) as wix_url:
+        assert _command("worker", server, "doctor", REFUNDS_WIX_BASE_URL=wix_url) == 0
 
 
 @pytest.mark.parametrize(
