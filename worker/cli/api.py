@@ -90,6 +90,7 @@ def _serve(given: Settings, binding: Binding, *, as_json: bool) -> None:
             print_json({"url": url}, indent=None)
         else:
             print_line(f"The HTTP API listens on {url}; its description is at {url}/openapi.json.")
+        sys.stdout.flush()  # it may be a pipe, and nothing follows for long
 
     server.run(app, ready)
     log_event("api.stopped")
