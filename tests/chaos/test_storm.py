@@ -67,6 +67,10 @@ def _acknowledged(servers: Servers, accident: Callable[[], None]) -> tuple[int, 
     counting = threading.Thread(target=count)
     counting.start()
     wait_until(lambda: counted[0] > 0)
+    with redis.Redis.from_url(servers.url) as another:
+        # On a busy machine the replica may not have had the first of these writes yet.
+        another.set("counting", "yes")
+        assert another.wait(1, 60_000) == 1
     accident()
     counting.join()
     with redis.Redis.from_url(servers.url) as after:
