@@ -29,10 +29,7 @@ _JOB_FIELDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "refund_id": {"examples": ["rf-2024-000123"], "maxLength": 100},
         "store_id": {"format": "uuid", "examples": [_STORE]},
         "order_id": {"format": "uuid", "examples": [_ORDER]},
-        "order_number": {
-            "maxLength": 50,
-            "examples": ["10124"],
-        },
+        "order_number": {"pattern": f"^{rules.ORDER_NUMBER.pattern}$", "examples": ["10124"]},
         "lines": {**_SEVERAL, "examples": [[{"line_item_id": "l1", "quantity": 2}]]},
         "shipping": {**_SOME, "examples": ["4.90"]},
         "additional_fees": {**_SEVERAL, "examples": [[{"additional_fee_id": "f1"}]]},

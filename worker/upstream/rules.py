@@ -65,7 +65,7 @@ MOMENT = re.compile(
 TRACEPARENT = re.compile(
     "(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 )
-ORDER_NUMBER = re.compile("[\x21-\x7e\xa1-\U0010ffff]{1,50}")
+ORDER_NUMBER = re.compile(r"[^\x00-\x20\x7f-\xa0]{1,50}")
 CALLBACK = re.compile("[a-z0-9][a-z0-9_-]{0,49}")
 #: More than blanks, as Unicode defines them.
 NOT_BLANK = re.compile(

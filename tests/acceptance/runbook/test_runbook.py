@@ -60,8 +60,8 @@ def test_an_example_prints_what_the_runbook_says(name: str, world: DrillWorld) -
 ANSWER_NO = ("refunds status",)
 #: Commands that wait for a key, for Ctrl-C or for answers; other tests run them.
 RUN_ON = ("refunds watch", "refunds simulator", "refunds stores connect")
-#: Commands for which the worker needs other settings; the tests of these areas run them.
-OTHER_SETTINGS = ("refunds approve", "refunds archive")
+#: Commands that need other settings or a file; the tests of these areas run them.
+OTHER_SETTINGS = ("refunds approve", "refunds archive", "refunds request --file")
 #: What a command says that is only named, without what it acts on.
 ONLY_NAMED = ("Missing argument", "name one or more IDs")
 
