@@ -107,8 +107,11 @@ function commands.reclaim()
                 moved = moved + 1
             end
         end
-        -- The leases of what was handed to it are those of a dead worker: requeue.lua finds it.
-        redis.call('DEL', ns .. ':handed:' .. worker_id)
+        -- The leases of what was handed to it are those of a dead worker: requeue.lua finds it. If the
+        -- worker was only silent, it still holds these leases, and gives them back itself.
+        if tonumber(redis.call('ZSCORE', ns .. ':workers', worker_id)) <= now - LISTED_MS then
+            redis.call('DEL', ns .. ':handed:' .. worker_id)
+        end
         if moved > 0 then lost[#lost + 1] = worker_id end
     end
     redis.call('ZREMRANGEBYSCORE', ns .. ':workers', '-inf', int(now - LISTED_MS))

@@ -89,6 +89,32 @@ def test_a_commit_that_gets_no_answer(chained: Rig, nth: int, *, executed: bool)
     assert chained.problems() == []
 
 
+def test_a_worker_that_was_silent_gives_back_what_it_was_handed(chained: Rig) -> None:
+    """After a failover, say: it seemed dead, its execution has ended, and it beats again."""
+    order = chained.order(AFTER)
+    refund_id = _accepted(chained, order)
+    repair = _fails(chained, "commit", 2, executed=False)
+    chained._one(STEPS)
+    repair()
+    seen_ms = chained.redis.zscore(chained.key("workers"), chained.broker.broker_id)
+    last_ms = seen_ms - 2 * DEAD_AFTER_MS
+    chained.redis.zadd(chained.key("workers"), {chained.broker.broker_id: last_ms})
+    chained.broker.reclaim(DEAD_AFTER_MS)
+    requeue_lost(chained.ledger)
+    assert chained.redis.llen(chained.key("steps")) == 1
+    chained.broker.beat()
+    # The order's lease is that of a living worker, so the message is dropped.
+    chained._one(STEPS)
+    assert chained.load(refund_id).state is State.REFUNDABLE
+    _let_it_age(chained)
+    chained.app.scheduler.give_back()
+    chained.run_until_idle()
+    assert chained.load(refund_id).state is State.REFUNDED
+    assert len(order.refunds) == 1
+    assert _handed(chained) == {}
+    assert chained.problems() == []
+
+
 def test_what_a_thread_runs_is_not_given_back(chained: Rig) -> None:
     """However old it is: the worker knows its execution."""
     seen: list[int] = []
@@ -149,15 +175,19 @@ def test_a_worker_that_died_leaves_it_to_the_others(chained: Rig) -> None:
     chained._one(STEPS)
     repair()
     assert requeue_lost(chained.ledger) == 0
-    chained.redis.zadd(chained.key("workers"), {chained.broker.broker_id: 1})
+    seen_ms = chained.redis.zscore(chained.key("workers"), chained.broker.broker_id)
+    last_ms = seen_ms - 2 * DEAD_AFTER_MS
+    chained.redis.zadd(chained.key("workers"), {chained.broker.broker_id: last_ms})
     chained.broker.reclaim(DEAD_AFTER_MS)
-    assert _handed(chained) == {}
     assert requeue_lost(chained.ledger) == 1
-    chained.broker.broker_id = "another worker"
+    dead, chained.broker.broker_id = chained.broker.broker_id, "another worker"
     chained.appear()
     chained.run_until_idle()
     assert chained.load(refund_id).state is State.REFUNDED
     assert len(order.refunds) == 1
+    chained.redis.zadd(chained.key("workers"), {dead: last_ms - 3_600_000})
+    chained.broker.reclaim(DEAD_AFTER_MS)
+    assert not chained.redis.exists(chained.key("handed", dead))
 
 
 def test_a_handed_step_that_fails_by_a_bug_becomes_a_letter(chained: Rig) -> None:
