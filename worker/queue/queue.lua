@@ -25,6 +25,8 @@ end
 
 -- args: queues. This worker has stopped: if it has nothing in flight, it is listed no longer. Returns 1 | 0.
 function commands.leave()
+    -- A thread still runs what it was handed: nobody may take its lease before the worker is silent.
+    if redis.call('EXISTS', ns .. ':handed:' .. args.worker_id) == 1 then return 0 end
     for _, queue in ipairs(args.queues) do
         if redis.call('LLEN', ns .. ':' .. queue .. ':inflight:' .. args.worker_id) > 0 then return 0 end
     end

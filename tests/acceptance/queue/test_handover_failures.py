@@ -132,6 +132,25 @@ def test_what_a_thread_runs_is_not_given_back(chained: Rig) -> None:
     assert chained.load(refund_id).state is State.REFUNDED
 
 
+def test_a_worker_whose_thread_runs_on_does_not_leave(chained: Rig) -> None:
+    """Its lease holds until it is silent, as that of a step that has a message."""
+    _accepted(chained)
+    worker_id = chained.broker.broker_id
+    left: list[float | None] = []
+
+    def stop() -> None:
+        if _handed(chained) and not left:
+            chained.app.scheduler.give_back(0)
+            chained.broker.leave()
+            left.append(chained.redis.zscore(chained.key("workers"), worker_id))
+
+    chained.at["after_claim"] = stop
+    chained._one(STEPS)
+    assert left[0] is not None
+    chained.broker.leave()
+    assert chained.redis.zscore(chained.key("workers"), worker_id) is None
+
+
 def test_what_may_be_on_its_way_is_not_given_back(chained: Rig) -> None:
     """The worker was asked what it runs a moment before the commit was carried out."""
     _accepted(chained)
