@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.npm import install
 from worker.simulator import Simulator, serve
 
 HERE = Path(__file__).parent
@@ -28,25 +29,6 @@ def _missing(why: str) -> None:
     pytest.skip(why)
 
 
-def _packages() -> None:
-    """Install the packages of the lock file, once for each version of the file."""
-    stamp = HERE / "node_modules" / ".installed"
-    lock = (HERE / "package-lock.json").read_text()
-    if stamp.exists() and stamp.read_text() == lock:
-        return
-    command = ["npm", "ci", "--fetch-timeout=20000", "--fetch-retries=1"]
-    try:
-        done = subprocess.run(
-            command, cwd=HERE, capture_output=True, text=True, timeout=240, check=False
-        )
-    except subprocess.TimeoutExpired:
-        _missing("npm took too long to install Wix's packages")
-        return
-    if done.returncode:
-        _missing(f"npm could not install Wix's packages: {done.stderr[-300:]}")
-    stamp.write_text(lock)
-
-
 def _node_is_new_enough() -> bool:
     said = subprocess.run(["node", "--version"], capture_output=True, text=True, check=False)
     version = said.stdout.strip().lstrip("v").split(".")[0]
@@ -57,7 +39,8 @@ def test_wixs_own_client_reads_and_writes_what_we_simulate() -> None:
     """Each endpoint that we use, with success and each documented error, through `@wix/sdk`."""
     if not (shutil.which("node") and shutil.which("npm") and _node_is_new_enough()):
         _missing("Node 20 or newer, with npm, is not installed")
-    _packages()
+    if why := install(HERE):
+        _missing(why)
     with serve(Simulator()) as url:
         done = subprocess.run(
             ["node", "--test", "--test-reporter=spec", "contract.test.mjs"],

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from statemachine.flows import State
+from tests.support.npm import install
 from tests.support.processes import PATIENCE_S
 from tests.support.rig import AFTER, STORE_ID, Rig, settings_for
 from worker.simulator import Simulator
@@ -56,21 +57,8 @@ def _run(*command: str, given: str = "", **environment: str) -> str:
 def node() -> None:
     """Node with ioredis, in the version of the lock file."""
     _need("node", "npm")
-    stamp, lock = HERE / "node_modules" / ".installed", (HERE / "package-lock.json").read_text()
-    if stamp.exists() and stamp.read_text() == lock:
-        return
-    command = ["npm", "ci", "--fetch-timeout=20000", "--fetch-retries=1"]
-    try:
-        done = subprocess.run(
-            command, cwd=HERE, capture_output=True, text=True, timeout=240, check=False
-        )
-    except subprocess.TimeoutExpired:
-        _missing("npm took too long to install ioredis")
-        return
-    if done.returncode:
-        _missing(f"npm cannot install ioredis: {done.stderr.strip().splitlines()[-1:]}")
-        return
-    stamp.write_text(lock)
+    if why := install(HERE):
+        _missing(why)
 
 
 @pytest.fixture(params=[False, True], ids=["unsigned", "signed"])

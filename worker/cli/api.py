@@ -99,8 +99,8 @@ def _serve(given: Settings, binding: Binding, *, as_json: bool) -> None:
 def _application(given: Settings, server: Server) -> tuple[Starlette, str]:
     """Return the application, and the installation that it belongs to."""
     from worker.api.application import Api, application  # noqa: PLC0415 - see _serve
-    from worker.api.outcomes import Tail  # noqa: PLC0415
-    from worker.api.refunds import Refunds  # noqa: PLC0415
+    from worker.api.outcomes import Tail  # noqa: PLC0415 - see _serve
+    from worker.api.refunds import Refunds  # noqa: PLC0415 - see _serve
 
     broker, ledger = ledger_from(given)
     close_at_end(broker.client.close)

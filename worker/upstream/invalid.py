@@ -81,7 +81,7 @@ def shape_of(value: object) -> str:
     if isinstance(value, Mapping):
         return f"table of {len(value)}"
     is_list = isinstance(value, Sequence) and not isinstance(value, bytes)
-    return f"list of {len(value)}" if is_list else type(value).__name__  # type: ignore[arg-type]
+    return f"list of {len(value)}" if is_list else type(value).__name__  # type: ignore[arg-type]  # it is one
 
 
 def _is_long(number: float) -> bool:

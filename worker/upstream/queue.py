@@ -31,7 +31,7 @@ class RefundQueue:
         self, redis_url: str, *, namespace: str = "refunds", producer: str = "", key: str = ""
     ) -> None:
         # Importing redis takes several times as long as everything else here.
-        from .connection import redis_client  # noqa: PLC0415
+        from .connection import redis_client  # noqa: PLC0415 - see above
 
         self._namespace = namespace
         self.signer = Signer(producer, key) if producer or key else None

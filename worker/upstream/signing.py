@@ -40,7 +40,7 @@ def text_to_sign(producer: str, timestamp_s: int, nonce: str, job: Mapping[str, 
 def signature_of(key: str, text: str) -> str:
     """Return the signature of a text."""
     import hashlib  # noqa: PLC0415 - most clients sign nothing
-    import hmac  # noqa: PLC0415
+    import hmac  # noqa: PLC0415 - as above
 
     return hmac.new(key.encode(), text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 

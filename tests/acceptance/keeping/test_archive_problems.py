@@ -149,7 +149,7 @@ def test_a_crash_between_archive_and_forgetting_loses_nothing(rig: Rig, tmp_path
     def crash(_: object) -> int:
         raise Crash
 
-    one._keeping = _Killed(rig.ledger.keeping, crash)  # type: ignore[assignment]
+    one._keeping = _Killed(rig.ledger.keeping, crash)  # type: ignore[assignment]  # a stand-in
     with pytest.raises(Crash):
         one.turn(lambda: False)
     _assert_kept(rig, refund_id)

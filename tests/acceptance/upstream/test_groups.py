@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.rig import Rig
+from tests.support.rig import Rig, settings_for
 from worker.client import RefundQueue
+from worker.simulator import Simulator
 from worker.upstream import Outcomes
 
 
@@ -211,9 +212,6 @@ def test_the_order_of_a_refund_is_kept_whatever_happens(
     redis_url: str, moves: list[tuple[str, str]]
 ) -> None:
     """Each consumer deals with its events in order, dies at any moment, and others go on."""
-    from tests.support.rig import settings_for  # noqa: PLC0415
-    from worker.simulator import Simulator  # noqa: PLC0415
-
     rig = Rig(settings_for(redis_url), Simulator())
     with RefundQueue(redis_url, namespace=rig.settings.namespace) as queue:
         world = World(rig, queue)

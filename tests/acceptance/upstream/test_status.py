@@ -12,6 +12,7 @@ from tests.support.commands import refunds
 from tests.support.rig import AFTER, STORE_ID, Rig
 from worker.client import RefundQueue
 from worker.refund.tombstone import LETTERS
+from worker.upstream.many import checked_message
 from worker.upstream.status import FINAL, FORGOTTEN
 
 
@@ -123,8 +124,6 @@ def test_two_letters_of_one_place_are_both_kept(rig: Rig, queue: RefundQueue) ->
 
 def test_a_message_whose_reply_was_lost_is_not_queued_twice(rig: Rig, queue: RefundQueue) -> None:
     """redis-py sends the script again, with the same message."""
-    from worker.upstream.many import checked_message  # noqa: PLC0415
-
     message = checked_message(_job(rig))
     queue.send(message)
     queue.send(message)
