@@ -104,5 +104,5 @@ lock: ## pin all dependencies again (needs uv)
 	  --no-header --no-annotate --extra dev --upgrade -q -o requirements.lock pyproject.toml
 
 clean: ## remove everything that the targets created
-	@rm -rf .venv .venv-newest .venv-compat .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* dist tests/contract/node_modules
+	@rm -rf .venv .venv-compat .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* dist tests/contract/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
