@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +93,15 @@ def test_a_tombstone_takes_at_most_200_bytes(
 ) -> None:
     """The record takes more than ten times as much."""
     finished(rig, refund_id=refund_id, created=created)
-    before = rig.redis.memory_usage(rig.key("refund", refund_id), samples=0)
+    key = rig.key("refund", refund_id)
+    before = rig.redis.memory_usage(key, samples=0)
     keep(rig, tmp_path)
-    after = rig.redis.memory_usage(rig.key("refund", refund_id), samples=0)
+    # The median of copies: libc's allocator gives up to 16 bytes more now and then for each of the
+    # two parts of a key, when it uses a free block again whose rest would be too small.
+    copies = [f"{key[:-2]}{n}" for n in range(30, 51)]
+    for copy in copies:
+        assert rig.redis.copy(key, copy)
+    after = statistics.median(rig.redis.memory_usage(copy, samples=0) for copy in copies)
     assert after <= 200 < before
 
 
