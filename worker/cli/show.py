@@ -157,7 +157,7 @@ def _waits(refund_id: str, waits: Mapping[str, Any]) -> str:
         return str(waits["for"])
     now = f"`refunds retry {refund_id}` for now"
     if waits["is_fixed"]:
-        now = "nothing shortens this wait, so that no money moves twice"
+        now = "nothing shortens this wait"
     next_look = f"next look in {span(waits['next_in_ms'])}; {now}"
     return f"{waits['for']}; {next_look}"
 

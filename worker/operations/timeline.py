@@ -106,13 +106,14 @@ def waits_for(
 ) -> dict[str, Any]:
     """Say why a refund waits, and until when; `for` is "" if it waits for nothing.
 
-    `is_fixed` says that nobody can shorten the wait, because an earlier call may still take effect.
+    `is_fixed` says that nobody can shorten the wait: an earlier call may still take effect, or its
+    job says when it may start.
     """
     return {
         "for": _reason_to_wait(refund, where, store, last_why),
         "place": where.place or None,
         "before": where.before if where.place == "lane" else None,
-        "is_fixed": UNSURE in last_why and where.place == "due",
+        "is_fixed": where.place == "due" and (UNSURE in last_why or not refund.attempts),
         "next_at_ms": where.due_at_ms or where.watch_at_ms or None,
         "next_in_ms": max(0, where.due_at_ms - where.now_ms) if where.due_at_ms else None,
     }
@@ -158,7 +159,7 @@ def _due(refund: Refund, last_why: str) -> str:
         return f"the next try: {refund.reason.get('error') or refund.reason.get('reason') or ''}"
     if next_transition(refund.state) in {Transition.CONFIRM_REFUND, Transition.CONFIRM_VOID}:
         return f"the payment provider{f': {last_why}' if last_why else ''}"
-    return last_why or "its due time"
+    return last_why or "the time at which it may start"
 
 
 def _closed(store: StoreRecord) -> str:

@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 
 from statemachine.flows import State
-from tests.support.rig import AFTER, BEFORE, Rig
+from tests.support.rig import AFTER, ANN, BEFORE, Rig
+from worker.errors import Buried
+from worker.operations.acts import refunds as acts
+from worker.operations.acts.refusals import CannotAct
+from worker.refund.reasons import reason_of
 from worker.simulator import Fault
 from worker.simulator.world.orders import Order
 
@@ -136,6 +140,29 @@ def test_a_refund_does_not_start_before_its_time(rig: Rig) -> None:
     assert (refund.state, refund.wix_calls) == (State.ACCEPTED, 0)
     in_ms = refund.due_at_ms - rig.ledger.now_ms()
     assert 4 * HOUR_MS < in_ms <= 5 * HOUR_MS
+    rig.run_until_idle()
+    assert rig.load(refund_id).state is State.REFUNDED
+
+
+def test_nobody_lets_it_start_before_its_time(rig: Rig) -> None:
+    """Not a retry, nor a release, nor the replay of a letter that it became meanwhile."""
+    refund_id = rig.request(rig.order(AFTER), not_before=_at(5))
+    rig.run_queued()
+    with pytest.raises(CannotAct, match="must not start yet"):
+        acts.retry(rig.acts, refund_id, operator=ANN)
+    acts.hold(rig.acts, refund_id, operator=ANN)
+    acts.release(rig.acts, refund_id, operator=ANN)
+    rig.run_queued()
+    assert rig.load(refund_id).wix_calls == 0
+    refund = rig.load(refund_id)
+    assert 4 * HOUR_MS < refund.due_at_ms - rig.ledger.now_ms() <= 5 * HOUR_MS
+    assert rig.stores.bury(
+        refund, reason=reason_of(Buried("store_disconnected")), line={"event": "e"}
+    )
+    assert rig.replay(refund_id, operator="ann")
+    rig.run_queued()
+    assert rig.load(refund_id).wix_calls == 0
+    assert rig.problems() == []
     rig.run_until_idle()
     assert rig.load(refund_id).state is State.REFUNDED
 

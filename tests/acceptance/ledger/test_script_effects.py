@@ -141,7 +141,12 @@ CASES: list[tuple[str, Scene, Changes]] = [
     (
         "accepted for later",
         _accepted_for_later,
-        {**ACCEPTED, "due>rf": "now +10 min", "refund:rf.due_at_ms": "now +10 min"},
+        {
+            **ACCEPTED,
+            "due>rf": "now +10 min",
+            "refund:rf.due_at_ms": "now +10 min",
+            "refund:rf.starts_at_ms": "now +10 min",
+        },
     ),
     ("claimed", _claimed, CLAIMED),
     (

@@ -27,11 +27,8 @@ local function accept(job)
     redis.call('SADD', key('order', store, job.order_id), id)
     note(id, job.history)
     publish(id, job)
-    if job.due_at_ms > wall then
-        postpone(id, store, job.due_at_ms - wall)
-    else
-        line_up(id, store)
-    end
+    if job.due_at_ms > wall then change(id, {starts_at_ms = now + job.due_at_ms - wall}) end
+    line_up(id, store)
     return 'accepted'
 end
 

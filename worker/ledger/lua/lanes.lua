@@ -167,19 +167,6 @@ local function set_aside(id, store)
     admit(store)
 end
 
--- Put a refund into the lane, in order of arrival; one that comes back keeps its place.
-local function line_up(id, store)
-    if is_on_hold(id) then return set_aside(id, store) end
-    redis.call('ZADD', key('lane', store), record_of(id).arrival, id)
-    touched[store] = true
-end
-
--- Give up the slot and go back into the lane.
-local function stand_back(id, store)
-    redis.call('ZREM', key('busy', store), id)
-    line_up(id, store)
-end
-
 -- Give up the slot, or the place in the lane, and come back later.
 local function postpone(id, store, in_ms)
     if is_on_hold(id) then return set_aside(id, store) end
@@ -188,6 +175,23 @@ local function postpone(id, store, in_ms)
     change(id, {due_at_ms = now + in_ms})
     redis.call('ZREM', key('busy', store), id)
     admit(store)
+end
+
+-- How much longer a refund must not start, because its job says so; 0 if it may.
+local function early_by(id) return math.max(0, tonumber(record_of(id).starts_at_ms or 0) - now) end
+
+-- Put a refund into the lane, in order of arrival; one that comes back keeps its place.
+local function line_up(id, store)
+    if is_on_hold(id) then return set_aside(id, store) end
+    if early_by(id) > 0 then return postpone(id, store, early_by(id)) end
+    redis.call('ZADD', key('lane', store), record_of(id).arrival, id)
+    touched[store] = true
+end
+
+-- Give up the slot and go back into the lane.
+local function stand_back(id, store)
+    redis.call('ZREM', key('busy', store), id)
+    line_up(id, store)
 end
 
 -- End a store's suspension, if there is one; admit() then starts its lane.

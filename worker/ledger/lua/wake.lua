@@ -36,6 +36,7 @@ local due = redis.call('ZRANGEBYSCORE', key('due'), '-inf', now, 'LIMIT', 0, arg
 for _, id in ipairs(due) do
     redis.call('ZREM', key('due'), id)
     if record_of(id).state then
+        remove(id, 'starts_at_ms')
         change(id, {due_at_ms = 0, updated_at_ms = now})
         line_up(id, record_of(id).store_id)
     end

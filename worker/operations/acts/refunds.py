@@ -25,6 +25,7 @@ REFUSALS: Mapping[str, str] = MappingProxyType(
         "already": "is on hold already",
         "on_hold": "is on hold; to let it go on: refunds release",
         "needs_approval": "waits for an approval; to let it go on: refunds approve",
+        "early": "must not start yet: its job says when it may",
         "lane": "does not wait for a retry: it waits in its store's lane for its turn",
         "busy": "does not wait for a retry: it is queued or running right now",
     }
