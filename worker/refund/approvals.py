@@ -106,6 +106,12 @@ def reason_to_ask(approval: Approval) -> dict[str, Any]:
     }
 
 
+#: Cyrillic and Greek letters that look like Latin ones, small or capital; and letters of no width.
+_LATIN = str.maketrans(
+    "авекмнорстухіјѕһԁԛԝӏαβεζηικμνορτυχ",
+    "abekmhopctyxijshdqwlabezhikmnoptyx",
+    "\u115f\u1160",
+)
 #: Before the login name, as the requester of jobs that `refunds request` sends.
 BY_COMMAND = "refunds request, "
 
@@ -119,5 +125,11 @@ def is_requester(name: str, requested_by: str) -> bool:
 
 
 def person_of(name: str) -> str:
-    """Return a name as it is compared: upper and lower case and blanks make nobody else."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    """Return a name as it is compared: another spelling makes nobody else.
+
+    Neither do case, accents, blanks, punctuation, characters that nobody sees, nor letters of other
+    alphabets that look like Latin ones.
+    """
+    folded = unicodedata.normalize("NFKD", name.casefold()).casefold()
+    seen = (letter for letter in folded.translate(_LATIN) if letter.isalnum())
+    return "".join(seen) or folded
