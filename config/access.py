@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Json
 
-from config.fields import no_duplicate_key
+from config.fields import LargestAmounts, no_duplicate_key
 
 #: The name of a producer, or of a webhook.
 NAME = r"^[A-Za-z0-9._-]{1,100}$"
@@ -24,7 +24,7 @@ StoreOrAll = Annotated[str, Field(max_length=38), AfterValidator(_store)]
 
 
 class ApiProducer(BaseModel):
-    """A service that may use the HTTP API: the hashes of its tokens, and its stores."""
+    """A service that may use the HTTP API: the hashes of its tokens, its stores, and its limit."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -32,6 +32,7 @@ class ApiProducer(BaseModel):
         min_length=1, max_length=10
     )
     stores: tuple[StoreOrAll, ...] = Field(min_length=1, max_length=10_000)
+    limit: LargestAmounts = Field(default_factory=dict)
 
 
 Producers = Annotated[

@@ -11,6 +11,7 @@ from typing import Annotated
 from uuid import UUID
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     BaseModel,
     BeforeValidator,
@@ -83,6 +84,17 @@ _AMOUNT = re.compile(r"[0-9]{1,15}(\.[0-9]{1,4})?")
 _CURRENCY = re.compile("[A-Z]{3}")
 
 
+def _amounts(limit: dict[str, str]) -> dict[str, str]:
+    for currency, amount in limit.items():
+        if not _CURRENCY.fullmatch(currency) or not _AMOUNT.fullmatch(amount):
+            raise ValueError('must be amounts in quotes by currency, like {"EUR": "250.00"}')
+    return limit
+
+
+#: The largest amount of one refund, by currency; {} for any.
+LargestAmounts = Annotated[dict[str, str], AfterValidator(_amounts)]
+
+
 class ProducerEntry(BaseModel):
     """A service that may send jobs: its keys, its stores, and its limit per refund."""
 
@@ -90,7 +102,7 @@ class ProducerEntry(BaseModel):
 
     keys: tuple[SecretStr, ...] = Field(min_length=1, max_length=10)
     allow: tuple[str, ...] = Field(min_length=1)
-    limit: dict[str, str] = Field(default_factory=dict)
+    limit: LargestAmounts = Field(default_factory=dict)
 
     @field_validator("keys")
     @classmethod
@@ -103,14 +115,6 @@ class ProducerEntry(BaseModel):
     @classmethod
     def _store_ids(cls, ids: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(one if one == EVERY_STORE else str(UUID(one)) for one in ids)
-
-    @field_validator("limit")
-    @classmethod
-    def _amounts(cls, limit: dict[str, str]) -> dict[str, str]:
-        for currency, amount in limit.items():
-            if not _CURRENCY.fullmatch(currency) or not _AMOUNT.fullmatch(amount):
-                raise ValueError('must be amounts in quotes by currency, like {"EUR": "250.00"}')
-        return limit
 
     def allows(self, store_id: str) -> bool:
         """Whether the producer may refund orders of a store."""

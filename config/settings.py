@@ -88,9 +88,10 @@ class Settings(BaseSettings):
     api_tokens: access.Producers = Field(
         default="{}", validate_default=True, examples=[access.EXAMPLE]
     )
-    """Who may use the HTTP API, as JSON: the producer's name to the SHA-256 of its tokens, and to
-    its stores (`["*"]` for all). `refunds api token` makes a token and its hash. Several hashes let
-    a producer change to a new token."""
+    """Who may use the HTTP API, as JSON: the producer's name to the SHA-256 of its tokens, to its
+    stores (`["*"]` for all) and, if wanted, to its `limit` (the largest amount of one refund by
+    currency). `refunds api token` makes a token and its hash. Several hashes let a producer change
+    to a new token."""
     webhooks: Webhooks = Field(default="{}", validate_default=True, examples=[EXAMPLE])
     """Where outcomes are sent, as JSON: name to `url`, `secret` (comma-separated, newest first),
     `types` (all by default), `stores` (`["*"]` for all), and `allow_private` (whether the address

@@ -21,9 +21,11 @@ OTHER_STORE = "5c3a7d59-0000-4000-8000-000000000002"
 ORDER_ID = "67668940-527d-4465-94c6-5475d8c7a412"
 #: The tokens of a producer of all stores, and of one store each.
 ALL, ONE, OTHER = "rfd_canary-of-all-stores", "rfd_canary-of-one-store", "rfd_canary-of-other"
+CAPPED = "rfd_canary-of-one-with-a-limit"
 TOKENS = {
     "all": {"sha256": [hash_of(ALL)], "stores": ["*"]},
     "one": {"sha256": [hash_of("rfd_the-old-token"), hash_of(ONE)], "stores": [STORE_ID]},
+    "capped": {"sha256": [hash_of(CAPPED)], "stores": ["*"], "limit": {"USD": "20.00"}},
     "other": {"sha256": [hash_of(OTHER)], "stores": [OTHER_STORE]},
 }
 

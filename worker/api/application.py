@@ -121,7 +121,7 @@ class Gate:
                 message["headers"] = [*message.get("headers", ()), *_ALWAYS]
             await send(message)
 
-        if caller is None and request.url.path != OPENAPI:
+        if caller is None and scope["path"] != OPENAPI:
             await _unauthorized().response()(scope, receive, noted)
         else:
             await self._run(scope, receive, noted, answer)

@@ -113,7 +113,7 @@ def _add(schemas: dict[str, Any], name: str, schema: Mapping[str, Any]) -> None:
 
 def _request_refund() -> dict[str, Any]:
     where = {"Location": {"description": "Its address.", "schema": {"type": "string"}}}
-    more = ("store-not-allowed", "conflict", "too-slow", "too-large", "not-json")
+    more = ("producer-limit", "store-not-allowed", "conflict", "too-slow", "too-large", "not-json")
     return {
         "operationId": "requestRefund",
         "summary": "Ask for a refund.",

@@ -18,6 +18,7 @@ KINDS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "malformed": (400, "The request cannot be read."),
         "unauthorized": (401, "A valid bearer token is required."),
         "store-not-allowed": (403, "This token may not refund for this store."),
+        "producer-limit": (403, "This token may not refund this much."),
         "not-found": (404, "There is nothing here for this token."),
         "method-not-allowed": (405, "This address does not have this method."),
         "too-slow": (408, "The request took too long to arrive."),

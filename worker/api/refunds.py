@@ -18,6 +18,7 @@ from worker.ledger.search import Search
 from worker.observability.events import log_event
 from worker.queue.delivery import Delivery
 from worker.queue.names import INTAKE
+from worker.refund.producers import Producers, over_limit
 from worker.refund.record import Refund
 from worker.refund.request import InvalidJob, RefundRequest, parse_request
 from worker.serving.tokens import Caller
@@ -28,8 +29,9 @@ from worker.upstream.invalid import shape_of
 class Refunds:
     """Writes jobs into the ledger, and reads refunds. Its methods may raise redis.RedisError."""
 
-    def __init__(self, ledger: Ledger, search: Search) -> None:
+    def __init__(self, ledger: Ledger, search: Search, producers: Producers) -> None:
         self._ledger = ledger
+        self._producers = producers
         self._search = search
         #: There is no message: the job comes from the request itself.
         self._delivery = Delivery(f"api-{uuid.uuid4()}", INTAKE)
@@ -40,15 +42,15 @@ class Refunds:
         """Record a job as a refund, once; returns whether it is new, and the refund.
 
         Raises:
-            Problem: it is invalid, of another producer's store, or in conflict with a known refund.
+            Problem: it is invalid, more than this producer may ask for, or in conflict with a known
+                refund.
         """
         request = _checked(key, job)
-        if not caller.may_see(request.store_id):
-            raise Problem("store-not-allowed", f"This token may not refund for {request.store_id}.")
+        self._check_caller(caller, request)
         with structlog.contextvars.bound_contextvars(
             refund_id=request.refund_id, store_id=request.store_id, order_id=request.order_id
         ):
-            answer = self._accept(request)
+            answer = self._accept(request, caller.name)
             log_event(ACCEPT_EVENTS[answer], producer=caller.name)
         if answer == "conflict":
             raise Problem(
@@ -65,8 +67,17 @@ class Refunds:
             return view_of_end(request, left)
         raise Problem("unavailable", "Redis has just lost the refund; send the job again.")
 
-    def _accept(self, request: RefundRequest) -> str:
-        answer: str = self._ledger.accept(request, self._delivery)
+    def _check_caller(self, caller: Caller, request: RefundRequest) -> None:
+        if not caller.may_see(request.store_id):
+            raise Problem("store-not-allowed", f"This token may not refund for {request.store_id}.")
+        refusal = over_limit(caller.name, caller.limit, request)
+        # What limits the jobs that it signs limits these, too.
+        if refusal := refusal or self._producers.check_unsigned(caller.name, request):
+            log_event("refund.not_authorized", reason=refusal.reason, detail=refusal.detail)
+            raise Problem(refusal.reason.replace("_", "-"), f"{refusal.detail}.")
+
+    def _accept(self, request: RefundRequest, producer: str) -> str:
+        answer: str = self._ledger.accept(request, self._delivery, producer=producer)
         if answer == "conflict" and (digest := self._ledger.masked_digest(request)):
             answer = self._ledger.accept(request, self._delivery, digest=digest)
         if answer not in ACCEPT_EVENTS:

@@ -12,7 +12,7 @@ import typer
 
 from config.access import ALL_STORES, ApiProducer
 from config.settings import Settings
-from worker.app import ledger_from, membership_from
+from worker.app import ledger_from, membership_from, producers_from
 from worker.cli.common import WRONG_USAGE, AsJson, close_at_end, explain_errors, fail, settings
 from worker.cli.output import print_json, print_line, say
 from worker.ledger.search import Search
@@ -107,7 +107,8 @@ def _application(given: Settings, server: Server) -> tuple[Starlette, str]:
     ledger.installation = _join(given, broker.client)
     search = Search(broker.client, namespace=given.namespace)
     tail = Tail(broker.client, ledger.ns)
-    api = Api(Refunds(ledger, search), tail, lambda: server.is_stopping)
+    refunds = Refunds(ledger, search, producers_from(given))
+    api = Api(refunds, tail, lambda: server.is_stopping)
     return application(api, Tokens(given.api_tokens)), ledger.installation
 
 

@@ -101,13 +101,16 @@ class Ledger(Records):
             raise OtherLedger(str(error)) from None
 
     def accept(
-        self, request: RefundRequest, delivery: Delivery, *, digest: str = ""
+        self, request: RefundRequest, delivery: Delivery, *, digest: str = "", producer: str = ""
     ) -> Literal["accepted", "duplicate", "conflict"]:
         """Record a job as a refund, once. The same refund_id with other content is a conflict.
 
-        It starts at the delivery's due time. *digest* is that of an older version.
+        It starts at the delivery's due time. *digest* is that of an older version; *producer* is
+        who asked for it, if that is known without a signature.
         """
-        job = job_arguments(request, delivery) | ({"digest": digest} if digest else {})
+        job = job_arguments(request, delivery, producer=producer) | (
+            {"digest": digest} if digest else {}
+        )
         [answer] = self._accept([job], delivery)
         return answer  # type: ignore[return-value]  # one of the three words of accept.lua
 

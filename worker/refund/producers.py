@@ -71,16 +71,11 @@ class Producers:
         entry = self._entries[producer]
         if not entry.allows(request.store_id):
             return Refusal("store_not_allowed", f"{producer} may not refund orders of this store")
-        if not entry.limit:
-            return None
-        amount, currency = request.named_total, request.currency
-        if amount is None or currency is None:
-            return _over(f"{producer} has a limit, so its jobs need an amount for each part")
-        if currency not in entry.limit:
-            return _over(f"{producer} has no limit in {currency}")
-        if amount > Decimal(entry.limit[currency]):
-            return _over(f"{producer} may refund at most {entry.limit[currency]} {currency}")
-        return None
+        return over_limit(producer, entry.limit, request)
+
+    def check_unsigned(self, producer: str, request: RefundRequest) -> Refusal | None:
+        """Do the same for one that is known by a token; None if there is no entry of its name."""
+        return self.check_job(producer, request) if producer in self._entries else None
 
     def signer(self, store_id: str) -> Signer | None:
         """Return what signs jobs of a store here: the first producer that may, None if none may."""
@@ -88,6 +83,20 @@ class Producers:
             if entry.allows(store_id):
                 return Signer(name, entry.keys[0].get_secret_value())
         return None
+
+
+def over_limit(producer: str, limit: Mapping[str, str], request: RefundRequest) -> Refusal | None:
+    """Return why a job asks for more than its producer may; None if it does not."""
+    if not limit:
+        return None
+    amount, currency = request.named_total, request.currency
+    if amount is None or currency is None:
+        return _over(f"{producer} has a limit, so its jobs need an amount for each part")
+    if currency not in limit:
+        return _over(f"{producer} has no limit in {currency}")
+    if amount > Decimal(limit[currency]):
+        return _over(f"{producer} may refund at most {limit[currency]} {currency}")
+    return None
 
 
 def _is_right(given: str, text: str, entry: ProducerEntry) -> bool:

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from config.access import ALL_STORES, ApiProducer
 
@@ -32,6 +32,8 @@ class Caller:
 
     name: str
     stores: frozenset[str]
+    limit: Mapping[str, str] = field(default_factory=dict)
+    """The largest amount of one refund, by currency; {} for any."""
 
     def may_see(self, store_id: str | None) -> bool:
         """Whether this is one of its stores; None stands for all stores, which is about it too."""
@@ -43,7 +45,7 @@ class Tokens:
 
     def __init__(self, producers: Mapping[str, ApiProducer]) -> None:
         self._known = [
-            (digest, Caller(name, frozenset(producer.stores)))
+            (digest, Caller(name, frozenset(producer.stores), producer.limit))
             for name, producer in producers.items()
             for digest in producer.sha256
         ]
