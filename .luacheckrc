@@ -13,11 +13,11 @@ local shared = {
     "KINDS", "SEPARATOR", "UNKNOWN",
     "charge", "is_paced", "reserve", "throttle", "plan_look", "line_up_look", "next_looks",
     "MUTATES", "worker_of", "take_lease", "claim_answer", "hand", "hand_over", "handed_before", "enter_ring",
-    "admit", "is_ahead", "take_turn", "offer", "line_up", "stand_back", "postpone", "release",
+    "admit", "is_ahead", "take_turn", "offer", "line_up", "early_by", "stand_back", "postpone", "release",
     -- acts.lua, in front of the scripts that record what a person does.
     "record_act", "is_repeat", "go_on",
     -- guards.lua, in front of the scripts that ask the money guards.
-    "guarded", "uncount", "await_approval",
+    "guarded", "uncount", "await_approval", "count_found",
     "is_on_hold", "is_paused", "set_aside", "is_due", "end_item", "finish_job",
 }
 files["worker/ledger/lua/*.lua"] = {read_globals = shared}

@@ -20,15 +20,18 @@ def history_line(line: Mapping[str, Any]) -> str:
 
 
 def job_arguments(
-    request: RefundRequest, delivery: Delivery, signed: Signed | None = None
+    request: RefundRequest, delivery: Delivery, signed: Signed | None = None, *, producer: str = ""
 ) -> dict[str, Any]:
-    """Return what `accept.lua` needs of a job; *signed* says who signed it, if that was checked."""
+    """Return what `accept.lua` needs of a job; *signed* says who signed it, if that was checked.
+
+    *producer* is who sent it, if that is known in another way.
+    """
     line: dict[str, Any] = {"event": "refund.accepted", "requested_by": request.requested_by}
     due_at_ms = max(delivery.due_at_ms, request.not_before_ms)
     if due_at_ms:
         line["due_at_ms"] = due_at_ms
-    if signed:
-        line["producer"] = signed.producer
+    if name := signed.producer if signed else producer:
+        line["producer"] = name
     return {
         **({"message_id": delivery.message_id} if delivery.message_id else {}),
         **({"nonce": signed.nonce} if signed else {}),
@@ -52,6 +55,7 @@ def commit_arguments(claim: Claim, commit: StepCommit) -> dict[str, Any]:
         "outcome": commit.outcome,
         "also": commit.also,
         "asks": commit.asks,
+        "counts": commit.counts,
     }
     return {
         "fence": str(claim.fence),

@@ -61,6 +61,8 @@ class StepCommit:
     """The event for upstream."""
     asks: Mapping[str, Any] | None = None
     """With next "lane": what a person must approve (`lua/guards.lua`)."""
+    counts: Mapping[str, Any] | None = None
+    """What the money guards count if they have not (`lua/guards.lua`): it was found at Wix."""
     also: Mapping[str, str] | None = None
     """Another event for upstream."""
     watch_in_ms: int = 0

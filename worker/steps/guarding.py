@@ -13,6 +13,7 @@ from config.guards import limit_for, parse_surge
 from config.settings import Settings
 from statemachine.flows import Transition
 from worker.flows.step import Step
+from worker.refund.facts import Facts
 from worker.refund.stakes import UNIT
 
 #: The settings of the windows: name, whose refunds are counted together, and for how long.
@@ -31,10 +32,10 @@ NOT_KNOWN = -1
 def guard_of(step: Step, transition: Transition) -> dict[str, Any] | None:
     """Return what `lua/guards.lua` needs for the call that is about to be made.
 
-    None if there are no limits, or if the call only goes on with what was allowed.
+    None if there are no limits, or if the call only undoes what was done.
     """
     settings = step.settings
-    if not is_on(settings) or _is_begun(step, transition):
+    if not is_on(settings) or transition is Transition.RESTORE_FULFILLMENTS:
         return None
     amount, currency = _amount(step, transition), step.facts.currency
     limits = {
@@ -55,10 +56,20 @@ def guard_of(step: Step, transition: Transition) -> dict[str, Any] | None:
             currency in limit.amounts or (limit.amounts and not currency)
             for limit in limits.values()
         ),
-        "is_repeat": step.may_have_happened,
+        "is_repeat": step.effect_in_doubt,
+        "is_begun": _is_begun(step, transition),
         **each,
         **({"surge": {"times": float(surge.times), "above": surge.above}} if surge else {}),
     }
+
+
+def counts_of(step: Step, facts: Facts) -> dict[str, Any] | None:
+    """Return what `lua/guards.lua` counts of a refund that an earlier call has made."""
+    if not is_on(step.settings):
+        return None
+    amount = facts.refund_amount or facts.left_to_refund
+    units = units_of(Decimal(amount)) if amount else NOT_KNOWN
+    return {"units": units, "currency": facts.currency}
 
 
 def is_on(settings: Settings) -> bool:
@@ -68,12 +79,11 @@ def is_on(settings: Settings) -> bool:
 
 
 def _is_begun(step: Step, transition: Transition) -> bool:
-    """Whether the order is changed already: what was begun is finished, or undone."""
+    """Whether the order is changed already: what was begun is finished."""
     if transition is Transition.SUBMIT_REFUND:
         return False
     facts = step.facts
-    changed = facts.deleted or facts.vanished or facts.void_ids or facts.has_refunded
-    return transition is Transition.RESTORE_FULFILLMENTS or bool(changed)
+    return bool(facts.deleted or facts.vanished or facts.void_ids or facts.has_refunded)
 
 
 def _amount(step: Step, transition: Transition) -> Decimal | None:

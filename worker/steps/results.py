@@ -18,6 +18,7 @@ from worker.refund import outcomes
 from worker.refund.facts import NO_FACTS, Facts, Lifetime
 from worker.refund.reasons import reason_of, what_wix_said
 from worker.refund.record import Refund
+from worker.steps.guarding import counts_of
 
 #: A longer X-Wix-Consistent token is not kept; without one, Wix's answers may be stale.
 LONGEST_TOKEN = 500
@@ -65,6 +66,7 @@ class Results:
             intent="clear",
             outcome=self._outcome(replace(self.refund, flow=flow.value), to, facts, marks),
             watch_in_ms=self._watch_in_ms(to, facts),
+            counts=counts_of(self.step, facts) if self.step and result.found else None,
         )
         return StepResult(commit, dict(event))
 

@@ -3,8 +3,8 @@
 -- args: refund_id, token, fence; state; next "now" | "later" | "lane" | "end"; due_in_ms;
 --       fields {name: text}; history (JSON lines); wix_calls; intent "clear" | "keep" | "open";
 --       uncounted; watch_in_ms; accepted_endpoints; lacking; throttled, pause_ms; wix_outcome; epoch;
---       suspension, outcome and also (a second outcome), if any; asks, if the refund needs an approval
---       (guards.lua);
+--       suspension, outcome and also (a second outcome), if any; asks, if the refund needs an approval,
+--       and counts, if it was found at Wix and there are limits (guards.lua);
 --       hands_over, whether the thread goes on with what it is handed (leases.lua); lease_cap_ms,
 --       settle_delay_ms, dead_after_ms;
 --       worker_id, queue, message_id and execution of the delivery; is_handed, whether it was handed over.
@@ -50,6 +50,7 @@ if tonumber(record.due_at_ms or 0) > 0 then redis.call('ZREM', key('due'), id) e
 note(id, unpack(args.history))
 publish(id, args)
 if args.asks then await_approval(id, args.asks) end
+if args.counts then count_found(id, args.counts) end
 -- Nothing was done for a rejected refund.
 if args.state == 'rejected' and tonumber(record.intent_at_ms) == 0 then uncount(id) end
 if args.watch_in_ms > 0 then plan_look(id, now, args.watch_in_ms) end

@@ -79,6 +79,13 @@ local function counted_of(text)
     return at and {at = tonumber(at), units = tonumber(units), currency = currency}
 end
 
+-- Count a refund now: {units (-1 if not known), currency}. Returns what its record says of it.
+local function count_now(store, found)
+    local units = math.max(0, found.units)
+    count_in(store, {at = now, units = units, currency = found.currency}, 1)
+    return int(now) .. ' ' .. int(units) .. ' ' .. found.currency
+end
+
 -- How many refunds of a store are a surge if they come within an hour: a multiple of its mean, over the
 -- hours of the last week in which any store had a refund. nil while too few hours are known.
 local function surge_from(store, surge)
@@ -134,13 +141,16 @@ end
 -- people, units, currency}.
 -- guard: units (-1 if not known) and currency of the call; refund, two_people (units, if there is such a
 --        limit); windows {name, scope, window, count, units}; surge {times, above}; has_amounts, whether
---        an amount of this currency is limited; is_repeat, whether an earlier call may have had an effect.
+--        an amount of this currency is limited; is_repeat, whether an earlier call may have had an effect;
+--        is_begun, whether the order is changed already.
 local function guarded(id, store, guard)
     local known = redis.call('HMGET', key('refund', id), 'guard', 'approval', 'approvals')
     local counted, approval = counted_of(known[1]), decoded(known[2])
-    -- What was allowed once, and may have been done, is not asked again.
-    if counted and guard.is_repeat and guard.units <= counted.units then return nil end
-    local passed = limits_passed(store, guard, counted)
+    if guard.is_begun and counted then return nil end
+    -- What was begun, or was allowed once and may have been done, is not asked again; but it counts when
+    -- money moves.
+    local goes_on = guard.is_begun or counted and guard.is_repeat and guard.units <= counted.units
+    local passed = goes_on and {} or limits_passed(store, guard, counted)
     if #passed > 0 then
         local people = guard.two_people and (guard.units < 0 or guard.units > guard.two_people) and 2 or 1
         local given = covers(approval, guard.units, guard.currency) and #decoded(known[3]) or 0
@@ -150,10 +160,14 @@ local function guarded(id, store, guard)
     end
     if counted and is_within(WINDOWS.hour, counted.at) and guard.units <= counted.units then return nil end
     if counted then count_in(store, counted, -1) end
-    local units = math.max(0, guard.units)
-    count_in(store, {at = now, units = units, currency = guard.currency}, 1)
-    redis.call('HSET', key('refund', id), 'guard', int(now) .. ' ' .. int(units) .. ' ' .. guard.currency)
+    redis.call('HSET', key('refund', id), 'guard', count_now(store, guard))
     return nil
+end
+
+-- Count a refund that was found at Wix, and of which the server has forgotten that it was counted.
+local function count_found(id, found)
+    local record = record_of(id)
+    if not counted_of(record.guard) then change(id, {guard = count_now(record.store_id, found)}) end
 end
 
 -- Take back what was counted for a refund that has ended, and of which no call can take effect any more.
