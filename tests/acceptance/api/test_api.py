@@ -13,7 +13,6 @@ import pytest
 
 from tests.support.api import (
     ALL,
-    CAPPED,
     ONE,
     ORDER_ID,
     OTHER,
@@ -147,48 +146,6 @@ def test_a_token_sees_only_its_stores(program: ApiProgram, refund_id: str) -> No
         assert (foreign.status_code, problem_of(foreign)) == (403, "store-not-allowed")
         page = mine.get("/v1/outcomes", params={"limit": 500, "wait_s": 0}).json()
         assert {event["data"]["store_id"] for event in page["outcomes"]} == {STORE_ID}
-
-
-@pytest.mark.parametrize(
-    ("amounts", "status"),
-    [
-        ({"amount": "20.00", "currency": "USD"}, 202),
-        ({"amount": "20.01", "currency": "USD"}, 403),
-        ({"amount": "1.00", "currency": "EUR"}, 403),
-        ({}, 403),
-    ],
-)
-def test_a_producer_may_have_a_limit_per_refund(
-    program: ApiProgram, refund_id: str, amounts: dict[str, str], status: int
-) -> None:
-    """As with signed jobs; what is over it is not recorded."""
-    with program.client(CAPPED) as capped:
-        answer = ask(capped, refund_id, **amounts)
-        assert answer.status_code == status
-        if status == 403:
-            assert problem_of(answer) == "producer-limit"
-            assert capped.get(f"/v1/refunds/{refund_id}").status_code == 404
-
-
-def test_what_limits_signed_jobs_limits_those_of_the_api(redis_url: str, refund_id: str) -> None:
-    """A producer of the same name has the same stores and the same limit; who asked is kept."""
-    entry = {"keys": ["k" * 32], "allow": [STORE_ID], "limit": {"USD": "20.00"}}
-    namespace = f"t{uuid.uuid4().hex[:12]}"
-    keys = json.dumps({"all": entry})
-    usd = {"currency": "USD"}
-    with (
-        api_program(redis_url, namespace, REFUNDS_PRODUCER_KEYS=keys) as running,
-        running.client() as client,
-        running.client(ONE) as other,
-    ):
-        foreign = ask(client, refund_id, store_id=OTHER_STORE, amount="1.00", **usd)
-        assert problem_of(foreign) == "store-not-allowed"
-        assert problem_of(ask(client, refund_id, amount="20.01", **usd)) == "producer-limit"
-        assert ask(client, refund_id, amount="20.00", **usd).status_code == 202
-        assert ask(other, f"{refund_id}-2", amount="20.01", **usd).status_code == 202
-    rig = Rig(settings_for(redis_url, namespace=namespace), Simulator())
-    assert rig.ledger.history(refund_id)[0]["producer"] == "all"
-    rig.close()
 
 
 @pytest.mark.parametrize(

@@ -141,12 +141,8 @@ CASES: list[tuple[str, Scene, Changes]] = [
     (
         "accepted for later",
         _accepted_for_later,
-        {
-            **ACCEPTED,
-            "due>rf": "now +10 min",
-            "refund:rf.due_at_ms": "now +10 min",
-            "refund:rf.starts_at_ms": "now +10 min",
-        },
+        {**ACCEPTED, "due>rf": "now +10 min"}
+        | {f"refund:rf.{name}": "now +10 min" for name in ("due_at_ms", "starts_at_ms")},
     ),
     ("claimed", _claimed, CLAIMED),
     (
