@@ -13,7 +13,6 @@ from worker.app import acts_from, jobs_from, ledger_from
 from worker.cli.choosing import Chosen
 from worker.cli.common import close_at_end, fail, settings
 from worker.cli.dead_list import search_for
-from worker.cli.durations import amounts
 from worker.cli.following import follow
 from worker.cli.output import print_json, print_line, say
 from worker.cli.results import act_on_each
@@ -21,6 +20,7 @@ from worker.ledger.acts import Acts
 from worker.ledger.audit_log import Operator
 from worker.ledger.jobs import Jobs, Order
 from worker.ledger.search import Match
+from worker.operations.durations import amounts
 from worker.operations.jobs.table import BULK
 from worker.operations.listing import letter_ids
 from worker.operations.searching import find, named, totals

@@ -10,14 +10,14 @@ import typer
 
 from worker.cli import filters
 from worker.cli.common import AsJson, Limit, connect, explain_errors, fail
-from worker.cli.durations import amounts
 from worker.cli.output import moment, print_json, print_line, print_table, say
-from worker.cli.status_lines import stake
 from worker.ledger.records import Records
 from worker.ledger.search import Search
 from worker.operations import listing
+from worker.operations.durations import amounts
 from worker.operations.searching import Page, Sort
 from worker.operations.selection import Selection
+from worker.operations.status_lines import stake
 from worker.queue.broker import Broker
 
 NOTHING = Page(matches=[], total=0, amounts={}, unknown=0, after="")

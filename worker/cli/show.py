@@ -11,13 +11,13 @@ from worker.app import ledger_from, stores_from
 from worker.cli.common import AsJson, close_at_end, explain_errors, fail, named, settings
 from worker.cli.completion import refund_ids
 from worker.cli.dead_list import search_for
-from worker.cli.durations import ago, span
 from worker.cli.forgotten import archived
 from worker.cli.output import moment, print_json, print_line, print_record, print_table
 from worker.ledger import whereabouts
 from worker.ledger.stores import Stores
 from worker.observability.redaction import redact
 from worker.operations import timeline
+from worker.operations.durations import ago, span
 from worker.operations.intake_queue import queued_jobs
 from worker.queue.broker import Broker
 from worker.refund.record import Refund

@@ -10,8 +10,8 @@ from config.settings import Settings
 from worker.app import ledger_from, membership_from
 from worker.cli.common import AsJson, close_at_end, explain_errors, settings
 from worker.cli.output import print_json, print_line
-from worker.cli.status_lines import need_lines, status_lines
 from worker.operations import status as looking
+from worker.operations.status_lines import need_lines, status_lines
 
 EXAMPLE = "Example: refunds status --json | jq .needs"
 

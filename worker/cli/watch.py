@@ -21,7 +21,7 @@ from rich.text import Text
 from worker.cli.common import explain_errors, fail, settings
 from worker.cli.output import if_encodable, shown
 from worker.cli.status import connect_for, read
-from worker.cli.status_lines import need_lines, status_lines, wix_line
+from worker.operations.status_lines import need_lines, status_lines, wix_line
 from worker.queue.server_errors import explain
 
 EXAMPLE = "Example: refunds watch --every 5"

@@ -10,8 +10,8 @@ import pytest
 from tests.support.commands import refunds, settings_of
 from tests.support.rig import AFTER, KEY, STORE_ID, Rig
 from worker.cli.completion import dead_ids, refund_ids
-from worker.cli.durations import amount_text, size, span
 from worker.observability.printable import printable
+from worker.operations.durations import amount_text, size, span
 from worker.operations.timeline import timeline
 from worker.simulator import Fault
 

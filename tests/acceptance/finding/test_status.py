@@ -7,9 +7,9 @@ from typing import Any
 
 from tests.support.commands import refunds, settings_of
 from tests.support.rig import AFTER, KEY, STORE_ID, Rig
-from worker.cli.status_lines import status_lines
 from worker.cli.watch import fitted, screen, sparkline
 from worker.observability.printable import printable
+from worker.operations.status_lines import status_lines
 from worker.simulator import Fault
 
 ESCAPES = "\x1b[2J\x1b]0;x\x07\x9b2J\u202e"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from worker.cli.durations import ago, amounts, size, span
+from worker.operations.durations import ago, amounts, size, span
 
 #: How many workers, stores and reasons are listed; `--json` has more.
 LISTED = 8
