@@ -13,7 +13,7 @@ from config.settings import Settings
 def _default(info: FieldInfo) -> str:
     if info.is_required():
         return "required"
-    return "" if info.default in (None, "{}") else f"`{example(info)}`"
+    return "" if info.default in (None, "{}", "null") else f"`{example(info)}`"
 
 
 def settings_table() -> str:

@@ -92,6 +92,14 @@ class Settings(BaseSettings):
     stores (`["*"]` for all) and, if wanted, to its `limit` (the largest amount of one refund by
     currency). `refunds api token` makes a token and its hash. Several hashes let a producer change
     to a new token."""
+    console_tokens: access.Users = Field(
+        default="{}", validate_default=True, examples=[access.USERS_EXAMPLE]
+    )
+    """Who may use `refunds console`, as JSON: a person's name to `role` (`view`, `act` or
+    `approve`) and to the SHA-256 of tokens, as `refunds console token` makes them."""
+    console_proxy: access.Proxy = Field(default="null", validate_default=True, examples=[""])
+    """How a proxy in front of the console says who is signed in, as JSON: `header` and `secret`;
+    see worker/console/README.md."""
     webhooks: Webhooks = Field(default="{}", validate_default=True, examples=[EXAMPLE])
     """Where outcomes are sent, as JSON: name to `url`, `secret` (comma-separated, newest first),
     `types` (all by default), `stores` (`["*"]` for all), and `allow_private` (whether the address

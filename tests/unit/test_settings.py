@@ -149,10 +149,9 @@ def test_a_shell_can_source_the_example_file(tmp_path: Path) -> None:
     settings = load_settings(environment)
     assert len(settings.stores) == 1
     guards = [name for name in type(settings).model_fields if name.startswith("guard_")]
-    unset = {"stores": {}, "api_tokens": {}, "webhooks": {}, "log_format": None} | dict.fromkeys(
-        guards
-    )
-    assert settings.model_copy(update=unset) == load_settings(
+    tables: tuple[str, ...] = ("stores", "api_tokens", "console_tokens", "webhooks")
+    unset: dict[str, object] = {name: {} for name in tables} | dict.fromkeys(guards)
+    assert settings.model_copy(update=unset | {"log_format": None}) == load_settings(
         {"REFUNDS_REDIS_URL": "redis://localhost:6379/0"}
     )
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from worker.api.problems import Problem
+from worker.serving.body import BODY_S, Cut, TooLarge, TooSlow, read_body
 from worker.upstream import rules
 
 #: A job may be written with blanks; the job itself has a limit of its own.
 MOST_BYTES = 2 * rules.MOST_BYTES
-#: How long a body may take to arrive.
-BODY_S = 10
 #: How deep lists and objects may be nested; a job needs three levels.
 DEEPEST = 20
 
@@ -36,21 +34,14 @@ async def read_object(request: Request) -> dict[str, Any]:
 
 
 async def _read(request: Request) -> bytes:
-    length = request.headers.get("content-length", "0")
-    if not length.isdecimal() or int(length) > MOST_BYTES:
-        raise _too_large()
-    body = bytearray()
     try:
-        async with asyncio.timeout(BODY_S):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > MOST_BYTES:
-                    raise _too_large()
-    except TimeoutError:
+        return await read_body(request, MOST_BYTES)
+    except TooLarge:
+        raise _too_large() from None
+    except TooSlow:
         raise Problem("too-slow", f"The body did not arrive within {BODY_S} s.") from None
-    except ClientDisconnect:
+    except Cut:
         raise Problem("malformed", "The connection ended before the body.") from None
-    return bytes(body)
 
 
 def _too_large() -> Problem:

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import redis
 import typer
 
 from config.access import ALL_STORES, ApiProducer
 from config.settings import Settings
-from worker.app import ledger_from, membership_from, producers_from
+from worker.app import ledger_from, producers_from
 from worker.cli.common import WRONG_USAGE, AsJson, close_at_end, explain_errors, fail, settings
 from worker.cli.output import print_json, print_line, say
+from worker.cli.serve import BehindProxy, Host, Pem, Port, join
 from worker.ledger.search import Search
 from worker.observability.events import log_event
 from worker.observability.logs import configure_logs
-from worker.operations.doctor import examine
 from worker.serving.binding import Binding, Unsafe
 from worker.serving.tokens import Tokens, hash_of, new_token
 
@@ -37,22 +35,17 @@ api = typer.Typer(
     invoke_without_command=True,
     epilog="Example: refunds api --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem",
 )
-Pem = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="PEM file for TLS.")]
 
 
 @api.callback()
 @explain_errors
 def run(
     context: typer.Context,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")
-    ] = 8092,
+    host: Host = "127.0.0.1",
+    port: Port = 8092,
     tls_cert: Pem = None,
     tls_key: Pem = None,
-    behind_proxy: Annotated[
-        bool, typer.Option("--behind-proxy", help="A proxy in front of it ends TLS.")
-    ] = False,
+    behind_proxy: BehindProxy = False,
     as_json: AsJson = False,
 ) -> None:
     """Run the HTTP API for upstream services, until Ctrl-C or SIGTERM.
@@ -104,28 +97,12 @@ def _application(given: Settings, server: Server) -> tuple[Starlette, str]:
 
     broker, ledger = ledger_from(given)
     close_at_end(broker.client.close)
-    ledger.installation = _join(given, broker.client)
+    ledger.installation = join(given, broker.client)
     search = Search(broker.client, namespace=given.namespace)
     tail = Tail(broker.client, ledger.ns)
     refunds = Refunds(ledger, search, producers_from(given))
     api = Api(refunds, tail, lambda: server.is_stopping)
     return application(api, Tokens(given.api_tokens)), ledger.installation
-
-
-def _join(given: Settings, client: redis.Redis) -> str:
-    """Return the installation, as a worker that starts; end if it must not start."""
-    findings = examine(client, given.redis_wait_replicas)
-    if all(finding.level != "refused" for finding in findings):
-        joined = membership_from(given, client).join()
-        findings, installation = [*findings, *joined.findings], joined.installation
-    for finding in findings:
-        if finding.level == "refused":
-            log_event("doctor.refused", check=finding.check, text=finding.text)
-        elif finding.level == "warning":
-            log_event("doctor.warning", check=finding.check, text=finding.text)
-    if refused := [finding.text for finding in findings if finding.level == "refused"]:
-        fail(*refused)
-    return installation
 
 
 @api.command("token", epilog="Example: refunds api token returns --store SITE_ID")

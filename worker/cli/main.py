@@ -21,6 +21,7 @@ from worker.cli.audit_log import EXAMPLE as AUDIT_LOG_EXAMPLE
 from worker.cli.audit_log import audit_log
 from worker.cli.checks import EXAMPLES, audit, doctor
 from worker.cli.common import AsJson, explain_errors, run
+from worker.cli.console import console
 from worker.cli.dead import dead
 from worker.cli.jobs import jobs
 from worker.cli.list_refunds import EXAMPLE as LIST_EXAMPLE
@@ -62,6 +63,7 @@ app.add_typer(jobs, name="jobs")
 app.add_typer(archive, name="archive")
 app.add_typer(simulator, name="simulator")
 app.add_typer(api, name="api")
+app.add_typer(console, name="console")
 app.add_typer(webhooks, name="webhooks")
 app.command(epilog=EXAMPLE)(request)
 app.command(epilog=SCHEMA_EXAMPLE)(schema)

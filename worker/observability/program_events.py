@@ -87,6 +87,25 @@ PROGRAM_EVENTS: Mapping[str, Event] = MappingProxyType(
         "api.bug": Event(
             "error", "The HTTP API failed unexpectedly; the client gets 500.", ("error",)
         ),
+        "console.started": Event("info", "The console listens.", ("url", "users", "installation")),
+        "console.stopped": Event("info", "The console has answered its last request, and exits."),
+        "console.request": Event(
+            "info",
+            "The console answered a request; `operation` is null where the address is unknown.",
+            ("method", "operation", "user", "http_status", "duration_ms"),
+        ),
+        "console.signed_in": Event(
+            "info", "Somebody signed in to the console.", ("user", "role", "address")
+        ),
+        "console.sign_in_refused": Event(
+            "warning", "Somebody tried to sign in with a wrong token.", ("address",)
+        ),
+        "console.redis_lost": Event(
+            "warning", "Redis does not answer the console; the user gets 503.", ("error",)
+        ),
+        "console.bug": Event(
+            "error", "The console failed unexpectedly; the user gets 500.", ("error",)
+        ),
         "webhook.retry": Event(
             "warning",
             "A webhook did not take an event; it is sent again later.",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from config.access import ALL_STORES, ApiProducer
 
@@ -14,6 +15,8 @@ from config.access import ALL_STORES, ApiProducer
 PREFIX = "rfd_"
 #: A longer one is none of ours, and is not hashed.
 LONGEST = 200
+
+Owner = TypeVar("Owner")
 
 
 def new_token() -> str:
@@ -24,6 +27,20 @@ def new_token() -> str:
 def hash_of(token: str) -> str:
     """Return what the settings hold of a token."""
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+
+
+def owner_of(token: str, known: Iterable[tuple[str, Owner]]) -> Owner | None:
+    """Return who a token belongs to, by the known hashes; None if it is not valid.
+
+    Each hash is compared, in constant time: how long it takes says nothing.
+    """
+    if not 0 < len(token) <= LONGEST:
+        return None
+    digest, found = hash_of(token), None
+    for each, owner in known:
+        if hmac.compare_digest(each, digest):
+            found = owner
+    return found
 
 
 @dataclass(frozen=True)
@@ -51,15 +68,6 @@ class Tokens:
         ]
 
     def caller(self, authorization: str | None) -> Caller | None:
-        """Return who sent an `Authorization` header; None if it has no valid bearer token.
-
-        Each known hash is compared, in constant time: how long it takes says nothing.
-        """
+        """Return who sent an `Authorization` header; None if it has no valid bearer token."""
         scheme, _, token = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not 0 < len(token.strip()) <= LONGEST:
-            return None
-        digest, found = hash_of(token.strip()), None
-        for known, caller in self._known:
-            if hmac.compare_digest(known, digest):
-                found = caller
-        return found
+        return owner_of(token.strip(), self._known) if scheme.lower() == "bearer" else None

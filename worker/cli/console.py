@@ -1,0 +1,143 @@
+"""`refunds console`: the web application for support and operations, and its users' tokens."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from config.access import NAME, ConsoleUser, Role
+from config.settings import Settings
+from worker.app import ledger_from
+from worker.cli import status
+from worker.cli.common import WRONG_USAGE, AsJson, close_at_end, explain_errors, fail, settings
+from worker.cli.output import print_json, print_line, say
+from worker.cli.serve import BehindProxy, Host, Pem, Port, join
+from worker.observability.events import log_event
+from worker.observability.logs import configure_logs
+from worker.observability.redaction import register_secrets
+from worker.serving.binding import Binding, Unsafe
+from worker.serving.tokens import hash_of, new_token
+
+if TYPE_CHECKING:
+    from worker.console.desk import Desk
+
+NO_USERS = (
+    "REFUNDS_CONSOLE_TOKENS is not set, so nobody may use it; `refunds console token` makes a token"
+)
+NEEDS_PROXY = (
+    "REFUNDS_CONSOLE_PROXY says that a proxy signs users in: add --behind-proxy, or unset it"
+)
+NOT_INSTALLED = (
+    "this command needs the extra `console`: pip install 'wix-refund-worker[console]', or"
+    " pipx inject wix-refund-worker starlette uvicorn jinja2"
+)
+
+console = typer.Typer(
+    invoke_without_command=True,
+    epilog="Example: refunds console --host 0.0.0.0 --behind-proxy",
+)
+
+
+@console.callback()
+@explain_errors
+def run(
+    context: typer.Context,
+    host: Host = "127.0.0.1",
+    port: Port = 8093,
+    tls_cert: Pem = None,
+    tls_key: Pem = None,
+    behind_proxy: BehindProxy = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run the console, a web application for those without a terminal, until Ctrl-C or SIGTERM.
+
+    It listens on loopback. Any other address needs TLS, or --behind-proxy.
+    """
+    if context.invoked_subcommand:
+        return
+    given = settings()
+    if not given.console_tokens:
+        fail(NO_USERS, code=WRONG_USAGE)
+    if given.console_proxy and not behind_proxy:
+        fail(NEEDS_PROXY, code=WRONG_USAGE)
+    binding = Binding(
+        host=host, port=port, certificate=tls_cert, key=tls_key, behind_proxy=behind_proxy
+    )
+    try:
+        _serve(given, binding, as_json=as_json)
+    except Unsafe as error:
+        fail(str(error), code=WRONG_USAGE)
+
+
+def _serve(given: Settings, binding: Binding, *, as_json: bool) -> None:
+    binding.check()
+    try:
+        from worker.console.application import application  # noqa: PLC0415 - extra may be missing
+        from worker.console.door import Door  # noqa: PLC0415 - see above
+        from worker.serving.server import Server  # noqa: PLC0415 - see above
+    except ImportError:
+        fail(NOT_INSTALLED, code=WRONG_USAGE)
+    configure_logs(given.log_format, given.log_level)
+    server = Server(binding)
+    desk, installation = _desk(given)
+    if proxy := given.console_proxy:
+        register_secrets([proxy.secret.get_secret_value()])
+    door = Door(
+        given.console_tokens,
+        proxy,
+        is_secure=binding.has_tls or binding.behind_proxy,
+        behind_proxy=binding.behind_proxy,
+    )
+
+    def ready(url: str) -> None:
+        users = sorted(given.console_tokens)
+        log_event("console.started", url=url, users=users, installation=installation)
+        if as_json:
+            print_json({"url": url}, indent=None)
+        else:
+            print_line(f"The console listens on {url}.")
+        sys.stdout.flush()  # it may be a pipe, and nothing follows for long
+
+    server.run(application(desk, door, has_tls=binding.has_tls), ready)
+    log_event("console.stopped")
+
+
+def _desk(given: Settings) -> tuple[Desk, str]:
+    """Return what the pages work with, and the installation that it belongs to."""
+    from worker.console.desk import Desk  # noqa: PLC0415 - see _serve
+
+    broker, ledger = ledger_from(given)
+    close_at_end(broker.client.close)
+    ledger.installation = join(given, broker.client)
+    desk = Desk(read_status=lambda: status.read(given, broker.client))
+    return desk, ledger.installation
+
+
+@console.command("token", epilog="Example: refunds console token ann --role act")
+@explain_errors
+def token(
+    name: Annotated[str, typer.Argument(help="Name of the person, for the audit log.")],
+    role: Annotated[
+        Role, typer.Option(help="view; act: also act; approve: also act and approve.")
+    ] = "view",
+    as_json: AsJson = False,
+) -> None:
+    """Make a token, and what REFUNDS_CONSOLE_TOKENS holds of it.
+
+    The token is shown once; the settings hold its hash only.
+    """
+    new = new_token()
+    entry = ConsoleUser(role=role, sha256=(hash_of(new),)).model_dump(exclude_defaults=True)
+    if not re.fullmatch(NAME, name):
+        fail("a name has letters, digits and . _ - only, at most 100", code=WRONG_USAGE)
+    if as_json:
+        # Every other way to print would mask it.
+        sys.stdout.write(json.dumps({"token": new, "settings": {name: entry}}) + "\n")
+        return
+    sys.stdout.write(f"{new}\n")
+    say("Give this token to the person. Add this to REFUNDS_CONSOLE_TOKENS, and restart it:")
+    say(json.dumps({name: entry}))

@@ -1,0 +1,108 @@
+"""The ASGI application: how a request becomes a visit, and an error a page."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import redis
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from worker.console.desk import Desk, Visit
+from worker.console.door import Door
+from worker.console.entrance import Entrance, to_sign_in
+from worker.console.files import send_file
+from worker.console.forms import Fields, check_csrf, check_origin, fields_of, read_form
+from worker.console.gate import Gate
+from worker.console.pages import NAVIGATION, PAGES, Page
+from worker.console.refusals import Refusal
+from worker.console.rendering import environment
+from worker.errors import OtherLedger
+from worker.observability.events import log_event
+from worker.queue.server_errors import explain
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class Console:
+    """The pages, for those whom the door lets in."""
+
+    def __init__(self, desk: Desk, door: Door) -> None:
+        self._desk = desk
+        self._door = door
+        self.templates = environment()
+        self.templates.globals["navigation"] = NAVIGATION
+
+    def endpoint(self, page: Page) -> Endpoint:
+        """Return what answers requests for one page."""
+
+        async def answer(request: Request) -> Response:
+            request.scope["operation"] = page.run.__name__
+            session = self._door.session_of(request)
+            if session is None:
+                return to_sign_in(request)
+            request.scope["user"] = session.user.name
+            form = Fields({})
+            if page.method == "POST":
+                check_origin(request)
+                form = await read_form(request)
+                check_csrf(form, session.csrf)
+            if not session.user.may(page.role):
+                raise Refusal(403, f"This needs the role “{page.role}”, which you do not have.")
+            visit = Visit(
+                session=session,
+                path=page.path,
+                query=fields_of(request.url.query),
+                form=form,
+                templates=self.templates,
+                takes_tokens=self._door.takes_tokens,
+            )
+            return await run_in_threadpool(page.run, self._desk, visit)
+
+        return answer
+
+    def refuse(self, refusal: Refusal) -> Response:
+        """Answer with a page that says what is wrong."""
+        text = self.templates.get_template("refused.html").render(
+            title="This was refused", refusal=refusal
+        )
+        return HTMLResponse(text, refusal.status, headers=refusal.headers)
+
+    async def on_error(self, _: Request, error: Any) -> Response:
+        """Answer an error that can be expected."""
+        if isinstance(error, Refusal):
+            return self.refuse(error)
+        if isinstance(error, HTTPException):
+            what = "does not exist" if error.status_code == 404 else "cannot be asked for like this"
+            return self.refuse(Refusal(error.status_code, f"This page {what}.", error.headers))
+        text = str(error) if isinstance(error, OtherLedger) else explain(error)
+        log_event("console.redis_lost", error=text)
+        return self.refuse(Refusal(503, text, {"Retry-After": "5"}))
+
+
+def application(desk: Desk, door: Door, *, has_tls: bool) -> Starlette:
+    """Return the application."""
+    console = Console(desk, door)
+    entrance = Entrance(door, console.templates)
+    routes = [
+        *(Route(page.path, console.endpoint(page), methods=[page.method]) for page in PAGES),
+        Route("/sign-in", entrance.show, methods=["GET"]),
+        Route("/sign-in", entrance.sign_in, methods=["POST"]),
+        Route("/sign-out", entrance.sign_out, methods=["POST"]),
+        Route("/static/{name}", send_file, methods=["GET"]),
+    ]
+    expected = (Refusal, HTTPException, redis.RedisError, OtherLedger)
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(Gate, has_tls=has_tls, refuse=console.refuse)],
+        exception_handlers=dict.fromkeys(expected, console.on_error),
+    )
+    # An address with a slash too many is unknown; nobody is sent elsewhere.
+    app.router.redirect_slashes = False
+    return app

@@ -1,0 +1,63 @@
+"""Turns data into HTML. Everything is escaped and masked here, wherever it comes from."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from worker.observability.printable import printable, printable_json
+from worker.observability.redaction import redact, redact_text
+from worker.operations.durations import ago, amounts, span
+
+FOLDER = Path(__file__).parent / "templates"
+
+
+def environment() -> Environment:
+    """Return what renders the templates."""
+    made = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(
+        moment=moment, span=span, ago=ago, amounts=amounts, document=document, words=words
+    )
+    return made
+
+
+def shown(value: object) -> object:
+    """Return a value as text without secrets and without characters that cannot be seen.
+
+    The template escapes it afterwards.
+    """
+    if isinstance(value, Markup):
+        return value
+    return "" if value is None else printable(redact_text(str(value)))
+
+
+def moment(unix_ms: int | None) -> Markup:
+    """Return a time of the ledger, to the second, as an element that programs can read, too."""
+    if not unix_ms:
+        return Markup("")
+    at = datetime.fromtimestamp(unix_ms / 1000, UTC)
+    text = f"{at:%Y-%m-%d %H:%M:%S}"
+    return Markup('<time datetime="{}">{}</time>').format(at.isoformat(), text)
+
+
+def document(value: Any) -> Markup:
+    """Return a record as indented JSON."""
+    text = json.dumps(redact(value), indent=2, ensure_ascii=False, default=str)
+    return escape(printable_json(text))
+
+
+def words(name: str) -> str:
+    """Return the name of a field or state for people."""
+    return name.replace("_", " ")
