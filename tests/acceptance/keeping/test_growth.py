@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from config.settings import Settings
 from statemachine.flows import TERMINAL, State
 from tests.support.ages import age, keep
 from tests.support.indexing import index
+from tests.support.memory import bytes_of
 from tests.support.rig import AFTER, ANN, BEFORE, KEY, Rig, settings_for
 from worker.client import enqueue
 from worker.operations.acts import letters
@@ -131,10 +131,8 @@ def test_each_key_is_known_and_has_a_bound(rig: Rig, tmp_path: Path) -> None:
         most = 100 if _kind(rig, key) == "outcomes" else MOST
         assert _kind(rig, key) in EXEMPT or _size(rig, key) <= most, key
     some = [f"rf-{n:06d}" for n in range(0, FINISHED, FINISHED // 10)]
-    # The median, because an allocator may give one key a little more than it needs.
-    taken = [rig.redis.memory_usage(rig.key("refund", name), samples=0) for name in some]
-    assert statistics.median(taken) <= 200
     for name in some:
+        assert bytes_of(rig, rig.key("refund", name)) <= 200
         left = rig.ledger.tombstone(name)
         assert left is not None
         assert left.state in TERMINAL - {State.VOIDED}

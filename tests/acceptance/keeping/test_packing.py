@@ -15,6 +15,7 @@ from tests.support.ages import age, keep
 from tests.support.commands import refunds, settings_of
 from tests.support.indexing import index
 from tests.support.looks import look_again
+from tests.support.memory import bytes_of
 from tests.support.previous import WHY_NOT, unpack_previous
 from tests.support.processes import environment_without_settings
 from tests.support.rig import AFTER, BEFORE, STORE_ID, Rig
@@ -34,7 +35,7 @@ JOB: dict[str, Any] = {
 
 def _bytes(rig: Rig, refund_id: str) -> int:
     names = (rig.key("refund", refund_id), rig.key("history", refund_id))
-    return sum(rig.redis.memory_usage(name, samples=0) or 0 for name in names)
+    return sum(bytes_of(rig, name) for name in names if rig.redis.exists(name))
 
 
 def _shown(rig: Rig, refund_id: str) -> dict[str, Any]:
