@@ -157,9 +157,11 @@ class Rig:
 
     def _waiting(self, queue: str) -> bool:
         """Return whether a message is queued, or in flight here but held by no consumer."""
-        inflight = self.redis.lrange(self.key(queue, "inflight", self.broker.broker_id), 0, -1)
-        forgotten = set(inflight) - set(self.broker.held[queue].ids())
-        return bool(forgotten or self.redis.llen(self.key(queue)))
+        with self.redis.pipeline(transaction=False) as pipe:
+            pipe.llen(self.key(queue))
+            pipe.lrange(self.key(queue, "inflight", self.broker.broker_id), 0, -1)
+            queued, inflight = pipe.execute()
+        return bool(queued or set(inflight) - set(self.broker.held[queue].ids()))
 
     def _one(self, queue: str) -> int:
         consumer = self.broker.consume(queue, prefetch=2, timeout=1)

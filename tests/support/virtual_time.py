@@ -36,8 +36,11 @@ class VirtualTime:
         self.now_ms += ms
         self._rig.redis.set(self._rig.key("test_clock_ms"), self.now_ms)
 
-    def run_for_ms(self, ms: int, *, idle_ms: int = 50) -> None:
-        """Run steps, ticks and looks until that time has passed; a rig's checkpoints take time."""
+    def run_for_ms(self, ms: int) -> None:
+        """Run steps, ticks and looks until that time has passed; a rig's checkpoints take time.
+
+        When nothing is queued, nothing happens before the next tick.
+        """
         end_ms, tick_at_ms = self.now_ms + ms, self.now_ms
         while self.now_ms < end_ms:
             if self.now_ms >= tick_at_ms:
@@ -47,6 +50,6 @@ class VirtualTime:
                 self._rig.watch.turn(lambda: False)
             queue = next((queue for queue in QUEUES if self._rig._waiting(queue)), None)
             if queue is None:
-                self.pass_ms(idle_ms)
+                self.pass_ms(min(tick_at_ms, end_ms) - self.now_ms)
             else:
                 self._rig._one(queue)
