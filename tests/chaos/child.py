@@ -39,8 +39,9 @@ QUICK = {
     "REFUNDS_THREADS": "2",
     "REFUNDS_STORE_CALLS_PER_MIN": "0",
 }
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["tests.chaos.child"])
+#: Starts processes that have imported everything already.
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["tests.chaos.child"])
 
 
 def _work(
@@ -104,7 +105,7 @@ def start(
     # The server may be the tests' own: what a worker remembers must not outlive its namespace.
     state = _state() / environ.get("REFUNDS_NAMESPACE", "refunds")
     environ = {"REFUNDS_STATE_DIR": str(state), **environ}
-    child = _CONTEXT.Process(
+    child = CONTEXT.Process(
         target=_work, args=(environ, crash_at, skew_s, crash_by, log), daemon=True
     )
     child.start()

@@ -1,14 +1,10 @@
-"""A program that archives and forgets, and is killed at a named point: `python -m ... POINT`.
-
-The environment has the settings of the worker.
-"""
+"""A process that archives and forgets, and is killed at a named point."""
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,18 +35,13 @@ def _killed(call: Callable[..., Any], *, after: bool) -> Callable[..., Any]:
     return inner
 
 
-def main(point: str) -> None:
-    """Archive and forget until all is done, or until the point is reached."""
-    settings = load_settings(os.environ)
+def archive_until(point: str, environment: Mapping[str, str]) -> None:
+    """Archive and forget, with these settings, until the point is reached."""
+    settings = load_settings(environment)
     _, ledger = ledger_from(settings)
-    if point:
-        where, name, after = POINTS[point]
-        setattr(where, name, _killed(getattr(where, name), after=after))
+    where, name, after = POINTS[point]
+    setattr(where, name, _killed(getattr(where, name), after=after))
     moments = iter(range(0, 10**9, 10**4))
     keeper = Keeper(ledger.keeping, settings, lambda: next(moments))
     for _ in range(20):
         keeper.turn(lambda: False)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

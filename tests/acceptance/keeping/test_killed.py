@@ -4,32 +4,26 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support.ages import finished
+from tests.chaos.child import CONTEXT
+from tests.support.ages import finished, keep
 from tests.support.commands import settings_of
-from tests.support.killed_keeper import POINTS
-from tests.support.previous import ROOT
-from tests.support.processes import environment_without_settings
+from tests.support.killed_keeper import POINTS, archive_until
 from tests.support.rig import Rig
 from worker.operations.archive.folder import Folder
 
 
-def _keep(rig: Rig, archive: Path, point: str) -> int:
+def _kill(rig: Rig, archive: Path, point: str) -> int:
+    """Archive in a process that is killed at the point; returns how it ended."""
     environment = settings_of(rig) | {"REFUNDS_ARCHIVE": str(archive)}
-    command = [sys.executable, "-m", "tests.support.killed_keeper", point]
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=environment_without_settings() | environment,
-        stdout=subprocess.DEVNULL,
-        check=False,
-    )
-    return done.returncode
+    process = CONTEXT.Process(target=archive_until, args=(point, environment), daemon=True)
+    process.start()
+    process.join()
+    assert process.exitcode is not None
+    return process.exitcode
 
 
 def _archived(archive: Path) -> list[str]:
@@ -42,10 +36,10 @@ def _archived(archive: Path) -> list[str]:
 def test_nothing_is_lost_wherever_it_is_killed(rig: Rig, tmp_path: Path, point: str) -> None:
     """The next worker goes on; what it finishes is in the archive once."""
     ids = sorted(finished(rig, days_ago=days) for days in (120, 120, 110, 100))
-    assert _keep(rig, tmp_path, point) == -signal.SIGKILL
+    assert _kill(rig, tmp_path, point) == -signal.SIGKILL
     whole = {refund_id for refund_id in ids if rig.ledger.load(refund_id)}
     assert set(_archived(tmp_path)) | whole == set(ids)
-    assert _keep(rig, tmp_path, "") == 0
+    keep(rig, tmp_path)
     assert rig.ledger.keeping.told()["problem"] == ""
     assert [refund_id for refund_id in ids if rig.ledger.load(refund_id)] == []
     assert _archived(tmp_path) == ids
