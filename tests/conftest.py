@@ -10,6 +10,7 @@ import hypothesis
 import pytest
 
 from tests.support.logs import captured_log
+from tests.support.longest import LONGEST
 from tests.support.rig import Rig, settings_for
 from worker.demo.embedded import embedded_server
 from worker.simulator import Simulator
@@ -17,6 +18,13 @@ from worker.simulator import Simulator
 # By default a case that takes over 200 ms fails; on a busy machine any case may take longer.
 hypothesis.settings.register_profile("any-speed", deadline=None)
 hypothesis.settings.load_profile("any-speed")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Move the longest files to the front; pytest-randomly has shuffled the others."""
+    ranks = {Path(__file__).parent / name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from statemachine.flows import Transition
 from tests.house.documents import ROOT, tracked_files
+from tests.support.longest import LONGEST
 from worker.observability.events import BOUND, EVENTS
 from worker.refund.reasons import REASONS
 
@@ -45,6 +46,11 @@ def _lines(path: Path) -> int:
 def test_the_top_level_has_only_what_is_agreed() -> None:
     """A new file belongs in the folder that it is about."""
     assert {name.partition("/")[0] for name in tracked_files()} <= TOP_LEVEL
+
+
+def test_the_files_that_start_first_exist() -> None:
+    """One that was renamed would start at any time, and might run alone at the end."""
+    assert [name for name in LONGEST if not (ROOT / "tests" / name).is_file()] == []
 
 
 def test_modules_are_small() -> None:

@@ -1,0 +1,25 @@
+"""The test files that take longest."""
+
+from __future__ import annotations
+
+#: The files that take longest start first, so that none of them runs alone at the end. A file with
+#: one or two tests shares its process with the next one that is handed out: the fifth, if it is
+#: among the first four.
+LONGEST = (
+    "chaos/test_matrix.py",
+    "benchmarks/test_bench.py",
+    "acceptance/queue/test_rate.py",
+    "acceptance/ledger/test_random_histories.py",
+    "acceptance/servers/test_failover.py",
+    "acceptance/queue/test_worker_program.py",
+    "acceptance/queue/test_versions_side_by_side.py",
+    "acceptance/api/test_api_program.py",
+    "acceptance/cli/test_cli.py",
+    "acceptance/secrets/test_programs.py",
+    "acceptance/ledger/test_installation_programs.py",
+    "acceptance/acts/test_bulk_selection.py",
+    "acceptance/queue/test_recovery.py",
+    "acceptance/cli/test_cli_hostile.py",
+    "acceptance/finding/test_lists.py",
+    "simulator/test_simulator_command.py",
+)
