@@ -119,8 +119,11 @@ class Settings(BaseSettings):
         default=datetime(2024, 4, 22, tzinfo=UTC), examples=["2024-04-22T00:00:00Z"]
     )
     """Orders placed before this time are cancelled, others refunded; ISO 8601 with a time zone."""
-    log_format: Literal["json", "console"] | None = Field(default=None, examples=["json"])
-    """`json` or `console`; if not set, `console` on a terminal and `json` elsewhere."""
+    log_format: Literal["json", "gcp", "ecs", "console"] | None = Field(
+        default=None, examples=["json"]
+    )
+    """`json`, `gcp` (with the `severity` of Google Cloud), `ecs` (the Elastic Common
+    Schema) or `console`; if not set, `console` on a terminal and `json` elsewhere."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Minimum log level."""
     namespace: str = Field(default="refunds", pattern=r"^[a-z][a-z0-9_-]{0,40}$")

@@ -4,36 +4,27 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
 
 import redis
-from dramatiq.errors import ConnectionClosed
 
-from config.loading import SettingsError, load_settings, unknown_variables
+from config.loading import SettingsError, load_settings, unknown_variables, variable
 from config.settings import Settings
-from worker.app import App, build, keyring_from, membership_from
+from worker.app import App, build, keyring_from
 from worker.children import OTHER_LEDGER, REFUSED, Children
-from worker.ledger.connection import redis_client
 from worker.ledger.stores import Stores
 from worker.observability.events import log_event
+from worker.observability.log_queue import LogQueue
 from worker.observability.logs import configure_logs
-from worker.operations.doctor import examine
-from worker.operations.finding import Finding
-from worker.operations.installation import Membership
-from worker.operations.vault_check import vault_finding
-from worker.queue.server_errors import explain, is_permanent
+from worker.observability.program_log import LAST_LINES_S, begin_log
+from worker.starting import POLL_S, prepare
+from worker.stopping import Stop, end_in_time, stop_on_signals
 
-#: How often the program checks whether its parent and its children are still running.
-POLL_S = 0.5
 #: The part of the grace time that is reserved for writing results and closing connections.
 CLOSING_S = 2
-#: How long Redis may take for its first answer, and the longest pause between two attempts.
-FIRST_ANSWER_S, MAX_PAUSE_S = 2.0, 5.0
 #: Marks a process that another worker process has started.
 _CHILD = "--child"
 NO_KEYS = (
@@ -42,26 +33,44 @@ NO_KEYS = (
 )
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], log: LogQueue | None = None) -> int:
     """Run one worker, or as many processes as REFUNDS_PROCESSES says; returns the exit code."""
     is_child = _parse(arguments).child
     try:
         settings = load_settings(os.environ)
         keyring_from(settings)
     except SettingsError as error:
-        sys.stderr.write(f"the worker cannot start:\n{error}\n")
-        return 2
+        return _refuse(str(error))
     if settings.vault_keys is None and not settings.stores:
-        sys.stderr.write(f"the worker cannot start:\n{NO_KEYS}\n")
-        return 2
-    configure_logs(settings.log_format, settings.log_level)
-    stop = stop_on_signals()
+        return _refuse(NO_KEYS)
+    configure_logs(settings.log_format, settings.log_level, write=log.put if log else None)
+    return _run(settings, stop_on_signals(), log, is_child=is_child)
+
+
+def _refuse(why: str) -> int:
+    """Say why the worker cannot start; returns the exit code."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"the worker cannot start:\n{why}\n")
+    else:
+        log_event("settings.invalid", problems=why.split("\n"))
+    return 2
+
+
+def _run(settings: Settings, stop: Stop, log: LogQueue | None, *, is_child: bool) -> int:
+    """Run the children, or be one worker."""
     if settings.processes > 1 and not is_child:
         return _run_children(settings, stop)
     for name, nearest in unknown_variables(os.environ).items():
         log_event("settings.unknown", variable=name, nearest=nearest or None)
     parent = os.getppid() if is_child else None
-    code = run_worker(build(settings), stop, lambda: parent in (None, os.getppid()))
+    app = build(settings)
+    end_in_time(
+        stop,
+        settings.grace_s,
+        is_busy=lambda: app.running.count > 0,
+        last_words=lambda: log.close(LAST_LINES_S) if log else None,
+    )
+    code = run_worker(app, stop, lambda: parent in (None, os.getppid()))
     return code if is_child else _public(code)
 
 
@@ -81,49 +90,12 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-class Stop(threading.Event):
-    """Is set when the worker must stop."""
-
-    by = ""
-    """The signal that asked for it, "" if none did."""
-
-    def log(self, grace_s: int) -> None:
-        """Log that a signal stops the worker, outside of the signal's handler."""
-        if self.by:
-            log_event("worker.stopping", signal=self.by, grace_s=grace_s)
-
-
-def stop_on_signals() -> Stop:
-    """Return an event that the first signal sets; further signals have no effect.
-
-    The handler writes nothing: it may have interrupted the writing of a log line, which cannot be
-    entered a second time.
-    """
-    stop = Stop()
-
-    def on_signal(number: int, _: object) -> None:
-        if not stop.is_set():
-            stop.by = signal.Signals(number).name
-            stop.set()
-
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
-    return stop
-
-
 def run_worker(app: App, stop: Stop, has_parent: Callable[[], bool]) -> int:
     """Work until *stop* is set or the parent process has ended; returns the exit code."""
-    if not _wait_for_redis(app, stop):
-        return REFUSED
-    if stop.is_set():
+    membership = prepare(app, stop)
+    if isinstance(membership, int):
         stop.log(app.settings.grace_s)
-        return 0
-    findings = examine(app.broker.client, app.settings.redis_wait_replicas)
-    if not _is_fit(findings):
-        return REFUSED
-    membership = membership_from(app.settings, app.broker.client)
-    if code := _join(app, membership):
-        return code
+        return membership
     app.scheduler.start()
     worker = app.worker()
     worker.start()
@@ -138,10 +110,11 @@ def run_worker(app: App, stop: Stop, has_parent: Callable[[], bool]) -> int:
     while not stop.wait(POLL_S) and has_parent() and not app.ledger.is_other:
         pass
     stop.log(app.settings.grace_s)
+    stop.set()
     if app.ledger.is_other:
         known = app.ledger.installation or ""
         log_event("worker.other_ledger", installation=known, text=membership.lost(known))
-    worker.stop(timeout=(app.settings.grace_s - CLOSING_S) * 1000)
+    worker.stop(timeout=max(0, app.settings.grace_s - CLOSING_S) * 1000)
     is_busy = any(thread.is_alive() for thread in worker.workers)
     app.scheduler.stop()
     if is_busy:
@@ -160,57 +133,6 @@ def count_stores(given: Iterable[str], stores: Stores) -> int | None:
         return len({*given, *stores.ids()})
     except redis.RedisError:
         return None
-
-
-def _wait_for_redis(app: App, stop: threading.Event) -> bool:
-    """Wait until Redis answers or *stop* is set; returns False if waiting cannot help.
-
-    This uses a client of its own, because the app's client retries for 20 s before it fails.
-    """
-    url = app.settings.redis_url.get_secret_value()
-    namespace = app.settings.namespace
-    client = redis_client(url, namespace=namespace, tries=1, timeout_s=FIRST_ANSWER_S)
-    pause_s = POLL_S
-    with client:
-        while not stop.is_set():
-            try:
-                client.ping()
-                app.scheduler.beat()
-                return True
-            except (redis.RedisError, ConnectionClosed) as error:
-                if is_permanent(error):
-                    log_event("doctor.refused", check="reachable", text=explain(error))
-                    return False
-                log_event("worker.redis_lost", error=explain(error))
-            stop.wait(pause_s)
-            pause_s = min(2 * pause_s, MAX_PAUSE_S)
-    return True
-
-
-def _join(app: App, membership: Membership) -> int:
-    """Let each script name the installation; returns the exit code if the worker must not start."""
-    try:
-        # A wrong vault key is refused now, not at the first refund.
-        if not _is_fit([vault_finding(app.keyring, app.stores)]):
-            return 1
-        joined = membership.join()
-    except redis.RedisError as error:
-        log_event("doctor.refused", check="reachable", text=explain(error))
-        return REFUSED
-    if joined.is_new:
-        log_event("worker.installed", installation=joined.installation)
-    app.ledger.installation = joined.installation
-    return 0 if _is_fit(joined.findings) else OTHER_LEDGER
-
-
-def _is_fit(findings: Iterable[Finding]) -> bool:
-    """Log what the checks of `refunds doctor` found; returns whether none of it is refused."""
-    for finding in findings:
-        if finding.level == "refused":
-            log_event("doctor.refused", check=finding.check, text=finding.text)
-        elif finding.level == "warning":
-            log_event("doctor.warning", check=finding.check, text=finding.text)
-    return all(finding.level != "refused" for finding in findings)
 
 
 def _run_children(settings: Settings, stop: Stop) -> int:
@@ -235,7 +157,7 @@ def _public(code: int) -> int:
 
 def run() -> None:
     """Run as the command `refunds-worker`, for installations without a Python to call."""
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], begin_log(os.environ.get(variable("log_format"), ""))))
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ from worker.operations.trimming import Trimmer
 from worker.queue.broker import Broker
 from worker.queue.middleware import MessageContext, Running
 from worker.refund.producers import Producers
+from worker.scheduler.heart import Heart
 from worker.scheduler.scheduler import Scheduler, Turn, Turns
 from worker.steps.clock import boot_id, boottime
 from worker.steps.retry import RetryPolicy
@@ -64,6 +65,8 @@ class App:
     watch: Watch
     prober: Prober
     jobs: JobRunner
+    heart: Heart
+    running: Running
     scheduler: Scheduler
 
     def worker(self) -> dramatiq.Worker:
@@ -157,10 +160,19 @@ def wix_from(
     )
 
 
-def _about(settings: Settings, broker: Broker) -> Callable[[], dict[str, str | int]]:
-    """Return what a worker says about itself with each heartbeat."""
-    running = Running()
+def _seen(broker: Broker, running: Running) -> Callable[[str, float], None]:
+    """Return what is told of each call to Wix."""
     broker.add_middleware(running)
+
+    def seen(result: str, seconds: float) -> None:
+        running.saw_call()
+        broker.meter.saw_call(result, seconds)
+
+    return seen
+
+
+def _about(settings: Settings, running: Running) -> Callable[[], dict[str, str | int]]:
+    """Return what a worker says about itself with each heartbeat."""
     fixed: dict[str, str | int] = {
         "version": version("wix-refund-worker"),
         "threads": settings.threads,
@@ -259,12 +271,21 @@ def _keep_turn(ledger: Ledger, settings: Settings, monotonic: Callable[[], float
     return turn
 
 
+def _scheduler(
+    settings: Settings, seams: Seams, broker: Broker, ledger: Ledger, prober: Prober, turns: Turns
+) -> Scheduler:
+    """Return the background threads."""
+    clock = seams.monotonic
+    return Scheduler(broker, ledger, prober, settings, clock, boot_id(), turns=turns)
+
+
 def build(settings: Settings, seams: Seams = REAL) -> App:
     """Put a worker together."""
-    broker, ledger = ledger_from(settings)
+    (broker, ledger), running = ledger_from(settings), Running()
     keyring, stores = keyring_from(settings), stores_from(settings, broker)
-    wix = wix_from(settings, seams.transport, seen=broker.meter.saw_call)
-    broker.about = _about(settings, broker)
+    wix = wix_from(settings, seams.transport, seen=_seen(broker, running))
+    broker.about = _about(settings, running)
+    heart = Heart(broker, running, longest_call_s=settings.wix_total_timeout_ms / 1000)
     steps = _steps(settings, seams, ledger=ledger, keyring=keyring, stores=stores, wix=wix)
     outages = Outages(circuit=ledger.circuit, stores=stores, keyring=keyring, wix=wix)
     desk = WixDesk(keyring=keyring, ledger=ledger, stores=stores, wix=wix, settings=settings)
@@ -274,7 +295,7 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
     prober = _prober(desk)
     keep = _keep_turn(ledger, settings, seams.monotonic)
     hooks = _webhook_turns(settings, ledger, seams)
-    turns = Turns(watch.turn, outages.turn, jobs.turn, keep, hooks)
+    turns = Turns(watch.turn, outages.turn, jobs.turn, keep, hooks, heart.beat)
     return App(
         settings=settings,
         keyring=keyring,
@@ -286,13 +307,7 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
         watch=watch,
         prober=prober,
         jobs=jobs,
-        scheduler=Scheduler(
-            broker,
-            ledger,
-            prober,
-            settings,
-            seams.monotonic,
-            boot_id(),
-            turns=turns,
-        ),
+        heart=heart,
+        running=running,
+        scheduler=_scheduler(settings, seams, broker, ledger, prober, turns),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -17,6 +18,10 @@ REFUSED = 10
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.5, 60.0
 #: A child that worked for so long has not ended because of how it was started.
 STEADY_S = 60.0
+#: How much longer than the grace time a child may take to end.
+MORE_S = 1.0
+#: How a child ends that got a signal before it could handle it, so that it had not begun to work.
+_BEFORE_ITS_HANDLER = (-signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP)
 
 
 class Child(Protocol):
@@ -84,12 +89,15 @@ class Children:
         running = [child for child in self._running if child]
         for child in running:
             child.terminate()
-        return max((_wait_for_end(child, grace_s) for child in running), default=0)
+        until = self._monotonic() + grace_s + MORE_S
+        ends = (_wait_for_end(child, until - self._monotonic()) for child in running)
+        return max(ends, default=0)
 
 
-def _wait_for_end(child: Child, grace_s: float) -> int:
+def _wait_for_end(child: Child, left_s: float) -> int:
     try:
-        return abs(child.wait(grace_s))
+        code = child.wait(max(0.0, left_s))
+        return 0 if code in _BEFORE_ITS_HANDLER else abs(code)
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()

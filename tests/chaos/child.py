@@ -17,9 +17,10 @@ from pathlib import Path
 
 from config.loading import load_settings
 from tests.chaos.steppable import make_steppable
-from worker.__main__ import Stop, run_worker
+from worker.__main__ import run_worker
 from worker.app import Seams, build
 from worker.observability.logs import configure_logs
+from worker.stopping import Stop
 
 #: Short times, so that a run is short; the kills are real.
 QUICK = {

@@ -10,7 +10,6 @@ from pathlib import Path
 from statemachine.flows import Transition
 from tests.house.documents import ROOT, tracked_files
 from tests.support.longest import LONGEST
-from worker.observability.events import BOUND, EVENTS
 from worker.refund.reasons import REASONS
 
 PRODUCT = sorted(
@@ -77,34 +76,6 @@ def test_one_word_per_transition() -> None:
     sources = "\n".join(path.read_text() for path in PRODUCT)
     for transition in Transition:
         assert len(re.findall(rf"def {transition}\(", sources)) >= 2
-
-
-def test_every_event_that_is_logged_is_in_the_table_with_its_fields() -> None:
-    """Readers of the logs rely on the table in worker/observability/README.md."""
-    undeclared = []
-    for path in PRODUCT:
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "log_event":
-                name = node.args[0]
-                if isinstance(name, ast.Constant):
-                    known = {*EVENTS[str(name.value)].fields, *BOUND}
-                    undeclared += [
-                        (name.value, k.arg) for k in node.keywords if k.arg and k.arg not in known
-                    ]
-    assert undeclared == []
-
-
-def test_names_of_events_are_written_out() -> None:
-    """They are never built from parts, so that `grep` finds where an event is logged."""
-    tables = set((ROOT / "worker" / "observability").glob("*event*.py"))
-    constants = {
-        node.value
-        for path in PRODUCT
-        if path not in tables
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Constant)
-    }
-    assert set(EVENTS) - constants == set()
 
 
 def test_every_reason_in_the_code_is_in_the_table() -> None:

@@ -11,7 +11,7 @@ import structlog
 
 from tests.support.logs import restored_logging
 from worker.observability.events import EVENTS, events_table, log_event
-from worker.observability.foreign import FromDramatiq
+from worker.observability.foreign import Foreign
 from worker.observability.logs import configure_logs
 from worker.observability.redaction import MASK
 
@@ -67,7 +67,7 @@ def test_no_line_of_dramatiq_breaks_the_log(log: io.StringIO, template: str) -> 
     # pytest's own handler would fail on such a record.
     made = logging.getLogger("x").makeRecord
     given = (_Job(), ValueError("hunter22"))
-    assert not FromDramatiq().filter(made("dramatiq.x", 40, "a.py", 1, template, given, None))
+    Foreign().handle(made("dramatiq.x", 40, "a.py", 1, template, given, None))
     [line] = _lines(log)
     assert line["event"] == "worker.dramatiq"
     assert "hunter22" not in log.getvalue()

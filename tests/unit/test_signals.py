@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from worker.__main__ import stop_on_signals
+from worker.stopping import stop_on_signals
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
@@ -128,7 +129,7 @@ def test_what_cannot_be_used_is_refused_at_the_start(
     stores: dict[str, Any],
     said: str,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    log: io.StringIO,
 ) -> None:
     """Whatever the number of processes is; no value is repeated."""
     monkeypatch.setenv("REFUNDS_REDIS_URL", "redis://127.0.0.1:1/0")
@@ -136,7 +137,7 @@ def test_what_cannot_be_used_is_refused_at_the_start(
     for processes in ("1", "2"):
         monkeypatch.setenv("REFUNDS_PROCESSES", processes)
         assert main([]) == 2
-        printed = capsys.readouterr().err
+        printed = log.getvalue()
         assert "REFUNDS_STORES, entry " in printed
         assert said in printed
         assert "canary" not in printed

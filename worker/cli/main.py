@@ -26,6 +26,8 @@ from worker.cli.dead import dead
 from worker.cli.jobs import jobs
 from worker.cli.list_refunds import EXAMPLE as LIST_EXAMPLE
 from worker.cli.list_refunds import list_refunds
+from worker.cli.logs import EXAMPLE as LOGS_EXAMPLE
+from worker.cli.logs import logs
 from worker.cli.outcomes import EXAMPLE as OUTCOMES_EXAMPLE
 from worker.cli.outcomes import outcomes
 from worker.cli.output import (
@@ -73,6 +75,7 @@ app.command("audit-log", epilog=AUDIT_LOG_EXAMPLE)(audit_log)
 for act in (acts.retry, acts.cancel, acts.hold, acts.release, acts.edit, acts.pause, acts.resume):
     app.command(epilog=acts.EXAMPLES[act.__name__])(act)
 app.command(epilog=APPROVE_EXAMPLE)(approve)
+app.command(epilog=LOGS_EXAMPLE)(logs)
 app.command(epilog=STATUS_EXAMPLE)(status)
 app.command(epilog=WATCH_EXAMPLE)(watch)
 app.command(epilog=OUTCOMES_EXAMPLE)(outcomes)
@@ -141,5 +144,7 @@ def main() -> None:
     """Run the `refunds` program."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    configure_logs(None, "warning")
+    # What a command does is logged in the same shape as what a worker does. On a terminal, the
+    # sentences of the command say it.
+    configure_logs(None, "warning" if sys.stderr.isatty() else "info")
     run(app)

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import redis
 
+from worker.observability.act_events import EVENT_OF_ACT
+from worker.observability.events import log_event
 from worker.observability.redaction import redact
 
 if TYPE_CHECKING:
@@ -127,10 +129,15 @@ class AuditLog:
             item = {"job": act.job, "subject": act.subject}
             given = {**arguments, "act": {"id": act_id, **item, **self._entry(act)}}
             try:
-                return script(keys=[self.ns], args=[json.dumps(given)])
+                answer: Any = script(keys=[self.ns], args=[json.dumps(given)])
             except redis.ResponseError as error:
                 if "HEADMOVED" not in str(error):
                     raise
+                continue
+            is_recorded, *reply = answer
+            if is_recorded:
+                log_act(act)
+            return reply[0] if reply else None
         raise redis.ResponseError("TRYAGAIN too many others write to the audit log at once")
 
     def _entry(self, act: Act) -> dict[str, str]:
@@ -184,6 +191,30 @@ class AuditLog:
             missing = f"the log ends here, but {last_seq} entries were written"
             return Verified(seq, prev, seq + 1, missing)
         return Verified(seq, prev, 0, "")
+
+
+#: Acts that are logged where they are done, with more than the entry says.
+LOGGED_ELSEWHERE = frozenset({"stores.connect", "stores.disconnect"})
+#: What begins the names of acts on stores.
+_STORES = ("stores.", "pause", "resume")
+
+
+def log_act(act: Act) -> None:
+    """Log what a person did, in the same shape as what the worker does."""
+    if act.name in LOGGED_ELSEWHERE:
+        return
+    event = EVENT_OF_ACT.get(act.name, "operator.acted")
+    fields: dict[str, Any] = {"operator": act.by[:LONGEST_NAME], "why": act.why[:LONGEST_WHY]}
+    if event == "operator.acted":
+        fields |= {"act": act.name, "subject": act.subject}
+    elif act.name.startswith(_STORES):
+        fields["store_id"] = act.subject or "*"
+    else:
+        fields["refund_id"] = act.subject
+    if act.job:
+        fields["job_id"] = act.job
+    changed = {"before": dict(act.before), "after": dict(act.after)}
+    log_event(event, **fields, **{name: value for name, value in changed.items() if value})
 
 
 def hash_of(text: str) -> str:

@@ -60,12 +60,13 @@ def load_scripts(
         name: client.register_script(
             head
             + "".join(parts[part] for part in parts if SOMETIMES[part].search(text))
-            + _whole(text)
+            + _whole(text, "with_record" if SOMETIMES["acts"].search(text) else "")
         )
         for name, text in texts.items()
     }
 
 
-def _whole(text: str) -> str:
-    """Return a script whose every end is followed by finish() (lua/lanes.lua)."""
-    return f"local function main()\n{text}\nend\nlocal reply = main()\nfinish()\nreturn reply\n"
+def _whole(text: str, last: str) -> str:
+    """Return a script whose every end is followed by finish() (lua/lanes.lua), and by *last*."""
+    main = f"local function main()\n{text}\nend\nlocal reply = main()\nfinish()\n"
+    return f"{main}return {last}(reply)\n" if last else f"{main}return reply\n"

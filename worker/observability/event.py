@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 Level = Literal["debug", "info", "warning", "error"]
+#: How severe each is, as in the standard library.
+LEVELS: Mapping[str, int] = MappingProxyType({"debug": 10, "info": 20, "warning": 30, "error": 40})
 
 
 class Event(NamedTuple):

@@ -1,6 +1,7 @@
 """The log events: one table for the code and the README. No other event can be logged.
 
-Here are those about refunds, stores and messages; `program_events.py` has those about the program.
+Here are those about refunds, stores and messages; `act_events.py` has those about what
+people do, and `program_events.py` those about the program.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import Any
 
 import structlog
 
-from worker.observability.event import Event, Level
+from worker.observability.act_events import ACT_EVENTS
+from worker.observability.event import LEVELS, Event
 from worker.observability.program_events import PROGRAM_EVENTS
 
 #: Bound once per message, so they are on every line of a step.
@@ -142,7 +144,9 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             ("error",),
         ),
         "store.connected": Event(
-            "info", "A store's API key was checked and saved.", ("name", "currency", "rotated")
+            "info",
+            "A store's API key was checked and saved.",
+            ("name", "currency", "rotated", "operator"),
         ),
         "store.suspended": Event(
             "error",
@@ -171,12 +175,13 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             ("pause_ms",),
         ),
         "store.resumed": Event(
-            "info", "The refunds of a suspended store continue, in order of arrival.", ("by",)
+            "info",
+            "The refunds of a suspended store continue, in order of arrival.",
+            ("by", "operator", "why", "before"),
         ),
         "store.disconnected": Event(
-            "info", "A store and its API key were deleted.", ("dead_letters",)
+            "info", "A store and its API key were deleted.", ("dead_letters", "operator")
         ),
-        "refund.replayed": Event("info", "A person resumed a dead letter.", ("operator",)),
         "refund.reversed": Event(
             "error",
             "The payment provider took back a refund that it had paid; upstream is informed.",
@@ -232,6 +237,7 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             "A message could not be processed and became a dead letter.",
             ("reason", "queue", "error"),
         ),
+        **ACT_EVENTS,
         **PROGRAM_EVENTS,
     }
 )
@@ -243,14 +249,11 @@ def log_event(event: str, **fields: Any) -> None:
     Raises:
         KeyError: the table has no such event.
     """
-    _LOGGER.log(_LEVELS[EVENTS[event].level], event, **fields)
+    _LOGGER.log(LEVELS[EVENTS[event].level], event, **fields)
 
 
 #: Reads the configuration at each call.
 _LOGGER = structlog.get_logger()
-_LEVELS: Mapping[Level, int] = MappingProxyType(
-    {"debug": 10, "info": 20, "warning": 30, "error": 40}
-)
 
 
 def events_table() -> str:

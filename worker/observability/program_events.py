@@ -57,12 +57,36 @@ PROGRAM_EVENTS: Mapping[str, Event] = MappingProxyType(
         "worker.bug": Event(
             "error",
             "The worker failed unexpectedly outside of a step; it keeps running.",
-            ("error", "thread"),
+            ("error", "stack", "thread"),
+        ),
+        "worker.crashed": Event(
+            "error", "The program ends because of an unexpected error.", ("error", "stack")
+        ),
+        "worker.stuck": Event(
+            "error",
+            "A step overstays: the worker sends no heartbeat until it ends, so others take over.",
+            ("thread", "silent_s"),
         ),
         "worker.dramatiq": Event(
             "error",
             "dramatiq, the queue library, reports something that no other event says.",
-            ("text", "error", "logger"),
+            ("text", "error", "stack", "logger"),
+        ),
+        "worker.library": Event(
+            "warning",
+            "Another library, or Python, reports something.",
+            ("text", "error", "stack", "logger"),
+        ),
+        "worker.stderr": Event(
+            "warning", "Something else was written to standard error.", ("text",)
+        ),
+        "log.dropped": Event(
+            "warning",
+            "Nobody read the log for a while, so lines were dropped; no step waited for it.",
+            ("lines",),
+        ),
+        "settings.invalid": Event(
+            "error", "The worker cannot start: a setting is missing or invalid.", ("problems",)
         ),
         "worker.child_ended": Event(
             "error",

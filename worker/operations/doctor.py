@@ -32,9 +32,20 @@ def examine(
     *now* returns Unix time in seconds.
     """
     try:
-        return list(_findings(client, wait_replicas, now))
+        return findings_of(client, wait_replicas, now=now)
     except redis.RedisError as error:
         return [Finding("reachable", "refused", explain(error))]
+
+
+def findings_of(
+    client: redis.Redis, wait_replicas: int = 0, *, now: Callable[[], float] = time.time
+) -> list[Finding]:
+    """Check the server like `examine`.
+
+    Raises:
+        redis.RedisError: the server cannot be reached.
+    """
+    return list(_findings(client, wait_replicas, now))
 
 
 def _findings(

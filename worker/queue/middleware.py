@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import replace
@@ -59,10 +61,12 @@ def _delivery_of(broker: Broker, message: dramatiq.broker.MessageProxy) -> Deliv
 
 
 class Running(dramatiq.Middleware):
-    """Knows which threads run a message at this moment."""
+    """Knows which threads run a message, and when each was last seen to do something."""
 
-    def __init__(self) -> None:
-        self._threads: set[int] = set()
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        #: By the thread's id: its name, and when it was seen.
+        self._threads: dict[int, tuple[str, float]] = {}
 
     @property
     def count(self) -> int:
@@ -71,11 +75,23 @@ class Running(dramatiq.Middleware):
 
     def before_process_message(self, *_: object) -> None:
         """Count the thread."""
-        self._threads.add(threading.get_ident())
+        thread = threading.current_thread()
+        self._threads[threading.get_ident()] = (thread.name, self._monotonic())
 
     def after_process_message(self, *_: object, **_more: object) -> None:
         """Count it no longer."""
-        self._threads.discard(threading.get_ident())
+        self._threads.pop(threading.get_ident(), None)
+
+    def saw_call(self) -> None:
+        """The calling thread has ended a call, so its step goes on."""
+        if threading.get_ident() in self._threads:
+            self.before_process_message()
+
+    def most_silent(self) -> tuple[str, float] | None:
+        """Return the thread that was not seen for longest, and for how long, in seconds."""
+        now_s = self._monotonic()
+        seen = [(name, now_s - at_s) for name, at_s in list(self._threads.values())]
+        return max(seen, key=lambda each: each[1], default=None)
 
 
 class MessageContext(dramatiq.Middleware):

@@ -58,6 +58,8 @@ class Turns:
     """Archives and forgets finished refunds, and trims outcomes, that were kept long enough."""
     webhooks: Mapping[str, Turn]
     """Delivers outcomes to each webhook, by its name; every worker tries."""
+    beat: Callable[[], None] | None = None
+    """Writes the heartbeat, if not the broker alone does."""
 
 
 class Scheduler:
@@ -93,7 +95,7 @@ class Scheduler:
     def _work(self) -> Iterator[tuple[str, int, Callable[[], object]]]:
         """Yield the name of each thread, its pause, and what it does."""
         settings = self._settings
-        yield "heart", settings.worker_beat_ms, self._broker.beat
+        yield "heart", settings.worker_beat_ms, self.beat
         yield "clock", settings.schedule_tick_ms, self.wake
         yield "reconcile", settings.reconcile_every_ms, self.requeue_lost
         yield "index", INDEX_TICK_MS, self.reindex
@@ -115,7 +117,7 @@ class Scheduler:
         Raises:
             ConnectionClosed: Redis did not answer.
         """
-        self._broker.beat()
+        (self._turns.beat or self._broker.beat)()
 
     def start(self) -> None:
         """Start all threads."""

@@ -46,6 +46,7 @@ def connect(
                 name=findings.name,
                 currency=findings.currency,
                 rotated=result == "rotated",
+                operator=operator.by,
             )
     return findings
 
@@ -109,7 +110,7 @@ def disconnect(
     stores.disconnect(store_id, act)
     buried = sum(_bury(refund_id, ledger, stores) for refund_id in unfinished)
     with structlog.contextvars.bound_contextvars(store_id=store_id):
-        log_event("store.disconnected", dead_letters=buried)
+        log_event("store.disconnected", dead_letters=buried, operator=operator.by)
     return buried, len(unfinished) - buried
 
 

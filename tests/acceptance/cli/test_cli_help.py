@@ -66,6 +66,7 @@ def test_every_group_of_commands_has_help_with_an_example(group: list[str]) -> N
         "dead show",
         "dead replay",
         "audit-log",
+        "logs",
         "dead resolve",
         "dead discard",
         "retry",

@@ -63,8 +63,18 @@ local function go_on(id)
     if redis.call('ZREM', key('on_hold'), id) == 1 then line_up(id, record.store_id) end
 end
 
+-- Whether the act was done, so that it is in the audit log.
+local is_recorded = false
+
+-- What a script returns for an act: {1 | 0, whether it was recorded; its own reply}.
+local function with_record(reply)
+    if not head then return reply end
+    return {is_recorded and 1 or 0, reply}
+end
+
 -- Append args.act to the audit log, in the same write as the act itself.
 local function record_act()
+    is_recorded = true
     if not head or is_repeat then return end
     redis.call('XADD', key('audit_log'), '*', 'entry', args.act.entry, 'hash', args.act.hash)
     redis.call('HINCRBY', key('audit_head'), 'seq', 1)

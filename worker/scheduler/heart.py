@@ -1,0 +1,57 @@
+"""The heartbeat: it tells the other workers that this one lives, as long as its threads move."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from worker.observability.events import log_event
+from worker.queue.broker import Broker
+from worker.queue.middleware import Running
+
+#: Beside calls to Wix, a step only talks to Redis, and while Redis is away nobody takes over.
+OVERSTAYS_S = 60.0
+
+
+class Heart:
+    """Writes the heartbeat, unless a step shows no sign of life: then others must take over."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        running: Running,
+        *,
+        longest_call_s: float,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._broker = broker
+        self._running = running
+        self._overstays_s = OVERSTAYS_S + longest_call_s
+        self._monotonic = monotonic
+        self._last_s: float | None = None
+        self._is_told = False
+
+    def beat(self) -> None:
+        """Write one heartbeat.
+
+        Raises:
+            ConnectionClosed: Redis did not answer.
+        """
+        if silent := self.stuck():
+            if not self._is_told:
+                thread, silent_s = silent
+                log_event("worker.stuck", thread=thread, silent_s=round(silent_s))
+            self._is_told = True
+            return
+        self._is_told = False
+        self._broker.beat()
+        self._last_s = self._monotonic()
+
+    def stuck(self) -> tuple[str, float] | None:
+        """Return the thread whose step overstays, and since when; None if there is none."""
+        most = self._running.most_silent()
+        return most if most and most[1] > self._overstays_s else None
+
+    def silent_s(self) -> float | None:
+        """Return how long ago the last heartbeat was written; None before the first."""
+        return None if self._last_s is None else self._monotonic() - self._last_s
