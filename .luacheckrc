@@ -9,7 +9,7 @@ local shared = {
     "BURST_MS", "CALLS", "THROTTLED", "CIRCUIT", "note_answer", "is_cut_off", "key", "record_of", "change", "remove", "forget_changes", "write_changes", "note", "emit",
     "publish", "publish_store", "is_suspended", "record_accepted", "write_message", "send", "set_state",
     "acknowledge", "ack", "is_alive", "is_held", "is_lost", "server_lost_writes_at", "step_messages",
-    "add_counts", "records", "changes", "follow_changes", "decoded", "text_of", "card_of", "joined", "WHOLE_CARD", "split", "units", "list_dead", "list_by", "list_failing", "list_accepted",
+    "add_counts", "add_totals", "records", "changes", "follow_changes", "decoded", "text_of", "card_of", "joined", "WHOLE_CARD", "split", "units", "list_dead", "list_by", "list_failing", "list_accepted",
     "KINDS", "SEPARATOR", "UNKNOWN",
     "charge", "is_paced", "reserve", "throttle", "plan_look", "line_up_look", "next_looks",
     "MUTATES", "worker_of", "take_lease", "claim_answer", "hand", "hand_over", "handed_before", "enter_ring",

@@ -140,6 +140,13 @@ class Settings(BaseSettings):
     bulk_confirm: int = Field(default=100, ge=0, le=1_000_000)
     """An act on more refunds than this asks for their number to be typed, not only for a yes."""
 
+    metrics_port: int | None = Field(default=None, ge=1, le=65535, examples=[""])
+    """Port of /metrics, /healthz and /readyz, one for all processes; nothing listens if not set."""
+    metrics_host: str = Field(default="127.0.0.1", min_length=1, max_length=255)
+    """Address on which they listen; without TLS and without a password."""
+    metrics_per_store: bool = False
+    """Whether there is a metric for the lane of each store, with the store's id."""
+
     processes: fields.Cores = Field(default=1, ge=1, le=64)
     """Number of worker processes that `python -m worker` starts; `auto` for one per core."""
     threads: int = Field(default=8, ge=1, le=256)

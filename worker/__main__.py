@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
@@ -20,6 +19,7 @@ from worker.observability.events import log_event
 from worker.observability.log_queue import LogQueue
 from worker.observability.logs import configure_logs
 from worker.observability.program_log import LAST_LINES_S, begin_log
+from worker.reporting import REPORT, report_app, report_children, start_child
 from worker.starting import POLL_S, prepare
 from worker.stopping import Stop, end_in_time, stop_on_signals
 
@@ -35,7 +35,7 @@ NO_KEYS = (
 
 def main(arguments: list[str], log: LogQueue | None = None) -> int:
     """Run one worker, or as many processes as REFUNDS_PROCESSES says; returns the exit code."""
-    is_child = _parse(arguments).child
+    options = _parse(arguments)
     try:
         settings = load_settings(os.environ)
         keyring_from(settings)
@@ -44,7 +44,7 @@ def main(arguments: list[str], log: LogQueue | None = None) -> int:
     if settings.vault_keys is None and not settings.stores:
         return _refuse(NO_KEYS)
     configure_logs(settings.log_format, settings.log_level, write=log.put if log else None)
-    return _run(settings, stop_on_signals(), log, is_child=is_child)
+    return _run(settings, stop_on_signals(), log, options)
 
 
 def _refuse(why: str) -> int:
@@ -56,13 +56,13 @@ def _refuse(why: str) -> int:
     return 2
 
 
-def _run(settings: Settings, stop: Stop, log: LogQueue | None, *, is_child: bool) -> int:
+def _run(settings: Settings, stop: Stop, log: LogQueue | None, options: argparse.Namespace) -> int:
     """Run the children, or be one worker."""
-    if settings.processes > 1 and not is_child:
-        return _run_children(settings, stop)
+    if settings.processes > 1 and not options.child:
+        return _run_children(settings, stop, log)
     for name, nearest in unknown_variables(os.environ).items():
         log_event("settings.unknown", variable=name, nearest=nearest or None)
-    parent = os.getppid() if is_child else None
+    parent = os.getppid() if options.child else None
     app = build(settings)
     end_in_time(
         stop,
@@ -70,8 +70,9 @@ def _run(settings: Settings, stop: Stop, log: LogQueue | None, *, is_child: bool
         is_busy=lambda: app.running.count > 0,
         last_words=lambda: log.close(LAST_LINES_S) if log else None,
     )
+    report_app(app, stop, log, options.report)
     code = run_worker(app, stop, lambda: parent in (None, os.getppid()))
-    return code if is_child else _public(code)
+    return code if options.child else _public(code)
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
@@ -87,6 +88,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         "--version", action="version", version=f"refunds {version('wix-refund-worker')}"
     )
     parser.add_argument(_CHILD, action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument(REPORT, type=int, help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 
 
@@ -135,13 +137,14 @@ def count_stores(given: Iterable[str], stores: Stores) -> int | None:
         return None
 
 
-def _run_children(settings: Settings, stop: Stop) -> int:
+def _run_children(settings: Settings, stop: Stop, log: LogQueue | None) -> int:
     """Run the worker processes until a signal, or until one finds that none should work.
 
     If a child finds another ledger than its own, or cannot start, a person must decide.
     """
     command = [sys.executable, "-m", "worker", _CHILD]
-    children = Children(settings.processes, lambda: subprocess.Popen(command))  # noqa: S603 - this program
+    listen = report_children(settings, log)
+    children = Children(settings.processes, lambda: start_child(command, listen))
     found = None
     while found is None and not stop.wait(POLL_S):
         found = children.look()

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import random
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 import dramatiq
@@ -25,6 +23,7 @@ from worker.ledger.lanes import LaneRules
 from worker.ledger.memory import Memory, default_directory
 from worker.ledger.refunds import Ledger
 from worker.ledger.stores import Stores
+from worker.observability.counts import Counts
 from worker.observability.redaction import register_secrets
 from worker.operations.acts.wix_desk import WixDesk
 from worker.operations.archive.keeper import Keeper
@@ -36,6 +35,7 @@ from worker.queue.middleware import MessageContext, Running
 from worker.refund.producers import Producers
 from worker.scheduler.heart import Heart
 from worker.scheduler.scheduler import Scheduler, Turn, Turns
+from worker.signs import about, heart_of, seen_by
 from worker.steps.clock import boot_id, boottime
 from worker.steps.retry import RetryPolicy
 from worker.steps.runner import Steps
@@ -67,6 +67,7 @@ class App:
     jobs: JobRunner
     heart: Heart
     running: Running
+    counts: Counts
     scheduler: Scheduler
 
     def worker(self) -> dramatiq.Worker:
@@ -147,7 +148,7 @@ def keyring_from(settings: Settings) -> Keyring:
 def wix_from(
     settings: Settings,
     transport: Callable[[], Transport] | None = None,
-    seen: Callable[[str, float], None] = lambda _result, _seconds: None,
+    seen: Callable[[str, str, float], None] = lambda _endpoint, _result, _seconds: None,
 ) -> ClientFactory:
     """Return the client of Wix with its timeouts; *transport* replaces the network."""
     return ClientFactory(
@@ -158,29 +159,6 @@ def wix_from(
         transport=transport,
         seen=seen,
     )
-
-
-def _seen(broker: Broker, running: Running) -> Callable[[str, float], None]:
-    """Return what is told of each call to Wix."""
-    broker.add_middleware(running)
-
-    def seen(result: str, seconds: float) -> None:
-        running.saw_call()
-        broker.meter.saw_call(result, seconds)
-
-    return seen
-
-
-def _about(settings: Settings, running: Running) -> Callable[[], dict[str, str | int]]:
-    """Return what a worker says about itself with each heartbeat."""
-    fixed: dict[str, str | int] = {
-        "version": version("wix-refund-worker"),
-        "threads": settings.threads,
-        "host": socket.gethostname()[:100],
-        "pid": os.getpid(),
-        "started_at_ms": round(time.time() * 1000),
-    }
-    return lambda: {**fixed, "busy": running.count}
 
 
 def targets_from(settings: Settings) -> list[Target]:
@@ -281,11 +259,11 @@ def _scheduler(
 
 def build(settings: Settings, seams: Seams = REAL) -> App:
     """Put a worker together."""
-    (broker, ledger), running = ledger_from(settings), Running()
+    (broker, ledger), running, counts = ledger_from(settings), Running(), Counts()
     keyring, stores = keyring_from(settings), stores_from(settings, broker)
-    wix = wix_from(settings, seams.transport, seen=_seen(broker, running))
-    broker.about = _about(settings, running)
-    heart = Heart(broker, running, longest_call_s=settings.wix_total_timeout_ms / 1000)
+    wix = wix_from(settings, seams.transport, seen=seen_by(broker, running, counts))
+    broker.about = about(settings, running)
+    heart = heart_of(settings, broker, running, counts)
     steps = _steps(settings, seams, ledger=ledger, keyring=keyring, stores=stores, wix=wix)
     outages = Outages(circuit=ledger.circuit, stores=stores, keyring=keyring, wix=wix)
     desk = WixDesk(keyring=keyring, ledger=ledger, stores=stores, wix=wix, settings=settings)
@@ -309,5 +287,6 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
         jobs=jobs,
         heart=heart,
         running=running,
+        counts=counts,
         scheduler=_scheduler(settings, seams, broker, ledger, prober, turns),
     )

@@ -19,6 +19,7 @@ from statemachine.flows import Flow
 from tests.benchmarks.tables import bench_table
 from tests.chaos.figures import figures_table
 from worker.observability.events import events_table
+from worker.operations.metrics.table import metrics_table
 from worker.refund.provider_codes import provider_codes_table
 from worker.refund.public_status import status_table
 from worker.refund.reasons_table import reasons_table
@@ -87,6 +88,7 @@ PARTS: Mapping[str, str] = {
     "provider-codes": provider_codes_table(),
     "events": events_table(),
     "statuses": status_table(),
+    "metrics": metrics_table(),
     "figures": figures_table(),
     "bench": bench_table(),
 }

@@ -63,6 +63,7 @@ def receiver() -> Iterator[Receiver]:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
+            """Keep what was sent, and answer."""
             body = self.rfile.read(int(self.headers["content-length"]))
             status = running.answer(json.loads(body))
             with lock:

@@ -28,6 +28,7 @@ from worker.cli.list_refunds import EXAMPLE as LIST_EXAMPLE
 from worker.cli.list_refunds import list_refunds
 from worker.cli.logs import EXAMPLE as LOGS_EXAMPLE
 from worker.cli.logs import logs
+from worker.cli.observability import observability
 from worker.cli.outcomes import EXAMPLE as OUTCOMES_EXAMPLE
 from worker.cli.outcomes import outcomes
 from worker.cli.output import (
@@ -62,6 +63,7 @@ app = typer.Typer(
 app.add_typer(dead, name="dead")
 app.add_typer(stores, name="stores")
 app.add_typer(jobs, name="jobs")
+app.add_typer(observability, name="observability")
 app.add_typer(archive, name="archive")
 app.add_typer(simulator, name="simulator")
 app.add_typer(api, name="api")

@@ -26,8 +26,11 @@ class Overview:
         # The script uses no lane.
         self._scripts = load_scripts(client, ("status",), namespace=namespace, lanes=LaneRules(1))
 
-    def read(self, *, minutes: int = 10) -> dict[str, Any]:
-        """Return what the script says, with the counts of the last *minutes*."""
+    def read(self, *, minutes: int = 10, dead_after_ms: int = 0, lanes: int = 0) -> dict[str, Any]:
+        """Return what the script says, with the counts of the last *minutes*.
+
+        *lanes* says how many stores' lanes are told by name.
+        """
         active = sorted(ACTIVE)
         given = {
             "active": active,
@@ -35,6 +38,8 @@ class Overview:
             "queues": QUEUES,
             "limit": LONGEST_LIST,
             "minutes": minutes,
+            "dead_after_ms": dead_after_ms,
+            "lanes": lanes,
             "overdue_ms": OVERDUE_MS,
         }
         text: Any = self._scripts["status"](keys=[self._ns], args=[json.dumps(given)])

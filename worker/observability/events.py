@@ -6,7 +6,7 @@ people do, and `program_events.py` those about the program.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -249,9 +249,18 @@ def log_event(event: str, **fields: Any) -> None:
     Raises:
         KeyError: the table has no such event.
     """
-    _LOGGER.log(LEVELS[EVENTS[event].level], event, **fields)
+    level = LEVELS[EVENTS[event].level]
+    for observer in _OBSERVERS:
+        observer(event, fields)
+    _LOGGER.log(level, event, **fields)
 
 
+def observe(observer: Callable[[str, Mapping[str, Any]], None]) -> None:
+    """Tell *observer* of each event from now on, also of those below the level of the log."""
+    _OBSERVERS.append(observer)
+
+
+_OBSERVERS: list[Callable[[str, Mapping[str, Any]], None]] = []
 #: Reads the configuration at each call.
 _LOGGER = structlog.get_logger()
 

@@ -85,6 +85,9 @@ PROGRAM_EVENTS: Mapping[str, Event] = MappingProxyType(
             "Nobody read the log for a while, so lines were dropped; no step waited for it.",
             ("lines",),
         ),
+        "metrics.unserved": Event(
+            "error", "REFUNDS_METRICS_PORT cannot be had; the worker works without it.", ("error",)
+        ),
         "settings.invalid": Event(
             "error", "The worker cannot start: a setting is missing or invalid.", ("problems",)
         ),

@@ -2,6 +2,8 @@
 -- rings are bounded: a slot is emptied when its next turn comes.
 --   {ns}:minute:N  HASH at (the minute it counts), and counts; N from 0 to 1439: the last day
 --   {ns}:day:N     HASH at (the day), and counts; N from 0 to 31
+--   {ns}:totals    HASH counts since the beginning: accepted, ended<US>STATE<US>FLOW<US>REASON and
+--                  units<US>CURRENCY (ten-thousandths), where <US> is the character 31
 local RINGS = {minute = {60000, 1440}, day = {86400000, 32}}
 
 -- Add to counts of the present minute or day: {field: whole number, or its digits}.
@@ -15,4 +17,9 @@ local function add_counts(ring, counts)
         redis.call('HSET', slot, 'at', int(at))
     end
     for field, number in pairs(counts) do redis.call('HINCRBY', slot, field, number) end
+end
+
+-- Add to counts since the beginning: {field: whole number, or its digits}.
+local function add_totals(counts)
+    for field, number in pairs(counts) do redis.call('HINCRBY', ns .. ':totals', field, number) end
 end

@@ -22,12 +22,16 @@ class Heart:
         running: Running,
         *,
         longest_call_s: float,
+        took: Callable[[float], None] = lambda _seconds: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._broker = broker
         self._running = running
         self._overstays_s = OVERSTAYS_S + longest_call_s
+        #: Is told how long each heartbeat took.
+        self._took = took
         self._monotonic = monotonic
+        self._turned_s: float | None = None
         self._last_s: float | None = None
         self._is_told = False
 
@@ -37,6 +41,7 @@ class Heart:
         Raises:
             ConnectionClosed: Redis did not answer.
         """
+        self._turned_s = self._monotonic()
         if silent := self.stuck():
             if not self._is_told:
                 thread, silent_s = silent
@@ -44,13 +49,24 @@ class Heart:
             self._is_told = True
             return
         self._is_told = False
+        started_s = self._monotonic()
         self._broker.beat()
         self._last_s = self._monotonic()
+        self._took(self._last_s - started_s)
 
     def stuck(self) -> tuple[str, float] | None:
         """Return the thread whose step overstays, and since when; None if there is none."""
         most = self._running.most_silent()
         return most if most and most[1] > self._overstays_s else None
+
+    def moves(self) -> bool:
+        """Whether the threads move: the heart tries to beat, and no step overstays.
+
+        It says nothing of Redis: a worker that waits for it need not be restarted.
+        """
+        turned_s = self._turned_s
+        is_turning = turned_s is None or self._monotonic() - turned_s <= OVERSTAYS_S
+        return is_turning and self.stuck() is None
 
     def silent_s(self) -> float | None:
         """Return how long ago the last heartbeat was written; None before the first."""

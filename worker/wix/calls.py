@@ -43,8 +43,8 @@ class Channel(NamedTuple):
     """Limits of each wait, by httpx's names."""
     total_s: float
     """The total timeout of a call."""
-    seen: Callable[[str, float], None] = lambda _result, _seconds: None
-    """Told of each call: the HTTP status or the type of its error, and how long it took."""
+    seen: Callable[[str, str, float], None] = lambda _endpoint, _result, _seconds: None
+    """Told of each call: endpoint, HTTP status or type of the error, and duration."""
 
 
 class Calls:
@@ -147,7 +147,7 @@ class Calls:
             self.sent += mutates
             raise unclear(endpoint, detail=result) from None
         finally:
-            self._channel.seen(result, time.monotonic() - started)
+            self._channel.seen(endpoint, result, time.monotonic() - started)
         self.sent += mutates
         if response.status_code < FAILURE:
             self.outcome = "answered"

@@ -58,7 +58,7 @@ class ClientFactory:
         read_timeout_ms: int,
         total_timeout_ms: int,
         transport: Callable[[], httpx.BaseTransport] | None = None,
-        seen: Callable[[str, float], None] = lambda _result, _seconds: None,
+        seen: Callable[[str, str, float], None] = lambda _endpoint, _result, _seconds: None,
     ) -> None:
         self._base_url = base_url
         self._seen = seen

@@ -140,14 +140,24 @@ end
 local function count_state(record)
     local state = record.state
     if state ~= 'accepted' and NEXT[state] then return end
-    local counts = {[state] = 1}
+    local counts, totals = {[state] = 1}, {}
     add_counts('minute', counts)
+    if state == 'accepted' then
+        totals.accepted = 1
+    else
+        local reason = (state == 'rejected' or state == 'dead') and text_of(decoded(record.reason).reason) or ''
+        totals[table.concat({'ended', state, record.flow or '', reason}, SEPARATOR)] = 1
+    end
     if state == 'refunded' or state == 'cancelled' then
         local facts = decoded(record.facts)
         local sum = units(text_of(facts.refund_amount))
-        if sum then counts['units:' .. text_of(facts.currency)] = sum end
+        if sum then
+            counts['units:' .. text_of(facts.currency)] = sum
+            totals['units' .. SEPARATOR .. text_of(facts.currency)] = sum
+        end
     end
     add_counts('day', counts)
+    add_totals(totals)
 end
 
 -- List a refund while it waits for an approval, and add up the amounts by currency.

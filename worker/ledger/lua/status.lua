@@ -1,7 +1,11 @@
 -- How things stand, in time that does not depend on the number of refunds. Changes nothing.
 -- args: active (states in which a transition is due), ended (the others); queues; limit (of each list);
---       minutes (how many of the last ones), overdue_ms.
+--       minutes (how many of the last ones), overdue_ms, dead_after_ms; lanes (of how many stores).
 -- Returns a JSON object; worker/operations/status.py says what its parts mean.
+--
+-- The ledger's clock stands still soon after the last tick, so that nothing is woken too early. Here it
+-- goes on: otherwise workers that all died would look alive, and nothing would be overdue.
+local now = wall + offset
 local function with_fields(ids, name, ...)
     local found = {}
     for place, id in ipairs(ids) do
@@ -75,7 +79,19 @@ for place = 1, #flat_sums, 2 do sums[flat_sums[place]] = flat_sums[place + 1] en
 local waiting = with_fields(redis.call('ZRANGE', key('approvals'), 0, args.limit - 1), 'refund', 'store_id', 'hold_at_ms',
     'hold', 'approval', 'approvals')
 
+local totals, flat_totals = {}, redis.call('HGETALL', key('totals'))
+for place = 1, #flat_totals, 2 do totals[flat_totals[place]] = flat_totals[place + 1] end
+local lanes, lined_up = {}, args.lanes > 0 and redis.call('SSCAN', key('busy_stores'), '0', 'COUNT', args.lanes)[2] or {}
+for place = 1, math.min(#lined_up, args.lanes) do
+    lanes[lined_up[place]] = redis.call('ZCARD', key('lane', lined_up[place]))
+end
+
 return cjson.encode({
+    totals = totals, lanes = lanes, ring = redis.call('ZCARD', key('ring')),
+    paused_count = redis.call('HLEN', key('paused')),
+    paced_until_ms = tonumber(redis.call('ZREVRANGE', key('paced'), 0, 0, 'WITHSCORES')[2] or 0),
+    listed = redis.call('ZCARD', key('workers')),
+    alive = redis.call('ZCOUNT', key('workers'), int(now - args.dead_after_ms), '+inf'),
     now_ms = now, wall_ms = wall, states = states, oldest_ms = oldest, queues = queues, workers = workers,
     due = {
         count = redis.call('ZCARD', key('due')), next_ms = first_score(key('due')),

@@ -1,0 +1,1 @@
+"""The metrics that Prometheus reads, and the answers to probes."""
