@@ -31,6 +31,8 @@ from worker.simulator.world.orders import Order
 from worker.stores.outages import Outages
 from worker.stores.vault import Credentials, new_key
 
+#: What a command logs, as JSON.
+_LOG_LINE = re.compile(r'^\{.*"level": "info", "timestamp": .*\}\n', re.MULTILINE)
 ACCOUNT_ID = "0f5b7a1e-0000-4000-8000-000000000002"
 
 
@@ -188,7 +190,10 @@ class DrillWorld:
             self.work()
 
     def run(self, command: str) -> str:
-        """Run a command as in a script; returns what it prints on both outputs."""
+        """Run a command as in a script; returns what it prints on both outputs.
+
+        Its log lines are left out: on a terminal, a command does not write them.
+        """
         words = shlex.split(command.replace(JOB_ID, self.job_id or JOB_ID))
         if words[0] != "refunds":
             raise AssertionError(f"an example runs only `refunds`: {command}")
@@ -215,5 +220,5 @@ class DrillWorld:
         """Note the id of a bulk act, and write it and the namespace as the text does."""
         if found := re.search(r"\bjob-[0-9a-f]{12}\b", output):
             self.job_id = found[0]
-        output = output.replace(self.rig.settings.namespace, "refunds")
+        output = _LOG_LINE.sub("", output).replace(self.rig.settings.namespace, "refunds")
         return output.replace(self.job_id, JOB_ID) if self.job_id else output
