@@ -17,15 +17,10 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from config import access, fields, guards
-from config.urls import is_unencrypted, max_connections
+from config import access, fields, guards, together
 from config.webhooks import EXAMPLE, Webhooks
 
 PREFIX = "REFUNDS_"
-
-#: Connections to Redis besides those of the worker's threads: two consumers, the scheduler, and the
-#: checks at the start.
-OTHER_CONNECTIONS = 4
 
 
 class Settings(BaseSettings):
@@ -271,32 +266,6 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _settings_fit_together(self) -> Settings:
         """Check settings that are valid by themselves but not together."""
-        problems = []
-        if is_unencrypted(self.wix_base_url) and not self.wix_allow_http:
-            problems.append(
-                f"{PREFIX}WIX_BASE_URL is an http:// address of another machine, to which API keys"
-                f" would be sent unencrypted: use https://, or set {PREFIX}WIX_ALLOW_HTTP=true"
-            )
-        needed = self.threads + OTHER_CONNECTIONS
-        limit = max_connections(self.redis_url.get_secret_value())
-        if limit is not None and limit < needed:
-            problems.append(
-                f"{PREFIX}REDIS_URL has max_connections={limit}, but {PREFIX}THREADS is"
-                f" {self.threads}: the worker needs {needed} connections, one for each thread and"
-                f" {OTHER_CONNECTIONS} more; leave the option out, or set fewer threads"
-            )
-        if self.settle_delay_ms < self.wix_total_timeout_ms:
-            problems.append(
-                f"{PREFIX}SETTLE_DELAY_MS is {self.settle_delay_ms}, but must be at least"
-                f" {PREFIX}WIX_TOTAL_TIMEOUT_MS, {self.wix_total_timeout_ms}: otherwise a call"
-                " that is still running could be made a second time"
-            )
-        if 3 * self.worker_beat_ms > self.worker_dead_after_ms:
-            problems.append(
-                f"{PREFIX}WORKER_BEAT_MS is {self.worker_beat_ms}, but must be at most a third of"
-                f" {PREFIX}WORKER_DEAD_AFTER_MS, {self.worker_dead_after_ms}: otherwise a"
-                " live worker could be taken for dead"
-            )
-        if problems:
+        if problems := list(together.problems(self)):
             raise ValueError("\n".join(problems))
         return self
