@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from dramatiq import actor
 
+from config.webhooks import WebhookEntry
 from statemachine.flows import Transition
 from worker import intake
 from worker.ledger.refunds import Ledger
@@ -16,14 +18,22 @@ from worker.refund.producers import Producers
 from worker.steps.runner import Steps
 
 
-def declare_actors(broker: Broker, ledger: Ledger, steps: Steps, producers: Producers) -> None:
+def declare_actors(
+    broker: Broker,
+    ledger: Ledger,
+    steps: Steps,
+    producers: Producers,
+    webhooks: Mapping[str, WebhookEntry],
+) -> None:
     """Declare the actors on the broker. The ledger retries, so no actor has a retry option."""
 
     # It goes before steps that have been fetched but have not begun.
     @actor(broker=broker, queue_name=INTAKE, priority=-1)
     def request_refund(**_: Any) -> None:
         """Turn upstream's jobs into refunds, all of a batch at once."""
-        intake.take(current_jobs(), ledger=ledger, broker=broker, producers=producers)
+        intake.take(
+            current_jobs(), ledger=ledger, broker=broker, producers=producers, webhooks=webhooks
+        )
 
     @actor(broker=broker, queue_name=STEPS)
     def assess_order(refund_id: str) -> None:

@@ -269,7 +269,7 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
     desk = WixDesk(keyring=keyring, ledger=ledger, stores=stores, wix=wix, settings=settings)
     jobs = _job_runner(desk, broker)
     watch = Watch(watched=ledger.watched, keyring=keyring, wix=wix, settings=settings)
-    declare_actors(broker, ledger, steps, producers_from(settings))
+    declare_actors(broker, ledger, steps, producers_from(settings), settings.webhooks)
     prober = _prober(desk)
     keep = _keep_turn(ledger, settings, seams.monotonic)
     hooks = _webhook_turns(settings, ledger, seams)

@@ -11,12 +11,14 @@ from typing import Any
 import redis
 import structlog
 
+from config.webhooks import WebhookEntry
 from worker.ledger.refunds import Ledger
 from worker.observability.events import log_event
 from worker.observability.redaction import redact
 from worker.queue.broker import MAX_LETTER, Broker
 from worker.queue.jobs import Job
 from worker.queue.middleware import may_pass
+from worker.refund.callbacks import callback_problem
 from worker.refund.producers import Producers, Refusal, Signed
 from worker.refund.reasons import REASONS
 from worker.refund.request import InvalidJob, RefundRequest, parse_request
@@ -35,13 +37,20 @@ ACCEPT_EVENTS: Mapping[str, str] = MappingProxyType(
 REPLAYED = Refusal("bad_signature", "another message had its nonce")
 
 
-def take(jobs: Iterable[Job], *, ledger: Ledger, broker: Broker, producers: Producers) -> None:
+def take(
+    jobs: Iterable[Job],
+    *,
+    ledger: Ledger,
+    broker: Broker,
+    producers: Producers,
+    webhooks: Mapping[str, WebhookEntry],
+) -> None:
     """Check jobs and record them as refunds, each once; an invalid one becomes a dead letter.
 
     Raises:
         redis.RedisError: some jobs may not be recorded; those that are not come again.
     """
-    valid = _sort_out(jobs, ledger, broker, producers)
+    valid = _sort_out(jobs, ledger, broker, producers, webhooks)
     answers = ledger.accept_all([(request, job.delivery, by) for job, request, by in valid])
     problems: list[redis.ResponseError] = []
     for (job, request, _), answer in zip(valid, answers, strict=True):
@@ -64,7 +73,11 @@ def take(jobs: Iterable[Job], *, ledger: Ledger, broker: Broker, producers: Prod
 
 
 def _sort_out(
-    jobs: Iterable[Job], ledger: Ledger, broker: Broker, producers: Producers
+    jobs: Iterable[Job],
+    ledger: Ledger,
+    broker: Broker,
+    producers: Producers,
+    webhooks: Mapping[str, WebhookEntry],
 ) -> list[tuple[Job, RefundRequest, Signed | None]]:
     """Return the jobs that are valid, and who signed them; the others become dead letters."""
     now_ms = ledger.now_ms() if producers.must_sign else 0
@@ -73,6 +86,8 @@ def _sort_out(
         with _named(job):
             try:
                 checked = _checked(job, producers, now_ms)
+                if not isinstance(checked, Refusal):
+                    check_callback(checked[0], webhooks, ledger)
             except InvalidJob as error:
                 wrong = {"problems": redact(error.problems), "errors": as_tables(error.errors)}
                 _quarantine(broker, job, "invalid_job", wrong)
@@ -103,6 +118,19 @@ def _checked(
     request = parse_request(job.fields, malformed=job.delivery.problems)
     refusal = producers.check_job(signed.producer, request) if signed else None
     return refusal or (request, signed)
+
+
+def check_callback(
+    request: RefundRequest, webhooks: Mapping[str, WebhookEntry], ledger: Ledger
+) -> None:
+    """Check that somebody hears the end; a job that was accepted before is a repeat in any case.
+
+    Raises:
+        InvalidJob: it names a webhook that there is not.
+    """
+    problem = callback_problem(request, webhooks)
+    if problem and not ledger.knows(request.refund_id):
+        raise InvalidJob(problem, {"callback": request.callback})
 
 
 def _refuse(broker: Broker, job: Job, refusal: Refusal) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 import redis
 import structlog
 
+from config.webhooks import WebhookEntry
 from worker.api.bodies import invalid
 from worker.api.problems import Problem
 from worker.api.views import RefundList, RefundView, view_of, view_of_end
-from worker.intake import ACCEPT_EVENTS
+from worker.intake import ACCEPT_EVENTS, check_callback
 from worker.ledger.refunds import Ledger
 from worker.ledger.search import Search
 from worker.observability.events import log_event
@@ -29,8 +30,15 @@ from worker.upstream.invalid import shape_of
 class Refunds:
     """Writes jobs into the ledger, and reads refunds. Its methods may raise redis.RedisError."""
 
-    def __init__(self, ledger: Ledger, search: Search, producers: Producers) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        search: Search,
+        producers: Producers,
+        webhooks: Mapping[str, WebhookEntry],
+    ) -> None:
         self._ledger = ledger
+        self._webhooks = webhooks
         self._producers = producers
         self._search = search
         #: There is no message: the job comes from the request itself.
@@ -45,7 +53,7 @@ class Refunds:
             Problem: it is invalid, more than this producer may ask for, or in conflict with a known
                 refund.
         """
-        request = _checked(key, job)
+        request = self._checked(key, job)
         self._check_caller(caller, request)
         with structlog.contextvars.bound_contextvars(
             refund_id=request.refund_id, store_id=request.store_id, order_id=request.order_id
@@ -66,6 +74,25 @@ class Refunds:
         if left := self._ledger.tombstone(request.refund_id):
             return view_of_end(request, left)
         raise Problem("unavailable", "Redis has just lost the refund; send the job again.")
+
+    def _checked(self, header: str | None, job: Mapping[str, Any]) -> RefundRequest:
+        """Return the job, with the idempotency key as its id."""
+        key = _key(header)
+        try:
+            request = parse_request({"refund_id": key, **job})
+            check_callback(request, self._webhooks, self._ledger)
+        except InvalidJob as error:
+            log_event("refund.invalid", problems=error.problems)
+            raise invalid(
+                [
+                    {"field": one.field, "rule": one.rule, "detail": one.text, "value": one.value}
+                    for one in error.errors
+                ]
+            ) from None
+        if request.refund_id != key:
+            text = "refund_id and Idempotency-Key must be the same; the job need not have it."
+            raise Problem("conflict", text)
+        return request
 
     def _check_caller(self, caller: Caller, request: RefundRequest) -> None:
         if not caller.may_see(request.store_id):
@@ -104,25 +131,6 @@ class Refunds:
 
 def _is_seen(caller: Caller, refund: Refund) -> bool:
     return caller.may_see(refund.request.store_id)
-
-
-def _checked(header: str | None, job: Mapping[str, Any]) -> RefundRequest:
-    """Return the job, with the idempotency key as its id."""
-    key = _key(header)
-    try:
-        request = parse_request({"refund_id": key, **job})
-    except InvalidJob as error:
-        log_event("refund.invalid", problems=error.problems)
-        raise invalid(
-            [
-                {"field": one.field, "rule": one.rule, "detail": one.text, "value": one.value}
-                for one in error.errors
-            ]
-        ) from None
-    if request.refund_id != key:
-        text = "refund_id and Idempotency-Key must be the same; the job need not have it."
-        raise Problem("conflict", text)
-    return request
 
 
 def _key(header: str | None) -> str:

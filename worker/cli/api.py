@@ -100,7 +100,7 @@ def _application(given: Settings, server: Server) -> tuple[Starlette, str]:
     ledger.installation = join(given, broker.client)
     search = Search(broker.client, namespace=given.namespace)
     tail = Tail(broker.client, ledger.ns)
-    refunds = Refunds(ledger, search, producers_from(given))
+    refunds = Refunds(ledger, search, producers_from(given), given.webhooks)
     api = Api(refunds, tail, lambda: server.is_stopping)
     return application(api, Tokens(given.api_tokens)), ledger.installation
 

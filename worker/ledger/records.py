@@ -55,6 +55,10 @@ class Records:
         fields: Any = self._redis.hgetall(f"{self.ns}:refund:{refund_id}")
         return refund_from(fields) if is_whole(fields) else None
 
+    def knows(self, refund_id: str) -> bool:
+        """Whether there is, or was, a refund with this id."""
+        return bool(self._redis.exists(f"{self.ns}:refund:{refund_id}"))
+
     def tombstone(self, refund_id: str) -> Tombstone | None:
         """Return what is left of a forgotten refund, None if it is not forgotten."""
         fields: Any = self._redis.hgetall(f"{self.ns}:refund:{refund_id}")

@@ -48,6 +48,7 @@ NEEDS_LINES = "restock requires lines or a full refund"
 TWO_ORDERS = "order_number cannot be given beside order_id"
 TWO_TOTALS = "amount cannot be given beside amounts of lines"
 NEVER = "expires_at must be later than not_before"
+NO_WEBHOOK = "must be the name of a webhook that gets outcomes of this store"
 NOT_TEXT = "must be text"
 NOT_A_LIST = "must be a list"
 NOT_A_TABLE = "must be a table"
@@ -120,6 +121,7 @@ _RULE_OF: Mapping[str, str] = MappingProxyType(
         TWO_TOTALS: "combination",
         TWO_ORDERS: "combination",
         NEVER: "combination",
+        NO_WEBHOOK: "format",
         NOT_TEXT: "type",
         NOT_A_LIST: "type",
         NOT_A_TABLE: "type",

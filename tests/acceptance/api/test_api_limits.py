@@ -39,6 +39,18 @@ def test_a_producer_may_have_a_limit_per_refund(
             assert capped.get("/v1/refunds/rf-1").status_code == 404
 
 
+def test_a_callback_that_nobody_hears_is_an_invalid_field(redis_url: str) -> None:
+    """Who asks is told at once, and not which webhooks there are."""
+    with (
+        api_program(redis_url, f"t{uuid.uuid4().hex[:12]}") as running,
+        running.client() as client,
+    ):
+        answer = ask(client, "rf-1", callback="billing")
+        assert (answer.status_code, _kind(answer)) == (422, "invalid")
+        [error] = answer.json()["errors"]
+        assert (error["field"], error["rule"]) == ("callback", "format")
+
+
 def test_what_limits_signed_jobs_limits_those_of_the_api(redis_url: str) -> None:
     """A producer of the same name has the same stores and the same limit; who asked is kept."""
     entry = {"keys": ["k" * 32], "allow": [STORE_ID], "limit": {"USD": "20.00"}}

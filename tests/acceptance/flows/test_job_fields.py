@@ -190,22 +190,6 @@ def test_high_priority_goes_first_in_its_lane(rig: Rig) -> None:
     assert rig.problems() == []
 
 
-def test_each_outcome_repeats_what_the_caller_knows_it_by(rig: Rig) -> None:
-    """Also a trace parent, which looks like a secret; without them there are no such fields."""
-    marks = {
-        "reason_code": "defective",
-        "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-        "callback": "billing",
-    }
-    rig.run(rig.order(AFTER), refund_id="rf-1", **marks)
-    rig.run(rig.order(AFTER), refund_id="rf-2")
-    events = [json.loads(fields["event"]) for _, fields in rig.redis.xrange(rig.key("outcomes"))]
-    for event in events:
-        found = {name: event["data"][name] for name in marks if name in event["data"]}
-        assert found == (marks if event["subject"] == "rf-1" else {})
-    assert len(events) == 4
-
-
 def test_a_secret_in_the_reason_of_a_line_is_not_kept(rig: Rig) -> None:
     """Like one in the reason of the job."""
     order = rig.order(AFTER)

@@ -100,7 +100,7 @@ def test_a_job_names_the_webhook_that_gets_its_outcomes(make: Make) -> None:
     """Whatever its types are; its stores still hold."""
     scene = make(types=["store.*"])
     scene.rig.request(scene.rig.order(), "rf-1", callback="shop")
-    scene.rig.request(scene.rig.order(), "rf-2", callback="other")
+    scene.rig.request(scene.rig.order(), "rf-2")
     scene.rig.run_until_idle()
     scene.turn()
     assert [subject for subject, _ in scene.shop.taken()] == ["rf-1", "rf-1"]
