@@ -17,7 +17,7 @@ local shared = {
     -- acts.lua, in front of the scripts that record what a person does.
     "record_act", "is_repeat", "go_on",
     -- guards.lua, in front of the scripts that ask the money guards.
-    "guarded", "uncount", "await_approval", "count_found",
+    "guarded", "asked", "uncount", "await_approval", "count_found",
     "is_on_hold", "is_paused", "set_aside", "is_due", "end_item", "finish_job",
 }
 files["worker/ledger/lua/*.lua"] = {read_globals = shared}

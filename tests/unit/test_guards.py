@@ -17,8 +17,8 @@ from config.guards import (
     parse_surge,
 )
 from config.loading import SettingsError, load_settings
+from worker.flows.guarding import units_of
 from worker.refund.approvals import approval_from, person_of
-from worker.steps.guarding import units_of
 
 SITE = "4b296c48-0000-4000-8000-000000000001"
 

@@ -60,7 +60,9 @@ def _print(found: list[Foreseen], *, as_json: bool) -> None:
         return
     if len(found) <= MOST_ROWS:
         rows = [one.public() for one in found]
-        print_table(rows, ("id", "result", "amount", "currency", "detail"))
+        columns = ("id", "result", "amount", "currency", "detail")
+        held = any(one.approval for one in found)
+        print_table(rows, (*columns, "needs_approval") if held else columns)
         print_line()
     for sentence in sentences:
         print_line(sentence)

@@ -21,6 +21,7 @@ from worker.ledger.audit_log import Act, AuditLog
 from worker.ledger.circuit import Circuit
 from worker.ledger.claims import Claim, Intent, StepCommit, Woken
 from worker.ledger.durability import is_confirmed
+from worker.ledger.guards import Guards
 from worker.ledger.keeping import Keeping
 from worker.ledger.lanes import LaneRules
 from worker.ledger.looks import WatchedRefunds
@@ -51,7 +52,7 @@ SCRIPTS = (
     *("accept", "fetch", "claim", "intent", "commit"),
     *("give_back", "replay", "wake", "looks", "watched"),
     *("requeue", "audit", "outage", "reindex", "forget"),
-    *("adopt_archive", "trim_outcomes", "pack"),
+    *("adopt_archive", "trim_outcomes", "pack", "foresee"),
     *("webhook_open", "webhook_note", "webhook_act", "webhook_leave"),
 )
 
@@ -85,6 +86,7 @@ class Ledger(Records):
         self.reindexing = Reindexing(client, self.ns, self.relist)
         self.circuit = Circuit(self._run)
         self.packing = Packing(client, self.ns, self._run)
+        self.guards = Guards(self._run)
         self.keeping = Keeping(client, self.ns, self._run)
         self.webhooks = Webhooks(client, self.ns, self._run)
 
@@ -222,8 +224,7 @@ class Ledger(Records):
 
         "lost": this delivery does not hold the lease on the order any more. "held_back": the server
         may have forgotten an intent. "unconfirmed": too few replicas of Redis have this one.
-        "expired": *expires_at_ms*, if it is not 0, has passed.
-        "needs_approval": the call would pass a limit of the *guard* (worker.steps.guarding).
+        "expired": *expires_at_ms* has passed. "needs_approval": it passes a limit of the *guard*.
         """
         status, wait_ms, *asks = self._run(
             "intent",

@@ -36,7 +36,7 @@ SHARED = ("prelude", "circuit", "rate", "watch", "index", "lanes", "leases")
 #: In front of those scripts that call one of their functions: acts of people, and money guards.
 SOMETIMES = {
     "acts": re.compile(r"\b(record_act|end_item|finish_job)\("),
-    "guards": re.compile(r"\b(guarded|uncount|count_found|await_approval)\("),
+    "guards": re.compile(r"\b(guarded|asked|uncount|count_found|await_approval)\("),
 }
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from statemachine.flows import Flow, State, Transition, next_transition
 from statemachine.machine import apply
 from worker.errors import Buried, CallFailed, EffectUnknown, Rejected, Unreadable
+from worker.flows.guarding import counts_of
 from worker.flows.step import Advance, Step, Wait
 from worker.ledger.claims import StepCommit
 from worker.observability.foreign import type_and_place
@@ -18,7 +19,6 @@ from worker.refund import outcomes
 from worker.refund.facts import NO_FACTS, Facts, Lifetime
 from worker.refund.reasons import reason_of, what_wix_said
 from worker.refund.record import Refund
-from worker.steps.guarding import counts_of
 
 #: A longer X-Wix-Consistent token is not kept; without one, Wix's answers may be stale.
 LONGEST_TOKEN = 500

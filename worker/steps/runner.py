@@ -32,6 +32,7 @@ from worker.errors import (
 )
 from worker.flows.actions import ACTIONS
 from worker.flows.backlog import Backlog
+from worker.flows.guarding import guard_of
 from worker.flows.reads import Reads, RecentReads
 from worker.flows.refunding_first import never_rejected
 from worker.flows.step import Step, Wait
@@ -47,7 +48,6 @@ from worker.refund.record import Refund
 from worker.steps.approvals import ask_for_approval
 from worker.steps.expiry import expires_at_ms, is_too_late
 from worker.steps.found_order import go_on_with
-from worker.steps.guarding import guard_of
 from worker.steps.refused_key import Pause, judge, pause_ms
 from worker.steps.results import Results, StepResult
 from worker.steps.retry import RetryPolicy

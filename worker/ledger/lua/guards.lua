@@ -137,16 +137,15 @@ local function covers(approved, units, currency)
     return approved.units == units or (units >= 0 and units <= approved.units)
 end
 
--- Whether a refund may make its call: nil, and it is counted, or what must be approved: {passed,
--- people, units, currency}.
+-- What must be approved before a refund may make its call: {passed, people, units, currency}, nil if nothing;
+-- and what is counted for it. Changes nothing.
 -- guard: units (-1 if not known) and currency of the call; refund, two_people (units, if there is such a
 --        limit); windows {name, scope, window, count, units}; surge {times, above}; has_amounts, whether
 --        an amount of this currency is limited; is_repeat, whether an earlier call may have had an effect;
 --        is_begun, whether the order is changed already.
-local function guarded(id, store, guard)
+local function asked(id, store, guard)
     local known = redis.call('HMGET', key('refund', id), 'guard', 'approval', 'approvals')
     local counted, approval = counted_of(known[1]), decoded(known[2])
-    if guard.is_begun and counted then return nil end
     -- What was begun, or was allowed once and may have been done, is not asked again; but it counts when
     -- money moves.
     local goes_on = guard.is_begun or counted and guard.is_repeat and guard.units <= counted.units
@@ -158,6 +157,13 @@ local function guarded(id, store, guard)
             return {passed = passed, people = people, units = int(guard.units), currency = guard.currency}
         end
     end
+    return nil, counted
+end
+
+-- Whether a refund may make its call: nil, and it is counted, or what must be approved (see asked).
+local function guarded(id, store, guard)
+    local asks, counted = asked(id, store, guard)
+    if asks or counted and guard.is_begun then return asks end
     if counted and is_within(WINDOWS.hour, counted.at) and guard.units <= counted.units then return nil end
     if counted then count_in(store, counted, -1) end
     redis.call('HSET', key('refund', id), 'guard', count_now(store, guard))

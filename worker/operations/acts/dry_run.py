@@ -15,9 +15,11 @@ from typing import Any, Literal, NoReturn, cast
 from statemachine.flows import TERMINAL, State, next_transition
 from worker.errors import Buried, CallFailed, Permanent, Rejected, WorkerError
 from worker.flows.actions import ACTIONS
+from worker.flows.guarding import guard_of
 from worker.flows.step import Step, Wait
 from worker.operations.acts.wix_desk import WixDesk
 from worker.operations.dead_letters import CannotReplay, check_replay, facts_after_replay
+from worker.refund.approvals import approval_from
 from worker.refund.facts import Facts, Lifetime
 from worker.refund.reasons import end_with
 from worker.refund.record import Refund
@@ -47,6 +49,10 @@ SENTENCES: Mapping[Kind, str] = MappingProxyType(
 )
 
 
+#: What is said of those that the money guards would hold.
+APPROVAL = "would wait for an approval first, each looked at alone"
+
+
 @dataclass(frozen=True)
 class Foreseen:
     """What a replay of one letter would do."""
@@ -57,6 +63,8 @@ class Foreseen:
     amount: Decimal | None = None
     """What would move, or would have to be paid; None if it is not known."""
     currency: str = ""
+    approval: str = ""
+    """Which limits of the money guards it would pass, "" if none."""
 
     def public(self) -> dict[str, Any]:
         """Return it for JSON."""
@@ -65,6 +73,7 @@ class Foreseen:
             "id": self.refund_id,
             "result": self.kind,
             "detail": self.detail or None,
+            "needs_approval": self.approval or None,
             "amount": amount,
             "currency": self.currency or None,
         }
@@ -143,7 +152,12 @@ def _walk(refund: Refund, wix: WixStore, desk: WixDesk, now_ms: int) -> Foreseen
         )
         try:
             result = ACTIONS[transition](step)
-        except (_WouldChange, Rejected, Buried, CallFailed) as error:
+        except _WouldChange as change:
+            guard = guard_of(step, transition)
+            asks = desk.ledger.guards.foresee(refund, guard) if guard else {}
+            why = approval_from(asks).why if asks else ""
+            return replace(_change(replace(refund, facts=step.facts), change), approval=why)
+        except (Rejected, Buried, CallFailed) as error:
             return _stopped(replace(refund, facts=step.facts), error)
         if isinstance(result, Wait):
             if result.in_ms:
@@ -160,8 +174,6 @@ def _walk(refund: Refund, wix: WixStore, desk: WixDesk, now_ms: int) -> Foreseen
 
 def _stopped(refund: Refund, error: Exception) -> Foreseen:
     """Say what the step that stopped means."""
-    if isinstance(error, _WouldChange):
-        return _change(refund, error)
     if isinstance(error, CallFailed) and not isinstance(error, Permanent):
         return Foreseen(refund.refund_id, "unasked", str(error))
     end = error if isinstance(error, Rejected | Buried) else None
@@ -196,20 +208,23 @@ def summary(found: Iterable[Foreseen]) -> list[str]:
     """Return one sentence for each kind of result, with the number of letters and the money."""
     counts: Counter[tuple[Kind, str]] = Counter()
     sums: dict[tuple[Kind, str], dict[str, Decimal]] = {}
+    held = 0
     for one in found:
         group = (one.kind, one.detail)
         counts[group] += 1
+        held += bool(one.approval)
         if one.amount is not None:
             money = sums.setdefault(group, {})
             money[one.currency] = money.get(one.currency, Decimal(0)) + one.amount
     order = list(SENTENCES)
     groups = sorted(counts, key=lambda group: (order.index(group[0]), -counts[group]))
-    return [
+    sentences = [
         SENTENCES[kind].format(
             n=counts[kind, detail], detail=detail, money=money_text(sums.get((kind, detail), {}))
         )
         for kind, detail in groups
     ]
+    return [*sentences, *([f"{held} of these {APPROVAL}"] if held else [])]
 
 
 def money_text(sums: Mapping[str, Decimal]) -> str:
