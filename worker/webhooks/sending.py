@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import httpx
@@ -20,6 +20,10 @@ TOTAL_S = 10.0
 MOST_READ = 16_384
 #: The longest pause that an answer may ask for.
 LONGEST_PAUSE_MS = 3_600_000
+#: Where public IPv6 addresses are; all other ones are for special purposes, or not given out yet.
+_GLOBAL = ipaddress.IPv6Network("2000::/3")
+#: Networks for examples only, which Python 3.11 does not know yet.
+_EXAMPLES = ipaddress.IPv6Network("3fff::/20")
 #: Networks that lead to IPv4 addresses, and how many bits come after these.
 _EMBEDDING = {"64:ff9b::/96": 0, "2002::/16": 80}
 
@@ -53,6 +57,8 @@ def is_public(address: str) -> bool:
             if found in ipaddress.ip_network(network):
                 inner = ipaddress.IPv4Address((int(found) >> shift) & 0xFFFFFFFF)
                 return is_public(str(inner))
+        if found not in _GLOBAL or found in _EXAMPLES:
+            return False
     return found.is_global and not found.is_multicast
 
 
@@ -61,7 +67,7 @@ class Sender:
     """Sends to one webhook; connections are kept between two deliveries."""
 
     transport: httpx.BaseTransport
-    url: str
+    url: str = field(repr=False)
 
     def post(self, headers: Mapping[str, str], body: bytes) -> Answer:
         """Send one event."""

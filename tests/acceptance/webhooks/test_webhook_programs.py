@@ -165,6 +165,13 @@ def test_a_new_secret_fits_the_settings(rig: Rig, shop: Receiver) -> None:
         ("64:ff9b::a00:1", False),
         ("2002:7f00:1::", False),
         ("2002:c0a8:101::1", False),
+        ("::7f00:1", False),
+        ("::ffff:0:7f00:1", False),
+        ("fec0::1", False),
+        ("64:ff9b:1::7f00:1", False),
+        ("3fff::1", False),
+        ("5f00::1", False),
+        ("64:ff9b::101:101", True),
     ],
 )
 def test_private_addresses_are_known(address: str, *, public: bool) -> None:
