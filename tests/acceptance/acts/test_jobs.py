@@ -58,6 +58,20 @@ def test_the_selection_is_frozen_with_the_version_of_each_letter(rig: Rig) -> No
     assert {rig.load(first).state, rig.load(later).state} == {State.DEAD}
 
 
+def test_an_item_that_always_fails_does_not_hold_up_the_others(rig: Rig) -> None:
+    """Its history is damaged, so that its script fails; the bulk act ends."""
+    ids = dead_letters(rig, 3)
+    history = rig.key("history", ids[0])
+    rig.redis.delete(history)
+    rig.redis.set(history, "damaged")
+    job_id = start(rig, "dead", "replay", "--all", *WHY)
+    turn(rig)
+    rig.redis.delete(history)
+    job = job_of(rig, job_id)
+    assert (job.state, job.done, job.refused) == ("done", 2, 1)
+    assert results(rig, job_id)[ids[0]] == "refused"
+
+
 def test_a_canary_goes_first_and_waits(rig: Rig) -> None:
     """Its results are shown; the rest follows when a person says so."""
     dead_letters(rig, 5)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import redis
 
-from worker.errors import OtherLedger
 from worker.ledger.acts import Acts
 from worker.ledger.audit_log import Operator
 from worker.ledger.jobs import Due, Job, Jobs
@@ -16,6 +15,7 @@ from worker.observability.foreign import type_and_place
 from worker.operations.acts.refusals import CannotAct
 from worker.operations.acts.wix_desk import WixDesk
 from worker.operations.jobs.table import BULK, Item
+from worker.queue.middleware import may_pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,15 +55,14 @@ class JobRunner:
             BULK[order.act].run(item)
         except CannotAct as refusal:
             self.jobs.refuse(job.id, due.id, str(refusal))
-        except OtherLedger:
-            raise
-        except redis.RedisError as error:
+        except Exception as error:  # one item must not hold up the others
             # Another worker did it, or the bulk act was stopped.
-            if "NOTDUE" not in str(error):
+            if isinstance(error, redis.ResponseError) and "NOTDUE" in str(error):
+                return
+            if may_pass(error):
                 raise
-        except Exception as bug:  # noqa: BLE001 - one item must not hold up the others
-            log_event("worker.bug", error=type_and_place(bug), thread="jobs")
-            self.jobs.refuse(job.id, due.id, f"the worker failed: {type_and_place(bug)}")
+            log_event("worker.bug", error=type_and_place(error), thread="jobs")
+            self.jobs.refuse(job.id, due.id, f"the worker failed: {type_and_place(error)}")
 
     @staticmethod
     def _log_end(job: Job | None) -> None:
