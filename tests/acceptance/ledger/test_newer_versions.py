@@ -9,7 +9,10 @@ import pytest
 
 from statemachine.flows import State, Transition
 from tests.support.rig import AFTER, ANN, BEFORE, STORE_ID, Rig
+from worker.errors import Buried
+from worker.operations.acts import refunds as acts
 from worker.operations.audit import audit
+from worker.refund.reasons import reason_of
 from worker.refund.request import RefundRequest, parse_request, stored_request
 
 RECORDS = json.loads((Path(__file__).parents[2] / "golden" / "records.json").read_text())
@@ -121,3 +124,16 @@ def test_a_field_that_is_added_later_counts_when_it_is_given() -> None:
     assert Later.model_validate(job).digest == today
     assert Later.model_validate(job | {"colour": "none"}).digest == today
     assert Later.model_validate(job | {"colour": "red"}).digest != today
+
+
+def test_a_hold_does_not_hide_what_else_an_older_worker_does_not_know(rig: Rig) -> None:
+    """It would start a refund that has expired, after the hold or when it is replayed."""
+    refund_id = rig.request(rig.order(AFTER), expires_at="2990-01-01T00:00:00Z")
+    rig._one("refunds")
+    record = rig.key("refund", refund_id)
+    acts.hold(rig.acts, refund_id, operator=ANN)
+    assert rig.redis.hget(record, "schema") == "3"
+    reason = reason_of(Buried("store_disconnected"))
+    assert rig.stores.bury(rig.load(refund_id), reason=reason, line={"event": "e"})
+    found = rig.redis.hmget(record, "schema", "schema_before_hold", "hold")
+    assert found == ["3", None, None]

@@ -54,11 +54,8 @@ end
 -- Let a refund on hold go on: into its lane, in order of arrival.
 local function go_on(id)
     local record = record_of(id)
-    -- A record of the first version has no schema.
-    local schema = record.schema_before_hold
-    if schema and schema ~= '' then change(id, {schema = schema}) else remove(id, 'schema') end
     if record.asks then change(id, {reason = '{}'}) end
-    remove(id, 'hold', 'hold_at_ms', 'schema_before_hold')
+    lift_hold(id)
     -- It is still in its slot if the hold had to wait for its step.
     if redis.call('ZREM', key('on_hold'), id) == 1 then line_up(id, record.store_id) end
 end

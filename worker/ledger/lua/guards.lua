@@ -194,8 +194,8 @@ local function await_approval(id, asks)
     local wanted = decoded(asks.approval)
     if not covers(decoded(record.approval), wanted.units, wanted.currency) then remove(id, 'approvals') end
     change(id, {
-        hold = asks.hold, hold_at_ms = now, schema_before_hold = record.schema or '', schema = asks.schema,
-        approval = asks.approval, reason = asks.reason,
+        hold = asks.hold, hold_at_ms = now, schema_before_hold = record.schema or '',
+        schema = schema_on_hold(id, asks.schema), approval = asks.approval, reason = asks.reason,
     })
     publish(id, asks)
 end

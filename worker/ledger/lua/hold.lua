@@ -9,7 +9,9 @@ if is_newer(id) then return 'newer' end
 local running = is_held(id)
 if is_on_hold(id) and not is_repeat then return 'already' end
 if is_repeat then return running and 'stopping' or 'held' end
-change(id, {hold = args.hold, hold_at_ms = now, schema_before_hold = record.schema or '', schema = args.schema})
+change(id, {
+    hold = args.hold, hold_at_ms = now, schema_before_hold = record.schema or '', schema = schema_on_hold(id, args.schema),
+})
 note(id, args.history)
 record_act()
 if running then return 'stopping' end

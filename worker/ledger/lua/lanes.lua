@@ -21,6 +21,9 @@ end
 -- Whether a person has stopped a refund where it is.
 local function is_on_hold(id) return record_of(id).hold ~= nil end
 
+-- The version that a refund needs while it is on hold: one that knows holds, and all that its job asks for.
+local function schema_on_hold(id, knows_holds) return math.max(tonumber(record_of(id).schema or 1), knows_holds) end
+
 -- Whether a person has paused a store, or all. The lane is remembered, so that it goes on afterwards.
 local function is_paused(store)
     local found = redis.call('HMGET', key('paused'), store, '*')

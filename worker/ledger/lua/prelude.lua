@@ -147,6 +147,14 @@ end
 -- Enqueue such a message.
 local function send(id) redis.call('RPUSH', ns .. ':steps', write_message(id)) end
 
+-- Remove the hold of a refund; only workers that know holds left it alone.
+local function lift_hold(id)
+    local before = record_of(id).schema_before_hold
+    -- A record of the first version has no schema.
+    if before == '' then remove(id, 'schema') elseif before then change(id, {schema = before}) end
+    remove(id, 'hold', 'hold_at_ms', 'schema_before_hold')
+end
+
 -- Set a refund's state and list it under that state.
 local function set_state(id, state)
     local record = record_of(id)
@@ -158,7 +166,7 @@ local function set_state(id, state)
     if ENDED[state] and state ~= 'dead' then redis.call('SADD', key('unpacked'), id) end
     -- What has ended has nothing left to stop.
     if ENDED[state] and record.hold then
-        remove(id, 'hold', 'hold_at_ms')
+        lift_hold(id)
         redis.call('ZREM', key('on_hold'), id)
     end
 end
