@@ -11,7 +11,7 @@ local shared = {
     "acknowledge", "ack", "is_alive", "is_held", "is_lost", "server_lost_writes_at", "step_messages",
     "add_counts", "add_totals", "records", "changes", "follow_changes", "decoded", "text_of", "card_of", "joined", "WHOLE_CARD", "split", "units", "list_dead", "list_by", "list_failing", "list_accepted",
     "KINDS", "SEPARATOR", "UNKNOWN",
-    "charge", "is_paced", "reserve", "throttle", "plan_look", "line_up_look", "next_looks",
+    "charge", "is_paced", "reserve", "throttle", "plan_look", "line_up_look", "next_looks", "stop_observing",
     "MUTATES", "worker_of", "take_lease", "claim_answer", "hand", "hand_over", "handed_before", "enter_ring",
     "admit", "is_ahead", "take_turn", "offer", "line_up", "early_by", "stand_back", "postpone", "release",
     -- acts.lua, in front of the scripts that record what a person does.

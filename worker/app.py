@@ -37,6 +37,7 @@ from worker.scheduler.heart import Heart
 from worker.scheduler.scheduler import Scheduler, Turn, Turns
 from worker.signs import about, heart_of, seen_by
 from worker.steps.clock import boot_id, boottime
+from worker.steps.observe import Observer
 from worker.steps.retry import RetryPolicy
 from worker.steps.runner import Steps
 from worker.steps.watch import Watch
@@ -63,6 +64,7 @@ class App:
     wix: ClientFactory
     steps: Steps
     watch: Watch
+    observer: Observer
     prober: Prober
     jobs: JobRunner
     heart: Heart
@@ -269,11 +271,12 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
     desk = WixDesk(keyring=keyring, ledger=ledger, stores=stores, wix=wix, settings=settings)
     jobs = _job_runner(desk, broker)
     watch = Watch(watched=ledger.watched, keyring=keyring, wix=wix, settings=settings)
+    observer = Observer(stores=ledger.observed, records=ledger, keyring=keyring, wix=wix)
     declare_actors(broker, ledger, steps, producers_from(settings), settings.webhooks)
     prober = _prober(desk)
     keep = _keep_turn(ledger, settings, seams.monotonic)
     hooks = _webhook_turns(settings, ledger, seams)
-    turns = Turns(watch.turn, outages.turn, jobs.turn, keep, hooks, heart.beat)
+    turns = Turns(watch.turn, observer.turn, outages.turn, jobs.turn, keep, hooks, heart.beat)
     return App(
         settings=settings,
         keyring=keyring,
@@ -283,6 +286,7 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
         wix=wix,
         steps=steps,
         watch=watch,
+        observer=observer,
         prober=prober,
         jobs=jobs,
         heart=heart,

@@ -88,6 +88,7 @@ class Rig:
         self.broker, self.ledger, self.stores = self.app.broker, self.app.ledger, self.app.stores
         self.acts = acts_from(settings, self.broker, self.ledger)
         self.wix, self.steps, self.watch = self.app.wix, self.app.steps, self.app.watch
+        self.observer = self.app.observer
         url = settings.redis_url.get_secret_value()
         self.redis: Any = redis_client(url, namespace=settings.namespace)
         self.membership = Membership(self.broker.client, settings, Memory(None))

@@ -12,7 +12,9 @@ from worker.cli.output import moment, print_json, print_table, say
 from worker.cli.store_desk import open_desk, print_checks
 from worker.cli.store_input import from_options, from_stdin
 from worker.cli.store_keys import EXAMPLES, check, keygen, reseal
+from worker.cli.store_observing import EXAMPLE, ON, observe
 from worker.operations.acts import stores as pausing
+from worker.operations.acts.observing import observe as set_observed
 from worker.operations.acts.refusals import CannotAct
 from worker.stores import connecting
 from worker.stores.checklist import Findings
@@ -26,6 +28,7 @@ stores = typer.Typer(
 
 for command in (check, keygen, reseal):
     stores.command(epilog=EXAMPLES[command.__name__])(command)
+stores.command(epilog=EXAMPLE)(observe)
 
 StoreId = Annotated[str, typer.Argument(metavar="SITE_ID")]
 Site = Annotated[
@@ -44,6 +47,9 @@ Stdin = Annotated[
 ]
 
 
+Observed = Annotated[bool, typer.Option("--observe", help="Tell upstream what the merchant does.")]
+
+
 @stores.command(
     "connect",
     epilog="Example: refunds stores connect --site 4b296c48-0000-4000-8000-000000000001"
@@ -55,6 +61,7 @@ def connect(
     account: Account = "",
     api_key_file: ApiKeyFile = "",
     stdin: Stdin = False,
+    observed: Observed = False,
     by: By = "",
     reason: OptionalWhy = "",
     as_json: AsJson = False,
@@ -72,19 +79,20 @@ def connect(
         _refuse(pasted)
     if pasted.site_id in desk.keyring.given:
         say("This store is in REFUNDS_STORES as well; from now on the vault's key is used.")
+    who = operator(by, reason)
     findings = connecting.connect(
-        pasted,
-        vault=vault,
-        stores=desk.stores,
-        examiner=desk.examiner,
-        operator=operator(by, reason),
+        pasted, vault=vault, stores=desk.stores, examiner=desk.examiner, operator=who
     )
+    if observed and findings.is_good:
+        set_observed(connect_acts(), pasted.site_id, is_on=True, operator=who)
     if as_json:
         notes = {"cleaned": list(pasted.cleaned), "warnings": list(pasted.warnings)}
         print_json({"store_id": pasted.site_id, **findings.public(), **notes})
     else:
         print_checks(findings)
         say(_result(findings, pasted.site_id))
+        if observed and findings.is_good:
+            say(f"Observed: {ON}.")
     if not findings.is_good:
         raise typer.Exit(1)
 

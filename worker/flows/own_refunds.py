@@ -46,6 +46,11 @@ def _carries(fingerprint: str, reason: str) -> bool:
     return start >= 0 and fingerprint.startswith(plain[start + len(PREFIX) :])
 
 
+def carries_any_mark(reason: str) -> bool:
+    """Whether a reason at Wix has the complete fingerprint of any refund of a worker like this."""
+    return bool(_ANY_MARK.search(_plain(reason)))
+
+
 def _carries_another_mark(refund: Refund, reason: str) -> bool:
     """Whether it has the complete fingerprint of another of our refunds."""
     return any(mark != refund.fingerprint for mark in _ANY_MARK.findall(_plain(reason)))
@@ -77,7 +82,7 @@ def returned_by(step: Step, transactions: Transactions) -> str:
     for one in transactions.refunds:
         ours = [refund_id for refund_id, mark in marks.items() if _carries(mark, one.reason)]
         by = "not by this worker"
-        if ours or _ANY_MARK.search(_plain(one.reason)):
+        if ours or carries_any_mark(one.reason):
             by = f"by our refund {ours[0]}" if ours else "by another refund of this worker"
         if set(one.statuses) != {"FAILED"}:
             parts.append(f"{one.total:f} {step.refund.facts.currency} {by} (Wix's id {one.id})")

@@ -36,6 +36,11 @@ def after_cancellation(step: Step) -> Facts:
 
 def left_to_pay(step: Step, transactions: Transactions) -> Facts:
     """Return what these transactions of a cancelled order leave to be paid back."""
+    return left_of(transactions, step.facts.currency, unpaid=_unpaid(step))
+
+
+def left_of(transactions: Transactions, currency: str, *, unpaid: Decimal = Decimal(0)) -> Facts:
+    """Return what a cancelled order leaves to be paid back; *unpaid* was only recorded by us."""
     try:
         paid = tuple(_paid(transactions.payments))
     except Unreadable:
@@ -47,7 +52,7 @@ def left_to_pay(step: Step, transactions: Transactions) -> Facts:
     by_wix = [part for part in parts if not part.external_refund]
     taken = {one.payment_id for one in paid}
     owed = _sum(_owed(p, parts) for p in transactions.payments if p.id in taken)
-    return _facts(step, paid, moved=_sum_of(by_wix), owed=owed + _unpaid(step))
+    return _facts(currency, paid, moved=_sum_of(by_wix), owed=owed + unpaid)
 
 
 def _owed(payment: Payment, parts: Iterable[RefundTransaction]) -> Decimal:
@@ -89,9 +94,9 @@ def after_refund(step: Step, transactions: Transactions, parts: Iterable[Refunde
     for missing in step.facts.not_refunded:
         if missing.wix_code not in _RETURNED_BY_OTHERS:
             if missing.amount is None:
-                return _facts(step, paid, moved=moved)
+                return _facts(step.facts.currency, paid, moved=moved)
             owed += Decimal(missing.amount)
-    return _facts(step, paid, moved=moved, owed=owed)
+    return _facts(step.facts.currency, paid, moved=moved, owed=owed)
 
 
 def refundable_by_wix(step: Step) -> Decimal | None:
@@ -149,9 +154,8 @@ def _sum_of(parts: Iterable[RefundTransaction]) -> Decimal:
 
 
 def _facts(
-    step: Step, paid: tuple[PaidPayment, ...], *, moved: Decimal, owed: Decimal | None = None
+    currency: str, paid: tuple[PaidPayment, ...], *, moved: Decimal, owed: Decimal | None = None
 ) -> Facts:
-    currency = step.facts.currency
     return Facts(
         paid=paid,
         moved_by_wix=f"{rounded(moved, currency):f}",
@@ -161,4 +165,4 @@ def _facts(
 
 def nothing_paid(step: Step) -> Facts:
     """Return what a voided authorization leaves to be paid back: nothing was taken."""
-    return _facts(step, (), moved=Decimal(0), owed=Decimal(0))
+    return _facts(step.facts.currency, (), moved=Decimal(0), owed=Decimal(0))

@@ -23,7 +23,7 @@ from worker.refund.request import HOLDS, RefundRequest
 #: One file each, in lua/.
 SCRIPTS = (
     "record", "restore", "end_letter", "discard_message", "edit", "retry", "call_off", "hold",
-    "approve", "refuse", "let_go", "pause", "unpause",
+    "approve", "refuse", "let_go", "pause", "unpause", "set_observed",
 )  # fmt: skip
 
 #: Instead of the id of a store.
@@ -180,6 +180,10 @@ class Acts:
         """End a pause; False if there is none."""
         event = of_store("resumed", *_told(store_id), by=act.by, ended="pause")
         return bool(self._run("unpause", act, store_id=store_id, outcome=event))
+
+    def observe(self, store_id: str, act: Act, *, is_on: bool) -> bool:
+        """Begin or end to observe what a merchant does; False if nothing changed."""
+        return bool(self._run("set_observed", act, store_id=store_id, is_on=is_on))
 
     def pauses(self) -> dict[str, dict[str, Any]]:
         """Return who paused what, by store id or `ALL_STORES`."""

@@ -1,7 +1,4 @@
-"""The ledger: all refunds in Redis, each with its append-only history. Every write is one script.
-
-The keys are listed in worker/ledger/README.md.
-"""
+"""The ledger: all refunds in Redis, with their append-only history. Every write is one script."""
 
 from __future__ import annotations
 
@@ -25,6 +22,7 @@ from worker.ledger.guards import Guards
 from worker.ledger.keeping import Keeping
 from worker.ledger.lanes import LaneRules
 from worker.ledger.looks import WatchedRefunds
+from worker.ledger.observed import ObservedStores
 from worker.ledger.packing import Packing
 from worker.ledger.rate import EXPECTED_CALLS
 from worker.ledger.records import PAGE, Records
@@ -43,7 +41,6 @@ from worker.refund.request import RefundRequest
 LEASE_CAP_MS = 7_200_000
 #: How soon to try again when another worker holds the order.
 BUSY_MS = 500
-
 #: How soon to try again when too few replicas have an intent.
 UNCONFIRMED_MS = 5_000
 
@@ -53,7 +50,7 @@ SCRIPTS = (
     *("give_back", "replay", "wake", "looks", "watched"),
     *("requeue", "audit", "outage", "reindex", "forget"),
     *("adopt_archive", "trim_outcomes", "pack", "foresee"),
-    *("webhook_open", "webhook_note", "webhook_act", "webhook_leave"),
+    *("observe", "observed", "webhook_open", "webhook_note", "webhook_act", "webhook_leave"),
 )
 
 
@@ -83,6 +80,7 @@ class Ledger(Records):
         self.audit_log = AuditLog(client, self.ns)
         self._scripts = load_scripts(client, SCRIPTS, namespace=namespace, lanes=lanes)
         self.watched = WatchedRefunds(self._run, self)
+        self.observed = ObservedStores(self._run)
         self.reindexing = Reindexing(client, self.ns, self.relist)
         self.circuit = Circuit(self._run)
         self.packing = Packing(client, self.ns, self._run)

@@ -1,7 +1,4 @@
-"""What we know about stores, and their suspension. Every write is one script.
-
-The keys are listed in worker/ledger/README.md.
-"""
+"""What we know about stores, and their suspension. Every write is one script."""
 
 from __future__ import annotations
 
@@ -54,6 +51,8 @@ class StoreRecord:
     """The fields of the hash; empty when it is not suspended."""
     pause: Mapping[str, Any]
     """Who paused it, or all stores, and why; empty when it is not paused."""
+    observed_up_to_ms: int
+    """Up to when it is known what its merchant did, unix ms; 0 when nobody looks."""
 
     @property
     def suspended_epoch(self) -> int:
@@ -78,6 +77,7 @@ class StoreRecord:
             "suspended_since_ms": int(self.suspension.get("since_ms", 0)) or None,
             "suspended_because": why,
             "paused": dict(self.pause) or None,
+            "observed_up_to_ms": self.observed_up_to_ms or None,
             "checks": self.profile.get("checks"),
         }
 
@@ -253,7 +253,8 @@ class Stores:
             pipe.zcard(f"{self.ns}:lane:{store_id}")
             pipe.zcard(f"{self.ns}:busy:{store_id}")
             pipe.hmget(f"{self.ns}:paused", store_id, "*")
-            fields, suspension, accepted, waiting, in_flight, pauses = pipe.execute()
+            pipe.hget(f"{self.ns}:observer:{store_id}", "cursor_ms")
+            fields, suspension, accepted, waiting, in_flight, pauses, seen = pipe.execute()
         return StoreRecord(
             store_id=store_id,
             state=_state(fields, suspension),
@@ -268,6 +269,7 @@ class Stores:
             last_error_at_ms=int(fields.get("last_error_at_ms", 0)),
             suspension=suspension,
             pause=json.loads(next(filter(None, pauses), "{}")),
+            observed_up_to_ms=int(seen or 0),
         )
 
     def unfinished(self, store_id: str) -> Iterator[str]:

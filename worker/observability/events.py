@@ -197,6 +197,21 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             "A refund that the payment provider had taken back is paid after all.",
             ("from", "to"),
         ),
+        "order.refund_observed": Event(
+            "info", "A merchant has refunded an order; upstream was told.", ("wix_id",)
+        ),
+        "order.cancel_observed": Event(
+            "info", "A merchant has cancelled an order; upstream was told.", ("wix_id",)
+        ),
+        "order.not_clear": Event(
+            "warning",
+            "For days it could not be said whether the merchant or this worker changed an order;"
+            " upstream is not told.",
+            ("why",),
+        ),
+        "store.observe_failed": Event(
+            "warning", "A look at what a merchant did failed; it is made again.", ("error",)
+        ),
         "refund.recheck_failed": Event(
             "warning",
             "Finished refunds could not be checked for a reversal; they are checked again later.",

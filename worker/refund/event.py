@@ -92,13 +92,14 @@ class Data(_Documented):
     """What happened to a refund or a store; each type has some of the fields."""
 
     refund_id: str = Field(default="", examples=["rf-2024-000123"])
-    """The caller's idempotency key; absent in events about a store."""
+    """The caller's idempotency key; absent in events about a store or a merchant's act."""
     store_id: str | None
     """The Wix site id; null in an event about all stores."""
     order_id: str | None = ""
     """The Wix order id; absent in events about a store, null until an order's number is found."""
     order_number: str = ""
-    """What the job says; absent if it says the id."""
+    """What the job says, absent if it says the id; the order's number in events about a merchant's
+    act."""
     requested_by: str = ""
     """What the job says."""
     metadata: dict[str, str] = Field(default={}, examples=[{"ticket": "T-7"}])
@@ -140,7 +141,10 @@ class Data(_Documented):
     to_recover: Money | None = None
     """What was paid twice; only in `refund.overpaid`."""
     wix_refund_ids: list[str] = []
-    """The refunds at Wix that are ours; only in `refund.overpaid`."""
+    """The refunds at Wix: ours in `refund.overpaid`, the merchant's in `refund.observed`."""
+    happened_at: datetime | None = None
+    """When the merchant did it, as Wix says; null if Wix does not. Only in `refund.observed` and
+    `order.cancelled_by_merchant`."""
     reason: dict[str, Any] | str | None = None
     """Why, with a `reason` code of the table in worker/refund/README.md."""
     resolution: dict[str, Any] | None = None
@@ -179,7 +183,8 @@ class Event(_Documented):
     time: datetime
     """When it was written."""
     subject: str = Field(examples=["rf-2024-000123"])
-    """The refund's id; the store's id, or `*` for all stores, in an event about a store."""
+    """The refund's id; the order's id in an event about a merchant's act; the store's id, or `*`
+    for all stores, in an event about a store."""
     datacontenttype: Literal["application/json"]
     """The media type of `data`."""
     data: Data

@@ -41,6 +41,8 @@ Kind = Literal[
     "called_off",
     "progress",
     "approval_needed",
+    "observed",
+    "cancelled_by_merchant",
 ]
 
 #: The states that are reported to upstream, and the kind of event.
@@ -74,6 +76,9 @@ TYPES: Mapping[Kind, str] = MappingProxyType(
         "called_off": "refund.called_off",
         "progress": "refund.progress",
         "approval_needed": "refund.approval_needed",
+        # What merchants do themselves.
+        "observed": "refund.observed",
+        "cancelled_by_merchant": "order.cancelled_by_merchant",
     }
 )
 #: ... and about a store.

@@ -28,7 +28,7 @@ from worker.stores.probing import Prober
 PROBE_TICK_MS = 1_000
 #: Pause between two looks whether Wix is down for most stores.
 OUTAGE_TICK_MS = 1_000
-#: Minimum pause between two looks for finished refunds that are due to be looked at.
+#: Minimum pause between two looks for refunds, and for stores, that are due to be looked at.
 WATCH_TICK_MS = 1_000
 #: Pause between two looks for outcomes that are to be delivered to a webhook.
 WEBHOOK_TICK_MS = 250
@@ -50,6 +50,8 @@ class Turns:
 
     watch: Turn
     """Looks at finished refunds; every worker does."""
+    observe: Turn
+    """Looks at what merchants do themselves; every worker does."""
     outages: Turn
     """Looks whether Wix is down for most stores."""
     jobs: Turn
@@ -106,6 +108,7 @@ class Scheduler:
         yield "keep", KEEP_TICK_MS, self.keep
         # Of each worker: looks at finished refunds take no thread from the steps.
         yield "watch", WATCH_TICK_MS, lambda: self._turns.watch(self._stop.is_set)
+        yield "observe", WATCH_TICK_MS, lambda: self._turns.observe(self._stop.is_set)
 
     def _deliveries(self) -> Iterator[tuple[str, int, Callable[[], object]]]:
         for name, turn in self._turns.webhooks.items():

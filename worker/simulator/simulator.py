@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +22,6 @@ class Simulator(Merchant):
 
     calls: list[Json] = field(default_factory=list)
     unlisted: list[str] = field(default_factory=list)
-    _before: dict[str, tuple[int, Order]] = field(default_factory=dict)
 
     def answer(
         self,
@@ -84,13 +82,13 @@ class Simulator(Merchant):
     def _rule(self, endpoint: str, order: Order, body: Mapping[str, Any], *ids: str) -> Json:
         now_ms = self.clock_ms()
         advance(order, self.flags, now_ms)
-        lags = self.flags.stale_ms or self.flags.search_lag_ms
-        before = copy.deepcopy(order) if lags and endpoint in MUTATING else None
+        before = self.copy_if_reads_lag(order) if endpoint in MUTATING else None
         named = dict(zip(("fulfillment_id", "payment_id"), ids, strict=False))
         answer = RULES[endpoint](Call(order, body, named, self.flags, now_ms))
         if endpoint in MUTATING:
             order.effects.append(endpoint)
-            order.updated_date = iso(now_ms)
+            if endpoint != "submit_refund" or self.flags.refund_touches_order:
+                order.updated_date = iso(now_ms)
         if before:
             self._before[order.id] = (now_ms, before)
         return answer

@@ -12,7 +12,7 @@ from typing import Literal
 import structlog
 
 from config.settings import Settings
-from worker.errors import Buried, CallFailed, Permanent, Unreadable
+from worker.errors import Buried, CallFailed
 from worker.flows.own_refunds import facts_of, find_ours, overpayment, overpayment_text
 from worker.ledger.claims import Change
 from worker.ledger.looks import Looks, WatchedRefunds
@@ -24,6 +24,7 @@ from worker.refund.public_status import status_after
 from worker.refund.reasons import reason_of
 from worker.refund.record import Refund
 from worker.steps.results import WATCHED
+from worker.steps.transactions import read_several
 from worker.stores.keyring import Keyring
 from worker.stores.vault import NoKey
 from worker.wix.billing import Transactions
@@ -31,9 +32,6 @@ from worker.wix.client import ClientFactory, WixStore
 
 #: The log event for each outcome.
 EVENTS = {"settled_again": "refund.settled_again", "reversed": "refund.reversed"}
-
-#: Orders that Wix's answer for several orders lacks are asked for one by one, at most so many.
-MOST_ALONE = 5
 
 
 class Watch:
@@ -95,24 +93,11 @@ class Watch:
             log_event("refund.recheck_failed", error=str(error), orders=len(order_ids))
             return {}, None
         wix = self._wix.reader(store.store_id, store.api_key)
-        found: dict[str, Transactions] = {}
-        missing, problem = order_ids, "Wix lists no transactions"
-        if len(order_ids) > 1:
-            try:
-                found = wix.list_transactions_of_orders(order_ids)
-                missing = [order_id for order_id in order_ids if order_id not in found]
-            except (Permanent, Unreadable) as error:
-                problem = str(error)
-            except CallFailed as error:
-                log_event("refund.recheck_failed", error=str(error), orders=len(order_ids))
-                return {}, wix
-        for order_id in missing[:MOST_ALONE]:
-            try:
-                found[order_id] = wix.list_transactions(order_id)
-            except CallFailed as error:
-                problem = str(error)
-                if not isinstance(error, Permanent | Unreadable):
-                    break
+        try:
+            found, problem = read_several(wix, order_ids)
+        except CallFailed as error:
+            log_event("refund.recheck_failed", error=str(error), orders=len(order_ids))
+            return {}, wix
         if lacking := len(order_ids) - len(found):
             log_event("refund.recheck_failed", error=problem, orders=lacking)
         return found, wix

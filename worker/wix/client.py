@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
+from worker.errors import Unreadable
 from worker.wix.billing import (
     RefundAnswer,
     Transactions,
@@ -18,6 +19,7 @@ from worker.wix.billing import (
     WixRefund,
 )
 from worker.wix.calls import Calls, Channel
+from worker.wix.changes import ChangedOrder, ChangedOrders, changed_since
 from worker.wix.deadline import DeadlineTransport
 from worker.wix.models import (
     CancelAnswer,
@@ -190,6 +192,36 @@ class WixStore(Calls):
         body = {"search": wanted | {"cursorPaging": {"limit": len(order_ids)}}}
         found = self._call("search_orders", "POST", "/ecom/v1/orders/search", FoundOrders, body)
         return {order.id: order for order in found.orders if order}
+
+    def find_changed(self, since_ms: int, limit: int) -> list[ChangedOrder]:
+        """Search for orders that changed at or after a moment, the oldest change first. W27.
+
+        Returns *limit* of them if there are more; all that changed at that moment.
+
+        Raises:
+            Unreadable: they are not in this order.
+        """
+        found = self._changed(changed_since(since_ms) | {"cursorPaging": {"limit": limit}})
+        orders = list(found.orders)
+        while len(orders) % limit == 0 and orders and orders[-1].updated_ms <= since_ms:
+            if not found.next_page:
+                break
+            paging = {"limit": limit, "cursor": found.next_page}
+            found = self._changed({"cursorPaging": paging})
+            orders += found.orders
+        dates = [order.updated_date for order in orders]
+        if dates != sorted(dates):
+            raise Unreadable("search_orders", status=200, detail="the orders are not sorted")
+        return orders
+
+    def find_again(self, order_ids: Sequence[str]) -> tuple[ChangedOrder, ...]:
+        """Search for orders by their ids, with what a search for changes shows. W22."""
+        wanted = {"filter": {"id": {"$in": list(order_ids)}}}
+        return self._changed(wanted | {"cursorPaging": {"limit": len(order_ids)}}).orders
+
+    def _changed(self, search: Mapping[str, Any]) -> ChangedOrders:
+        path, body = "/ecom/v1/orders/search", {"search": search}
+        return self._call("search_orders", "POST", path, ChangedOrders, body)
 
     def get_site_properties(self) -> SiteProperties:
         """Return name, currency and time zone of the site. W81."""

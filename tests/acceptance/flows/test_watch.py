@@ -16,7 +16,7 @@ from worker.refund.money import money
 from worker.refund.outcomes import read
 from worker.refund.record import Refund
 from worker.simulator import Fault, Simulator
-from worker.steps.watch import MOST_ALONE
+from worker.steps.transactions import MOST_ALONE
 
 #: The call for the transactions of several orders.
 SEVERAL = "list_transactions_of_orders"

@@ -38,7 +38,7 @@ LISTS = {"accepted", "orders", "of_store", "state", "outcomes"}
 #: There is one for each store.
 OF_STORE = {
     *("store", "worked", "lacking", "suspended", "rate", "throttled", "lane", "busy", "looks"),
-    *("guard", "usual"),
+    *("guard", "usual", "observer", "observed", "observe_again"),
 }
 #: A ring of these is used again and again.
 RINGS = {"minute": 1440, "day": 32}
@@ -46,7 +46,7 @@ RINGS = {"minute": 1440, "day": 32}
 FEW = {
     *("installation", "settings", "clock", "workers", "worker", "scheduler", "fence", "arrivals"),
     *("ring", "round", "busy_stores", "stores", "answers", "paced", "look_stores", "indexed"),
-    *("keeping", "audit_head", "steps", "handed", "refunds", "failing_stores"),
+    *("keeping", "audit_head", "steps", "handed", "refunds", "failing_stores", "observing"),
 }
 #: One entry for each act of a person, never trimmed; and 64 workers that the rig pretends to have.
 EXEMPT = {"audit_log", "idle"}

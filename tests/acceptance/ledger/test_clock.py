@@ -50,7 +50,12 @@ def scheduler(rig: Rig, monotonic: Monotonic) -> Scheduler:
         monotonic,
         "boot",
         turns=Turns(
-            watch=_no_looks, outages=_no_looks, jobs=_no_looks, keep=_no_looks, webhooks={}
+            watch=_no_looks,
+            observe=_no_looks,
+            outages=_no_looks,
+            jobs=_no_looks,
+            keep=_no_looks,
+            webhooks={},
         ),
     )
     scheduler.wake()
@@ -160,7 +165,12 @@ def test_a_step_is_noticed_by_the_next_leader_on_the_same_machine(
         monotonic,
         "boot",
         turns=Turns(
-            watch=_no_looks, outages=_no_looks, jobs=_no_looks, keep=_no_looks, webhooks={}
+            watch=_no_looks,
+            observe=_no_looks,
+            outages=_no_looks,
+            jobs=_no_looks,
+            keep=_no_looks,
+            webhooks={},
         ),
     ).wake()
     before_ms = _now_ms(rig)
@@ -175,7 +185,12 @@ def test_a_step_is_noticed_by_the_next_leader_on_the_same_machine(
         monotonic,
         "boot",
         turns=Turns(
-            watch=_no_looks, outages=_no_looks, jobs=_no_looks, keep=_no_looks, webhooks={}
+            watch=_no_looks,
+            observe=_no_looks,
+            outages=_no_looks,
+            jobs=_no_looks,
+            keep=_no_looks,
+            webhooks={},
         ),
     ).wake()
     assert abs(_now_ms(rig) - before_ms - 7_000) <= 1_000

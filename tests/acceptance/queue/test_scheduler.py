@@ -33,7 +33,12 @@ def _scheduler(rig: Rig) -> Scheduler:
         time.monotonic,
         "boot",
         turns=Turns(
-            watch=_no_looks, outages=_no_looks, jobs=_no_looks, keep=_no_looks, webhooks={}
+            watch=_no_looks,
+            observe=_no_looks,
+            outages=_no_looks,
+            jobs=_no_looks,
+            keep=_no_looks,
+            webhooks={},
         ),
     )
 

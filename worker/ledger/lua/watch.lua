@@ -1,4 +1,4 @@
--- In front of every script of the ledger: when to look at a finished refund again.
+-- In front of every script of the ledger: when to look at a finished refund again, and what merchants do.
 
 -- Looks of a store share a call, so those that are due at about the same time are made together: a
 -- look may be late by a twelfth of its wait, at most by five minutes.
@@ -24,4 +24,10 @@ local function next_looks(store)
     else
         redis.call('ZREM', key('look_stores'), store)
     end
+end
+
+-- End that the merchant of a store is observed, and forget what was seen.
+local function stop_observing(store)
+    redis.call('ZREM', key('observing'), store)
+    redis.call('DEL', key('observer', store), key('observed', store), key('observe_again', store))
 end

@@ -9,6 +9,7 @@ from worker.simulator.contract.refusals import Json, Refusal
 from worker.simulator.script.flags import Flags
 from worker.simulator.world.orders import Order
 from worker.simulator.world.payments import new_id
+from worker.simulator.world.provider import set_canceled
 from worker.simulator.world.views import order_wire
 
 
@@ -63,9 +64,8 @@ def cancel_order(call: Call) -> Json:
             line.restocked = line.quantity
     if call.body.get("sendOrderCanceledEmail"):
         order.emails.append("order_canceled")
-    order.status = "CANCELED"
+    set_canceled(order, call.flags, call.now_ms)
     order.cancellations += 1
-    order.activities.append("ORDER_CANCELED")
     return shown_order(call)
 
 

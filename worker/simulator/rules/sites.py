@@ -53,7 +53,14 @@ _SITE_FIELDS = frozenset(
 def search_orders(call: WideCall) -> Json:
     """Search orders; those that are INITIALIZED are never found. W22."""
     shown = (order_wire(call.indexed(order), call.now_ms) for order in call.orders.values())
-    found = [order for order in shown if order["status"] != "INITIALIZED"]
+    omits = call.flags.search_omits
+    found = [
+        order
+        for order in shown
+        if order["status"] != "INITIALIZED"
+        and not (omits == "archived" and order["archived"])
+        and not (omits == "canceled" and order["status"] == "CANCELED")
+    ]
     search = call.body.get("search") or {}
     if "number" in (search.get("filter") or {}) and call.flags.number_filter != "exact":
         if call.flags.number_filter == "400":

@@ -71,6 +71,12 @@ class Flags:
     """How old the data may be that Wix returns to a read without X-Wix-Consistent."""
     search_lag_ms: int = 0
     """How far the search index lags behind, with or without X-Wix-Consistent."""
+    search_omits: Literal["nothing", "archived", "canceled"] = "nothing"
+    """Which orders a search never finds, beside those that are INITIALIZED."""
+    refund_touches_order: bool = True
+    """Whether a refund changes the order's `updatedDate`."""
+    cancel_activity: bool = True
+    """Whether an order lists when it was cancelled, as an activity."""
     number_filter: Literal["exact", "ignored", "400"] = "exact"
     """What a search by an order's number finds: orders with exactly this number, as documented; or
     all, or it is refused."""

@@ -10,7 +10,7 @@ from worker.simulator.world.money import money
 from worker.simulator.world.orders import Order, max_refund
 from worker.simulator.world.payments import new_id
 from worker.simulator.world.placing import shipment
-from worker.simulator.world.provider import advance, first_status, iso, settle
+from worker.simulator.world.provider import advance, first_status, iso, set_canceled, settle
 from worker.simulator.world.views import refund_wire
 from worker.simulator.world.world import World
 
@@ -18,9 +18,14 @@ from worker.simulator.world.world import World
 class Merchant(World):
     """The merchant's actions in the dashboard, and those of payment providers and banks."""
 
-    def _current(self, order_id: str) -> Order:
+    def _current(self, order_id: str, *, touches: bool = True) -> Order:
+        """Return an order that is about to be changed."""
         order = self.order_of(order_id)
         advance(order, self.flags, self.clock_ms())
+        if before := self.copy_if_reads_lag(order):
+            self._before[order.id] = (self.clock_ms(), before)
+        if touches:
+            order.updated_date = iso(self.clock_ms())
         return order
 
     def merchant_fulfills(
@@ -50,7 +55,7 @@ class Merchant(World):
     def merchant_cancels(self, order_id: str) -> None:
         """Cancel the order."""
         with self.lock:
-            self._current(order_id).status = "CANCELED"
+            set_canceled(self._current(order_id), self.flags, self.clock_ms())
 
     def merchant_archives(self, order_id: str) -> None:
         """Archive the order."""
@@ -67,7 +72,7 @@ class Merchant(World):
     ) -> Json:
         """Refund all payments or one: all that is left, or *amount* of it; returns the refund."""
         with self.lock:
-            order = self._current(order_id)
+            order = self._current(order_id, touches=self.flags.refund_touches_order)
             left = None if amount is None else Decimal(amount)
             parts = []
             for payment in order.payments:

@@ -41,6 +41,8 @@ class Order:
     imported: bool = False
     purchased_date: str = ""
     updated_date: str = ""
+    canceled_date: str = ""
+    """When it was cancelled."""
     channel: str = "OTHER_PLATFORM"
     external_id: str = ""
     lags_until_ms: int = 0

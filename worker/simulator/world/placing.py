@@ -17,8 +17,8 @@ Part = TypeVar("Part", Line, Fee, Payment)
 _AMOUNTS = frozenset({"amount", "price", "tax", "chargeback", "shipping", "discount"})
 #: Fields of an order that cannot be given when it is placed.
 INTERNAL = frozenset(
-    {"id", "site_id", "refunds", "cancellations", "updated_date", "effects", "emails"}
-    | {"lags_until_ms", "lagging_status"}
+    {"id", "site_id", "refunds", "cancellations", "updated_date", "canceled_date", "effects"}
+    | {"emails", "lags_until_ms", "lagging_status"}
 )
 _PLAIN = frozenset(field.name for field in fields(Order)) - INTERNAL - {"lines", "payments", "fees"}
 

@@ -49,6 +49,15 @@ def _refund(order: Order, refund: Json, transaction: Json, flags: Flags, now_ms:
     order.activities.append("PAYMENT_REFUND_FAILED" if failed else "PAYMENT_REFUNDED")
 
 
+def set_canceled(order: Order, flags: Flags, now_ms: int) -> None:
+    """Let the order be cancelled."""
+    if order.status != "CANCELED":
+        order.canceled_date = iso(now_ms)
+    order.status = "CANCELED"
+    if flags.cancel_activity:
+        order.activities.append("ORDER_CANCELED")
+
+
 def first_status(flags: Flags, *, external: bool) -> str:
     """Return the status of a new refund transaction."""
     if not external:

@@ -40,11 +40,16 @@ def order_wire(order: Order, now_ms: int) -> Json:
         "balanceSummary": _balance(order),
         "channelInfo": {"type": order.channel, "externalOrderId": order.external_id},
         "activities": [
-            {"id": order.id, "createdDate": order.updated_date, "activityType": kind}
+            {"id": order.id, "createdDate": _date_of(kind, order), "activityType": kind}
             for kind in order.activities
         ],
         **order.extra,
     }
+
+
+def _date_of(activity: str, order: Order) -> str:
+    is_cancel = activity == "ORDER_CANCELED" and order.canceled_date
+    return order.canceled_date if is_cancel else order.updated_date
 
 
 def _prices(order: Order) -> Json:

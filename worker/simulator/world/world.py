@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -43,6 +44,7 @@ class World:
     lock: threading.RLock = field(default_factory=threading.RLock)
     _key_of: dict[str, str] = field(default_factory=dict)
     _quota: Quota = field(default_factory=Quota)
+    _before: dict[str, tuple[int, Order]] = field(default_factory=dict)
 
     def add_store(
         self,
@@ -156,6 +158,11 @@ class World:
         if order_id not in self.orders:
             raise InvalidInput(f"there is no order {order_id}; {_some('order', self.orders)}")
         return self.orders[order_id]
+
+    def copy_if_reads_lag(self, order: Order) -> Order | None:
+        """Copy an order that is about to change, as reads that lag behind still see it."""
+        lags = self.flags.stale_ms or self.flags.search_lag_ms
+        return copy.deepcopy(order) if lags else None
 
     def script(self, *faults: Fault) -> None:
         """Add faults; each applies as many times as it says."""
