@@ -11,6 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from worker.serving.binding import Binding, Unsafe
+from worker.serving.prompt import PromptProtocol
 
 #: Requests and idle connections at once; more get 503.
 MOST_CONNECTIONS = 1_000
@@ -57,7 +58,7 @@ def _config(app: ASGIApp, binding: Binding) -> uvicorn.Config:
         app,
         ssl_certfile=binding.certificate,
         ssl_keyfile=binding.key,
-        http="h11",
+        http=PromptProtocol,
         ws="none",
         loop="asyncio",
         lifespan="off",
