@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import ssl
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from pydantic import (
@@ -133,3 +136,27 @@ def _cores(value: object) -> object:
 
 
 Cores = Annotated[int, BeforeValidator(_cores)]
+
+
+def proxy(given: SecretStr) -> SecretStr:
+    """Check the address of a proxy; no error repeats it, because it may hold a password."""
+    text = given.get_secret_value().strip().rstrip("/")
+    try:
+        parts = urlsplit(text)
+        is_fine = parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_fine = False
+    if not is_fine or parts.path or parts.query:
+        raise ValueError("expected http://HOST:PORT or http://USER:PASSWORD@HOST:PORT")
+    return SecretStr(text)
+
+
+def certificates(path: Path) -> Path:
+    """Check that a file holds certificates."""
+    try:
+        ssl.create_default_context(cafile=str(path))
+    except ssl.SSLError:
+        raise ValueError(f"{path} holds no certificate in PEM format") from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    return path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -15,6 +16,10 @@ from config.settings import PREFIX, Settings
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
+
+
+#: Settings that hold secrets: each can also be in a file.
+SECRETS = ("redis_url", "stores", "vault_keys", "wix_proxy")
 
 
 class SettingsError(ValueError):
@@ -42,16 +47,49 @@ def example(info: FieldInfo) -> str:
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
-    """Build the settings from *environ* alone.
+    """Build the settings from *environ* alone, and from the files that it names.
 
     Raises:
         SettingsError: a variable is missing or invalid; the text never repeats its value.
     """
+    given = {name: _unquoted(value) for name, value in environ.items()}
     try:
-        return Settings.model_validate(_Environment(environ)())
+        return Settings.model_validate(_Environment(given | _from_files(given))())
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False, include_context=False)
         raise SettingsError("\n".join(map(_line, problems))) from None
+
+
+def _unquoted(value: str) -> str:
+    """Return a value without the quotes that `docker --env-file` leaves around it."""
+    is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+    return value[1:-1] if is_quoted else value
+
+
+def file_variable(field: str) -> str:
+    """Return the name of the variable that names the file of a secret."""
+    return f"{variable(field)}_FILE"
+
+
+def _from_files(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the secrets that are in files, as Docker and Kubernetes mount them.
+
+    Raises:
+        SettingsError: a file cannot be read, or the secret is given in both ways.
+    """
+    found = {}
+    for field in SECRETS:
+        name, path = variable(field), environ.get(file_variable(field))
+        if not path:
+            continue
+        if environ.get(name):
+            raise SettingsError(f"{name} and {name}_FILE are both set: leave one out")
+        try:
+            found[name] = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or "it is no text"
+            raise SettingsError(f"{name}_FILE names a file that cannot be read: {why}") from None
+    return found
 
 
 def _line(problem: ErrorDetails) -> str:
@@ -72,7 +110,7 @@ def _line(problem: ErrorDetails) -> str:
 
 def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """Map variables with our prefix that are not settings to the most similar setting, or ""."""
-    known = [variable(name) for name in Settings.model_fields]
+    known = [*map(variable, Settings.model_fields), *map(file_variable, SECRETS)]
     return {
         name: (difflib.get_close_matches(name, known, n=1, cutoff=0.8) or [""])[0]
         for name in sorted(environ)

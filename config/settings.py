@@ -61,6 +61,15 @@ class Settings(BaseSettings):
     wix_allow_http: bool = False
     """Whether `REFUNDS_WIX_BASE_URL` may be an `http://` address of another machine: API keys are
     then sent unencrypted."""
+    wix_proxy: Annotated[SecretStr, AfterValidator(fields.proxy)] | None = Field(
+        default=None, examples=[""]
+    )
+    """HTTP proxy through which the calls to Wix go, `http://USER:PASSWORD@HOST:PORT`; HTTPS_PROXY
+    and the like are ignored."""
+    wix_ca_file: Annotated[Path, AfterValidator(fields.certificates)] | None = Field(
+        default=None, examples=[""]
+    )
+    """File with certificates that are trusted as well, such as that of a proxy that decrypts."""
     stores: Annotated[
         Json[dict[str, fields.StoreEntry]], BeforeValidator(fields.no_duplicate_key)
     ] = Field(

@@ -27,6 +27,7 @@ from worker.observability.counts import Counts
 from worker.observability.redaction import register_secrets
 from worker.operations.acts.wix_desk import WixDesk
 from worker.operations.archive.keeper import Keeper
+from worker.operations.fitness import Fitness
 from worker.operations.installation import Membership
 from worker.operations.jobs.runner import JobRunner
 from worker.operations.trimming import Trimmer
@@ -49,7 +50,7 @@ from worker.stores.waiting import Unconnected
 from worker.webhooks.delivering import Deliverer
 from worker.webhooks.sending import sender_for
 from worker.webhooks.targets import Target, target_of
-from worker.wix.client import ClientFactory, Transport
+from worker.wix.client import ClientFactory, Transport, Way
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +71,7 @@ class App:
     heart: Heart
     running: Running
     counts: Counts
+    fitness: Fitness
     scheduler: Scheduler
 
     def worker(self) -> dramatiq.Worker:
@@ -147,6 +149,13 @@ def keyring_from(settings: Settings) -> Keyring:
     return Keyring(settings.stores, Vault(keys) if keys else None)
 
 
+def way_of(settings: Settings) -> Way:
+    """Return how calls to Wix leave the network."""
+    proxy = settings.wix_proxy.get_secret_value() if settings.wix_proxy else None
+    register_secrets([proxy] if proxy else [])
+    return Way(proxy, settings.wix_ca_file)
+
+
 def wix_from(
     settings: Settings,
     transport: Callable[[], Transport] | None = None,
@@ -160,6 +169,7 @@ def wix_from(
         total_timeout_ms=settings.wix_total_timeout_ms,
         transport=transport,
         seen=seen,
+        way=way_of(settings),
     )
 
 
@@ -276,7 +286,9 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
     prober = _prober(desk)
     keep = _keep_turn(ledger, settings, seams.monotonic)
     hooks = _webhook_turns(settings, ledger, seams)
-    turns = Turns(watch.turn, observer.turn, outages.turn, jobs.turn, keep, hooks, heart.beat)
+    fitness = Fitness(broker.client, settings.redis_wait_replicas, settings.namespace)
+    beat, fit = heart.beat, fitness.turn
+    turns = Turns(watch.turn, observer.turn, outages.turn, jobs.turn, keep, hooks, beat, fit)
     return App(
         settings=settings,
         keyring=keyring,
@@ -292,5 +304,6 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
         heart=heart,
         running=running,
         counts=counts,
+        fitness=fitness,
         scheduler=_scheduler(settings, seams, broker, ledger, prober, turns),
     )

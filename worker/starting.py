@@ -32,7 +32,11 @@ def prepare(app: App, stop: threading.Event) -> Membership | int:
         if stop.is_set():
             return 0
         try:
-            findings = findings_of(app.broker.client, app.settings.redis_wait_replicas)
+            findings = findings_of(
+                app.broker.client,
+                app.settings.redis_wait_replicas,
+                namespace=app.settings.namespace,
+            )
             if not is_fit(findings):
                 return REFUSED
             membership = membership_from(app.settings, app.broker.client)

@@ -12,7 +12,7 @@ import typer
 
 from config.loading import load_settings, unknown_variables
 from config.settings import Settings
-from worker.app import keyring_from, ledger_from, membership_from, stores_from, wix_from
+from worker.app import keyring_from, ledger_from, membership_from, stores_from, way_of, wix_from
 from worker.cli.common import AsJson, close_at_end, connect, explain_errors, fail, settings
 from worker.cli.operator import By, OptionalWhy, operator
 from worker.cli.output import (
@@ -43,7 +43,9 @@ from worker.operations.status import status
 from worker.operations.vault_check import vault_finding
 from worker.refund.record import Refund
 from worker.wix import status_page
-from worker.wix.reach import reach
+from worker.wix.deadline import tls_context
+from worker.wix.reach import Reached, reach
+from worker.wix.tunnel import parse_proxy
 
 EXAMPLES = {
     "audit": "Example: refunds audit --repair",
@@ -188,6 +190,17 @@ def _of_ledger(given: Settings, client: redis.Redis) -> Iterator[Finding]:
     yield from outcomes_findings(told, ledger.ns)
 
 
+def _reach(given: Settings) -> Reached:
+    """Ask Wix as the worker does."""
+    way = way_of(given)
+    return reach(
+        given.wix_base_url,
+        given.wix_connect_timeout_ms / 1000,
+        proxy=parse_proxy(way.proxy) if way.proxy else None,
+        context=lambda: tls_context(way.ca_file),
+    )
+
+
 def _print_findings(findings: Sequence[Finding], *, as_json: bool) -> bool:
     """Print them; return whether the installation is fit."""
     is_fit = all(finding.level not in UNFIT for finding in findings)
@@ -227,14 +240,17 @@ def doctor(
     ledger_from(given)
     client = redis_client(given.redis_url.get_secret_value(), namespace=given.namespace)
     close_at_end(client.close)
-    findings = [*_of_settings(), *examine(client, given.redis_wait_replicas)]
+    findings = [
+        *_of_settings(),
+        *examine(client, given.redis_wait_replicas, namespace=given.namespace),
+    ]
     if findings[-1].check != "reachable":
         membership = membership_from(given, client)
         if adopt:
             findings += _adopt(membership, operator(by, reason))
         findings += [*membership.findings(), *_of_ledger(given, client)]
     timeout_s = given.wix_connect_timeout_ms / 1000
-    findings.append(wix_finding(lambda: reach(given.wix_base_url, timeout_s)))
+    findings.append(wix_finding(lambda: _reach(given)))
     findings += status_page_finding(given.wix_base_url, lambda: status_page.look(timeout_s))
     is_fit = _print_findings(findings, as_json=as_json)
     if not is_fit:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated
 
+import redis
 import typer
 
 from worker.cli.common import AsJson, close_at_end, explain_errors, fail, settings
 from worker.cli.output import print_outcome, print_outcomes_header, say
+from worker.queue.server_errors import explain, is_permanent
 from worker.upstream import Outcome, Outcomes, RefundQueue
 
+#: The pause between two attempts to reach Redis again.
+LOST_PAUSE_S = 1.0
 EXAMPLE = "Example: refunds outcomes --group billing --follow --json | your-service"
 
 
@@ -46,7 +51,8 @@ def outcomes(
     queue = RefundQueue(given.redis_url.get_secret_value(), namespace=given.namespace)
     close_at_end(queue.close)
     if not group:
-        _print(queue.outcomes(after=after, follow=follow), as_json=as_json)
+        events = _followed(queue, after) if follow else queue.outcomes(after=after)
+        _print(events, as_json=as_json)
         return
     try:
         events = queue.outcomes(group=group, consumer=consumer, after=after, follow=follow)
@@ -54,6 +60,30 @@ def outcomes(
         fail(str(error), code=2)
     with events:
         _print(_each_acknowledged(events), as_json=as_json)
+
+
+def _wait(seconds: float) -> None:
+    threading.Event().wait(seconds)
+
+
+def _followed(
+    queue: RefundQueue, after: str, pause: Callable[[float], object] = _wait
+) -> Iterator[Outcome]:
+    """Yield events for ever: while Redis does not answer, wait, and go on behind the last one."""
+    is_lost = False
+    while True:
+        try:
+            for outcome in queue.outcomes(after=after, follow=True):
+                is_lost = False
+                yield outcome
+                after = outcome.position
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            if is_permanent(error):
+                raise
+            if not is_lost:
+                say(f"{explain(error)} Waiting for it.")
+            is_lost = True
+            pause(LOST_PAUSE_S)
 
 
 def _each_acknowledged(events: Outcomes) -> Iterable[Outcome]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -49,6 +50,19 @@ class Records:
             ids: Any = self._redis.zrange(f"{self.ns}:state:{state}", 0, limit - 1)
             found += ids
         return found
+
+    def unfinished_ids(self) -> Iterator[str]:
+        """Yield the ids of all unfinished refunds, the oldest of each state first."""
+        for state in sorted(ACTIVE):
+            for start in itertools.count(0, PAGE):
+                page: Any = self._redis.zrange(f"{self.ns}:state:{state}", start, start + PAGE - 1)
+                yield from page
+                if len(page) < PAGE:
+                    break
+
+    def list_as_busy(self, store_ids: Iterable[str]) -> None:
+        """Let the next look for lost refunds look at these stores, and let them have turns."""
+        self._redis.sadd(f"{self.ns}:busy_stores", *store_ids)
 
     def load(self, refund_id: str) -> Refund | None:
         """Return one record, None when the id is not known or the refund is forgotten."""

@@ -217,6 +217,9 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             "Finished refunds could not be checked for a reversal; they are checked again later.",
             ("error", "orders"),
         ),
+        "store.roused": Event(
+            "warning", "A store with waiting refunds got no turn; it gets turns again."
+        ),
         "refund.roused": Event("warning", "A lost refund was requeued."),
         "job.waiting": Event(
             "info",

@@ -39,9 +39,10 @@ def settings_findings(
     if not unknown:
         yield Finding("settings", "ok", "all settings are known and valid")
     proxies = [name for name in PROXY_VARIABLES if environment.get(name)]
-    if proxies:
-        text = f"{', '.join(proxies)} is set, but calls to Wix go out directly"
-        yield Finding("proxy", "warning", text, "open the way to Wix in the firewall")
+    if proxies and not environment.get("REFUNDS_WIX_PROXY"):
+        text = f"{', '.join(proxies)} is set, but the worker ignores it"
+        todo = "set REFUNDS_WIX_PROXY, or open the way to Wix in the firewall"
+        yield Finding("proxy", "warning", text, todo)
 
 
 def server_findings(client: redis.Redis, told: Mapping[str, Any]) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ import redis
 
 from worker.operations.finding import Finding
 from worker.operations.persistence import persistence, replicas
+from worker.operations.trial import trial
 from worker.queue.server_errors import explain
 
 #: With a larger difference, the dates of `Retry-After` and the times in logs would be wrong.
@@ -25,6 +26,7 @@ def examine(
     client: redis.Redis,
     wait_replicas: int = 0,
     *,
+    namespace: str = "refunds",
     now: Callable[[], float] = time.time,
 ) -> list[Finding]:
     """Check the server; a server that cannot be reached yields that one finding.
@@ -32,24 +34,28 @@ def examine(
     *now* returns Unix time in seconds.
     """
     try:
-        return findings_of(client, wait_replicas, now=now)
+        return findings_of(client, wait_replicas, namespace=namespace, now=now)
     except redis.RedisError as error:
         return [Finding("reachable", "refused", explain(error))]
 
 
 def findings_of(
-    client: redis.Redis, wait_replicas: int = 0, *, now: Callable[[], float] = time.time
+    client: redis.Redis,
+    wait_replicas: int = 0,
+    *,
+    namespace: str = "refunds",
+    now: Callable[[], float] = time.time,
 ) -> list[Finding]:
     """Check the server like `examine`.
 
     Raises:
         redis.RedisError: the server cannot be reached.
     """
-    return list(_findings(client, wait_replicas, now))
+    return list(_findings(client, wait_replicas, namespace, now))
 
 
 def _findings(
-    client: redis.Redis, wait_replicas: int, now: Callable[[], float]
+    client: redis.Redis, wait_replicas: int, namespace: str, now: Callable[[], float]
 ) -> Iterator[Finding]:
     info: Any = client.info()
     yield Finding("reachable", "ok", "the server answers")
@@ -58,7 +64,10 @@ def _findings(
     yield persistence(client, info)
     yield from replicas(info, wait_replicas)
     yield _clock(client, now)
-    yield _lua(client)
+    lua = _lua(client)
+    yield lua
+    if lua.level == "ok":
+        yield trial(client, namespace)
     yield _latency(client)
 
 

@@ -21,7 +21,7 @@ from worker.ledger.refunds import Ledger
 from worker.observability.events import log_event
 from worker.queue.broker import Broker
 from worker.queue.server_errors import explain
-from worker.scheduler.requeue import log_requeued, requeue_lost
+from worker.scheduler.requeue import LaneHealer, log_requeued, requeue_lost
 from worker.stores.probing import Prober
 
 #: Minimum pause between two looks for suspended stores that are due for a probe.
@@ -36,6 +36,8 @@ WEBHOOK_TICK_MS = 250
 INDEX_TICK_MS = 250
 #: Pause between two pieces of work on what has been kept long enough.
 KEEP_TICK_MS = 1_000
+#: Pause between two looks whether the server is still fit.
+FITNESS_TICK_MS = 60_000
 #: How long to wait for a thread at the end; one that waits for Wix only reads there.
 JOIN_S = 2.0
 
@@ -62,6 +64,8 @@ class Turns:
     """Delivers outcomes to each webhook, by its name; every worker tries."""
     beat: Callable[[], None] | None = None
     """Writes the heartbeat, if not the broker alone does."""
+    fitness: Callable[[], None] = lambda: None
+    """Looks whether the server is still fit."""
 
 
 class Scheduler:
@@ -89,6 +93,7 @@ class Scheduler:
         self._monotonic = monotonic
         self._boot_id = boot_id
         self._turns = turns
+        self._healer = LaneHealer(ledger, monotonic)
         self._threads = [
             threading.Thread(target=self._every, args=(ms, turn), name=name, daemon=True)
             for name, ms, turn in (*self._work(), *self._deliveries())
@@ -106,6 +111,7 @@ class Scheduler:
         yield "outages", OUTAGE_TICK_MS, self.look_for_outages
         yield "jobs", settings.schedule_tick_ms, self.do_jobs
         yield "keep", KEEP_TICK_MS, self.keep
+        yield "fitness", FITNESS_TICK_MS, self._turns.fitness
         # Of each worker: looks at finished refunds take no thread from the steps.
         yield "watch", WATCH_TICK_MS, lambda: self._turns.watch(self._stop.is_set)
         yield "observe", WATCH_TICK_MS, lambda: self._turns.observe(self._stop.is_set)
@@ -165,6 +171,7 @@ class Scheduler:
         lost = self._broker.reclaim(self._settings.worker_dead_after_ms)
         if lost:
             log_event("worker.reclaimed", workers=lost)
+        self._healer.turn()
         requeue_lost(self._ledger)
 
     def reindex(self) -> None:

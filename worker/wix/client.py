@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import httpx
@@ -20,7 +21,7 @@ from worker.wix.billing import (
 )
 from worker.wix.calls import Calls, Channel
 from worker.wix.changes import ChangedOrder, ChangedOrders, changed_since
-from worker.wix.deadline import DeadlineTransport
+from worker.wix.deadline import DeadlineTransport, tls_context
 from worker.wix.models import (
     CancelAnswer,
     CancelledOrder,
@@ -39,6 +40,26 @@ from worker.wix.sites import (
     SiteProperties,
     SitePropertiesAnswer,
 )
+from worker.wix.tunnel import parse_proxy
+
+
+class Way(NamedTuple):
+    """How calls leave the network."""
+
+    proxy: str | None = None
+    """The address of an HTTP proxy; None for directly."""
+    ca_file: Path | None = None
+    """Certificates that are trusted as well."""
+
+    def transport(self, total_ms: int) -> DeadlineTransport:
+        """Return what sends the calls."""
+        proxy = parse_proxy(self.proxy) if self.proxy else None
+        tls = tls_context(self.ca_file) if self.ca_file else None
+        return DeadlineTransport(total_ms, proxy=proxy, tls=tls)
+
+
+#: Not through a proxy.
+DIRECT = Way()
 
 #: Sends a request to Wix and returns its answer.
 Transport = httpx.BaseTransport
@@ -61,6 +82,7 @@ class ClientFactory:
         total_timeout_ms: int,
         transport: Callable[[], httpx.BaseTransport] | None = None,
         seen: Callable[[str, str, float], None] = lambda _endpoint, _result, _seconds: None,
+        way: Way = DIRECT,
     ) -> None:
         self._base_url = base_url
         self._seen = seen
@@ -72,6 +94,7 @@ class ClientFactory:
             "pool": connect_timeout_ms / 1000,
         }
         self._transport = transport
+        self._way = way
 
     @property
     def address(self) -> str:
@@ -101,7 +124,7 @@ class ClientFactory:
     @cached_property
     def channel(self) -> Channel:
         """How calls get to Wix; all threads share it."""
-        make = self._transport or (lambda: DeadlineTransport(self._total_ms))
+        make = self._transport or (lambda: self._way.transport(self._total_ms))
         return Channel(make(), self._base_url, self._timeouts_s, self._total_ms / 1000, self._seen)
 
     def close(self) -> None:

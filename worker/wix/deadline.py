@@ -19,6 +19,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 
 import httpcore
 import httpx
@@ -26,6 +27,7 @@ import httpx
 from worker.wix.connection import Connection, Deadline, Line, Origin, httpx_errors
 from worker.wix.names import Resolve, resolve
 from worker.wix.sockets import socket_options
+from worker.wix.tunnel import Proxy, open_tunnel
 
 #: How long a connection may be idle; Wix's own limit is not known.
 KEEP_ALIVE_S = 5.0
@@ -47,12 +49,14 @@ class DeadlineTransport(httpx.BaseTransport):
         resolve: Resolve = resolve,
         tls: ssl.SSLContext | None = None,
         resets: bool = True,
+        proxy: Proxy | None = None,
     ) -> None:
         self._options = socket_options(total_timeout_ms) if resets else []
         self._backend = backend or httpcore.SyncBackend()
         self._monotonic = monotonic
         self._resolve = resolve
         self._tls = tls
+        self._proxy = proxy
         self._idle: deque[Connection] = deque()
         self._lock = threading.Lock()
 
@@ -101,7 +105,7 @@ class DeadlineTransport(httpx.BaseTransport):
         deadline = Deadline(self._monotonic, total_s)
         timeout_s = request.extensions.get("timeout", {}).get("connect")
         origin = _origin(request.url)
-        _, host, port = origin
+        host, port = self._proxy[:2] if self._proxy else origin[1:]
         limit_s = deadline.limit(timeout_s, httpcore.ConnectTimeout)
         addresses = self._resolve(host, port, limit_s)
         for place, address in enumerate(addresses, 1):
@@ -112,6 +116,12 @@ class DeadlineTransport(httpx.BaseTransport):
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 if place == len(addresses):
                     raise
+        if self._proxy:
+            try:
+                open_tunnel(stream, self._proxy, origin[1:], timeout_s, deadline)
+            except BaseException:
+                stream.close()
+                raise
         return Line(origin, self._encrypted(stream, origin, timeout_s, deadline), deadline)
 
     def _encrypted(
@@ -133,10 +143,17 @@ class DeadlineTransport(httpx.BaseTransport):
 
     def _context(self) -> ssl.SSLContext:
         if self._tls is None:
-            # Ignore certificates in the environment.
-            self._tls = httpx.create_ssl_context(trust_env=False)
-            self._tls.set_alpn_protocols(["http/1.1"])
+            self._tls = tls_context(None)
         return self._tls
+
+
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """Return whom we trust: public authorities, and those of *ca_file*; not the environment's."""
+    context = httpx.create_ssl_context(trust_env=False)
+    if ca_file:
+        context.load_verify_locations(ca_file)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 def _origin(url: httpx.URL) -> Origin:

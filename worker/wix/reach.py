@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import httpcore
 
 from worker.wix.names import Resolve, resolve
+from worker.wix.tunnel import MAX_ANSWER_BYTES, Proxy, connect_request, status_of
 
 #: How far a call got.
 Stage = Literal["DNS", "TCP", "TLS", "proxy", "answer", "ok"]
@@ -34,20 +35,24 @@ def reach(
     base_url: str,
     timeout_s: float,
     *,
+    proxy: Proxy | None = None,
     resolve: Resolve = resolve,
     context: Callable[[], ssl.SSLContext] = ssl.create_default_context,
 ) -> Reached:
-    """Ask Wix's server for its first page, without any key."""
+    """Ask Wix's server for its first page, without any key, through the *proxy* if there is one."""
     url = urlsplit(base_url)
     host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
+    first, first_port = proxy[:2] if proxy else (host, port)
     try:
-        addresses = resolve(host, port, timeout_s)
+        addresses = resolve(first, first_port, timeout_s)
     except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-        return Reached("DNS", f"the name {host} cannot be resolved ({error}); check DNS")
-    line = _connect(addresses, port, timeout_s)
+        return Reached("DNS", f"the name {first} cannot be resolved ({error}); check DNS")
+    line = _connect(addresses, first_port, timeout_s)
     if isinstance(line, Reached):
         return line
     with line:
+        if proxy and (refusal := _tunnel(line, proxy, host, port)):
+            return refusal
         if url.scheme != "https":
             return _ask(line, host)
         try:
@@ -74,9 +79,29 @@ def _connect(addresses: list[str], port: int, timeout_s: float) -> socket.socket
     tried = ", ".join(addresses[:3])
     text = (
         f"no connection to {tried}, port {port} ({cause_of(failure)}): a firewall may block it, or"
-        " the way out is a proxy, which the worker does not use"
+        " the way out is a proxy, which REFUNDS_WIX_PROXY must name"
     )
     return Reached("TCP", text)
+
+
+def _tunnel(line: socket.socket, proxy: Proxy, host: str, port: int) -> Reached | None:
+    """Let the proxy open a tunnel; returns what is wrong, None if nothing is."""
+    try:
+        line.sendall(connect_request(proxy, host, port))
+        answer = b""
+        while b"\r\n\r\n" not in answer and len(answer) < MAX_ANSWER_BYTES:
+            if not (data := line.recv(4096)):
+                break
+            answer += data
+    except OSError as error:
+        return Reached("proxy", f"the proxy {proxy.host} does not answer ({cause_of(error)})")
+    status = status_of(answer)
+    if status == _PROXY_ASKS:
+        text = f"the proxy {proxy.host} asks for credentials, or refuses those of REFUNDS_WIX_PROXY"
+        return Reached("proxy", text)
+    if status != 200:
+        return Reached("proxy", f"the proxy {proxy.host} does not let us to {host} ({status})")
+    return None
 
 
 def _ask(line: socket.socket, host: str) -> Reached:
