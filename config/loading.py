@@ -19,7 +19,17 @@ if TYPE_CHECKING:
 
 
 #: Settings that hold secrets: each can also be in a file.
-SECRETS = ("redis_url", "stores", "vault_keys", "wix_proxy")
+SECRETS = (
+    "redis_url",
+    "wix_proxy",
+    "stores",
+    "vault_keys",
+    "api_tokens",
+    "console_tokens",
+    "console_proxy",
+    "webhooks",
+    "producer_keys",
+)
 
 
 class SettingsError(ValueError):

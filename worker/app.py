@@ -26,11 +26,9 @@ from worker.ledger.stores import Stores
 from worker.observability.counts import Counts
 from worker.observability.redaction import register_secrets
 from worker.operations.acts.wix_desk import WixDesk
-from worker.operations.archive.keeper import Keeper
 from worker.operations.fitness import Fitness
 from worker.operations.installation import Membership
 from worker.operations.jobs.runner import JobRunner
-from worker.operations.trimming import Trimmer
 from worker.queue.broker import Broker
 from worker.queue.middleware import MessageContext, Running
 from worker.refund.producers import Producers
@@ -46,7 +44,7 @@ from worker.stores.keyring import Keyring
 from worker.stores.outages import Outages
 from worker.stores.probing import Prober
 from worker.stores.vault import Vault
-from worker.stores.waiting import Unconnected
+from worker.turns import keep_turn, prober_of
 from worker.webhooks.delivering import Deliverer
 from worker.webhooks.sending import sender_for
 from worker.webhooks.targets import Target, target_of
@@ -224,17 +222,6 @@ def deliverers_from(settings: Settings, ledger: Ledger, seams: Seams = REAL) -> 
     ]
 
 
-def _prober(desk: WixDesk) -> Prober:
-    """Return what asks Wix again about stores whose refunds wait."""
-    stores, keyring, settings = desk.stores, desk.keyring, desk.settings
-    unconnected = Unconnected(
-        stores=stores, records=desk.ledger, keyring=keyring, settings=settings
-    )
-    return Prober(
-        stores=stores, keyring=keyring, wix=desk.wix, settings=settings, unconnected=unconnected
-    )
-
-
 def _webhook_turns(settings: Settings, ledger: Ledger, seams: Seams) -> dict[str, Turn]:
     return {one.name: one.turn for one in deliverers_from(settings, ledger, seams)}
 
@@ -246,19 +233,6 @@ def _job_runner(desk: WixDesk, broker: Broker) -> JobRunner:
         jobs=jobs_from(desk.settings, broker, desk.ledger),
         desk=desk,
     )
-
-
-def _keep_turn(ledger: Ledger, settings: Settings, monotonic: Callable[[], float]) -> Turn:
-    """Return what keeps Redis from growing: packs, archives and forgets refunds, trims outcomes."""
-    trimmer = Trimmer(ledger.keeping, settings, monotonic)
-    keeper = Keeper(ledger.keeping, settings, monotonic)
-
-    def turn(is_stopping: Callable[[], bool]) -> None:
-        ledger.packing.turn(is_stopping)
-        trimmer.turn()
-        keeper.turn(is_stopping)
-
-    return turn
 
 
 def _scheduler(
@@ -283,8 +257,8 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
     watch = Watch(watched=ledger.watched, keyring=keyring, wix=wix, settings=settings)
     observer = Observer(stores=ledger.observed, records=ledger, keyring=keyring, wix=wix)
     declare_actors(broker, ledger, steps, producers_from(settings), settings.webhooks)
-    prober = _prober(desk)
-    keep = _keep_turn(ledger, settings, seams.monotonic)
+    prober = prober_of(desk)
+    keep = keep_turn(ledger, settings, seams.monotonic)
     hooks = _webhook_turns(settings, ledger, seams)
     fitness = Fitness(broker.client, settings.redis_wait_replicas, settings.namespace)
     beat, fit = heart.beat, fitness.turn

@@ -5,16 +5,27 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import Annotated
+from functools import partial
+from typing import Annotated, TypeVar
 
 import redis
 import typer
+from redis import exceptions
 
 from worker.cli.common import AsJson, close_at_end, explain_errors, fail, settings
 from worker.cli.output import print_outcome, print_outcomes_header, say
 from worker.queue.server_errors import explain, is_permanent
 from worker.upstream import Outcome, Outcomes, RefundQueue
 
+T = TypeVar("T")
+#: Errors of a Redis that restarts, or that another server takes over from.
+PASSING = (
+    redis.ConnectionError,
+    redis.TimeoutError,
+    exceptions.ReadOnlyError,
+    exceptions.ClusterDownError,
+    exceptions.TryAgainError,
+)
 #: The pause between two attempts to reach Redis again.
 LOST_PAUSE_S = 1.0
 EXAMPLE = "Example: refunds outcomes --group billing --follow --json | your-service"
@@ -50,47 +61,52 @@ def outcomes(
     given = settings()
     queue = RefundQueue(given.redis_url.get_secret_value(), namespace=given.namespace)
     close_at_end(queue.close)
-    if not group:
-        events = _followed(queue, after) if follow else queue.outcomes(after=after)
-        _print(events, as_json=as_json)
-        return
     try:
         events = queue.outcomes(group=group, consumer=consumer, after=after, follow=follow)
     except ValueError as error:
         fail(str(error), code=2)
     with events:
-        _print(_each_acknowledged(events), as_json=as_json)
+        _print(read(events, is_patient=follow, acknowledges=bool(group)), as_json=as_json)
 
 
 def _wait(seconds: float) -> None:
     threading.Event().wait(seconds)
 
 
-def _followed(
-    queue: RefundQueue, after: str, pause: Callable[[float], object] = _wait
-) -> Iterator[Outcome]:
-    """Yield events for ever: while Redis does not answer, wait, and go on behind the last one."""
-    is_lost = False
+def _answer(ask: Callable[[], T], pause: Callable[[float], object]) -> T:
+    """Ask, and ask again while Redis does not answer."""
+    is_told = False
     while True:
         try:
-            for outcome in queue.outcomes(after=after, follow=True):
-                is_lost = False
-                yield outcome
-                after = outcome.position
-        except (redis.ConnectionError, redis.TimeoutError) as error:
+            return ask()
+        except PASSING as error:
             if is_permanent(error):
                 raise
-            if not is_lost:
+            if not is_told:
                 say(f"{explain(error)} Waiting for it.")
-            is_lost = True
+            is_told = True
             pause(LOST_PAUSE_S)
 
 
-def _each_acknowledged(events: Outcomes) -> Iterable[Outcome]:
-    """Yield the events; each is acknowledged when the next one is asked for."""
-    for outcome in events:
+def read(
+    events: Outcomes,
+    *,
+    is_patient: bool,
+    acknowledges: bool,
+    pause: Callable[[float], object] = _wait,
+) -> Iterator[Outcome]:
+    """Yield the events; *is_patient* waits for a Redis that restarts, and goes on where it was.
+
+    With *acknowledges*, each is acknowledged when the next one is asked for.
+    """
+
+    def ask(call: Callable[[], T]) -> T:
+        return _answer(call, pause) if is_patient else call()
+
+    while outcome := ask(lambda: next(events, None)):
         yield outcome
-        events.acknowledge(outcome)
+        if acknowledges:
+            ask(partial(events.acknowledge, outcome))
 
 
 def _print(events: Iterable[Outcome], *, as_json: bool) -> None:

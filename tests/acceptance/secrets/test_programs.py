@@ -98,11 +98,13 @@ def simulator() -> Simulator:
 @pytest.fixture
 def programs(simulator: Simulator, tmp_path: Path) -> Iterator[tuple[Programs, str]]:
     """A server with readable files, Wix over HTTP, and a vault key; yields also the URL."""
+    vault_keys = tmp_path.with_name(f"{tmp_path.name}-vault-keys")
+    vault_keys.write_text(new_key())
     with embedded_server(directory=tmp_path) as redis_url, serve(simulator) as wix_url:
         given = {
             "REFUNDS_REDIS_URL": redis_url,
             "REFUNDS_WIX_BASE_URL": wix_url,
-            "REFUNDS_VAULT_KEYS": new_key(),
+            "REFUNDS_VAULT_KEYS_FILE": str(vault_keys),
             "REFUNDS_SCHEDULE_TICK_MS": "20",
             "REFUNDS_CONFIRM_FIRST_MS": "20",
             "REFUNDS_RETRY_FIRST_MS": "20",
@@ -160,7 +162,8 @@ def test_no_secret_is_in_any_output_nor_in_any_file_of_redis(
     assert b"gAAAA" in stored  # the sealed keys are there
     said = "\n".join(here.said).encode()
     assert b"store.connected" in said
-    for secret in (KEY, NEWER, EMAIL, here.environment["REFUNDS_VAULT_KEYS"]):
+    vault_key = Path(here.environment["REFUNDS_VAULT_KEYS_FILE"]).read_text()
+    for secret in (KEY, NEWER, EMAIL, vault_key):
         for form in _forms(secret):
             assert form not in stored
             assert form not in said
