@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.commands import refunds
 from tests.support.processes import PATIENCE_S, REFUNDS, run_program
 
 COMMAND = (*REFUNDS, "simulator")
@@ -22,7 +23,8 @@ ORDER = "67668940-527d-4465-94c6-5475d8c7a412"
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return run_program([*COMMAND, *arguments])
+    """Run it in this process; it must end by itself."""
+    return refunds(None, "simulator", *arguments)
 
 
 @contextmanager
@@ -81,7 +83,7 @@ def test_a_port_that_is_taken_is_named_with_the_way_out() -> None:
     """One line that says what to do, no traceback."""
     with _serving("--orders", "0") as printed:
         port = printed["url"].rpartition(":")[2]
-        done = _run("--port", port)
+        done = run_program([*COMMAND, "--port", port])
     assert (done.returncode, done.stdout) == (2, "")
     said = f"--port {port}: Address already in use; --port 0 picks a free one\n"
     assert done.stderr == said

@@ -9,6 +9,8 @@ import ssl
 import subprocess
 import sys
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -16,6 +18,7 @@ import pytest
 
 from tests.support.api import ALL, ONE, TOKENS, api_program, ask
 from tests.support.certificates import Authority
+from tests.support.commands import refunds
 from tests.support.processes import REFUNDS, run_program
 from tests.support.rig import KEY, STORE_ID
 from worker.demo.embedded import embedded_server
@@ -30,11 +33,19 @@ def namespace() -> str:
     return f"t{uuid.uuid4().hex[:12]}"
 
 
+@contextmanager
+def _taken() -> Iterator[str]:
+    """Yield a port that is taken: a command that is not refused cannot serve in this process."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        yield str(taken.getsockname()[1])
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "refunds.example"])  # noqa: S104 - to be refused
 def test_it_does_not_listen_beyond_loopback_without_tls(redis_url: str, host: str) -> None:
     """Tokens and buyers' data would be sent unencrypted."""
     settings = SETTINGS | {"REFUNDS_REDIS_URL": redis_url}
-    ended = run_program([*REFUNDS, "api", "--host", host], settings)
+    with _taken() as port:
+        ended = refunds(None, "api", "--host", host, "--port", port, environment=settings)
     assert ended.returncode == 2
     assert "--tls-cert" in ended.stderr
     assert "--behind-proxy" in ended.stderr
@@ -66,22 +77,18 @@ def test_it_speaks_tls(redis_url: str, tmp_path: Path) -> None:
 
 def test_it_says_what_is_missing(redis_url: str, tmp_path: Path) -> None:
     """Tokens, a key, a free port: one sentence, and exit code 2."""
-    given = {"REFUNDS_REDIS_URL": redis_url}
-    ended = run_program([*REFUNDS, "api"], given)
-    assert (ended.returncode, "REFUNDS_API_TOKENS" in ended.stderr) == (2, True)
     pem = tmp_path / "cert.pem"
     pem.write_text("no certificate")
-    ended = run_program([*REFUNDS, "api", "--tls-cert", str(pem)], given | SETTINGS)
-    assert (ended.returncode, "--tls-key" in ended.stderr) == (2, True)
-    both = ["--tls-cert", str(pem), "--tls-key", str(pem)]
-    ended = run_program([*REFUNDS, "api", *both], given | SETTINGS)
-    assert (ended.returncode, "cannot be used" in ended.stderr) == (2, True)
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        ended = run_program(
-            [*REFUNDS, "api", "--port", port],
-            given | SETTINGS | {"REFUNDS_NAMESPACE": namespace()},
-        )
+    given = {"REFUNDS_REDIS_URL": redis_url, "REFUNDS_NAMESPACE": namespace()}
+    with _taken() as port:
+        for settings, options, said in (
+            (given, [], "REFUNDS_API_TOKENS"),
+            (given | SETTINGS, ["--tls-cert", str(pem)], "--tls-key"),
+            (given | SETTINGS, ["--tls-cert", str(pem), "--tls-key", str(pem)], "cannot be used"),
+        ):
+            ended = refunds(None, "api", "--port", port, *options, environment=settings)
+            assert (ended.returncode, said in ended.stderr) == (2, True)
+        ended = run_program([*REFUNDS, "api", "--port", port], given | SETTINGS)
     assert (ended.returncode, f"port {port}" in ended.stderr) == (2, True)
 
 
@@ -156,10 +163,10 @@ def test_a_new_token_fits_the_settings() -> None:
     assert told["settings"] == {
         "returns": {"sha256": [hash_of(told["token"])], "stores": [STORE_ID]}
     }
-    shown = run_program([*REFUNDS, "api", "token", "returns", "--all-stores"])
+    shown = refunds(None, "api", "token", "returns", "--all-stores")
     assert hash_of(shown.stdout.strip()) in shown.stderr
     for wrong in ((), ("--store", "x"), ("--store", STORE_ID, "--all-stores")):
-        assert run_program([*REFUNDS, "api", "token", "returns", *wrong]).returncode == 2
+        assert refunds(None, "api", "token", "returns", *wrong).returncode == 2
 
 
 @pytest.mark.skipif(not SCHEMATHESIS.exists(), reason="schemathesis is not installed")

@@ -33,8 +33,10 @@ def test_the_version_is_that_of_the_package() -> None:
 
 def test_an_unknown_option_or_command_is_refused() -> None:
     """Exit code 2, and nothing on standard output."""
-    for unknown in ("--versoin", "refnud"):
-        done = run_program([*REFUNDS, unknown])
+    for done, unknown in (
+        (run_program([*REFUNDS, "--versoin"]), "--versoin"),
+        (refunds(None, "refnud"), "refnud"),
+    ):
         assert (done.returncode, done.stdout) == (2, "")
         assert unknown in done.stderr
 
