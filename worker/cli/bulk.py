@@ -20,10 +20,8 @@ from worker.ledger.acts import Acts
 from worker.ledger.audit_log import Operator
 from worker.ledger.jobs import Jobs, Order
 from worker.ledger.search import Match
-from worker.operations.durations import amounts
-from worker.operations.jobs.table import BULK
-from worker.operations.listing import letter_ids
-from worker.operations.searching import find, named, totals
+from worker.operations.jobs import freezing
+from worker.operations.jobs.freezing import amounts_text, freeze
 from worker.queue.broker import Broker
 
 
@@ -87,9 +85,6 @@ def _freeze(
     bulk: Bulk, name: str, chosen: Chosen, who: Operator, arguments: Mapping[str, Any]
 ) -> tuple[str, str]:
     """Keep the selection in the ledger; returns the id of the job, and what it is."""
-    found = list(_found(bulk, name, chosen))
-    if not found:
-        fail("nothing matches")
     order = Order(
         act=name,
         arguments=arguments,
@@ -99,50 +94,24 @@ def _freeze(
         rate=chosen.rate,
         canary=chosen.canary,
     )
-    job_id = bulk.jobs.freeze(order, ((one.refund_id, _kept(one)) for one in found))
-    sums, unknown = totals(found)
-    bulk.jobs.set_amounts(job_id, {"sums": sums, "unknown": unknown})
-    hint = " (--dry-run asks Wix)" if unknown and name == "dead.replay" else ""
-    return job_id, f"{name} for {len(found)}: {amounts_text(sums, unknown)}{hint}"
-
-
-def amounts_text(sums: Mapping[str, str], unknown: int) -> str:
-    """Return what is at stake, for people."""
-    known = [amounts(sums)] if sums else []
-    return " and ".join([*known, *([f"{unknown} of unknown amount"] if unknown else [])])
+    frozen = freeze(bulk.jobs, order, _found(bulk, name, chosen))
+    if frozen is None:
+        fail("nothing matches")
+    hint = " (--dry-run asks Wix)" if frozen.unknown and name == "dead.replay" else ""
+    sums = amounts_text(frozen.sums, frozen.unknown)
+    return frozen.job_id, f"{name} for {frozen.count}: {sums}{hint}"
 
 
 def _found(bulk: Bulk, name: str, chosen: Chosen) -> Iterator[Match]:
     """Yield what is chosen, as the lists show it; the oldest first."""
-    search = search_for(bulk.broker)
-    if chosen.selection:
-        pool = BULK[name].pool
-        yield from find(search, chosen.selection, pool, newest=False)
-        if pool == "dead":
-            yield from map(_message, letter_ids(search, chosen.selection))
-        return
-    # What is not known is refused when its turn comes, so that each id has a result.
-    known, messages = named(search, chosen.ids), bulk.broker.quarantined()
-    for each in chosen.ids:
-        yield known[each] if each in known and each not in messages else _message(each)
-
-
-def _message(message_id: str) -> Match:
-    """Return what is no refund, and so has neither an amount nor a version."""
-    return Match(message_id, 0, "", "", "")
+    messages = set(() if chosen.selection else bulk.broker.quarantined())
+    what = chosen.selection or chosen.ids
+    return freezing.chosen(search_for(bulk.broker), name, what, messages.__contains__)
 
 
 def ids_of(chosen: Chosen) -> list[str]:
     """Return the ids of the dead letters that are named."""
     return [one.refund_id for one in _found(open_bulk(), "dead.replay", chosen)]
-
-
-def _kept(one: Match) -> dict[str, Any]:
-    return {
-        "version": one.version,
-        "amount": one.amount or None,
-        "currency": one.currency or None,
-    }
 
 
 def _confirm(bulk: Bulk, job_id: str, sentence: str, *, yes: bool) -> None:

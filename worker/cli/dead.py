@@ -24,8 +24,9 @@ from worker.cli.dead_list import EXAMPLE, dead_list
 from worker.cli.dry_run import print_foreseen
 from worker.cli.operator import By, Why, operator
 from worker.cli.output import print_json, print_record
-from worker.cli.show import describe, print_refund
+from worker.cli.show import print_refund
 from worker.operations import dead_letters
+from worker.operations.describing import describe
 from worker.operations.timeline import flat
 
 DeadId = Annotated[str, typer.Argument(metavar="ID", autocompletion=dead_ids)]

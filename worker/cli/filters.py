@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
 from functools import wraps
 from typing import Annotated, Any, get_type_hints
 
@@ -13,8 +11,9 @@ import typer
 
 from statemachine.flows import State, Transition
 from worker.cli.common import fail
-from worker.cli.moments import Since, Until, since_ms
-from worker.observability.redaction import redact_text
+from worker.cli.moments import Since, Until
+from worker.operations import filters
+from worker.operations.filters import BadFilter
 from worker.operations.selection import Selection
 
 Store = Annotated[str, typer.Option("--store", help="Only of the store with this site ID.")]
@@ -66,19 +65,6 @@ OPTIONS: Mapping[str, tuple[Any, Any]] = {
 }
 _OF_LISTS = {**OPTIONS, "reason_code": (ListedReasonCode, "")}
 
-#: What an option may be, and how to say it. What does not look like an id may be an API key that
-#: was pasted in its place; it is not repeated.
-_SHAPES = {
-    "store": (r"[0-9A-Fa-f-]{36}", "a site ID like 4b296c48-0000-4000-8000-000000000001"),
-    "order": (r"[0-9A-Fa-f-]{36}", "an order ID like 67668940-527d-4465-94c6-5475d8c7a412"),
-    "refund": (r"[A-Za-z0-9._:~-]{1,100}\*?", "a refund ID, or the beginning of one and *"),
-    "reason_code": (r"[a-z_]{1,60}", "a reason code like scope_missing"),
-    "code": (
-        r"[A-Za-z0-9_.-]{1,80}",
-        "a code of Wix like PAYMENT_NOT_REFUNDABLE, or an HTTP status like 428",
-    ),
-}
-
 
 def selecting(command: Callable[..., None]) -> Callable[..., None]:
     """Give a list these options; it gets what they select as its argument `selection`."""
@@ -113,33 +99,7 @@ def taking(
 
 def selection_of(given: Mapping[str, Any]) -> Selection:
     """Return what the options of a command select."""
-    texts = {name: given[name].strip() for name in _SHAPES}
-    for name, text in texts.items():
-        shape, example = _SHAPES[name]
-        if text and (not re.fullmatch(shape, text) or redact_text(text) != text):
-            fail(f"--{name.replace('_', '-')} takes {example}", code=2)
-    return Selection(
-        store=texts["store"].lower(),
-        order=texts["order"].lower(),
-        refund=texts["refund"],
-        reason=texts["reason_code"],
-        code=texts["code"],
-        state=given["state"],
-        transition=given["transition"],
-        since_ms=since_ms(given["since"]),
-        until_ms=since_ms(given["until"], "--until"),
-        text=given["text"],
-        amount_over=_amount(given["amount_over"]),
-    )
-
-
-def _amount(text: str) -> Decimal | None:
-    if not text.strip():
-        return None
     try:
-        amount = Decimal(text.strip())
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    if not amount.is_finite() or amount < 0:
-        fail("--amount-over takes a plain decimal like 250 or 19.90", code=2)
-    return amount
+        return filters.selection_of(given)
+    except BadFilter as bad:
+        fail(f"--{bad.name.replace('_', '-')} takes {bad.takes}", code=2)

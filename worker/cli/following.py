@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -12,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from worker.cli.output import print_table, say
 from worker.ledger.jobs import Job, Jobs
 from worker.ledger.records import Records
+from worker.operations.jobs.freezing import results_of
 
 #: How often to look.
 LOOK_S = 0.3
@@ -38,17 +38,8 @@ def follow(jobs: Jobs, records: Records, job_id: str) -> None:
 
 def show(jobs: Jobs, records: Records, job: Job) -> None:
     """Print the results so far, and what to do next."""
-    rows = rows_of(jobs, records, job, limit=MOST_SHOWN)
+    rows = results_of(jobs, records, job, limit=MOST_SHOWN)
     print_table(rows, ("id", "result", "now", "amount", "currency", "text"), may_drop=("text",))
     say(f"{job.done} done, {job.refused} refused, {job.left} left: {job.state}")
     if job.state in {"waiting", "stopped"}:
         say(f"To go on: refunds jobs continue {job.id}")
-
-
-def rows_of(jobs: Jobs, records: Records, job: Job, *, limit: int) -> list[dict[str, Any]]:
-    """Return the items that have a result, the latest first, with the present state of each."""
-    done = [(i, item) for i, item in jobs.items(job.id) if "result" in item]
-    done.sort(key=lambda pair: int(pair[1]["at_ms"]), reverse=True)
-    shown = done[:limit]
-    states = {r.refund_id: r.state.value for r in records.load_all([i for i, _ in shown])}
-    return [{"id": i, "now": states.get(i), **item} for i, item in shown]

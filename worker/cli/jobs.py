@@ -8,9 +8,10 @@ import typer
 
 from worker.cli.bulk import open_bulk
 from worker.cli.common import AsJson, Limit, explain_errors, fail, named
-from worker.cli.following import follow, rows_of, show
+from worker.cli.following import follow, show
 from worker.cli.operator import By, OptionalWhy, operator
 from worker.cli.output import moment, print_json, print_record, print_table, say
+from worker.operations.jobs.freezing import results_of
 
 jobs = typer.Typer(
     no_args_is_help=True,
@@ -55,7 +56,7 @@ def show_job(job_id: JobId, limit: Limit = 100, as_json: AsJson = False) -> None
     if job is None:
         fail(f"there is no job {named(job_id)}; `refunds jobs list` shows all")
     if as_json:
-        rows = rows_of(bulk.jobs, bulk.acts.ledger, job, limit=limit)
+        rows = results_of(bulk.jobs, bulk.acts.ledger, job, limit=limit)
         print_json(job.public() | {"items": rows})
         return
     print_record(job.public())

@@ -13,20 +13,13 @@ from worker.cli.completion import refund_ids
 from worker.cli.dead_list import search_for
 from worker.cli.forgotten import archived
 from worker.cli.output import moment, print_json, print_line, print_record, print_table
-from worker.ledger import whereabouts
-from worker.ledger.stores import Stores
 from worker.observability.redaction import redact
 from worker.operations import timeline
+from worker.operations.describing import describe
 from worker.operations.durations import ago, span
 from worker.operations.intake_queue import queued_jobs
 from worker.queue.broker import Broker
-from worker.refund.record import Refund
 
-#: What is told of the refund's store.
-SHOWN_OF_STORE = (
-    *("state", "name", "waiting", "in_flight", "suspended_since_ms", "suspended_because"),
-    *("last_success_at_ms", "last_error_at_ms"),
-)
 EXAMPLE = "Example: refunds show rf-2024-000123"
 
 RefundId = Annotated[
@@ -101,24 +94,6 @@ def _show_queued(jobs: list[dict[str, Any]], as_json: bool) -> None:
         )
         print_record(job)
     raise typer.Exit
-
-
-def describe(
-    refund: Refund, history: list[dict[str, Any]], broker: Broker, stores: Stores
-) -> dict[str, Any]:
-    """Return all that is told about a refund."""
-    store = stores.find(refund.request.store_id)
-    where = whereabouts.find(broker.client, stores.ns, refund.refund_id, refund.request.store_id)
-    why = timeline.last_wait(history)
-    return {
-        **refund.public(),
-        "money": timeline.money(refund),
-        "waits": timeline.waits_for(refund, where, store, why),
-        "store": {name: value for name, value in store.public().items() if name in SHOWN_OF_STORE},
-        "at_ms": where.now_ms,
-        "timeline": timeline.timeline(history),
-        "history": history,
-    }
 
 
 def print_refund(told: Mapping[str, Any]) -> None:
