@@ -16,8 +16,10 @@ from typing import Any, Self
 import httpx
 
 from tests.support.processes import PATIENCE_S, REFUNDS, environment_without_settings
-from tests.support.rig import KEY, STORE_ID
+from tests.support.rig import KEY, STORE_ID, Rig, settings_for
 from worker.serving.tokens import hash_of
+from worker.simulator import Simulator
+from worker.simulator.http.server import serve
 
 #: The tokens of one user for each role.
 VIEW, ACT, APPROVE = "rfd_canary-of-a-viewer", "rfd_canary-of-an-agent", "rfd_canary-of-an-approver"
@@ -144,3 +146,21 @@ def console_program(
             yield ConsoleProgram(json.loads(line)["url"], process, log)
             process.terminate()
             assert process.wait(PATIENCE_S) == 0, log.read_text()
+
+
+@contextmanager
+def console_scene(redis_url: str, **more: str) -> Iterator[tuple[Rig, ConsoleProgram]]:
+    """A worker that the test drives, and a console beside it that asks the same Wix.
+
+    *more* are settings of both.
+    """
+    simulator = Simulator()
+    rig = Rig(settings_for(redis_url, **more), simulator)
+    given = {f"REFUNDS_{name.upper()}": text for name, text in more.items()}
+    account_id = simulator.stores[STORE_ID].account_id
+    given["REFUNDS_STORES"] = json.dumps({STORE_ID: {"account_id": account_id, "api_key": KEY}})
+    with serve(simulator) as wix_url:
+        given["REFUNDS_WIX_BASE_URL"] = wix_url
+        with console_program(redis_url, rig.settings.namespace, **given) as running:
+            yield rig, running
+    rig.close()

@@ -14,6 +14,7 @@ from worker.cli.completion import refund_ids
 from worker.cli.files import Unreadable, read_text
 from worker.cli.filters import OPTIONS, selection_of, taking
 from worker.observability.redaction import redact_text
+from worker.operations.jobs.freezing import DEFAULT_RATE
 from worker.operations.selection import Selection
 
 #: What else an act on many takes.
@@ -40,9 +41,6 @@ _BULK: dict[str, tuple[Any, Any]] = {
     "yes": (Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")], False),
 }
 _IDS = Annotated[list[str] | None, typer.Argument(metavar="[ID...]", autocompletion=refund_ids)]
-
-#: Items per second, if nothing else is said.
-DEFAULT_RATE = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,22 +5,33 @@ from __future__ import annotations
 import json
 import re
 import sys
+import threading
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from config.access import NAME, ConsoleUser, Role
 from config.settings import Settings
-from worker.app import ledger_from
+from worker.app import (
+    acts_from,
+    jobs_from,
+    keyring_from,
+    ledger_from,
+    stores_from,
+    wix_from,
+)
 from worker.cli import status
 from worker.cli.common import WRONG_USAGE, AsJson, close_at_end, explain_errors, fail, settings
 from worker.cli.output import print_json, print_line, say
 from worker.cli.serve import BehindProxy, Host, Pem, Port, join
+from worker.ledger.search import Search
 from worker.observability.events import log_event
 from worker.observability.logs import configure_logs
 from worker.observability.redaction import register_secrets
+from worker.operations.acts.wix_desk import WixDesk
 from worker.serving.binding import Binding, Unsafe
 from worker.serving.tokens import hash_of, new_token
+from worker.stores.examiner import Examiner
 
 if TYPE_CHECKING:
     from worker.console.desk import Desk
@@ -113,7 +124,25 @@ def _desk(given: Settings) -> tuple[Desk, str]:
     broker, ledger = ledger_from(given)
     close_at_end(broker.client.close)
     ledger.installation = join(given, broker.client)
-    desk = Desk(read_status=lambda: status.read(given, broker.client))
+    wix, pause = wix_from(given), threading.Event()
+    close_at_end(wix.close)
+    desk = Desk(
+        settings=given,
+        broker=broker,
+        ledger=ledger,
+        acts=acts_from(given, broker, ledger),
+        jobs=jobs_from(given, broker, ledger),
+        search=Search(broker.client, namespace=given.namespace),
+        wix=WixDesk(
+            keyring=keyring_from(given),
+            ledger=ledger,
+            stores=stores_from(given, broker),
+            wix=wix,
+            settings=given,
+        ),
+        examiner=Examiner(wix=wix, progress=lambda _: None, pause=pause.wait),
+        read_status=lambda minutes: status.read(given, broker.client, minutes=minutes),
+    )
     return desk, ledger.installation
 
 

@@ -11,6 +11,7 @@ from worker.cli.common import close_at_end, settings
 from worker.cli.output import if_encodable, print_table, say
 from worker.ledger.refunds import Ledger
 from worker.ledger.stores import Stores
+from worker.operations.acts.stores import all_ids, is_known
 from worker.operations.acts.wix_desk import WixDesk
 from worker.stores.checklist import Findings
 from worker.stores.examiner import Examiner
@@ -43,18 +44,11 @@ class Desk:
 
     def knows(self, store_id: str) -> bool:
         """Whether there is such a store: connected, in REFUNDS_STORES, or with refunds."""
-        known = self.stores.find(store_id)
-        return bool(
-            known.sealed
-            or known.suspension
-            or known.waiting
-            or known.in_flight
-            or store_id in self.keyring.given
-        )
+        return is_known(self.stores.find(store_id), self.keyring)
 
     def all_ids(self) -> list[str]:
         """The stores of the vault, then those of REFUNDS_STORES."""
-        return list(dict.fromkeys([*self.stores.ids(), *self.keyring.given]))
+        return all_ids(self.stores, self.keyring)
 
 
 def open_desk() -> Desk:

@@ -149,9 +149,7 @@ def resume(
     desk = open_desk()
     store = named(store_id).lower()
     who = operator(by, reason)
-    act = who.act("stores.resume", store, {"state": desk.stores.find(store).state})
-    was_paused = pausing.unpause(connect_acts(), store, operator=who)
-    if not desk.stores.resume(store, by=who.by, act=act) and not was_paused:
+    if not pausing.resume(connect_acts(), desk.stores, store, operator=who):
         no_such = f"there is no store {store}; `refunds stores list` shows all stores"
         text = f"{store} is neither suspended nor paused" if desk.knows(store) else no_such
         fail(text, store_id=store)

@@ -10,15 +10,40 @@ from jinja2 import Environment
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from config.access import Role
+from config.settings import Settings
 from worker.console.forms import Fields
+from worker.console.refusals import Refusal
 from worker.console.users import Session
+from worker.ledger.acts import Acts
+from worker.ledger.audit_log import LONGEST_WHY, Operator
+from worker.ledger.jobs import Jobs
+from worker.ledger.refunds import Ledger
+from worker.ledger.search import Search
+from worker.ledger.stores import Stores
+from worker.operations.acts.wix_desk import WixDesk
+from worker.queue.broker import Broker
+from worker.stores.examiner import Examiner
 
 
 @dataclass(frozen=True, kw_only=True)
 class Desk:
     """The parts of the program that the pages use."""
 
-    read_status: Callable[[], dict[str, Any]]
+    settings: Settings
+    broker: Broker
+    ledger: Ledger
+    acts: Acts
+    jobs: Jobs
+    search: Search
+    wix: WixDesk
+    examiner: Examiner
+    read_status: Callable[[int], dict[str, Any]]
+    """Returns the status, with the counts of so many minutes."""
+
+    @property
+    def stores(self) -> Stores:
+        """What is known of the stores."""
+        return self.wix.stores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +61,19 @@ class Visit:
     def may(self, role: Role) -> bool:
         """Whether the user may do what needs this role."""
         return self.session.user.may(role)
+
+    def operator(self, *, needs_reason: bool) -> Operator:
+        """Return who acts, and why.
+
+        Raises:
+            Refusal: the reason is missing or too long.
+        """
+        why = self.form.one("why")
+        if needs_reason and not why:
+            raise Refusal(400, "Say why: the reason is kept in the audit log. Nothing was done.")
+        if len(why) > LONGEST_WHY:
+            raise Refusal(400, f"A reason has at most {LONGEST_WHY} characters.")
+        return Operator(self.session.user.name, why)
 
     def page(self, template: str, *, title: str, **values: Any) -> Response:
         """Answer with a page."""

@@ -9,16 +9,33 @@ from starlette.responses import Response
 from worker.console.desk import Desk, Visit
 from worker.operations.status_lines import Line, status_lines
 
+#: The page for what `refunds status` says to type next, by how the command begins.
+_PAGES_OF = {
+    "refunds dead list": "/dead",
+    "refunds list --reason-code needs_approval": "/approvals",
+    "refunds stores check ": "/store?id=",
+    "refunds stores list": "/stores",
+}
+
 
 def overview(desk: Desk, visit: Visit) -> Response:
     """Show what `refunds status` shows."""
-    told = desk.read_status()
+    told = desk.read_status(10)
     return visit.page(
         "overview.html",
         title="Overview",
         told=told,
+        needs=[{**need, "address": _address(need["command"])} for need in told["needs"]],
         parts=grouped(status_lines(told)),
     )
+
+
+def _address(command: str) -> str:
+    """Return the page that shows what a command shows, "" if there is none."""
+    for begin, address in _PAGES_OF.items():
+        if command.startswith(begin):
+            return address + command[len(begin) :] if address.endswith("=") else address
+    return ""
 
 
 def grouped(lines: Iterable[Line]) -> list[tuple[str, list[str]]]:

@@ -9,8 +9,15 @@ from typing import Literal
 from starlette.responses import Response
 
 from config.access import Role
+from worker.console.acting import act_on_one
+from worker.console.approvals import approvals
+from worker.console.audit_log import audit_log
+from worker.console.bulk import choose, job, jobs, step_job
 from worker.console.desk import Desk, Visit
+from worker.console.letters import dead
 from worker.console.overview import overview
+from worker.console.refunds import refund, refunds
+from worker.console.stores import act_on_store, store, stores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +32,22 @@ class Page:
     """Its name in the navigation, "" if it is not there."""
 
 
-PAGES: tuple[Page, ...] = (Page(path="/", run=overview, title="Overview"),)
+PAGES: tuple[Page, ...] = (
+    Page(path="/", run=overview, title="Overview"),
+    Page(path="/refunds", run=refunds, title="Refunds"),
+    Page(path="/refund", run=refund),
+    Page(path="/refund/act", run=act_on_one, method="POST", role="act"),
+    Page(path="/dead", run=dead, title="Dead letters"),
+    Page(path="/approvals", run=approvals, title="Approvals"),
+    Page(path="/choose", run=choose, method="POST", role="act"),
+    Page(path="/jobs", run=jobs, title="Bulk acts"),
+    Page(path="/job", run=job),
+    Page(path="/job/step", run=step_job, method="POST", role="act"),
+    Page(path="/stores", run=stores, title="Stores"),
+    Page(path="/store", run=store),
+    Page(path="/store/act", run=act_on_store, method="POST", role="act"),
+    Page(path="/audit-log", run=audit_log, title="Audit log"),
+)
 NAVIGATION: tuple[tuple[str, str], ...] = tuple(
     (page.path, page.title) for page in PAGES if page.title
 )

@@ -12,7 +12,8 @@ from markupsafe import Markup, escape
 
 from worker.observability.printable import printable, printable_json
 from worker.observability.redaction import redact, redact_text
-from worker.operations.durations import ago, amounts, span
+from worker.operations.durations import amounts, span
+from worker.operations.timeline import flat
 
 FOLDER = Path(__file__).parent / "templates"
 
@@ -27,9 +28,8 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(
-        moment=moment, span=span, ago=ago, amounts=amounts, document=document, words=words
-    )
+    for filter_ in (moment, span, amounts, document, words, plain):
+        made.filters[filter_.__name__] = filter_
     return made
 
 
@@ -43,9 +43,9 @@ def shown(value: object) -> object:
     return "" if value is None else printable(redact_text(str(value)))
 
 
-def moment(unix_ms: int | None) -> Markup:
+def moment(unix_ms: Any) -> Markup:
     """Return a time of the ledger, to the second, as an element that programs can read, too."""
-    if not unix_ms:
+    if not isinstance(unix_ms, int | float) or not unix_ms:
         return Markup("")
     at = datetime.fromtimestamp(unix_ms / 1000, UTC)
     text = f"{at:%Y-%m-%d %H:%M:%S}"
@@ -56,6 +56,13 @@ def document(value: Any) -> Markup:
     """Return a record as indented JSON."""
     text = json.dumps(redact(value), indent=2, ensure_ascii=False, default=str)
     return escape(printable_json(text))
+
+
+def plain(value: Any, name: str = "") -> Any:
+    """Return a field of a record in words; what its name says is a time, as a time."""
+    if name.endswith("_at_ms") and isinstance(value, int):
+        return moment(value)
+    return flat(redact(value, name))
 
 
 def words(name: str) -> str:

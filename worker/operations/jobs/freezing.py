@@ -15,6 +15,9 @@ from worker.operations.listing import letter_ids
 from worker.operations.searching import find, named, totals
 from worker.operations.selection import Selection
 
+#: Items per second, if nothing else is said.
+DEFAULT_RATE = 10.0
+
 
 @dataclass(frozen=True)
 class Frozen:

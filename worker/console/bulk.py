@@ -1,0 +1,156 @@
+"""Acts on many: a dry run, or a frozen selection that somebody confirms and the workers do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.responses import Response
+
+from worker.console.acting import ACTS, rule_of
+from worker.console.desk import Desk, Visit
+from worker.console.lists import given_filters, query, selection
+from worker.console.refusals import Refusal
+from worker.ledger.audit_log import Operator
+from worker.ledger.jobs import Job, Order
+from worker.observability.redaction import redact_text
+from worker.operations.acts.dry_run import summary
+from worker.operations.acts.foreseeing import foresee_all
+from worker.operations.jobs.freezing import DEFAULT_RATE, chosen, freeze, results_of
+from worker.operations.selection import Selection
+
+#: Letters of one dry run: for each, Wix is asked some questions while the user waits.
+MOST_FORESEEN = 25
+#: Results of a bulk act that are shown, the latest first.
+MOST_RESULTS = 500
+
+
+def choose(desk: Desk, visit: Visit) -> Response:
+    """Freeze what is selected; nothing is done until somebody confirms it."""
+    if visit.form.one("act") == "dry_run":
+        return _dry_run(desk, visit)
+    name, rule = rule_of(visit)
+    what, said = _chosen(visit)
+    operator = visit.operator(needs_reason=rule.needs_reason)
+    order = Order(
+        act=name,
+        arguments=_arguments(visit, name),
+        by=operator.by,
+        why=operator.why,
+        selection=said,
+        rate=_number(visit, "rate", DEFAULT_RATE, 1_000),
+        canary=round(_number(visit, "canary", 0, 1_000_000)),
+    )
+    messages = set(desk.broker.quarantined())
+    frozen = freeze(desk.jobs, order, chosen(desk.search, name, what, messages.__contains__))
+    if frozen is None:
+        raise Refusal(400, "Nothing matches, so there is nothing to do.")
+    return visit.go_to(query("/job", {"id": frozen.job_id}))
+
+
+def _chosen(visit: Visit) -> tuple[Selection | Sequence[str], str]:
+    """Return what is selected, and what to say of it."""
+    if visit.form.one("every") == "yes":
+        wanted = selection(given_filters(visit.form))
+        return wanted, redact_text(str(wanted))
+    ids = visit.form.all("id")
+    if not ids:
+        raise Refusal(400, "Select at least one.")
+    return ids, f"{len(ids)} ids"
+
+
+def _arguments(visit: Visit, name: str) -> dict[str, Any]:
+    if name == "dead.replay":
+        return {"manual_done": visit.form.one("manual_done") == "yes"}
+    return {"amount": "0"} if name == "dead.resolve" else {}
+
+
+def _number(visit: Visit, name: str, default: float, most: float) -> float:
+    try:
+        given = float(visit.form.one(name) or default)
+    except ValueError:
+        given = -1
+    if not (given == default or 0.01 <= given <= most):
+        raise Refusal(400, f"“{name}” takes a number of at most {most:,}.")
+    return given
+
+
+def _dry_run(desk: Desk, visit: Visit) -> Response:
+    ids = visit.form.all("id")
+    if not 0 < len(ids) <= MOST_FORESEEN:
+        raise Refusal(
+            400,
+            f"Select 1 to {MOST_FORESEEN} letters for a dry run: Wix is asked about each. For more:"
+            " refunds dead replay --dry-run",
+        )
+    found = foresee_all(ids, desk.wix, manual_done=visit.form.one("manual_done") == "yes")
+    rows = [one.public() for one in found]
+    return visit.page("dry_run.html", title="Dry run", rows=rows, sentences=summary(found))
+
+
+def jobs(desk: Desk, visit: Visit) -> Response:
+    """List the bulk acts."""
+    found = [job.public() for job in desk.jobs.newest(100)]
+    return visit.page("jobs.html", title="Bulk acts", jobs=found)
+
+
+def job(desk: Desk, visit: Visit) -> Response:
+    """Show a bulk act: what it is, how far it is, the result of each item."""
+    found = _job(desk, visit.query.one("id"))
+    return visit.page(
+        "job.html",
+        title=f"Bulk act {found.id}",
+        job=found.public(),
+        rows=results_of(desk.jobs, desk.ledger, found, limit=MOST_RESULTS),
+        must_type=found.total > desk.settings.bulk_confirm,
+        is_own=found.order.by == visit.session.user.name,
+        may_act=_may_act(visit, found),
+    )
+
+
+def step_job(desk: Desk, visit: Visit) -> Response:
+    """Start, forget, stop or continue a bulk act."""
+    found, step = _job(desk, visit.form.one("id")), visit.form.one("step")
+    if not _may_act(visit, found):
+        raise Refusal(403, "This needs a role that you do not have.")
+    if step in {"start", "forget"} and found.order.by != visit.session.user.name:
+        raise Refusal(403, "Only who has chosen it can start it: it is done in their name.")
+    if step == "forget":
+        return _forget(desk, visit, found)
+    before: dict[str, Any] = {"state": found.state, "left": found.left}
+    after: dict[str, Any] = {}
+    if step == "start":
+        _check_number(desk, visit, found)
+        after = {"act": found.order.act, "selection": found.order.selection}
+        before, after = {}, {**after, "total": found.total, **found.amounts}
+    elif step not in {"stop", "continue"}:
+        raise Refusal(400, "There is no such step.")
+    who = Operator(visit.session.user.name, found.order.why)
+    act = who.act(f"jobs.{step}", found.id, before, after)
+    did, state = desk.jobs.step(found.id, step, act)
+    note = f"{found.id} is {state}" if did else f"Refused: {found.id} is {state}"
+    return visit.go_to(query("/job", {"id": found.id}), note)
+
+
+def _forget(desk: Desk, visit: Visit, found: Job) -> Response:
+    if found.state != "frozen":
+        raise Refusal(409, f"It is {found.state}: stop it instead.")
+    desk.jobs.forget(found.id)
+    return visit.go_to("/jobs", f"{found.id} was not started, and is forgotten")
+
+
+def _check_number(desk: Desk, visit: Visit, found: Job) -> None:
+    typed = visit.form.one("confirm")
+    if found.total > desk.settings.bulk_confirm and typed != str(found.total):
+        raise Refusal(400, f"Type {found.total} to start it. Nothing was done.")
+
+
+def _job(desk: Desk, job_id: str) -> Job:
+    if (found := desk.jobs.find(job_id)) is None:
+        raise Refusal(404, "There is no such bulk act; a selection is forgotten after a day.")
+    return found
+
+
+def _may_act(visit: Visit, found: Job) -> bool:
+    rule = ACTS.get(found.order.act)
+    return visit.may(rule.role if rule else "act")

@@ -1,0 +1,111 @@
+"""The pages about refunds: a list with a search, and everything about one of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from statemachine.flows import ACTIVE, State, Transition
+from worker.console.desk import Desk, Visit
+from worker.console.lists import (
+    FILTERS,
+    MOST_ROWS,
+    SORTS,
+    cursor_of,
+    given_filters,
+    query,
+    selection,
+    sort_of,
+    with_search,
+)
+from worker.console.refusals import Refusal
+from worker.operations import listing
+from worker.operations.dead_letters import find as find_letter
+from worker.operations.describing import archived, describe, described_tombstone
+from worker.operations.intake_queue import queued_jobs
+from worker.refund.reasons import REASONS
+from worker.refund.record import Refund
+
+#: Queued jobs that are shown at most.
+MOST_QUEUED = 100
+
+
+def refunds(desk: Desk, visit: Visit) -> Response:
+    """List refunds; what is typed into the search may be any id, or text."""
+    words = visit.query.one("q")
+    if words and (desk.ledger.load(words) or desk.ledger.tombstone(words)):
+        return visit.go_to(query("/refund", {"id": words}))
+    given = with_search(desk, words, given_filters(visit.query))
+    chosen, sort = selection(given), sort_of(visit.query)
+    found = listing.list_refunds(
+        desk.search,
+        desk.ledger,
+        chosen,
+        dead=False,
+        sort=sort,
+        after=cursor_of(visit.query),
+        limit=MOST_ROWS,
+    )
+    named = words or chosen.refund.rstrip("*") or chosen.order
+    return visit.page(
+        "refunds.html",
+        title="Refunds",
+        found=found,
+        queued=_queued(desk, named),
+        given=given,
+        words=words,
+        sort=sort,
+        **choices(),
+        next=query("/refunds", given, sort=sort, after=found.page.after),
+    )
+
+
+def choices() -> dict[str, Any]:
+    """Return what the fields of the filters offer."""
+    lists = {"state": list(State), "transition": list(Transition), "reason_code": sorted(REASONS)}
+    return {"filters": FILTERS, "lists": lists, "sorts": SORTS}
+
+
+def _queued(desk: Desk, named: str) -> list[dict[str, Any]]:
+    if not named:
+        return []
+    return queued_jobs(desk.broker.client, desk.broker.namespace, named)[:MOST_QUEUED]
+
+
+def refund(desk: Desk, visit: Visit) -> Response:
+    """Show one refund: its amounts, what it waits for, its timeline, and what can be done."""
+    refund_id = visit.query.one("id")
+    known = desk.ledger.load(refund_id)
+    if known is not None:
+        told = describe(known, desk.ledger.history(refund_id), desk.broker, desk.stores)
+        return _page(visit, known, told, "")
+    if left := desk.ledger.tombstone(refund_id):
+        place, problem = archived(desk.settings.archive, refund_id, left)
+        if place is None:
+            told = described_tombstone(refund_id, left)
+            return visit.page("forgotten.html", title=refund_id, told=told, problem=problem)
+        found = place.archived
+        told = describe(found.refund, found.history, desk.broker, desk.stores)
+        return _page(visit, found.refund, told, str(place.path))
+    if letter := find_letter(desk.ledger, desk.broker, refund_id):
+        return visit.page("message.html", title=f"Message {refund_id}", letter=letter)
+    if jobs := _queued(desk, refund_id):
+        return visit.page("queued.html", title=refund_id, job=jobs[0])
+    raise Refusal(404, "There is no refund, no dead letter and no queued job with this id.")
+
+
+def _page(visit: Visit, known: Refund, told: dict[str, Any], archived_in: str) -> Response:
+    code = str((told["reason"] or {}).get("reason", ""))
+    is_dead = known.state is State.DEAD and not archived_in
+    return visit.page(
+        "refund.html",
+        title=known.refund_id,
+        refund=known,
+        told=told,
+        archived_in=archived_in,
+        is_dead=is_dead,
+        is_active=known.state in ACTIVE and not archived_in,
+        is_replayable=is_dead and (code not in REASONS or REASONS[code].replayable),
+        code=code,
+    )
