@@ -13,8 +13,8 @@ from tests.support.rig import STORE_ID, Rig
 GONE = None
 #: Keys that are written by the clock alone, or count something for people.
 _IGNORED = {"clock", "fence", "arrivals", "confirmations", "audit_head"}
-#: Counters of the present minute and day.
-_COUNTERS = ("minute:", "day:")
+#: Counters of the present minute and day, and since the beginning.
+_COUNTERS = ("minute:", "day:", "totals")
 #: Texts that are different in each run.
 _MADE = {re.compile("^[0-9a-f]{32}$"): "NONCE", re.compile("^[0-9a-f]{64}$"): "DIGEST"}
 #: An older time is shown as a number.

@@ -13,8 +13,8 @@ import pytest
 
 from worker.errors import CallFailed, EffectUnknown, Retryable
 from worker.wix.client import ClientFactory, WixStore
-from worker.wix.connection import MAX_HEAD_BYTES
 from worker.wix.deadline import KEEP_ALIVE_S, DeadlineTransport
+from worker.wix.http import MAX_HEAD_BYTES
 
 ORDER = (
     b'{"order": {"createdDate": "2024-01-01T00:00:00Z", "status": "APPROVED", "currency": "USD"}}'

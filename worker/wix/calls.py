@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import httpx
@@ -13,11 +12,10 @@ from pydantic import BaseModel, ValidationError
 
 from worker.errors import CallFailed, EffectUnknown, Retryable, Unreadable
 from worker.wix.errors import error_from, parse_body, request_id
+from worker.wix.exchange import Answer, Asked, Exchange, Place
 
 Model = TypeVar("Model", bound=BaseModel)
 
-#: Maximum size of an answer; Wix's answers are far smaller.
-MAX_BODY_BYTES = 5_000_000
 #: Status of an answer to a store that makes too many calls.
 TOO_MANY = 429
 #: From this status on, Wix failed.
@@ -25,24 +23,19 @@ FAILURE = 500
 
 
 #: What we send with each call beside the store's headers. httpx decodes both without more packages.
-_SENT_ALWAYS: Mapping[str, str] = MappingProxyType(
-    {
-        "Accept-Encoding": "gzip, deflate",
-        "Connection": "keep-alive",
-        "User-Agent": f"python-httpx/{httpx.__version__}",
-    }
+_SENT_ALWAYS: tuple[tuple[bytes, bytes], ...] = (
+    (b"Accept-Encoding", b"gzip, deflate"),
+    (b"Connection", b"keep-alive"),
+    (b"User-Agent", f"python-httpx/{httpx.__version__}".encode()),
 )
+_JSON = (b"Content-Type", b"application/json")
 
 
 class Channel(NamedTuple):
     """How calls get to Wix. It holds nothing of a call: no cookie, no key, no redirect."""
 
-    transport: httpx.BaseTransport
-    base_url: str
-    timeouts_s: Mapping[str, float]
-    """Limits of each wait, by httpx's names."""
-    total_s: float
-    """The total timeout of a call."""
+    ways: Exchange
+    place: Place
     seen: Callable[[str, str, float], None] = lambda _endpoint, _result, _seconds: None
     """Told of each call: endpoint, HTTP status or type of the error, and duration."""
 
@@ -61,14 +54,12 @@ class Calls:
         before_mutation: Callable[[], None],
     ) -> None:
         self._channel = channel
-        self._headers = httpx.Headers(
-            {
-                "Host": httpx.URL(channel.base_url).netloc.decode(),
-                **_SENT_ALWAYS,
-                "Authorization": api_key,
-                "Accept": "application/json",
-                **identity,
-            }
+        self._headers = (
+            (b"Host", channel.place.host),
+            *_SENT_ALWAYS,
+            (b"Authorization", api_key.encode("ascii")),
+            (b"Accept", b"application/json"),
+            *((name.encode(), text.encode("ascii")) for name, text in identity.items()),
         )
         self._before_mutation = before_mutation
         self.calls = 0
@@ -83,6 +74,8 @@ class Calls:
         """Whether Wix answered the last call, whatever it said; not a gateway's 5xx."""
         self.throttled: CallFailed | None = None
         """The last answer that says that the store makes too many calls. W7."""
+        self.may_call = True
+        """Whether it makes calls at all."""
         self.consistent = ""
         """Token of the last answer, sent with the next call. W2."""
 
@@ -96,6 +89,8 @@ class Calls:
         *,
         mutates: bool = False,
     ) -> Model:
+        if not self.may_call:
+            raise AssertionError("this client makes no call")
         if mutates:
             self._before_mutation()
         unclear = EffectUnknown if mutates else Retryable
@@ -130,13 +125,15 @@ class Calls:
         body: Mapping[str, Any] | None,
         *,
         mutates: bool,
-    ) -> httpx.Response:
+    ) -> Answer:
         unclear = EffectUnknown if mutates else Retryable
         self.calls += 1
         self.outcome = "failed"
         started, result = time.monotonic(), "bug"
         try:
-            response = self._within_total(self._request(method, path, body))
+            response = self._channel.ways.exchange(
+                self._request(method, path, body), self._channel.place
+            )
             result = str(response.status_code)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             # Nothing was sent.
@@ -153,47 +150,15 @@ class Calls:
             self.outcome = "answered"
         return response
 
-    def _request(self, method: str, path: str, body: Mapping[str, Any] | None) -> httpx.Request:
-        headers, content = self._headers.copy(), b""
+    def _request(self, method: str, path: str, body: Mapping[str, Any] | None) -> Asked:
+        headers, content = self._headers, b""
         if self.consistent:
-            headers["X-Wix-Consistent"] = self.consistent
+            headers = (*headers, (b"X-Wix-Consistent", self.consistent.encode()))
         if body is not None:
             text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
             content = text.encode()
-            headers["Content-Length"] = str(len(content))
-            headers["Content-Type"] = "application/json"
-        return httpx.Request(
-            method,
-            self._channel.base_url + path,
-            headers=headers,
-            stream=httpx.ByteStream(content),
-            extensions={"timeout": self._channel.timeouts_s, "total_s": self._channel.total_s},
-        )
-
-    def _within_total(self, request: httpx.Request) -> httpx.Response:
-        """Read the answer, but not beyond the total timeout.
-
-        The transport limits each wait (`worker.wix.deadline`). The check here is for a server that
-        keeps sending, so that there is nothing to wait for.
-        """
-        until = time.monotonic() + self._channel.total_s
-        response = self._channel.transport.handle_request(request)
-        content = bytearray()
-        try:
-            for chunk in response.iter_bytes():
-                content += chunk
-                if time.monotonic() > until or len(content) > MAX_BODY_BYTES:
-                    raise httpx.ReadTimeout("the answer took longer than the total timeout")
-        finally:
-            response.close()
-        return httpx.Response(
-            response.status_code,
-            headers=[(k, v) for k, v in response.headers.items() if k in _KEPT_HEADERS],
-            content=bytes(content),
-        )
-
-
-_KEPT_HEADERS = {"x-wix-request-id", "x-wix-consistent", "retry-after", "content-type"}
+            headers = (*headers, (b"Content-Length", b"%d" % len(content)), _JSON)
+        return Asked(method, path, headers, content)
 
 
 def _fields(error: ValidationError) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from worker.wix.billing import (
 from worker.wix.calls import Calls, Channel
 from worker.wix.changes import ChangedOrder, ChangedOrders, changed_since
 from worker.wix.deadline import DeadlineTransport, tls_context
+from worker.wix.exchange import OverHttpx, place_of
 from worker.wix.models import (
     CancelAnswer,
     CancelledOrder,
@@ -62,7 +64,7 @@ class Way(NamedTuple):
 DIRECT = Way()
 
 #: Sends a request to Wix and returns its answer.
-Transport = httpx.BaseTransport
+Transport = httpx.BaseTransport | DeadlineTransport
 
 
 def forbid_mutation() -> None:
@@ -80,7 +82,7 @@ class ClientFactory:
         connect_timeout_ms: int,
         read_timeout_ms: int,
         total_timeout_ms: int,
-        transport: Callable[[], httpx.BaseTransport] | None = None,
+        transport: Callable[[], Transport] | None = None,
         seen: Callable[[str, str, float], None] = lambda _endpoint, _result, _seconds: None,
         way: Way = DIRECT,
     ) -> None:
@@ -124,12 +126,14 @@ class ClientFactory:
     @cached_property
     def channel(self) -> Channel:
         """How calls get to Wix; all threads share it."""
-        make = self._transport or (lambda: self._way.transport(self._total_ms))
-        return Channel(make(), self._base_url, self._timeouts_s, self._total_ms / 1000, self._seen)
+        made = self._transport() if self._transport else self._way.transport(self._total_ms)
+        ways = made if isinstance(made, DeadlineTransport) else OverHttpx(made)
+        place = place_of(self._base_url, self._timeouts_s, self._total_ms / 1000)
+        return Channel(ways, place, self._seen)
 
     def close(self) -> None:
         """Close the idle connections."""
-        self.channel.transport.close()
+        self.channel.ways.close()
 
 
 class WixStore(Calls):
@@ -137,6 +141,12 @@ class WixStore(Calls):
 
     Each call raises Retryable, EffectUnknown, Permanent or Unauthorized (see `worker.errors`).
     """
+
+    def silent(self) -> WixStore:
+        """Return a client of the same step that makes no call."""
+        made = copy(self)
+        made.calls, made.request_id, made.throttled, made.may_call = 0, None, None, False
+        return made
 
     def get_order(self, order_id: str) -> Order:
         """Read one order. W20."""

@@ -24,8 +24,10 @@ from pathlib import Path
 import httpcore
 import httpx
 
-from worker.wix.connection import Connection, Deadline, Line, Origin, httpx_errors
+from worker.wix.connection import Connection, Deadline, Line
+from worker.wix.exchange import Answer, Asked, Origin, Place, as_asked
 from worker.wix.names import Resolve, resolve
+from worker.wix.network_errors import httpx_errors
 from worker.wix.sockets import socket_options
 from worker.wix.tunnel import Proxy, open_tunnel
 
@@ -34,7 +36,7 @@ KEEP_ALIVE_S = 5.0
 
 
 class DeadlineTransport(httpx.BaseTransport):
-    """A transport with a deadline per call: the request extension `total_s`. Threads may share it.
+    """Makes calls that each have a deadline. Threads may share it.
 
     *total_timeout_ms* limits how long the kernel retransmits unacknowledged data of a call. Where a
     call may arrive late without harm, connections need not be closed with a reset (*resets*).
@@ -60,14 +62,20 @@ class DeadlineTransport(httpx.BaseTransport):
         self._idle: deque[Connection] = deque()
         self._lock = threading.Lock()
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request; the deadline also applies to reading the body of the answer."""
-        total_s = request.extensions.get("total_s", float("inf"))
+    def exchange(self, asked: Asked, place: Place) -> Answer:
+        """Send a request and read the answer, within the deadline."""
         with httpx_errors():
-            connection = self._take(_origin(request.url), total_s)
-            if connection is None:
-                connection = Connection(self._connect(request, total_s), self._keep)
-            return connection.call(request)
+            return self._connection(place).call(asked, place)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Do the same as a transport of httpx's, whose caller reads the body."""
+        total_s = request.extensions.get("total_s", float("inf"))
+        asked, place = as_asked(request, total_s)
+        with httpx_errors():
+            return self._connection(place).open(asked, place)
+
+    def _connection(self, place: Place) -> Connection:
+        return self._take(place) or Connection(self._connect(place), self._keep)
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -76,15 +84,15 @@ class DeadlineTransport(httpx.BaseTransport):
         for connection in idle:
             connection.close()
 
-    def _take(self, origin: Origin, total_s: float) -> Connection | None:
+    def _take(self, place: Place) -> Connection | None:
         """Return the connection that was used last, if it can be used again."""
         while True:
             with self._lock:
                 if not self._idle:
                     return None
                 connection = self._idle.pop()
-            if connection.origin == origin and connection.is_usable(self._monotonic()):
-                connection.deadline.begin(total_s)
+            if connection.origin == place.origin and connection.is_usable(self._monotonic()):
+                connection.deadline.begin(place.total_s)
                 return connection
             connection.close()
 
@@ -100,21 +108,21 @@ class DeadlineTransport(httpx.BaseTransport):
         for one in expired:
             one.close()
 
-    def _connect(self, request: httpx.Request, total_s: float) -> Line:
+    def _connect(self, place: Place) -> Line:
         """Try the addresses of the host in turn."""
-        deadline = Deadline(self._monotonic, total_s)
-        timeout_s = request.extensions.get("timeout", {}).get("connect")
-        origin = _origin(request.url)
+        deadline = Deadline(self._monotonic, place.total_s)
+        timeout_s = place.timeouts_s.get("connect")
+        origin = place.origin
         host, port = self._proxy[:2] if self._proxy else origin[1:]
         limit_s = deadline.limit(timeout_s, httpcore.ConnectTimeout)
         addresses = self._resolve(host, port, limit_s)
-        for place, address in enumerate(addresses, 1):
+        for number, address in enumerate(addresses, 1):
             limit_s = deadline.limit(timeout_s, httpcore.ConnectTimeout)
             try:
                 stream = self._backend.connect_tcp(address, port, limit_s, None, self._options)
                 break
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                if place == len(addresses):
+                if number == len(addresses):
                     raise
         if self._proxy:
             try:
@@ -155,6 +163,3 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     return context
 
-
-def _origin(url: httpx.URL) -> Origin:
-    return url.scheme, url.raw_host.decode(), url.port or (443 if url.scheme == "https" else 80)

@@ -9,8 +9,6 @@ from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-import httpx
-
 from worker.errors import (
     CallFailed,
     EffectUnknown,
@@ -20,6 +18,7 @@ from worker.errors import (
     Unauthorized,
 )
 from worker.observability.redaction import redact_text
+from worker.wix.exchange import Answer
 
 Kind = Literal["permanent", "unauthorized", "forbidden", "unclear"]
 
@@ -65,7 +64,7 @@ def kind_of(status: int, code: str | None) -> Kind:
     return BY_STATUS.get(status, "unclear" if status >= 500 or status < 400 else "permanent")
 
 
-def retry_after_ms(headers: httpx.Headers, now: datetime) -> int | None:
+def retry_after_ms(headers: Mapping[str, str], now: datetime) -> int | None:
     """Return the wait of `Retry-After` (seconds or an HTTP date) in ms, at most an hour."""
     text = headers.get("retry-after", "").strip()
     try:
@@ -81,7 +80,7 @@ def retry_after_ms(headers: httpx.Headers, now: datetime) -> int | None:
     return min(max(wait_ms, 0), RETRY_AFTER_CAP_MS)
 
 
-def parse_body(response: httpx.Response) -> dict[str, Any] | None:
+def parse_body(response: Answer) -> dict[str, Any] | None:
     """Return the body as a JSON object; None if it is anything else, such as HTML or empty."""
     try:
         body = json.loads(response.content)
@@ -90,7 +89,7 @@ def parse_body(response: httpx.Response) -> dict[str, Any] | None:
     return body if isinstance(body, dict) else None
 
 
-def error_from(endpoint: str, response: httpx.Response, *, mutates: bool) -> CallFailed:
+def error_from(endpoint: str, response: Answer, *, mutates: bool) -> CallFailed:
     """Return the error for an answer whose status is not 200."""
     body = parse_body(response) or {}
     # An error body without Wix's fields may be from a gateway or a wrong address, so it proves
@@ -135,7 +134,7 @@ _CLASSES: Mapping[tuple[Kind, bool], type[CallFailed]] = MappingProxyType(
 )
 
 
-def request_id(response: httpx.Response) -> str | None:
+def request_id(response: Answer) -> str | None:
     """Return Wix's id of a call, which its support asks for."""
     text = response.headers.get("x-wix-request-id")
     return redact_text(text[:100]) if text else None

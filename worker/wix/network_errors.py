@@ -1,0 +1,35 @@
+"""The errors of a connection as those of httpx, which the calls know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+
+import httpcore
+import httpx
+
+from worker.wix.http import BrokenAnswer, UnsafeRequest
+
+#: httpx's error for each error of a connection: what a transport of httpx's raises.
+HTTPX_ERRORS: Mapping[type[Exception], type[httpx.TransportError]] = MappingProxyType(
+    {
+        httpcore.ConnectError: httpx.ConnectError,
+        httpcore.ConnectTimeout: httpx.ConnectTimeout,
+        httpcore.ReadError: httpx.ReadError,
+        httpcore.ReadTimeout: httpx.ReadTimeout,
+        httpcore.WriteTimeout: httpx.WriteTimeout,
+        UnsafeRequest: httpx.LocalProtocolError,
+        BrokenAnswer: httpx.RemoteProtocolError,
+    }
+)
+
+
+@contextmanager
+def httpx_errors() -> Iterator[None]:
+    """Raise httpx's error in place of one of a connection."""
+    try:
+        yield
+    except tuple(HTTPX_ERRORS) as error:
+        raised = next(to for known, to in HTTPX_ERRORS.items() if isinstance(error, known))
+        raise raised(str(error)) from error
