@@ -127,9 +127,14 @@ def connection_options(address: Address, namespace: str) -> dict[str, Any]:
 
 
 def redis_client(
-    url: str, *, namespace: str = "refunds", tries: int = 4, timeout_s: float = SOCKET_TIMEOUT_S
+    url: str,
+    *,
+    namespace: str = "refunds",
+    tries: int = 4,
+    timeout_s: float = SOCKET_TIMEOUT_S,
+    kind: type[redis.Redis] = redis.Redis,
 ) -> redis.Redis:
-    """Return a client of the server that has the keys of *namespace*.
+    """Return a client, of this *kind*, of the server that has the keys of *namespace*.
 
     An option of *url* goes before our own.
 
@@ -148,4 +153,4 @@ def redis_client(
         "retry_on_error": [redis.ConnectionError, redis.TimeoutError, *_ELSEWHERE],
     }
     options = connection_options(parse_address(url), namespace)
-    return redis.Redis.from_pool(redis.ConnectionPool(**{**ours, **options}))
+    return kind.from_pool(redis.ConnectionPool(**{**ours, **options}))
