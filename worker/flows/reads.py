@@ -9,10 +9,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Generic, Literal, TypeVar
 
+from statemachine.flows import Transition
 from worker.refund.record import Refund
 from worker.wix.billing import Transactions
 from worker.wix.models import Fulfillment, Order
@@ -21,6 +23,14 @@ from worker.wix.models import Fulfillment, Order
 MAX_AGE_S = 5.0
 #: The refunds whose answers are kept, at most.
 MOST_KEPT = 1_000
+
+#: The answers that each step can use instead of a call.
+USED: Mapping[Transition, tuple[str, ...]] = MappingProxyType(
+    {
+        Transition.CANCEL_ORDER: ("order",),
+        Transition.CONFIRM_REFUND: ("transactions",),
+    }
+)
 
 Answer = TypeVar("Answer")
 
@@ -42,6 +52,8 @@ class Reads:
     order: Seen[Order] | None = None
     fulfillments: Seen[tuple[Fulfillment, ...]] | None = None
     transactions: Seen[Transactions] | None = None
+    accepted_endpoints: set[str] = field(default_factory=set)
+    """The endpoints that accepted the store's key since a step last told the ledger."""
 
     def fresh(self, seen: Seen[Answer] | None) -> Answer | None:
         """Return the answer, None if it is too old."""
@@ -49,10 +61,12 @@ class Reads:
             return None
         return seen.answer
 
-    @property
-    def count(self) -> int:
-        """How many calls they can replace at most."""
-        return sum(one is not None for one in (self.order, self.fulfillments, self.transactions))
+    outcome: Literal["", "answered", "failed"] = ""
+    """Whether Wix answered the last call."""
+
+    def replaces(self, transition: Transition) -> int:
+        """Return how many calls of the step that follows they can replace."""
+        return sum(getattr(self, name) is not None for name in USED.get(transition, ()))
 
 
 class RecentReads:
@@ -76,11 +90,11 @@ class RecentReads:
             version, reads = self._kept.pop(refund.refund_id, (0, Reads(now_s=self._now_s)))
         return reads if version == refund.version else Reads(now_s=self._now_s)
 
-    def count(self, refund_id: str) -> int:
-        """How many calls the answers can replace at most."""
+    def kept(self, refund_id: str) -> Reads | None:
+        """Return what is kept for the next step of a refund."""
         with self._lock:
-            kept = self._kept.get(refund_id)
-        return kept[1].count if kept else 0
+            _, reads = self._kept.get(refund_id, (0, None))
+        return reads
 
     def clear(self) -> None:
         """Forget everything."""

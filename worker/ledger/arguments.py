@@ -57,7 +57,9 @@ def commit_arguments(claim: Claim, commit: StepCommit) -> dict[str, Any]:
         "asks": commit.asks,
         "counts": commit.counts,
     }
+    known = {} if commit.next_calls is None else {"next_calls": commit.next_calls}
     return {
+        **known,
         "fence": str(claim.fence),
         "state": commit.state.value,
         "next": commit.next,
@@ -67,6 +69,7 @@ def commit_arguments(claim: Claim, commit: StepCommit) -> dict[str, Any]:
         "wix_calls": commit.wix_calls,
         "intent": commit.intent,
         "uncounted": commit.uncounted,
+        "steps": commit.steps,
         "watch_in_ms": commit.watch_in_ms,
         "accepted_endpoints": list(commit.accepted_endpoints),
         "lacking": commit.lacking,

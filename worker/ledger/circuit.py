@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
+
+from worker.ledger.lua_tables import lua_table
 
 CIRCUIT: Mapping[str, int] = MappingProxyType(
     {
@@ -58,4 +59,4 @@ class Circuit:
 
 def constants() -> str:
     """Return the numbers as a Lua constant."""
-    return f"local CIRCUIT = cjson.decode('{json.dumps(dict(CIRCUIT))}')\n"
+    return f"local CIRCUIT = {lua_table(CIRCUIT)}\n"

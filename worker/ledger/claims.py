@@ -57,6 +57,10 @@ class StepCommit:
     """What is known about the call's effect: all of it; no more than before; nothing."""
     uncounted: bool = False
     """A wait: this attempt does not count."""
+    next_calls: int | None = None
+    """With next "now": how many calls the next step will make; None for the usual number."""
+    steps: int = 1
+    """How many steps this is the result of."""
     outcome: Mapping[str, str] | None = None
     """The event for upstream."""
     asks: Mapping[str, Any] | None = None

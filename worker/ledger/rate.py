@@ -5,11 +5,11 @@ The scripts keep it (`lua/rate.lua`), in the same atomic write that claims or co
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from statemachine.flows import State, Transition, next_transition
+from worker.ledger.lua_tables import lua_table
 
 #: How far calls may run ahead of the rate; and the last call of a step beyond that.
 BURST_MS = 1_000
@@ -65,6 +65,6 @@ def constants(calls_per_min: int) -> str:
     throttled = dict(THROTTLED) | {"PER_CALL_MS": per_call_ms(THROTTLED_PER_MIN)}
     return (
         f"local PER_CALL_MS = {per_call_ms(calls_per_min)!r}\nlocal BURST_MS = {BURST_MS}\n"
-        f"local CALLS = cjson.decode('{json.dumps(calls)}')\n"
-        f"local THROTTLED = cjson.decode('{json.dumps(throttled)}')\n"
+        f"local CALLS = {lua_table(calls)}\n"
+        f"local THROTTLED = {lua_table(throttled)}\n"
     )

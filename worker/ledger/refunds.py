@@ -187,6 +187,7 @@ class Ledger(Records):
             refund_id=refund_id,
             token=delivery.token,
             hands_over=chain is not None and chain.may_go_on(),
+            gives_way=chain is not None and chain.is_long,
             settle_delay_ms=self._settle_delay_ms,
             lease_cap_ms=LEASE_CAP_MS,
             **commit_arguments(claim, commit),

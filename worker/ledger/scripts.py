@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +12,7 @@ import redis
 from statemachine.flows import TERMINAL, State, Transition, next_transition
 from worker.ledger import circuit
 from worker.ledger.lanes import LaneRules
+from worker.ledger.lua_tables import lua_table
 from worker.queue.broker import CLOCK_LUA
 from worker.refund.request import KNOWN_SCHEMA
 
@@ -46,12 +46,12 @@ def load_scripts(
     """Register the named scripts; each takes KEYS[1] "{namespace}" and ARGV[1], a JSON object."""
     following = {s.value: t.value for s in State if (t := next_transition(s))}
     head = f"local SOURCE = 'wix-refund-worker/{namespace}'\n"
-    head += f"local NEXT = cjson.decode('{json.dumps(following)}')\n"
+    head += f"local NEXT = {lua_table(following)}\n"
     # Sorted, so that all processes send the same script.
-    ended = dict.fromkeys(sorted((*TERMINAL, State.DEAD)), True)
-    head += f"local ENDED = cjson.decode('{json.dumps(ended)}')\nlocal SCHEMA = {KNOWN_SCHEMA}\n"
-    mutating = dict.fromkeys(sorted(MUTATING), True)
-    head += f"local MUTATES = cjson.decode('{json.dumps(mutating)}')\n"
+    ended = {state.value: True for state in sorted((*TERMINAL, State.DEAD))}
+    head += f"local ENDED = {lua_table(ended)}\nlocal SCHEMA = {KNOWN_SCHEMA}\n"
+    mutating = {transition.value: True for transition in sorted(MUTATING)}
+    head += f"local MUTATES = {lua_table(mutating)}\n"
     head += lanes.constants() + circuit.constants()
     head += CLOCK_LUA + "".join((_LUA / f"{part}.lua").read_text() for part in SHARED)
     parts = {name: (_LUA / f"{name}.lua").read_text() for name in SOMETIMES}

@@ -2,20 +2,33 @@
 -- rings are bounded: a slot is emptied when its next turn comes.
 --   {ns}:minute:N  HASH at (the minute it counts), and counts; N from 0 to 1439: the last day
 --   {ns}:day:N     HASH at (the day), and counts; N from 0 to 31
+<<<<<<< HEAD
 --   {ns}:totals    HASH counts since the beginning: accepted, ended<US>STATE<US>FLOW<US>REASON and
 --                  units<US>CURRENCY (ten-thousandths), where <US> is the character 31
 local RINGS = {minute = {60000, 1440}, day = {86400000, 32}}
+=======
+local RINGS = {minute = {60000, 1440, 5}, day = {86400000, 32, 6}}
+>>>>>>> e7ef654 (Half the commands of Redis per refund; a step that asks Wix for nothing is done with the one before it)
 
--- Add to counts of the present minute or day: {field: whole number, or its digits}.
-local function add_counts(ring, counts)
-    if not next(counts) then return end
-    local length_ms, slots = RINGS[ring][1], RINGS[ring][2]
-    local at = math.floor(wall / length_ms)
-    local slot = ns .. ':' .. ring .. ':' .. at % slots
+-- Empty the slot of the present minute or day, if it has counted another one. {ns}:clock holds the
+-- last one that was looked at, so that most scripts need not look.
+local function empty_slot(slot, ring, at, place)
+    if kept[place] == int(at) then return end
     if redis.call('HGET', slot, 'at') ~= int(at) then
         redis.call('DEL', slot)
         redis.call('HSET', slot, 'at', int(at))
     end
+    redis.call('HSET', ns .. ':clock', ring, int(at))
+    kept[place] = int(at)
+end
+
+-- Add to counts of the present minute or day: {field: whole number, or its digits}.
+local function add_counts(ring, counts)
+    if not next(counts) then return end
+    local length_ms, slots, place = unpack(RINGS[ring])
+    local at = math.floor(wall / length_ms)
+    local slot = ns .. ':' .. ring .. ':' .. at % slots
+    empty_slot(slot, ring, at, place)
     for field, number in pairs(counts) do redis.call('HINCRBY', slot, field, number) end
 end
 

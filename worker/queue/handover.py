@@ -5,9 +5,14 @@ No message is sent for that, and the refund is claimed already (`worker/ledger/l
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+#: A refund that a thread has run for longer gives way to a quiet store. Until then another thread
+#: will be free sooner than the message would pay that the rest of the refund costs.
+LONG_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,16 @@ class Chain:
         self.may_go_on = may_go_on
         """Whether the thread may take more, rather than fetch what waits, or stop."""
         self.next: Handed | None = None
+        self._refund_id, self._since_s = "", time.monotonic()
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the thread has run the same refund for so long that it gives way."""
+        return time.monotonic() - self._since_s >= LONG_S
 
     def take(self) -> Handed | None:
         """Return what the last step was handed, once."""
         found, self.next = self.next, None
+        if found and found.refund_id != self._refund_id:
+            self._refund_id, self._since_s = found.refund_id, time.monotonic()
         return found

@@ -23,8 +23,7 @@ from worker.refund.record import Refund
 #: A longer X-Wix-Consistent token is not kept; without one, Wix's answers may be stale.
 LONGEST_TOKEN = 500
 
-#: The states of a finished refund that a payment provider may take back; the order of a cancelled
-#: one may have been refunded first.
+#: What a payment provider may take back; a cancelled order may have been refunded first.
 WATCHED = frozenset({State.REFUNDED, State.CANCELLED})
 
 #: The event for each state in which a step can end a refund early.
@@ -37,6 +36,8 @@ class StepResult(NamedTuple):
     commit: StepCommit
     event: dict[str, Any]
     """The step's own event, which is logged last."""
+    earlier: tuple[Mapping[str, Any], ...] = ()
+    """What is logged before it, if not the other lines of the history."""
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ run harmless.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import redis
 import structlog
 
 from config.settings import Settings
-from statemachine.flows import Transition
+from statemachine.flows import Transition, next_transition
 from worker.errors import (
     Buried,
     CallFailed,
@@ -46,6 +46,7 @@ from worker.queue.server_errors import explain
 from worker.refund.reasons import end_with, reason_of
 from worker.refund.record import Refund
 from worker.steps.approvals import ask_for_approval
+from worker.steps.at_once import with_next_step
 from worker.steps.expiry import expires_at_ms, is_too_late
 from worker.steps.found_order import go_on_with
 from worker.steps.refused_key import Pause, judge, pause_ms
@@ -53,7 +54,7 @@ from worker.steps.results import Results, StepResult
 from worker.steps.retry import RetryPolicy
 from worker.steps.step_logs import log_committed, log_unclaimed
 from worker.stores.keyring import Keyring, UnknownStore
-from worker.stores.vault import NoKey
+from worker.stores.vault import Credentials, NoKey
 from worker.wix.client import ClientFactory
 
 #: Answers in a row that may be not as documented; more would not help, a person must look.
@@ -97,7 +98,7 @@ class Steps:
         """
         started = self.monotonic()
         self.checkpoint("handed_over" if delivery.claimed else "before_claim")
-        calls = max(0, EXPECTED_CALLS[transition] - self.recent.count(refund_id))
+        calls = _expected(transition, self.recent.kept(refund_id))
         claim = self.ledger.claim(refund_id, transition, delivery, calls=calls)
         if claim.status != "claimed" or claim.refund is None:
             log_unclaimed(claim, transition)
@@ -109,15 +110,15 @@ class Steps:
         if is_too_late(transition, claim.refund, claim):
             result = Results(transition, claim.refund, None).ended(end_with("expired"))
         else:
-            result = self._with_key(transition, claim, claim.refund, delivery, reads)
+            result = self._with_key(transition, claim, claim.refund, delivery, reads, started)
         self.checkpoint("after_call")
-        event = result.event | {"duration_ms": round((self.monotonic() - started) * 1000)}
+        event = result.event | {"duration_ms": self._ms_since(started)}
         self.checkpoint("before_commit")
-        status = self._commit(refund_id, claim, result.commit, delivery)
+        status = self._commit(refund_id, claim, _with_calls(result.commit, reads), delivery)
         if result.commit.next == "now":
             self.recent.keep(claim.refund, reads)
         self.checkpoint("after_commit")
-        log_committed(result.commit, event, status)
+        log_committed(result, event, status)
 
     def _with_key(
         self,
@@ -126,6 +127,7 @@ class Steps:
         refund: Refund,
         delivery: Delivery,
         reads: Reads,
+        started: float,
     ) -> StepResult:
         """Run the step if there is a usable key for the store."""
         unasked = Results(transition, refund, None)
@@ -140,6 +142,22 @@ class Steps:
             return unasked.suspended(
                 reason_of(Buried(code)), endpoint="", probe_in_ms=self.settings.probe_first_ms
             )
+        step = self._step_for(transition, store, claim, refund, delivery, reads)
+        result = self._act(Results(transition, refund, step), step)
+        reads.outcome = step.wix.outcome
+        if delivery.chain and delivery.chain.may_go_on():
+            return with_next_step(result, step, self._ms_since(started))
+        return result
+
+    def _step_for(
+        self,
+        transition: Transition,
+        store: Credentials,
+        claim: Claim,
+        refund: Refund,
+        delivery: Delivery,
+        reads: Reads,
+    ) -> Step:
         request = refund.request
         wix = self.wix.store(
             store.store_id,
@@ -147,6 +165,7 @@ class Steps:
             before_mutation=lambda: self._write_intent(transition, step, claim, delivery),
             consistent=refund.facts.consistent,
         )
+        wix.accepted_endpoints, wix.outcome = reads.accepted_endpoints, reads.outcome
         step = Step(
             refund=refund,
             wix=wix,
@@ -158,7 +177,10 @@ class Steps:
                 wix, request.store_id, request.order_id, waiting=claim.waiting
             ),
         )
-        return self._act(Results(transition, refund, step), step)
+        return step
+
+    def _ms_since(self, started: float) -> int:
+        return round((self.monotonic() - started) * 1000)
 
     def _write_intent(
         self, transition: Transition, step: Step, claim: Claim, delivery: Delivery
@@ -254,6 +276,17 @@ class Steps:
                     log_event("worker.redis_lost", error=explain(error))
                 self.pause(pause_s)
         raise AssertionError("unreachable: the last round returns or raises")
+
+
+def _expected(transition: Transition, reads: Reads | None) -> int:
+    """Return how many calls a step will make, if it can use what the step before it read."""
+    return EXPECTED_CALLS[transition] - (reads.replaces(transition) if reads else 0)
+
+
+def _with_calls(commit: StepCommit, reads: Reads) -> StepCommit:
+    """Say how many calls the next step will make, for which they are reserved."""
+    following = next_transition(commit.state) if commit.next == "now" else None
+    return replace(commit, next_calls=_expected(following, reads)) if following else commit
 
 
 def _end_of(error: Exception) -> Rejected | Buried | None:

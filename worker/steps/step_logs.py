@@ -9,8 +9,9 @@ from typing import Any
 
 from statemachine.flows import State, Transition
 from statemachine.machine import Redundant, TransitionError, check
-from worker.ledger.claims import Claim, StepCommit
+from worker.ledger.claims import Claim
 from worker.observability.events import log_event
+from worker.steps.results import StepResult
 
 #: The event for each status of a claim that is not granted.
 UNCLAIMED_EVENTS: Mapping[str, str] = MappingProxyType(
@@ -27,9 +28,10 @@ UNCLAIMED_EVENTS: Mapping[str, str] = MappingProxyType(
 )
 
 
-def log_committed(commit: StepCommit, event: Mapping[str, Any], status: str) -> None:
+def log_committed(result: StepResult, event: Mapping[str, Any], status: str) -> None:
     """Log what was committed; *event*, the step's own, takes the place of its history line."""
-    for line in (*commit.history[:-1], event):
+    commit = result.commit
+    for line in (*(result.earlier or commit.history[:-1]), event):
         fields = dict(line)
         log_event(fields.pop("event"), **fields)
     if commit.also:

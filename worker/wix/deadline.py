@@ -162,4 +162,3 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
         context.load_verify_locations(ca_file)
     context.set_alpn_protocols(["http/1.1"])
     return context
-

@@ -11,6 +11,7 @@ import pytest
 from statemachine.flows import State, Transition
 from tests.support.lost_replies import lose_reply
 from tests.support.rig import AFTER, KEY, STORE_ID, Rig, settings_for
+from worker.queue import handover
 from worker.queue.broker import INTAKE, STEPS
 from worker.simulator import Simulator
 from worker.simulator.world.orders import Order
@@ -60,13 +61,13 @@ def _scripts(rig: Rig) -> int:
 
 
 def test_a_refund_goes_on_in_its_thread(chained: Rig) -> None:
-    """One message and one claim; then a commit for each step, and the intent of the one call."""
+    """One message and one claim; the confirmation asks for nothing, and needs no commit."""
     _accepted(chained)
     chained._one(STEPS)  # the server knows the scripts from now on
     refund_id = _accepted(chained)
     chained.redis.config_resetstat()
     chained._one(STEPS)
-    assert _scripts(chained) == len(("fetch", "claim", "commit", "intent", "commit", "commit"))
+    assert _scripts(chained) == len(("fetch", "claim", "commit", "intent", "commit"))
     assert chained.load(refund_id).state is State.REFUNDED
     assert chained.load(refund_id).attempts == 3
     assert _is_clean(chained)
@@ -79,7 +80,7 @@ def test_a_thread_goes_on_with_the_next_refund(chained: Rig) -> None:
     ids = [_accepted(chained) for _ in range(3)]
     chained.redis.config_resetstat()
     chained._one(STEPS)
-    assert _scripts(chained) == len(("fetch", "claim")) + 4 * len(ids)
+    assert _scripts(chained) == len(("fetch", "claim")) + 3 * len(ids)
     assert {chained.load(refund_id).state for refund_id in ids} == {State.REFUNDED}
     assert _is_clean(chained)
 
@@ -87,12 +88,50 @@ def test_a_thread_goes_on_with_the_next_refund(chained: Rig) -> None:
 def test_each_step_has_a_message_id_of_its_own(chained: Rig) -> None:
     """Log lines and letters tell the steps apart, as if each had its message."""
     seen: list[str] = []
-    chained.at["after_claim"] = lambda: seen.extend(
-        token.split("|")[-2] for token in _handed(chained).values()
-    )
+    refund_id = _accepted(chained)
+    held_by = chained.key("refund", refund_id), "held_by"
+    chained.at["after_claim"] = lambda: seen.append(chained.redis.hget(*held_by).split("|")[-2])
+    chained._one(STEPS)
+    assert seen == [f"{refund_id}~1", f"{refund_id}~2"]
+
+
+def test_a_step_that_asks_for_nothing_is_told_like_any_other(chained: Rig) -> None:
+    """Its line in the history, the attempts and the version are those of a step of its own."""
+    first, second = _accepted(chained), _accepted(chained)
+    chained._one(STEPS)
+    chained.broker.hands_over = False
+    third = _accepted(chained)
+    for _ in range(3):
+        chained._one(STEPS)
+    records = [chained.load(refund_id) for refund_id in (first, second, third)]
+    assert {record.state for record in records} == {State.REFUNDED}
+    assert [_events(chained, refund_id).count("step.done") for refund_id in (first, third)] == [
+        3,
+        3,
+    ]
+    shown = [(one.version, one.attempts, one.attempt, one.wix_calls) for one in records]
+    assert shown[0] == shown[1] == shown[2]
+
+
+def test_an_answer_that_is_not_final_is_confirmed_by_a_step_of_its_own(chained: Rig) -> None:
+    """It reads again later, as ever."""
+    chained.simulator.set_flags(refund_answer="scheduled")
     refund_id = _accepted(chained)
     chained._one(STEPS)
-    assert seen == [f"{refund_id}~2", f"{refund_id}~3"]
+    assert chained.load(refund_id).state is State.REFUND_SUBMITTED
+    assert _events(chained, refund_id)[-1] == "step.waiting"
+    assert chained.load(refund_id).attempts == 2  # a look is not counted
+
+
+def test_the_last_step_in_a_thread_tells_what_wix_accepted(chained: Rig) -> None:
+    """Also what the steps before it were answered, which did not write it."""
+    _accepted(chained)
+    chained._one(STEPS)
+    worked = set(chained.redis.hkeys(chained.key("worked", STORE_ID)))
+    assert worked == {
+        "get_order", "list_transactions", "get_order_refundability", "submit_refund"
+    }  # fmt: skip
+    assert chained.redis.zscore(chained.key("answers"), STORE_ID) > 0
 
 
 def test_a_commit_that_is_repeated_hands_over_the_same(chained: Rig) -> None:
@@ -107,8 +146,12 @@ def test_a_commit_that_is_repeated_hands_over_the_same(chained: Rig) -> None:
     assert _is_clean(chained)
 
 
-def test_a_store_that_goes_ahead_gets_the_thread(chained: Rig) -> None:
-    """A quiet store waits for a step, not for a refund; the other refund goes on afterwards."""
+@pytest.mark.parametrize("is_long", [True, False])
+def test_a_refund_that_takes_long_gives_way_to_a_store_that_goes_ahead(
+    chained: Rig, monkeypatch: pytest.MonkeyPatch, *, is_long: bool
+) -> None:
+    """A quiet store then waits for a step, not for a refund; the other one goes on afterwards."""
+    monkeypatch.setattr(handover, "LONG_S", 0 if is_long else 3_600)
     first = _accepted(chained)
     quiet: list[str] = []
 
@@ -120,8 +163,8 @@ def test_a_store_that_goes_ahead_gets_the_thread(chained: Rig) -> None:
     chained.at["before_commit"] = arrives
     chained._one(STEPS)
     assert chained.load(quiet[0]).state is State.REFUNDED
-    assert chained.load(first).state is State.REFUNDABLE
-    chained._one(STEPS)
+    assert chained.load(first).state is (State.REFUNDABLE if is_long else State.REFUNDED)
+    chained.run_until_idle()
     assert chained.load(first).state is State.REFUNDED
     assert _is_clean(chained)
 

@@ -9,6 +9,13 @@
 -- By how much the place of a job that goes first is before that of all others.
 local AHEAD = 2 ^ 40
 
+local last_arrival
+local function next_arrival()
+    last_arrival = last_arrival and last_arrival + 1
+        or redis.call('INCRBY', key('arrivals'), #args.jobs) - #args.jobs + 1
+    return last_arrival
+end
+
 local function accept(job)
     local id, store, record = job.refund_id, job.store_id, record_of(job.refund_id)
     -- Of a forgotten refund only the beginning of the digest is left (forget.lua).
@@ -19,7 +26,7 @@ local function accept(job)
     change(id, {
         request = job.request, digest = job.digest, store_id = store, order_id = job.order_id, version = 1,
         schema = job.schema, accepted_at_ms = wall, updated_at_ms = now, committed_at_ms = now,
-        arrival = redis.call('INCR', key('arrivals')) - (job.goes_first and AHEAD or 0),
+        arrival = next_arrival() - (job.goes_first and AHEAD or 0),
     })
     if job.nonce then change(id, {nonce = job.nonce, sent_as = job.message_id}) end
     set_state(id, 'accepted')

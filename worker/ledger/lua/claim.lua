@@ -20,8 +20,7 @@ if is_newer(id) then
 end
 if not args.sources[state] then return unclaimed('refused') end
 if redis.call('ZSCORE', key('due'), id) then return unclaimed('early') end
-local lease = key('lease', store, record.order_id)
-local holder = redis.call('GET', lease)
+local holder = holder_of(id)
 local owner = string.match(args.token, '^(.*|)')
 if holder and string.match(holder, '^(.*|)') ~= owner and is_alive(worker_of(holder)) then
     local message_id = string.match(holder, '^[^|]+|(.*)|')
@@ -41,7 +40,7 @@ end
 -- lease is deleted, else the order would wait for its end. Should that worker continue after all,
 -- its intent and its commit find no lease. held_by stays, so that the next claim renews the intent.
 local function come_back(status)
-    if holder and holder == held_by then redis.call('DEL', lease) end
+    if holder and holder == held_by then drop_lease(id) end
     stand_back(id, store)
     return unclaimed(status)
 end

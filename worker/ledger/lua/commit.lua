@@ -2,37 +2,45 @@
 -- lease and the acknowledgement.
 -- args: refund_id, token, fence; state; next "now" | "later" | "lane" | "end"; due_in_ms;
 --       fields {name: text}; history (JSON lines); wix_calls; intent "clear" | "keep" | "open";
+<<<<<<< HEAD
 --       uncounted; watch_in_ms; accepted_endpoints; lacking; throttled, pause_ms; wix_outcome; epoch;
 --       suspension, outcome and also (a second outcome), if any; asks, if the refund needs an approval,
 --       and counts, if it was found at Wix and there are limits (guards.lua);
 --       hands_over, whether the thread goes on with what it is handed (leases.lua); lease_cap_ms,
 --       settle_delay_ms, dead_after_ms;
+=======
+--       uncounted; steps, how many this is the result of; watch_in_ms; accepted_endpoints; lacking;
+--       throttled, pause_ms; wix_outcome; epoch;
+--       suspension, outcome and also (a second outcome), if any; asks, if the refund needs an approval
+--       (guards.lua);
+--       hands_over, whether the thread goes on with what it is handed (leases.lua); gives_way, whether to
+--       a store that goes ahead before the refund has ended; next_calls, that its next step will make;
+--       lease_cap_ms, settle_delay_ms, dead_after_ms;
+>>>>>>> e7ef654 (Half the commands of Redis per refund; a step that asks Wix for nothing is done with the one before it)
 --       worker_id, queue, message_id and execution of the delivery; is_handed, whether it was handed over.
 -- Returns {status} or {status, transition, message id, claim...} of the refund that is handed over;
 -- status: committed | suspended (the store, by this step) | stale (the lease was lost).
 local id = args.refund_id
 local record = record_of(id)
 local store = record.store_id
-local lease = key('lease', store, record.order_id)
 local suspended = key('suspended', store)
 local order_before = record.order_id
 if record.settled_fence == args.fence then
     local status = redis.call('HGET', suspended, 'by') == args.token and 'suspended' or 'committed'
     return {status, unpack(handed_before())}
 end
-if record.held_by ~= args.token or record.fence ~= args.fence or redis.call('GET', lease) ~= args.token then
+if record.held_by ~= args.token or record.fence ~= args.fence or holder_of(id) ~= args.token then
     ack()
     return {'stale'}
 end
 local intent = {clear = 0, keep = record.prior_intent_at_ms or 0, open = now}
 charge(store, args.wix_calls - (record.reserved or 0))
 if args.throttled then throttle(store, args.pause_ms) end
-note_answer(store, args.wix_outcome)
 change(id, args.fields)
 change(id, {
-    intent_at_ms = intent[args.intent], version = record.version + 1,
+    intent_at_ms = intent[args.intent], version = record.version + args.steps,
     wix_calls = (record.wix_calls or 0) + args.wix_calls,
-    attempts = (record.attempts or 0) - (args.uncounted and 1 or 0),
+    attempts = (record.attempts or 0) + args.steps - (args.uncounted and 2 or 1),
     settled_fence = args.fence, updated_at_ms = now, committed_at_ms = now,
 })
 remove(id, 'held_by')
@@ -55,16 +63,11 @@ if args.counts then count_found(id, args.counts) end
 if args.state == 'rejected' and tonumber(record.intent_at_ms) == 0 then uncount(id) end
 if args.watch_in_ms > 0 then plan_look(id, now, args.watch_in_ms) end
 ack()
-record_accepted(store)
-if args.lacking ~= '' then
-    redis.call('HSET', key('lacking', store), args.lacking, int(now))
-    redis.call('HDEL', key('worked', store), args.lacking)
-end
 -- A rejected refund is an answer for upstream, not an error.
 if args.state ~= 'rejected' and args.fields.reason and args.fields.reason ~= '{}' then
     redis.call('HSET', key('store', store), 'last_error', args.fields.reason, 'last_error_at_ms', int(now))
 end
-local status, is_held_back = 'committed', is_suspended(store)
+local status, is_held_back = 'committed', (args.suspension or args.next == 'now') and is_suspended(store)
 -- A refusal of a key that was exchanged meanwhile, or of a suspension that is over, says nothing.
 if args.suspension and not is_held_back and (redis.call('HGET', key('store', store), 'epoch') or '0') == args.epoch then
     redis.call('HSET', suspended, 'by', args.token, 'since_ms', int(now), 'probes', 0, 'epoch', args.epoch,
@@ -76,13 +79,21 @@ end
 local handed = {}
 local goes_on = args.next == 'now' and not is_held_back and not is_paused(store) and not is_on_hold(id)
     and not is_paced(store, 0)
--- The refund gives way to a store that goes ahead of the others.
-enter_ring()
-local goes_ahead = args.hands_over and is_ahead()
-local hands_own = goes_on and args.hands_over and not goes_ahead
-if not hands_own then redis.call('DEL', lease) end
+-- A refund that takes long gives way to a store that goes ahead of the others.
+if args.gives_way then enter_ring() end
+local hands_own = goes_on and args.hands_over and not (args.gives_way and is_ahead())
+-- The step that the same thread goes on with says it again.
+if not hands_own or args.wix_outcome == 'failed' then note_answer(store, args.wix_outcome) end
+if not hands_own then
+    drop_lease(id)
+    record_accepted(store)
+end
+if args.lacking ~= '' then
+    redis.call('HSET', key('lacking', store), args.lacking, int(now))
+    redis.call('HDEL', key('worked', store), args.lacking)
+end
 if hands_own then
-    handed = hand(id, true)
+    handed = hand(id, true, args.next_calls)
 elseif goes_on then
     send(id)
 elseif args.next == 'now' or args.next == 'lane' then
@@ -96,7 +107,7 @@ else
 end
 if args.hands_over and not hands_own then
     enter_ring()
-    handed = hand_over(goes_ahead)
+    handed = hand_over()
 end
 if #handed == 0 and args.is_handed then redis.call('HDEL', key('handed', args.worker_id), args.execution) end
 return {status, unpack(handed)}

@@ -5,14 +5,13 @@
 local hash, given_back = key('handed', args.worker_id), {}
 local flat = redis.call('HGETALL', hash)
 for place = 1, #flat, 2 do
-    local since, token = string.match(flat[place + 1], '^(%d+)|(.*)$')
+    local since, id = string.match(flat[place + 1], '^(%d+)|(.*)$')
     if not args.running[flat[place]] and tonumber(since) <= now - args.older_than_ms then
         redis.call('HDEL', hash, flat[place])
-        local id = string.match(token, '^[^|]+|(.*)~%d+|')
         local record = record_of(id)
         local lease = key('lease', record.store_id or '', record.order_id or '')
         -- held_by stays, so that the next claim renews an open intent.
-        if record.held_by == token and redis.call('GET', lease) == token then
+        if held_by_execution(id, flat[place]) and redis.call('GET', lease) == record.held_by then
             redis.call('DEL', lease)
             send(id)
             given_back[#given_back + 1] = id

@@ -61,10 +61,12 @@ local has_work = false
 local function enter_ring()
     local ring = key('ring')
     for store, has_got_work in pairs(touched) do
-        local waiting = redis.call('ZCARD', key('lane', store))
+        local at = has_got_work and tonumber(redis.call('ZSCORE', ring, store) or '')
+        -- What was just put into its lane waits there.
+        local waiting = has_got_work and not at and 1 or redis.call('ZCARD', key('lane', store))
         if waiting > 0 then
             has_work = true
-            local at = tonumber(redis.call('ZSCORE', ring, store) or '')
+            at = at or not has_got_work and tonumber(redis.call('ZSCORE', ring, store) or '')
             if not at then redis.call('SADD', key('busy_stores'), store) end
             if not at or (has_got_work and waiting == 1 and at % 1 == 0) then
                 if redis.call('ZCARD', key('busy', store)) == 0 then
@@ -96,6 +98,26 @@ local function is_ahead()
     return store and at % 1 ~= 0
 end
 
+-- Who holds a refund's order; nil if nobody does. The same command reads the rate of its store.
+local holders, leases = {}, {}
+local function holder_of(id)
+    if holders[id] == nil then
+        local record = record_of(id)
+        local store = record.store_id or ''
+        leases[id] = key('lease', store, record.order_id or '')
+        local found = redis.call('MGET', leases[id], key('rate', store))
+        holders[id], paid[store] = found[1], paid[store] or tonumber(found[2] or 0)
+    end
+    return holders[id]
+end
+
+-- Delete the lease on a refund's order: the one that holder_of looked at, although the script may have
+-- changed the order (its number was looked up).
+local function drop_lease(id)
+    redis.call('DEL', leases[id])
+    holders[id] = false
+end
+
 -- The calls of the refunds of a store that start in this script: they are reserved when claimed.
 local ahead = {}
 
@@ -103,13 +125,13 @@ local ahead = {}
 -- rate or has WIDTH refunds in flight.
 local function take_first(store)
     local lane, busy = key('lane', store), key('busy', store)
-    if is_suspended(store) or is_paused(store) or is_paced(store, ahead[store] or 0)
+    local id = redis.call('ZRANGE', lane, 0, 0)[1]
+    if id then holder_of(id) end
+    if not id or is_suspended(store) or is_paused(store) or is_paced(store, ahead[store] or 0)
         or redis.call('ZCARD', busy) >= WIDTH then return nil end
     -- Refunds that need a newer version stay in the lane, and the others pass them.
     local passed = 0
-    while true do
-        local id = redis.call('ZRANGE', lane, passed, passed)[1]
-        if not id then return nil end
+    while id do
         if is_newer(id) then
             passed = passed + 1
         else
@@ -123,6 +145,7 @@ local function take_first(store)
                 return id
             end
         end
+        id = redis.call('ZRANGE', lane, passed, passed)[1]
     end
 end
 
@@ -159,6 +182,7 @@ local function finish()
     enter_ring()
     if has_work then offer() end
     follow_changes()
+    write_rates()
     write_changes()
 end
 

@@ -2,8 +2,9 @@
 -- the order for one execution, "WORKER|MESSAGE|EXECUTION".
 --
 -- A step that is committed may hand a refund to the same thread, already claimed: its own, if it goes
--- on, else the next in turn. No message is sent for that. handed:WORKER holds such an execution until
--- its last step is committed; one that the worker knows nothing of is given back (give_back.lua).
+-- on, else the next in turn. No message is sent for that. handed:WORKER holds such an execution and
+-- its refund until its last step is committed: {execution: "MS|REFUND"}, since when. One that the worker
+-- knows nothing of is given back (give_back.lua).
 
 -- The worker of a token.
 local function worker_of(token) return string.match(token, '^[^|]+') end
@@ -46,36 +47,44 @@ local function claim_answer(id, status, goes_on)
 end
 
 -- Hand a refund that has a slot to the execution of this script: {transition, message id, claim...}.
-local function hand(id, goes_on)
+-- calls: how many its step will make, if that is known; for a refund that goes on in its thread.
+local function hand(id, goes_on, calls)
     local record = record_of(id)
     local wakes = tonumber(record.wakes or 0) + 1
     local message_id = id .. '~' .. wakes
     change(id, {wakes = wakes, message_id = message_id})
     local token = args.worker_id .. '|' .. message_id .. '|' .. args.execution
-    charge(record.store_id, CALLS[record.state])
-    take_lease(id, token, MUTATES[NEXT[record.state]], CALLS[record.state])
-    redis.call('HSET', key('handed', args.worker_id), args.execution, int(now) .. '|' .. token)
+    calls = calls or CALLS[record.state]
+    charge(record.store_id, calls)
+    take_lease(id, token, MUTATES[NEXT[record.state]], calls)
+    if not (goes_on and args.is_handed) then
+        redis.call('HSET', key('handed', args.worker_id), args.execution, int(now) .. '|' .. id)
+    end
     return {NEXT[record.state], message_id, unpack(claim_answer(id, 'claimed', goes_on))}
+end
+
+-- The message id under which an execution holds a refund; nil if it does not.
+local function held_by_execution(id, execution)
+    local worker, message_id, holder = string.match(record_of(id).held_by or '', '^([^|]+)|(.*)|([^|]*)$')
+    return worker == args.worker_id and holder == execution and message_id or nil
 end
 
 -- What this execution has been handed, for a script that is repeated because its reply was lost; {} if
 -- that was nothing, or is not its own any more.
 local function handed_before()
-    local token = string.match(redis.call('HGET', key('handed', args.worker_id), args.execution) or '', '^%d+|(.*)$')
-    local message_id = token and string.match(token, '^[^|]+|(.*)|')
-    local id = message_id and string.match(message_id, '^(.*)~')
-    if not id or record_of(id).held_by ~= token then return {} end
+    local id = string.match(redis.call('HGET', key('handed', args.worker_id), args.execution) or '', '^%d+|(.*)$')
+    local message_id = id and held_by_execution(id, args.execution)
+    if not message_id then return {} end
     return {NEXT[record_of(id).state], message_id, unpack(claim_answer(id, 'claimed'))}
 end
 
 -- Hand the next refund in turn to the execution of this script: {} if there is none. Messages that are
 -- queued come before it, but not before a store that goes ahead.
-local function hand_over(goes_ahead)
-    if not goes_ahead and redis.call('LLEN', ns .. ':steps') > 0 then return {} end
+local function hand_over()
+    if redis.call('LLEN', ns .. ':steps') > 0 and not is_ahead() then return {} end
     local id = take_turn()
     if not id then return {} end
-    local record = record_of(id)
-    local holder = redis.call('GET', key('lease', record.store_id, record.order_id))
+    local holder = holder_of(id)
     if holder and is_alive(worker_of(holder)) then
         -- It will find the order busy, and wait.
         send(id)

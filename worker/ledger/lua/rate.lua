@@ -12,11 +12,9 @@ local function paid_at(store)
     return paid[store]
 end
 
--- The key outlives its use by a minute, as the server's clock may step.
-local function set_paid_at(store, at)
-    paid[store] = at
-    redis.call('SET', key('rate', store), int(at), 'PX', int(math.max(0, at - now) + 60000))
-end
+-- It is written when the script ends.
+local set = {}
+local function set_paid_at(store, at) paid[store], set[store] = at, true end
 
 -- The part of the rate that a store has left after Wix throttled it: it grows back slowly.
 local shares = {}
@@ -29,8 +27,18 @@ local function share_of(store)
     return shares[store]
 end
 
+-- Write what was set. The key outlives its use by a minute, as the server's clock may step; and the
+-- share of a store that was throttled, which is looked for only where there is this key.
+local function write_rates()
+    for store in pairs(set) do
+        local more_ms = share_of(store) < 1 and THROTTLED.RECOVER_MS or 60000
+        redis.call('SET', key('rate', store), int(paid[store]), 'PX', int(math.max(0, paid[store] - now) + more_ms))
+    end
+end
+
 -- The time that one call pays off; 0 for no limit.
 local function per_call_ms(store)
+    if PER_CALL_MS == 0 and paid_at(store) == 0 then return 0 end
     local share = share_of(store)
     if share == 1 then return PER_CALL_MS end
     return (PER_CALL_MS > 0 and PER_CALL_MS or THROTTLED.PER_CALL_MS) / share
