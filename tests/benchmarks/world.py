@@ -90,6 +90,8 @@ class World:
 
     def reset(self, **stub: object) -> None:
         """Empty the server, and set the stub."""
+        # Else the server would give the next job to a killed program that waits on a connection.
+        self.redis.client_kill_filter(_type="normal", skipme=True)
         self.redis.flushall()
         self.set_stub(**stub)
 

@@ -2,13 +2,9 @@
 -- rings are bounded: a slot is emptied when its next turn comes.
 --   {ns}:minute:N  HASH at (the minute it counts), and counts; N from 0 to 1439: the last day
 --   {ns}:day:N     HASH at (the day), and counts; N from 0 to 31
-<<<<<<< HEAD
 --   {ns}:totals    HASH counts since the beginning: accepted, ended<US>STATE<US>FLOW<US>REASON and
 --                  units<US>CURRENCY (ten-thousandths), where <US> is the character 31
-local RINGS = {minute = {60000, 1440}, day = {86400000, 32}}
-=======
 local RINGS = {minute = {60000, 1440, 5}, day = {86400000, 32, 6}}
->>>>>>> e7ef654 (Half the commands of Redis per refund; a step that asks Wix for nothing is done with the one before it)
 
 -- Empty the slot of the present minute or day, if it has counted another one. {ns}:clock holds the
 -- last one that was looked at, so that most scripts need not look.

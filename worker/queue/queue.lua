@@ -8,6 +8,8 @@ local inflight = ns .. ':' .. args.queue .. ':inflight:' .. args.worker_id
 
 -- How long a silent worker is listed.
 local LISTED_MS = 3600000
+-- How long what comes to a worker that has stopped is still taken from it.
+local LEFT_MS = 60000
 
 local commands = {}
 
@@ -31,6 +33,7 @@ function commands.leave()
         if redis.call('LLEN', ns .. ':' .. queue .. ':inflight:' .. args.worker_id) > 0 then return 0 end
     end
     redis.call('DEL', ns .. ':worker:' .. args.worker_id)
+    redis.call('ZADD', ns .. ':left', int(now), args.worker_id)
     return redis.call('ZREM', ns .. ':workers', args.worker_id)
 end
 
@@ -95,13 +98,14 @@ local function take_in_delayed(queue)
 end
 
 -- args: dead_after_ms, queues. Give the messages of dead workers back to their queues. A silent
--- worker is drained repeatedly for an hour: it may only be paused, fetch once more, and die then.
--- Returns the ids of the workers that held messages.
+-- worker is drained repeatedly for an hour: it may only be paused, fetch once more, and die then. So is
+-- one that has stopped, for a minute: the server may give a message to a BLMOVE whose connection broke
+-- before the worker stopped. Returns the ids of the workers that held messages.
 function commands.reclaim()
     redis.call('HSET', ns .. ':clock', 'reconciled_ms', int(now))
     local lost = {}
     local dead = redis.call('ZRANGEBYSCORE', ns .. ':workers', '-inf', int(now - args.dead_after_ms))
-    for _, worker_id in ipairs(dead) do
+    local function drain(worker_id)
         local moved = 0
         for _, queue in ipairs(args.queues) do
             local full = ns .. ':' .. queue
@@ -109,12 +113,17 @@ function commands.reclaim()
                 moved = moved + 1
             end
         end
+        if moved > 0 then lost[#lost + 1] = worker_id end
+    end
+    redis.call('ZREMRANGEBYSCORE', ns .. ':left', '-inf', int(now - LEFT_MS))
+    for _, worker_id in ipairs(redis.call('ZRANGE', ns .. ':left', 0, -1)) do drain(worker_id) end
+    for _, worker_id in ipairs(dead) do
+        drain(worker_id)
         -- The leases of what was handed to it are those of a dead worker: requeue.lua finds it. If the
         -- worker was only silent, it still holds these leases, and gives them back itself.
         if tonumber(redis.call('ZSCORE', ns .. ':workers', worker_id)) <= now - LISTED_MS then
             redis.call('DEL', ns .. ':handed:' .. worker_id)
         end
-        if moved > 0 then lost[#lost + 1] = worker_id end
     end
     redis.call('ZREMRANGEBYSCORE', ns .. ':workers', '-inf', int(now - LISTED_MS))
     for _, queue in ipairs(args.queues) do take_in_delayed(queue) end

@@ -44,7 +44,17 @@ OF_STORE = {
 RINGS = {"minute": 1440, "day": 32}
 #: There is one, or one for each worker.
 FEW = {
-    *("installation", "settings", "clock", "workers", "worker", "scheduler", "fence", "arrivals"),
+    *(
+        "installation",
+        "settings",
+        "clock",
+        "workers",
+        "worker",
+        "left",
+        "scheduler",
+        "fence",
+        "arrivals",
+    ),
     *("ring", "round", "busy_stores", "stores", "answers", "paced", "look_stores", "indexed"),
     *("keeping", "audit_head", "steps", "handed", "refunds", "failing_stores", "observing"),
 }

@@ -280,3 +280,19 @@ def test_a_worker_that_fetches_after_it_was_reclaimed_is_reclaimed_again(
     rig.run_until_idle()
     assert rig.load(refund_id).state is State.REFUNDED
     paused.client.close()
+
+
+def test_what_the_server_gives_to_a_worker_that_has_stopped_is_reclaimed(
+    rig: Rig, redis_url: str
+) -> None:
+    """Its connection broke while it waited; the server noticed that only after the worker left."""
+    refund_id = rig.request(rig.order(AFTER))
+    stopped = Broker(redis_client(redis_url), namespace=rig.settings.namespace, middleware=[])
+    stopped.beat()
+    stopped.leave()
+    full = rig.key("refunds")
+    assert rig.redis.lmove(full, f"{full}:inflight:{stopped.broker_id}", "LEFT", "RIGHT")
+    assert rig.broker.reclaim(60_000) == [stopped.broker_id]
+    rig.run_until_idle()
+    assert rig.load(refund_id).state is State.REFUNDED
+    stopped.client.close()

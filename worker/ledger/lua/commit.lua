@@ -2,21 +2,13 @@
 -- lease and the acknowledgement.
 -- args: refund_id, token, fence; state; next "now" | "later" | "lane" | "end"; due_in_ms;
 --       fields {name: text}; history (JSON lines); wix_calls; intent "clear" | "keep" | "open";
-<<<<<<< HEAD
---       uncounted; watch_in_ms; accepted_endpoints; lacking; throttled, pause_ms; wix_outcome; epoch;
---       suspension, outcome and also (a second outcome), if any; asks, if the refund needs an approval,
---       and counts, if it was found at Wix and there are limits (guards.lua);
---       hands_over, whether the thread goes on with what it is handed (leases.lua); lease_cap_ms,
---       settle_delay_ms, dead_after_ms;
-=======
 --       uncounted; steps, how many this is the result of; watch_in_ms; accepted_endpoints; lacking;
 --       throttled, pause_ms; wix_outcome; epoch;
---       suspension, outcome and also (a second outcome), if any; asks, if the refund needs an approval
---       (guards.lua);
+--       suspension, outcome and also (a second outcome), if any; asks, if the refund needs an approval,
+--       and counts, if it was found at Wix and there are limits (guards.lua);
 --       hands_over, whether the thread goes on with what it is handed (leases.lua); gives_way, whether to
 --       a store that goes ahead before the refund has ended; next_calls, that its next step will make;
 --       lease_cap_ms, settle_delay_ms, dead_after_ms;
->>>>>>> e7ef654 (Half the commands of Redis per refund; a step that asks Wix for nothing is done with the one before it)
 --       worker_id, queue, message_id and execution of the delivery; is_handed, whether it was handed over.
 -- Returns {status} or {status, transition, message id, claim...} of the refund that is handed over;
 -- status: committed | suspended (the store, by this step) | stale (the lease was lost).

@@ -137,37 +137,23 @@ local function list_failing(id, record)
 end
 
 -- Count a refund that was accepted or has ended, and the amount that it moved.
-local counted = {}
+local counted, totals = {}, {}
+local function total(name, number) totals[name] = (totals[name] or 0) + number end
 local function count_state(record)
     local state = record.state
     if state ~= 'accepted' and NEXT[state] then return end
-<<<<<<< HEAD
-    local counts, totals = {[state] = 1}, {}
-    add_counts('minute', counts)
-    if state == 'accepted' then
-        totals.accepted = 1
-    else
-        local reason = (state == 'rejected' or state == 'dead') and text_of(decoded(record.reason).reason) or ''
-        totals[table.concat({'ended', state, record.flow or '', reason}, SEPARATOR)] = 1
-    end
+    counted[state] = (counted[state] or 0) + 1
+    if state == 'accepted' then return total('accepted', 1) end
+    local reason = (state == 'rejected' or state == 'dead') and text_of(decoded(record.reason).reason) or ''
+    total(table.concat({'ended', state, record.flow or '', reason}, SEPARATOR), 1)
     if state == 'refunded' or state == 'cancelled' then
         local facts = decoded(record.facts)
         local sum = units(text_of(facts.refund_amount))
         if sum then
-            counts['units:' .. text_of(facts.currency)] = sum
-            totals['units' .. SEPARATOR .. text_of(facts.currency)] = sum
+            add_counts('day', {['units:' .. text_of(facts.currency)] = sum})
+            add_totals({['units' .. SEPARATOR .. text_of(facts.currency)] = sum})
         end
     end
-    add_counts('day', counts)
-    add_totals(totals)
-=======
-    counted[state] = (counted[state] or 0) + 1
-    if state == 'refunded' or state == 'cancelled' then
-        local facts = decoded(record.facts)
-        local sum = units(text_of(facts.refund_amount))
-        if sum then add_counts('day', {['units:' .. text_of(facts.currency)] = sum}) end
-    end
->>>>>>> e7ef654 (Half the commands of Redis per refund; a step that asks Wix for nothing is done with the one before it)
 end
 
 -- List a refund while it waits for an approval, and add up the amounts by currency.
@@ -210,4 +196,5 @@ end
 local function follow_changes()
     for id, fields in pairs(changes) do pcall(follow, id, fields) end
     for _, ring in ipairs({'minute', 'day'}) do pcall(add_counts, ring, counted) end
+    pcall(add_totals, totals)
 end
