@@ -22,7 +22,8 @@ from worker.queue.server_errors import explain
 COMMANDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "TIME": (), "INFO": ("server",),
-        "SET": ("%", "1"), "GET": ("%",), "INCR": ("%",), "EXISTS": ("%",), "PTTL": ("%",),
+        "SET": ("%", "1"), "GET": ("%",), "INCR": ("%",), "INCRBY": ("%", "1"), "MGET": ("%",),
+        "EXISTS": ("%",), "PTTL": ("%",),
         "PEXPIRE": ("%", "60000"), "EXPIRE": ("%", "60"), "PERSIST": ("%",),
         "HSET": ("%:h", "a", "1"), "HSETNX": ("%:h", "b", "1"), "HINCRBY": ("%:h", "a", "1"),
         "HGET": ("%:h", "a"), "HMGET": ("%:h", "a"), "HGETALL": ("%:h",), "HLEN": ("%:h",),

@@ -161,7 +161,8 @@ def test_a_right_server_is_fit(rig: Rig) -> None:
     """The suite's own server passes every check."""
     findings = examine(rig.broker.client)
     assert [f.check for f in findings] == [
-        "reachable", "version", "memory", "persistence", "replicas", "clock", "scripts", "latency",
+        "reachable", "version", "memory", "persistence", "replicas", "clock", "scripts", "writes",
+        "latency",
     ]  # fmt: skip
     assert {f.level for f in findings} <= {"ok", "warning"}
 
