@@ -19,7 +19,7 @@ class RefundLine(Strict):
 
     line_item_id: str = Field(min_length=1, max_length=rules.LONGEST_PART, pattern=r"\S")
     """Wix's id of the line."""
-    quantity: int = Field(ge=1, le=rules.MOST_UNITS)
+    quantity: int = Field(strict=True, ge=1, le=rules.MOST_UNITS)
     """Number of units."""
     amount: Amount | None = None
     """A part of what Wix calculates for these units, in `currency`: a restocking fee taken off."""

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, StrictBool, ValidationError, model_validator
 
 from worker.refund.field_errors import in_words
 from worker.refund.field_types import (
@@ -52,9 +52,9 @@ class RefundRequest(Strict):
     """ISO 4217 code. Required with any amount; must match the order's currency."""
     reason: str = ""
     """Caller's reason. A standard refund sends it to Wix, where the customer may see it."""
-    restock: bool = False
+    restock: StrictBool = False
     """Return the units to the inventory at Wix."""
-    notify_buyer: bool = False
+    notify_buyer: StrictBool = False
     """Let Wix e-mail the buyer."""
     manual_payments: Literal["escalate", "record"] = "escalate"
     """For payments that Wix cannot refund itself: ask a person, or only record them at Wix."""
@@ -74,7 +74,7 @@ class RefundRequest(Strict):
     """W3C trace context of the caller; repeated in every outcome."""
     callback: Callback | None = None
     """Name of the webhook that gets the outcomes; repeated in every outcome."""
-    version: int = Field(default=1, ge=1, le=1)
+    version: int = Field(default=1, strict=True, ge=1, le=1)
     """The version of these fields: 1, also if omitted."""
 
     @property
