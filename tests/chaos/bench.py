@@ -35,6 +35,7 @@ _IDLE = {
         "give_back",
         "wake",
         "looks",
+        "observe",
         "requeue",
         "reclaim",
         "smembers",
