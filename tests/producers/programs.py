@@ -37,6 +37,8 @@ class Programs:
     def __init__(self, place: Path, environment: Mapping[str, str]) -> None:
         self._place = place
         self._environment = environment_without_settings() | dict(environment)
+        # Else this machine would remember the ledger of the run.
+        self._environment["REFUNDS_STATE_DIR"] = str(place)
         self._running: dict[str, subprocess.Popen[str]] = {}
 
     def start(self, name: str, command: Sequence[str], *, shows: bool = False) -> None:

@@ -132,6 +132,7 @@ def list_stores(as_json: AsJson = False) -> None:
         error = row["suspended_because"] or row["last_error"] or {}
         row["state"] = "in REFUNDS_STORES" if row["state"] == "given" else row["state"]
         row["state"] += " (paused)" if row["paused"] else ""
+        row["state"] += " (observed)" if row["observed_up_to_ms"] else ""
         row["last_error"] = error.get("detail") or error.get("error") or error.get("reason", "")
     columns = ("store_id", "name", "state", "waiting", "in_flight", "last_success", "last_error")
     print_table(rows, columns, empty="No stores; to connect one: refunds stores connect")

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from statemachine.flows import ACTIVE, Flow, State
+from worker.flows.amounts import rounded
 from worker.flows.own_refunds import carries_any_mark, carries_mark, facts_of
 from worker.flows.paid_back import left_of
 from worker.refund.facts import NO_FACTS, Facts, RefundedPayment
@@ -87,8 +88,8 @@ class Watched:
         facts |= Facts(
             currency=self.order.currency,
             refund_amount=f"{amount:f}",
-            moved_by_wix=f"{amount - recorded:f}",
-            to_pay_back=f"{recorded:f}",
+            moved_by_wix=f"{rounded(amount - recorded, self.order.currency):f}",
+            to_pay_back=f"{rounded(recorded, self.order.currency):f}",
         )
         status: Status = status_after(State.REFUNDED, facts) if is_settled else "processing"
         return Act(key, refund.created_date, facts, status)

@@ -67,6 +67,7 @@ def test_it_is_switched_on_and_off_and_recorded(rig: StoresRig, run: Run) -> Non
     assert (again.returncode, again.stderr) == (1, f"{STORE_ID} is observed already\n")
     [store] = json.loads(run("list", "--json").stdout)["stores"]
     assert store["observed_up_to_ms"] > 0
+    assert "connected (observed)" in run("list").stdout
     done = json.loads(run("observe", STORE_ID, "--off", "--json").stdout)
     assert done == {"ok": True, "store_id": STORE_ID, "observed": False}
     assert run("observe", STORE_ID, "--off").returncode == 1

@@ -28,7 +28,7 @@ def test_a_refund_in_the_dashboard_is_told_once(rig: Rig) -> None:
     assert (data["store_id"], data["order_id"]) == (STORE_ID, order.id)
     assert (data["order_number"], data["wix_refund_ids"]) == (order.number, [refund["id"]])
     assert data["amount"] == data["moved_by_wix"] == money("5.00", "USD")
-    assert data["to_pay_back"] == money("0", "USD")
+    assert data["to_pay_back"] == money("0.00", "USD")
     assert (data["status"], data["payments"][0]["status"]) == ("completed", "SUCCEEDED")
     assert data["paid"][0]["amount"] == "20.00"
     assert data["happened_at"]
