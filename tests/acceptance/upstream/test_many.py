@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -62,6 +63,34 @@ def test_the_jobs_keep_their_order(rig: Rig, queue: RefundQueue) -> None:
     texts = rig.redis.hmget(rig.key("refunds.msgs"), rig.redis.lrange(rig.key("refunds"), 0, -1))
     found = [text.partition('"refund_id":"rf-')[2].partition('"')[0] for text in texts]
     assert found == [str(number) for number in range(600)]
+
+
+@pytest.mark.parametrize("may_read", [True, False])
+def test_two_jobs_of_a_refund_in_one_batch_both_arrive(rig: Rig, *, may_read: bool) -> None:
+    """The second one is a conflict, which a person must see; a user's rights change nothing."""
+    rights = (
+        "+@all" if may_read else "-@all +@connection +evalsha +script|load +hset +hsetnx +rpush"
+    )
+    url = rig.settings.redis_url.get_secret_value()
+    rig.redis.execute_command("ACL", "SETUSER", "sender", "on", ">PASSWORD", "~*", *rights.split())
+    with RefundQueue(
+        url.replace("://", "://sender:PASSWORD@"), namespace=rig.settings.namespace
+    ) as queue:
+        order = rig.order(AFTER)
+        first, other = (_job(1, order_id=order.id, reason=reason) for reason in ("a", "b"))
+        assert queue.request_many([first, other, _job(2, order_id=order.id)]) == (3, [])
+        assert rig.redis.llen(rig.key("refunds")) == 3
+        messages = list(rig.redis.hgetall(rig.key("refunds.msgs")).items())
+        own = str(uuid.uuid4())
+        again = [part for place, text in messages for part in (place, own, text)]
+        queue.send(again[:3])
+        assert rig.redis.llen(rig.key("refunds")) == (3 if may_read else 4)
+    rig.run_until_idle()
+    assert rig.load("rf-1").request.reason == "a"
+    assert [
+        letter["reason"] for letter in map(json.loads, rig.redis.hvals(rig.key("quarantine")))
+    ] == ["conflict"]
+    rig.redis.execute_command("ACL", "DELUSER", "sender")
 
 
 def test_jobs_are_read_as_they_are_sent() -> None:
