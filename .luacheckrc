@@ -19,7 +19,7 @@ local shared = {
     "record_act", "is_repeat", "go_on",
     -- guards.lua, in front of the scripts that ask the money guards.
     "guarded", "asked", "uncount", "await_approval", "count_found",
-    "is_on_hold", "schema_on_hold", "lift_hold", "is_paused", "set_aside", "is_due", "end_item", "finish_job",
+    "is_on_hold", "may_have_forgotten", "schema_on_hold", "lift_hold", "is_paused", "set_aside", "is_due", "end_item", "finish_job",
 }
 files["worker/ledger/lua/*.lua"] = {read_globals = shared}
 local clock = {"AHEAD_MS", "wall", "offset", "last", "kept", "ns", "args", "now", "int", "add_counts"}

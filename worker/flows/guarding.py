@@ -11,8 +11,8 @@ from typing import Any
 
 from config.guards import limit_for, parse_surge
 from config.settings import Settings
-from statemachine.flows import Transition
-from worker.flows.step import Step
+from statemachine.flows import State, Transition
+from worker.flows.step import Advance, Step
 from worker.refund.facts import Facts
 from worker.refund.stakes import UNIT
 
@@ -63,13 +63,17 @@ def guard_of(step: Step, transition: Transition) -> dict[str, Any] | None:
     }
 
 
-def counts_of(step: Step, facts: Facts) -> dict[str, Any] | None:
-    """Return what `lua/guards.lua` counts of a refund that an earlier call has made."""
-    if not is_on(step.settings):
+def counts_of(step: Step | None, result: Advance, facts: Facts) -> dict[str, Any] | None:
+    """Return what `lua/guards.lua` counts of a refund that an earlier call has made.
+
+    A cancellation that seems to be the merchant's was ours if Redis forgot all of ours.
+    """
+    in_doubt = result.by_merchant and result.to is State.CANCELLED
+    if step is None or not is_on(step.settings) or not (result.found or in_doubt):
         return None
     amount = facts.refund_amount or facts.left_to_refund
     units = units_of(Decimal(amount)) if amount else NOT_KNOWN
-    return {"units": units, "currency": facts.currency}
+    return {"units": units, "currency": facts.currency, "in_doubt": in_doubt}
 
 
 def is_on(settings: Settings) -> bool:

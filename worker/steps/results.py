@@ -67,7 +67,7 @@ class Results:
             intent="clear",
             outcome=self._outcome(replace(self.refund, flow=flow.value), to, facts, marks),
             watch_in_ms=self._watch_in_ms(to, facts),
-            counts=counts_of(self.step, facts) if self.step and result.found else None,
+            counts=counts_of(self.step, result, facts),
         )
         return StepResult(commit, dict(event))
 

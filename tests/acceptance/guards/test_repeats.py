@@ -57,6 +57,24 @@ def test_letters_that_a_person_cleared_are_asked_again(redis_url: str) -> None:
         assert sorted(found) == ["refundable store_hour", "refunded"]
 
 
+@pytest.mark.parametrize(("is_lost", "count"), [(True, 2), (False, 1)])
+def test_a_cancellation_that_the_server_forgot_whole_is_counted(
+    redis_url: str, *, is_lost: bool, count: int
+) -> None:
+    """The order is found cancelled by the first step, as if the merchant had done it."""
+    with guarded(redis_url, store_day="2 refunds") as rig:
+        _run(rig, "1.00")
+        order = rig.order(BEFORE)
+        refund_id = rig.request(order)
+        rig._one("refunds")
+        if is_lost:
+            rig.redis.hset(rig.key("clock"), "run_id", "another")
+        rig.simulator.merchant_cancels(order.id)
+        rig.run_until_idle()
+        assert rig.load(refund_id).state is State.CANCELLED
+        assert counted(rig)[0] == count
+
+
 @pytest.mark.parametrize("created", [BEFORE, AFTER])
 def test_what_the_server_forgot_to_count_is_counted_when_it_is_found(
     redis_url: str, created: str

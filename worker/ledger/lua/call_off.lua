@@ -12,10 +12,7 @@ if is_held(id) then return 'running' end
 if record.version ~= args.version then return 'changed' end
 if tonumber(record.intent_at_ms or 0) > 0 then return 'unclear' end
 -- The server may have forgotten an intent, as in claim.lua.
-local lost_at = server_lost_writes_at()
-if lost_at > 0 and (tonumber(record.committed_at_ms or 0) <= lost_at or now < lost_at + args.settle_delay_ms) then
-    return 'unclear'
-end
+if may_have_forgotten(id) then return 'unclear' end
 -- The worker that held it is silent; should it continue after all, its intent finds no lease.
 local lease = key('lease', store, record.order_id)
 if record.held_by and redis.call('GET', lease) == record.held_by then redis.call('DEL', lease) end

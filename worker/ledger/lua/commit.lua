@@ -5,7 +5,8 @@
 --       uncounted; steps, how many this is the result of; watch_in_ms; accepted_endpoints; lacking;
 --       throttled, pause_ms; wix_outcome; epoch;
 --       suspension, outcome and also (a second outcome), if any; asks, if the refund needs an approval,
---       and counts, if it was found at Wix and there are limits (guards.lua);
+--       and counts, if it was found at Wix and there are limits (guards.lua), with in_doubt if only a
+--       server that lost writes can have forgotten that it was ours;
 --       hands_over, whether the thread goes on with what it is handed (leases.lua); gives_way, whether to
 --       a store that goes ahead before the refund has ended; next_calls, that its next step will make;
 --       lease_cap_ms, settle_delay_ms, dead_after_ms;
@@ -25,6 +26,7 @@ if record.held_by ~= args.token or record.fence ~= args.fence or holder_of(id) ~
     ack()
     return {'stale'}
 end
+local was_forgotten = args.counts and may_have_forgotten(id)
 local intent = {clear = 0, keep = record.prior_intent_at_ms or 0, open = now}
 charge(store, args.wix_calls - (record.reserved or 0))
 if args.throttled then throttle(store, args.pause_ms) end
@@ -50,7 +52,7 @@ if tonumber(record.due_at_ms or 0) > 0 then redis.call('ZREM', key('due'), id) e
 note(id, unpack(args.history))
 publish(id, args)
 if args.asks then await_approval(id, args.asks) end
-if args.counts then count_found(id, args.counts) end
+if args.counts and (was_forgotten or not args.counts.in_doubt) then count_found(id, args.counts) end
 -- Nothing was done for a rejected refund.
 if args.state == 'rejected' and tonumber(record.intent_at_ms) == 0 then uncount(id) end
 if args.watch_in_ms > 0 then plan_look(id, now, args.watch_in_ms) end

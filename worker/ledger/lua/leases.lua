@@ -16,10 +16,8 @@ local function take_lease(id, token, mutates, calls)
     if record.held_by ~= token then
         local intent = tonumber(record.intent_at_ms or 0)
         -- The server may have forgotten an intent of this refund, so there may have been one, unless
-        -- something was committed since. A job that arrives soon after may be one that was forgotten.
-        local lost_at = mutates and intent == 0 and server_lost_writes_at() or 0
-        local committed_at = tonumber(record.committed_at_ms or 0)
-        if lost_at > 0 and (committed_at <= lost_at or now < lost_at + args.settle_delay_ms) then intent = lost_at end
+        -- something was committed since.
+        if mutates and intent == 0 then intent = may_have_forgotten(id) or 0 end
         -- The execution that wrote it never reported the effect: its call may be seconds old.
         if record.held_by and intent > 0 then intent = now end
         change(id, {

@@ -225,6 +225,14 @@ local function server_lost_writes_at()
     return doubt
 end
 
+-- When the server lost writes, if what followed the last commit of a refund may have been among them, else
+-- nil. A job that arrives soon after may be one that was forgotten.
+local function may_have_forgotten(id)
+    local lost_at, committed_at = server_lost_writes_at(), tonumber(record_of(id).committed_at_ms or 0)
+    local is_possible = committed_at <= lost_at or now < lost_at + args.settle_delay_ms
+    return lost_at > 0 and is_possible and lost_at or nil
+end
+
 -- The ids of the messages for steps, queued or in flight: {id: true}. The list is short; of one that an
 -- older version made long, only the beginning is read, and a message with a text counts as queued.
 local LONGEST_READ = 10000
