@@ -21,6 +21,7 @@ import psutil
 import redis
 
 from tests.chaos.server import Server
+from tests.support.processes import environment_without_coverage
 
 ROOT = Path(__file__).parents[2]
 #: Longer than anything here takes, unless it is broken.
@@ -37,7 +38,7 @@ class Group:
         self.programs = [
             subprocess.Popen(
                 command,
-                env={**os.environ, **environ},
+                env={**environment_without_coverage(), **environ},
                 cwd=ROOT,
                 stdin=subprocess.PIPE,
                 stdout=self._log,
@@ -138,7 +139,10 @@ def world() -> Iterator[World]:
         server = Server(folder, fsync="everysec")
         server.start()
         stub = subprocess.Popen(
-            [sys.executable, "-m", "tests.benchmarks.stub"], stdout=subprocess.PIPE, cwd=ROOT
+            [sys.executable, "-m", "tests.benchmarks.stub"],
+            env=environment_without_coverage(),
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
         )
         assert stub.stdout is not None
         made = World(folder, server, int(stub.stdout.readline()))

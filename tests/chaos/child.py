@@ -11,12 +11,16 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import pytest
+
 from config.loading import load_settings
 from tests.chaos.steppable import make_steppable
+from tests.support.processes import COVERAGE
 from worker.__main__ import run_worker
 from worker.app import Seams, build
 from worker.observability.logs import configure_logs
@@ -40,9 +44,25 @@ QUICK = {
     "REFUNDS_THREADS": "2",
     "REFUNDS_STORE_CALLS_PER_MIN": "0",
 }
-#: Starts processes that have imported everything already.
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.chaos.child"])
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["tests.chaos.child"])
+
+
+@functools.cache
+def _start_server() -> None:
+    """Start what forks the processes, without coverage: it inherits our environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in COVERAGE:
+            patch.delenv(name, raising=False)
+        forkserver.ensure_running()
+
+
+def fork(target: Callable[..., object], *arguments: object) -> BaseProcess:
+    """Start a process that has imported everything already."""
+    _start_server()
+    process = _CONTEXT.Process(target=target, args=arguments, daemon=True)
+    process.start()
+    return process
 
 
 def _work(
@@ -106,11 +126,7 @@ def start(
     # The server may be the tests' own: what a worker remembers must not outlive its namespace.
     state = _state() / environ.get("REFUNDS_NAMESPACE", "refunds")
     environ = {"REFUNDS_STATE_DIR": str(state), **environ}
-    child = CONTEXT.Process(
-        target=_work, args=(environ, crash_at, skew_s, crash_by, log), daemon=True
-    )
-    child.start()
-    return child
+    return fork(_work, environ, crash_at, skew_s, crash_by, log)
 
 
 def end(child: BaseProcess) -> None:

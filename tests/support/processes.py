@@ -17,10 +17,18 @@ PATIENCE_S = 180
 REFUNDS = (sys.executable, "-c", "from worker.cli.main import main; main()")
 WORKER = (sys.executable, "-m", "worker")
 
+#: What lets coverage start in a new Python.
+COVERAGE = ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
+
 
 def environment_without_settings() -> dict[str, str]:
     """Return our environment without any setting, for a child process with its own settings."""
     return {name: value for name, value in os.environ.items() if not name.startswith("REFUNDS_")}
+
+
+def environment_without_coverage() -> dict[str, str]:
+    """Return our environment for a program that is killed: it could not save what it measured."""
+    return {name: value for name, value in os.environ.items() if name not in COVERAGE}
 
 
 def run_program(

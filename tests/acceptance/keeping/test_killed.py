@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.child import CONTEXT
+from tests.chaos.child import fork
 from tests.support.ages import finished, keep
 from tests.support.commands import settings_of
 from tests.support.killed_keeper import POINTS, archive_until
@@ -19,8 +19,7 @@ from worker.operations.archive.folder import Folder
 def _kill(rig: Rig, archive: Path, point: str) -> int:
     """Archive in a process that is killed at the point; returns how it ended."""
     environment = settings_of(rig) | {"REFUNDS_ARCHIVE": str(archive)}
-    process = CONTEXT.Process(target=archive_until, args=(point, environment), daemon=True)
-    process.start()
+    process = fork(archive_until, point, environment)
     process.join()
     assert process.exitcode is not None
     return process.exitcode
