@@ -21,6 +21,7 @@ from statemachine.flows import State
 from tests.support.logs import restored_logging
 from tests.support.processes import environment_without_settings, wait_until
 from tests.support.rig import AFTER, KEY, STORE_ID, settings_for
+from tests.support.roles import make_users, signed_in
 from tests.support.runbook import JOB_ID
 from tests.support.stores_rig import StoresRig
 from worker.app import membership_from
@@ -47,7 +48,10 @@ def store_id(number: int) -> str:
 
 
 class DrillWorld:
-    """One worker that the drill drives, some stores, and an operator who types commands."""
+    """One worker that the drill drives, some stores, and an operator who types commands.
+
+    The operator signs in to Redis with the rights of this role.
+    """
 
     def __init__(self, redis_url: str, simulator: Simulator, wix_url: str, place: Path) -> None:
         simulator.add_store(STORE_ID, KEY, account_id=ACCOUNT_ID, name="Café Zoë")
@@ -69,7 +73,9 @@ class DrillWorld:
 
     def _start(self, settings: Settings) -> None:
         """Let a worker start on a server."""
-        self.environment["REFUNDS_REDIS_URL"] = settings.redis_url.get_secret_value()
+        url = settings.redis_url.get_secret_value()
+        make_users(url, settings.namespace, more="+config|get")  # the text shows appendfsync
+        self.environment["REFUNDS_REDIS_URL"] = signed_in("operator", url)
         self.rig = StoresRig(settings, self.simulator)
         self.redis = self.rig.redis
         self.outages = Outages(

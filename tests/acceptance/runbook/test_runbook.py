@@ -61,7 +61,12 @@ ANSWER_NO = ("refunds status",)
 #: Commands that wait for a key, for Ctrl-C or for answers; other tests run them.
 RUN_ON = ("refunds watch", "refunds simulator", "refunds stores connect")
 #: Commands that need other settings or a file; the tests of these areas run them.
-OTHER_SETTINGS = ("refunds approve", "refunds archive", "refunds request --file")
+OTHER_SETTINGS = (
+    "refunds approve",
+    "refunds archive",
+    "refunds deploy",
+    "refunds request --file",
+)
 #: What a command says that is only named, without what it acts on.
 ONLY_NAMED = ("Missing argument", "name one or more IDs")
 

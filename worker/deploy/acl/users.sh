@@ -1,0 +1,16 @@
+#!/bin/sh
+# Prints one ACL file for Redis or Valkey, with the hash of the password of each user:
+#
+#   sh users.sh PASSWORDS > users.acl
+#
+# PASSWORDS is a directory with one file for each role (producer, worker, operator, metrics, reader)
+# that holds its password. A role without a file gets no user.
+set -eu
+here=$(dirname "$0")
+cat "$here/default.acl"
+for file in "$here"/*.acl; do
+  role=$(basename "$file" .acl)
+  [ -s "$1/$role" ] || continue
+  hash=$(tr -d '\n' < "$1/$role" | sha256sum | cut -d ' ' -f 1)
+  sed "s/ resetpass / resetpass #$hash /" "$file"
+done
