@@ -18,6 +18,9 @@ from statemachine.diagram import mermaid
 from statemachine.flows import Flow
 from tests.benchmarks.tables import bench_table
 from tests.chaos.figures import figures_table
+from tests.house.runtime_lock import runtime_lock
+from worker.deploy.files import FOLDER as DEPLOY
+from worker.deploy.roles import acl_files, roles_table
 from worker.observability.events import events_table
 from worker.operations.metrics.table import metrics_table
 from worker.refund.provider_codes import provider_codes_table
@@ -89,6 +92,7 @@ PARTS: Mapping[str, str] = {
     "events": events_table(),
     "statuses": status_table(),
     "metrics": metrics_table(),
+    "roles": roles_table(),
     "figures": figures_table(),
     "bench": bench_table(),
 }
@@ -136,8 +140,15 @@ def write(texts: Mapping[Path, str]) -> None:
         path.write_text(text)
 
 
+def deployed() -> dict[Path, str]:
+    """Return the text of each generated file in worker/deploy."""
+    users = {DEPLOY / "acl" / name: text for name, text in acl_files().items()}
+    return {**users, DEPLOY / "requirements.lock": runtime_lock()}
+
+
 if __name__ == "__main__":
     write(with_parts(documents()))
+    write(deployed())
     ENV_EXAMPLE.write_text(env_example())
     for schema in NAMES:
         schema_file(schema).write_text(schema_text(schema))

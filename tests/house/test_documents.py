@@ -9,7 +9,7 @@ from itertools import chain
 import pytest
 
 from config.docs import env_example
-from tests.house.documents import ENV_EXAMPLE, ROOT, documents, with_parts
+from tests.house.documents import ENV_EXAMPLE, ROOT, deployed, documents, with_parts
 from worker.refund.outcomes import STORE_TYPES, TYPES
 from worker.refund.schema import NAMES, Name, schema_file, schema_text
 from worker.upstream.rules import RULES
@@ -64,6 +64,11 @@ def test_every_type_of_outcome_is_documented() -> None:
 def test_the_example_environment_is_current() -> None:
     """It lists each variable with its meaning."""
     assert ENV_EXAMPLE.read_text() == env_example()
+
+
+def test_the_generated_files_in_worker_deploy_are_current() -> None:
+    """The users of Redis, and what a container installs. If this fails, run `make docs`."""
+    assert {path: path.read_text() for path in deployed()} == deployed()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -23,6 +23,7 @@ from worker.cli.checks import EXAMPLES, audit, doctor
 from worker.cli.common import AsJson, explain_errors, run
 from worker.cli.console import console
 from worker.cli.dead import dead
+from worker.cli.deploy import deploy
 from worker.cli.jobs import jobs
 from worker.cli.list_refunds import EXAMPLE as LIST_EXAMPLE
 from worker.cli.list_refunds import list_refunds
@@ -69,6 +70,7 @@ app.add_typer(simulator, name="simulator")
 app.add_typer(api, name="api")
 app.add_typer(console, name="console")
 app.add_typer(webhooks, name="webhooks")
+app.add_typer(deploy, name="deploy")
 app.command(epilog=EXAMPLE)(request)
 app.command(epilog=SCHEMA_EXAMPLE)(schema)
 app.command(epilog=SHOW_EXAMPLE)(show)

@@ -18,6 +18,7 @@ GROUPS = [
     ["stores"],
     ["jobs"],
     ["observability"],
+    ["deploy"],
     ["simulator"],
     ["simulator", "key"],
     ["simulator", "fault"],
@@ -91,6 +92,7 @@ def test_every_group_of_commands_has_help_with_an_example(group: list[str]) -> N
         "outcomes",
         "audit",
         "doctor",
+        "deploy export",
     ],
 )
 def test_every_command_has_help_with_an_example(command: str) -> None:
