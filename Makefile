@@ -10,7 +10,7 @@ PEERS := .venv-bench
 PARALLEL := -q --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit check compat faults chaos recovery failover upstream scale bench contract docs runbook wheel server run clean lock
+.PHONY: help demo test unit check compat faults chaos recovery failover upstream scale letters bench contract docs runbook wheel server run clean lock
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -70,6 +70,9 @@ upstream: $(STAMP) ## 10,000 jobs from four producers at once, three consumers; 
 
 scale: $(STAMP) ## measure long queues: 100,000 waiting refunds, 10,000 refunds of one store
 	@$(BIN)/python -m tests.benchmarks.scale $(SCALE)
+
+letters: $(STAMP) ## replay 100,000 dead letters while workers die; LETTERS="--count 10000"
+	@$(BIN)/python -m tests.benchmarks.letters $(LETTERS)
 
 # The peers that the worker is measured against: an environment of their own, which is not locked.
 $(PEERS)/.installed: pyproject.toml

@@ -14,6 +14,7 @@ ROWS: Mapping[str, str] = {
     "recovery": "`make recovery`: the only worker is killed in the middle of a step",
     "failover": "`make failover`: replicas that lag by a second, two workers",
     "scale": "`make scale`: long queues",
+    "letters": "`make letters`: 100,000 dead letters, two operators, workers that die",
 }
 
 
