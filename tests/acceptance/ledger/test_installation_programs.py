@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import redis
 
+from tests.support.commands import refunds
 from tests.support.processes import PATIENCE_S, environment_without_settings
 from tests.support.rig import KEY, STORE_ID
 from worker.demo.embedded import embedded_server
@@ -59,10 +60,7 @@ class Machine:
 
     def refunds(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command."""
-        program = [sys.executable, "-c", "from worker.cli.main import main; main()", *arguments]
-        return subprocess.run(
-            program, env=self.environment, capture_output=True, text=True, check=False
-        )
+        return refunds(None, *arguments, environment=self.environment)
 
     def close(self) -> None:
         """Kill what a failed test has left running."""
@@ -113,6 +111,7 @@ def test_a_flushall_stops_the_worker_until_the_ledger_is_adopted(machine: Machin
 
     adopted = machine.refunds("doctor", "--adopt")
     assert (adopted.returncode, "Adopted" in adopted.stderr) == (0, True)
+    machine.environment["REFUNDS_PROCESSES"] = "1"
     last, _ = machine.start_up()
     os.kill(last.pid, signal.SIGTERM)
     _log_of(last)
