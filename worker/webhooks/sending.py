@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import ssl
 from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -80,12 +81,12 @@ class Sender:
         )
         try:
             response = self.transport.handle_request(request)
-            _read(response)
         except PrivateAddress:
             return Answer(0, "its name leads to an address that is not public")
         except (httpx.HTTPError, httpx.StreamError, OSError, ValueError) as error:
             # The text may repeat the address, which may hold a secret.
             return Answer(0, f"no answer ({type(error).__name__})")
+        _read(response)
         return _judged(response)
 
     def close(self) -> None:
@@ -113,15 +114,16 @@ def _public(names: Resolve) -> Resolve:
 
 
 def _read(response: httpx.Response) -> None:
-    """Read a short answer to its end; of a long one only the beginning."""
+    """Read a short answer to its end; of a long one only the beginning.
+
+    Its status has said all: a body that is slow or broken only costs the connection.
+    """
     read = 0
-    try:
+    with suppress(httpx.HTTPError, httpx.StreamError, OSError, ValueError), closing(response):
         for chunk in response.iter_raw():
             read += len(chunk)
             if read > MOST_READ:
                 return
-    finally:
-        response.close()
 
 
 def _judged(response: httpx.Response) -> Answer:
