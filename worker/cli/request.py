@@ -185,7 +185,7 @@ def _enqueue_one(given: Mapping[str, object], *, as_json: bool) -> None:
     generated = f"rf-{uuid.uuid4()}"
     defaults = {
         "refund_id": generated,
-        "requested_by": f"{BY_COMMAND}{user_name()}",
+        "requested_by": f"{BY_COMMAND}{settings().operator or user_name()}",
     }
     try:
         [job] = job_input.from_options({**defaults, **given})

@@ -112,7 +112,7 @@ _LATIN = str.maketrans(
     "abekmhopctyxijshdqwlabezhikmnoptyx",
     "\u115f\u1160",
 )
-#: Before the login name, as the requester of jobs that `refunds request` sends.
+#: Before the operator's name, as the requester of jobs that `refunds request` sends.
 BY_COMMAND = "refunds request, "
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from statemachine.flows import State
-from tests.support.commands import refunds
+from tests.support.commands import refunds, settings_of
 from tests.support.guards import guarded, held_refund
-from tests.support.rig import Rig
+from tests.support.rig import STORE_ID, Rig
 from worker.ledger.audit_log import Operator
 from worker.operations.acts.approvals import approve
 
@@ -80,3 +80,17 @@ def test_all_that_wait_are_approved_in_bulk(rig: Rig) -> None:
     rig.run_until_idle()
     assert {rig.load(each).state for each in others} == {State.REFUNDED}
     assert rig.load(mine).needs_approval
+
+
+def test_the_command_requests_under_the_name_that_it_would_approve_under(rig: Rig) -> None:
+    """In a container all have the same login, so that it tells nobody apart."""
+    order = rig.order(amounts=["60.00"])
+    given = ("--store", STORE_ID, "--order", order.id, "--refund-id", "rf-1")
+    as_ann = settings_of(rig) | {"REFUNDS_OPERATOR": "Ann"}
+    assert refunds(rig, "request", *given, environment=as_ann).returncode == 0
+    rig.run_until_idle()
+    assert rig.load("rf-1").needs_approval
+    because = ("--reason", "mine")
+    mine = refunds(rig, "approve", "rf-1", *because, environment=as_ann)
+    assert (mine.returncode, "was requested by Ann" in mine.stdout) == (1, True)
+    assert rig.load("rf-1").needs_approval
