@@ -15,6 +15,9 @@ FILES: Sequence[str] = (
     "Containerfile",
     "requirements.lock",
     "refunds-worker.service",
+    "compose.yaml",
+    "prometheus.yml",
+    "kubernetes.yaml",
     "acl/users.sh",
     *(f"acl/{name}" for name in acl_files()),
 )

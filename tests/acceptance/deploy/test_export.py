@@ -68,18 +68,17 @@ def test_every_setting_that_a_file_names_exists(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_holds_no_secret_and_no_host(name: str) -> None:
-    """Passwords and keys are put beside the files; images come from where the reader's do."""
-    text = (FOLDER / name).read_text()
-    assert re.findall(r"(?i)(?:password|secret|token|key)\w* *[=:] *['\"]?[\w/+-]{8,}", text) == []
-    assert re.findall(r"redis(?:s|\+\w+)?://[^/\s]*:[^@$\s]+@", text) == []
-    assert re.findall(r"(?<![\w.])[\w-]+(?:\.[\w-]+)*\.(?:io|com|org|dev|net)/", text) == []
+def test_a_file_holds_no_secret(name: str) -> None:
+    """Passwords and keys are put beside the files, or come from the environment."""
+    text = (FOLDER / name).read_text().replace("topologyKey:", "")
+    assert re.findall(r"(?i)(?:password|secret|token|key)s? *[=:] *['\"]?[\w/+-]{8,}", text) == []
+    addresses = re.findall(r"redis\S*://[^/\s:]*:([^@\s]+)@", text)
+    assert [password for password in addresses if not password.startswith("${")] == []
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_image_has_a_tag_that_stays(name: str) -> None:
-    """`latest` is another image tomorrow; ours has the version of the package."""
+def test_every_image_has_a_tag_and_no_registry(name: str) -> None:
+    """`latest` is another image tomorrow; and images come from where the reader's do."""
     text = (FOLDER / name).read_text()
     images = re.findall(r"^(?:FROM| *-? *image:) (\S+)", text, re.MULTILINE)
-    tags = [image.partition(":")[2] for image in images]
-    assert [tag for tag in tags if not re.match(r"v?\d", tag)] == []
+    assert [image for image in images if not re.fullmatch(r"[\w/-]+:v?\d[\w.-]*", image)] == []
