@@ -11,11 +11,15 @@ import redis
 
 from statemachine.flows import State
 from tests.support.lost_replies import lose_reply
+from tests.support.own_server import own_server
 from tests.support.rig import AFTER, STORE_ID, Rig
 from worker import intake
 from worker.queue.broker import INTAKE, STEPS
 from worker.queue.jobs import BATCH
 from worker.refund.request import parse_request
+
+#: Tests below count what the server was asked.
+redis_url = own_server
 
 
 def _send(rig: Rig, refund_id: str, message_id: str = "", **more: object) -> str:

@@ -10,11 +10,15 @@ import pytest
 
 from statemachine.flows import State, Transition
 from tests.support.lost_replies import lose_reply
+from tests.support.own_server import own_server
 from tests.support.rig import AFTER, KEY, STORE_ID, Rig, settings_for
 from worker.queue import handover
 from worker.queue.broker import INTAKE, STEPS
 from worker.simulator import Simulator
 from worker.simulator.world.orders import Order
+
+#: Tests below count what the server was asked.
+redis_url = own_server
 
 OTHER_STORE = "4b296c48-0000-4000-8000-000000000002"
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-
-import pytest
 
 from statemachine.flows import State
+from tests.support.own_server import own_server
 from tests.support.rig import AFTER, BEFORE, Rig
-from worker.demo.embedded import embedded_server
 
 #: Fetch, claim, commit; the committing script acknowledges, too.
 SCRIPTS_OF_A_STEP = 3
@@ -17,13 +14,8 @@ SCRIPTS_OF_A_STEP = 3
 SCRIPTS_OF_AN_INTAKE = 2
 #: The commands of this test itself, on its own connection; it was idle, so it is checked with PING.
 NOT_THE_WORKERS = {"CONFIG", "HELLO", "CLIENT", "PING"}
-
-
-@pytest.fixture(scope="module")
-def redis_url() -> Iterator[str]:
-    """A server of its own: threads that other tests have left may still ask the shared one."""
-    with embedded_server() as url:
-        yield url
+#: Tests below count what the server was asked.
+redis_url = own_server
 
 
 def _asked(rig: Rig, queue: str) -> tuple[int, Counter[str]]:

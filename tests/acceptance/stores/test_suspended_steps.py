@@ -8,9 +8,13 @@ import pytest
 
 from statemachine.flows import State, Transition
 from tests.support.lost_replies import lose_reply
+from tests.support.own_server import own_server
 from tests.support.rig import AFTER, KEY, STORE_ID
 from tests.support.stores_rig import CommittingTwice, StoresRig
 from worker.simulator import Fault
+
+#: Tests below count what the server was asked.
+redis_url = own_server
 
 
 @pytest.fixture

@@ -12,9 +12,13 @@ import pytest
 import redis
 
 from statemachine.flows import State
+from tests.support.own_server import own_server
 from tests.support.rig import AFTER, STORE_ID, Rig
 from worker.client import RefundQueue
 from worker.upstream.many import MOST_CHARACTERS, MOST_JOBS, Batches
+
+#: Tests below count what the server was asked.
+redis_url = own_server
 
 ORDER_ID = "67668940-527d-4465-94c6-5475d8c7a412"
 
