@@ -56,7 +56,16 @@ FEW = {
         "arrivals",
     ),
     *("ring", "round", "busy_stores", "stores", "answers", "paced", "look_stores", "indexed"),
-    *("keeping", "audit_head", "steps", "handed", "refunds", "failing_stores", "observing"),
+    *(
+        "keeping",
+        "audit_head",
+        "steps",
+        "handed",
+        "refunds",
+        "failing_stores",
+        "observing",
+        "totals",
+    ),
 }
 #: One entry for each act of a person, never trimmed; and 64 workers that the rig pretends to have.
 EXEMPT = {"audit_log", "idle"}
