@@ -10,7 +10,7 @@ PEERS := .venv-bench
 PARALLEL := -q --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit check compat faults chaos recovery failover upstream scale letters bench contract docs runbook wheel server run clean lock
+.PHONY: help demo test unit check compat faults chaos recovery failover upstream fuzz scale letters bench contract docs runbook wheel server run clean lock
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -67,6 +67,9 @@ failover: $(STAMP) ## kill a primary whose replicas lag, and let an old primary 
 
 upstream: $(STAMP) ## 10,000 jobs from four producers at once, three consumers; UPSTREAM="--jobs 1000 --seed 7"
 	@$(BIN)/python -m tests.producers.run $(UPSTREAM)
+
+fuzz: $(STAMP) ## ten minutes of strange bytes on the queue, at the API and from Wix; FUZZ="--minutes 3 --seed 7"
+	@$(BIN)/python -m tests.fuzz.run $(FUZZ)
 
 scale: $(STAMP) ## measure long queues: 100,000 waiting refunds, 10,000 refunds of one store
 	@$(BIN)/python -m tests.benchmarks.scale $(SCALE)

@@ -93,6 +93,10 @@ class Programs:
         self._environment |= {"KEY": KEY, "WRONG_KEY": WRONG_KEY}
         self.start(name, [*commands.get(name, python), str(path)])
 
+    def pid(self, name: str) -> int:
+        """Return the process id of a program."""
+        return self._running[name].pid
+
     def is_running(self, name: str) -> bool:
         """Whether the program has not ended.
 
