@@ -16,6 +16,7 @@ from worker.queue import handover
 from worker.queue.broker import INTAKE, STEPS
 from worker.simulator import Simulator
 from worker.simulator.world.orders import Order
+from worker.upstream import RefundQueue
 
 #: Tests below count what the server was asked.
 redis_url = own_server
@@ -224,3 +225,23 @@ def test_what_was_handed_over_when_the_worker_ends_is_given_back(chained: Rig) -
     other = chained.delivery("another worker")
     chained.redis.zadd(chained.key("workers"), {"another worker": 10**14})
     assert chained.ledger.claim(refund_id, Transition.SUBMIT_REFUND, other).status == "claimed"
+
+
+def test_an_order_that_was_looked_up_is_not_taken_from_who_holds_it(chained: Rig) -> None:
+    """The commit that writes the id hands the same refund over, and must look again."""
+    order = chained.simulator.add_order(STORE_ID, created_date=AFTER, number="10124")
+    fields = {"refund_id": "rf-1", "store_id": STORE_ID, "order_number": "10124"}
+    url = chained.settings.redis_url.get_secret_value()
+    with RefundQueue(url, namespace=chained.settings.namespace) as queue:
+        queue.request(**fields)
+    chained._one(INTAKE)
+    lease, holder = chained.key("lease", STORE_ID, order.id), "another worker|rf-2~1|e"
+    chained.redis.zadd(chained.key("workers"), {"another worker": 10**14})
+    chained.redis.set(lease, holder)
+    chained._one(STEPS)
+    assert chained.redis.get(lease) == holder
+    assert (chained.load("rf-1").state, len(order.refunds)) == (State.ACCEPTED, 0)
+    chained.redis.delete(lease)
+    chained.run_until_idle()
+    assert (chained.load("rf-1").state, len(order.refunds)) == (State.REFUNDED, 1)
+    assert _is_clean(chained)

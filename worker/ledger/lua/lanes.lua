@@ -112,10 +112,11 @@ local function holder_of(id)
 end
 
 -- Delete the lease on a refund's order: the one that holder_of looked at, although the script may have
--- changed the order (its number was looked up).
+-- changed the order (its number was looked up). Another refund may hold that order, so the next look is
+-- a new one.
 local function drop_lease(id)
     redis.call('DEL', leases[id])
-    holders[id] = false
+    holders[id], leases[id] = nil, nil
 end
 
 -- The calls of the refunds of a store that start in this script: they are reserved when claimed.
