@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import h11
 import pytest
 
 from worker.wix.exchange import Asked
-from worker.wix.http import AnswerReader, BrokenAnswer, UnsafeRequest, request_bytes
+from worker.wix.http import (
+    MAX_ANSWER_BYTES,
+    AnswerReader,
+    BrokenAnswer,
+    UnsafeRequest,
+    request_bytes,
+)
 
 OK = b"HTTP/1.1 200 OK\r\n"
 WHOLE = OK + b"Content-Length: 2\r\n\r\n{}"
@@ -16,9 +24,13 @@ CLOSED = b""
 
 def _read(*pieces: bytes) -> AnswerReader:
     reader = AnswerReader()
+    _feed(reader, pieces)
+    return reader
+
+
+def _feed(reader: AnswerReader, pieces: Iterable[bytes]) -> None:
     for piece in pieces:
         reader.feed(piece)
-    return reader
 
 
 @pytest.mark.parametrize(
@@ -30,6 +42,7 @@ def _read(*pieces: bytes) -> AnswerReader:
         (tuple(CHUNKED[at : at + 1] for at in range(len(CHUNKED))), True),
         ((b"HTTP/1.1 100 Continue\r\nX: y\r\n\r\n" + WHOLE,), True),
         ((b"HTTP/1.1 103 Early\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", WHOLE), True),
+        ((b"HTTP/1.1 099 X\r\nContent-Length: 1\r\n\r\nx" + WHOLE,), True),
         ((OK + b"\r\n{", b"}", CLOSED), False),
         ((OK + b"Connection: close\r\nContent-Length: 2\r\n\r\n{}",), False),
         ((WHOLE.replace(b"1.1", b"1.0"),), False),
@@ -79,6 +92,15 @@ def test_anything_else_is_no_answer(pieces: tuple[bytes, ...]) -> None:
     """Where two parsers could disagree about the end of an answer, there is none."""
     with pytest.raises(BrokenAnswer):
         assert not _read(*pieces).is_complete
+
+
+@pytest.mark.parametrize("piece", [b"1;" + b"x" * 65_000, b"0\r\nX: " + b"x" * 65_000])
+def test_an_answer_ends_whatever_is_around_its_body(piece: bytes) -> None:
+    """Extensions of a chunk, and what follows the last one, are no part of the body."""
+    reader = _read(OK + b"Transfer-Encoding: chunked\r\n\r\n" + piece)
+    more = [b"x" * 65_000] * (MAX_ANSWER_BYTES // 65_000 + 1)
+    with pytest.raises(BrokenAnswer, match="too long"):
+        _feed(reader, more)
 
 
 def test_a_request_is_sent_as_h11_would_send_it() -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import httpcore
 import httpx
 
+from worker.wix.compression import decompressed
 from worker.wix.exchange import MAX_BODY_BYTES, Answer, Asked, Origin, Place, answer_from
 from worker.wix.http import AnswerReader, request_bytes
 from worker.wix.network_errors import httpx_errors
@@ -68,7 +69,8 @@ class Connection:
         self._end(reader)
         if reader.length > MAX_BODY_BYTES:
             raise httpcore.ReadTimeout("the answer is too long")
-        return answer_from(reader.status, reader.headers, b"".join(reader.chunks))
+        body = decompressed(reader.headers, b"".join(reader.chunks))
+        return answer_from(reader.status, reader.headers, body)
 
     def open(self, asked: Asked, place: Place) -> httpx.Response:
         """Send the request and read the headers of the answer; its stream reads the body."""

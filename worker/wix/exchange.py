@@ -136,10 +136,7 @@ def read(response: httpx.Response, total_s: float) -> Read:
 
 
 def answer_from(status: int, headers: Sequence[tuple[bytes, bytes]], content: bytes) -> Read:
-    """Return the answer with these headers and this body, decompressed. Raises httpx's errors."""
-    if any(name.lower() == b"content-encoding" for name, _ in headers):
-        stream = httpx.ByteStream(content)
-        return read(httpx.Response(status, headers=list(headers), stream=stream), float("inf"))
+    """Return the answer with these headers and this body."""
     texts = ((name.decode("latin-1"), text.decode("latin-1")) for name, text in headers)
     return Read(status, _kept(texts), content)
 

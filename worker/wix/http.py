@@ -6,10 +6,13 @@ import re
 
 from httptools import HttpResponseParser
 
-from worker.wix.exchange import Asked
+from worker.wix.exchange import MAX_BODY_BYTES, Asked
 
 #: Maximum size of the status line and the headers of an answer.
 MAX_HEAD_BYTES = 100 * 1024
+#: Maximum size of all that comes for one call. The sizes of chunks, and what follows the last one,
+#: are no part of the body; small chunks take some times as much.
+MAX_ANSWER_BYTES = MAX_HEAD_BYTES + 2 * MAX_BODY_BYTES
 #: Interim answers, such as 100 Continue, have statuses below.
 _FINAL = 200
 #: Control characters: with a line break in it a header could begin another one.
@@ -38,7 +41,7 @@ class AnswerReader:
 
     def __init__(self) -> None:
         self._parser = HttpResponseParser(self)
-        self._head_bytes = 0
+        self._bytes = 0
         self._ends_with_the_connection = True
         self._followed = False
         self._kept_alive = False
@@ -74,10 +77,9 @@ class AnswerReader:
             if not self.is_complete:
                 raise BrokenAnswer(f"not an HTTP answer: {error}") from error
             self._followed = True
-        if not self.status:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                raise BrokenAnswer("the headers are too long")
+        self._bytes += len(data)
+        if self._bytes > (MAX_ANSWER_BYTES if self.status else MAX_HEAD_BYTES):
+            raise BrokenAnswer("the answer is too long")
 
     def on_message_begin(self) -> None:
         """Note that an answer begins, maybe after a complete one."""
@@ -100,8 +102,8 @@ class AnswerReader:
             self.status = status
 
     def on_body(self, body: bytes) -> None:
-        """Keep a part of the body."""
-        if not self.is_complete:
+        """Keep a part of the body; that of an interim answer is none."""
+        if self.status and not self.is_complete:
             self.chunks.append(body)
             self.length += len(body)
 
