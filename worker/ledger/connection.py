@@ -8,6 +8,7 @@ repeats it in its own way: it may, since every script of ours may run twice (pit
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -67,10 +68,15 @@ class QuickScript(Script):
 
     def _take(self) -> Any:
         """Return a connection; redis-py tries more than once to open one."""
+        client = self.registered_client
         try:
-            return self.registered_client.idle.pop()
+            used = client.idle.pop()
+            # A forked process has copies of its parent's connections, and must not use them.
+            while used.pid != os.getpid():
+                used = client.idle.pop()
         except IndexError:
-            return self.registered_client.connection_pool.get_connection()
+            return client.connection_pool.get_connection()
+        return used
 
     def _reply(self, used: Any, arguments: tuple[Any, ...]) -> Any:
         is_clean = False
