@@ -10,7 +10,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Generic, Literal, TypeVar
 
@@ -54,6 +54,10 @@ class Reads:
     transactions: Seen[Transactions] | None = None
     accepted_endpoints: set[str] = field(default_factory=set)
     """The endpoints that accepted the store's key since a step last told the ledger."""
+    outcome: Literal["", "answered", "failed"] = ""
+    """Whether Wix answered the last call of which the ledger was not told."""
+    epoch: int = 0
+    """Counts the store's keys, and its suspensions: what holds for one says nothing of the next."""
 
     def fresh(self, seen: Seen[Answer] | None) -> Answer | None:
         """Return the answer, None if it is too old."""
@@ -61,8 +65,13 @@ class Reads:
             return None
         return seen.answer
 
-    outcome: Literal["", "answered", "failed"] = ""
-    """Whether Wix answered the last call."""
+    def in_epoch(self, epoch: int) -> Reads:
+        """Return the same for a step with this key of the store."""
+        return self if epoch == self.epoch else replace(self.told(), epoch=epoch)
+
+    def told(self) -> Reads:
+        """Return the same once the ledger was told how the calls went."""
+        return replace(self, accepted_endpoints=set(), outcome="")
 
     def replaces(self, transition: Transition) -> int:
         """Return how many calls of the step that follows they can replace."""

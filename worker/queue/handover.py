@@ -45,6 +45,10 @@ class Chain:
         """Whether the thread has run the same refund for so long that it gives way."""
         return time.monotonic() - self._since_s >= LONG_S
 
+    def goes_on_with(self, refund_id: str) -> bool:
+        """Whether the next step of the thread is one of this refund."""
+        return self.next is not None and self.next.refund_id == refund_id
+
     def take(self) -> Handed | None:
         """Return what the last step was handed, once."""
         found, self.next = self.next, None

@@ -106,7 +106,7 @@ class Steps:
         self.checkpoint("after_claim")
         request = claim.refund.request
         structlog.contextvars.bind_contextvars(store_id=request.store_id, order_id=request.order_id)
-        reads = self.recent.take(claim.refund)
+        reads = self.recent.take(claim.refund).in_epoch(claim.epoch)
         if is_too_late(transition, claim.refund, claim):
             result = Results(transition, claim.refund, None).ended(end_with("expired"))
         else:
@@ -116,7 +116,9 @@ class Steps:
         self.checkpoint("before_commit")
         status = self._commit(refund_id, claim, _with_calls(result.commit, reads), delivery)
         if result.commit.next == "now":
-            self.recent.keep(claim.refund, reads)
+            # The commit told the ledger, unless the next step of this thread is to do it.
+            goes_on = delivery.chain is not None and delivery.chain.goes_on_with(refund_id)
+            self.recent.keep(claim.refund, reads if goes_on else reads.told())
         self.checkpoint("after_commit")
         log_committed(result, event, status)
 

@@ -139,6 +139,31 @@ def test_the_last_step_in_a_thread_tells_what_wix_accepted(chained: Rig) -> None
     assert chained.redis.zscore(chained.key("answers"), STORE_ID) > 0
 
 
+@pytest.mark.parametrize("place", ["before_commit", "after_commit"])
+@pytest.mark.parametrize("in_one_thread", [True, False])
+def test_what_wix_said_about_an_earlier_key_is_not_told_of_the_next(
+    chained: Rig, place: str, *, in_one_thread: bool
+) -> None:
+    """Else a permission that the new key lacks would be called a problem of the order."""
+    exchanged: list[int] = []
+
+    def exchange() -> None:
+        if not exchanged:
+            exchanged.append(chained.redis.hincrby(chained.key("store", STORE_ID), "epoch", 1))
+            chained.redis.delete(chained.key("worked", STORE_ID))
+
+    chained.at[place] = exchange
+    chained.broker.hands_over = in_one_thread
+    refund_id = _accepted(chained)
+    for _ in range(1 if in_one_thread else 3):
+        chained._one(STEPS)
+    assert chained.load(refund_id).state is State.REFUNDED
+    worked = set(chained.redis.hkeys(chained.key("worked", STORE_ID)))
+    given_before = {"list_transactions", "get_order_refundability", "submit_refund"}
+    # A step that was claimed with the earlier key says nothing of the next one.
+    assert worked == (set() if in_one_thread and place == "after_commit" else given_before)
+
+
 def test_a_commit_that_is_repeated_hands_over_the_same(chained: Rig) -> None:
     """Pitfall 8: redis-py repeats a script whose reply was lost."""
     lose_reply(chained.ledger._scripts, "commit")

@@ -115,6 +115,7 @@ end
 local function is_suspended(store) return redis.call('EXISTS', key('suspended', store)) == 1 end
 
 -- Record that args.accepted_endpoints of Wix have accepted the store's key, unless they did a moment ago.
+-- What a step says of a key that was exchanged meanwhile, or that was suspended, says nothing of this one.
 local MOMENT_MS = 10000
 local function record_accepted(store)
     local endpoints, flat, is_news = args.accepted_endpoints, {}, false
@@ -126,6 +127,7 @@ local function record_accepted(store)
         is_news = is_news or now - tonumber(known[place] or 0) > MOMENT_MS
     end
     if not is_news then return end
+    if args.epoch and (redis.call('HGET', key('store', store), 'epoch') or '0') ~= args.epoch then return end
     redis.call('HSET', key('worked', store), unpack(flat))
     redis.call('HDEL', key('lacking', store), unpack(args.accepted_endpoints))
 end
