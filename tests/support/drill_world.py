@@ -179,6 +179,7 @@ class DrillWorld:
         url = self.servers.enter_context(embedded_server())
         old = self.redis.connection_pool.connection_kwargs
         with redis.Redis.from_url(url, decode_responses=True) as replica:
+            self.redis.config_set("repl-diskless-sync-delay", 0)
             replica.replicaof(old["host"], old["port"])
             wait_until(lambda: replica.info("replication").get("master_link_status") == "up")
             replica.replicaof("NO", "ONE")

@@ -10,7 +10,6 @@ LONGEST = (
     "benchmarks/test_bench.py",
     "acceptance/queue/test_rate.py",
     "acceptance/ledger/test_random_histories.py",
-    "acceptance/servers/test_failover.py",
     "acceptance/runbook/test_runbook.py",
     "acceptance/queue/test_worker_program.py",
     "acceptance/queue/test_versions_side_by_side.py",

@@ -29,6 +29,8 @@ def _behind_one_address() -> Iterator[tuple[Proxy, Any, Any]]:
         redis.Redis.from_url(second_url) as second,
         proxied(_port(first_url), lambda _: "any", redis_size) as address,
     ):
+        # Else a primary that ends waits for its replica.
+        second.config_set("shutdown-timeout", 0)
         yield address, first, second
 
 

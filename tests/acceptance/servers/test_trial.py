@@ -43,6 +43,9 @@ def test_a_read_only_replica_is_refused(server: str) -> None:
     """A worker that only reads at its start would find all well there."""
     with embedded_server() as primary, redis_client(server, tries=1) as client:
         port = primary.split(":")[-1].split("/")[0]
+        with redis_client(primary) as other:
+            # Else it waits for its replica when it ends.
+            other.config_set("shutdown-timeout", 0)
         client.execute_command("REPLICAOF", "127.0.0.1", port)
         found = {finding.check: finding for finding in examine(client)}
     refused = [finding for finding in found.values() if finding.level == "refused"]
