@@ -14,6 +14,7 @@ import pytest
 from statemachine.flows import State
 from tests.support.npm import install
 from tests.support.processes import PATIENCE_S
+from tests.support.receiver import SECRET
 from tests.support.rig import AFTER, STORE_ID, Rig, settings_for
 from worker.simulator import Simulator
 from worker.upstream.job import encode_job
@@ -142,7 +143,10 @@ def test_openssl_finds_the_same_signatures() -> None:
 def test_a_vector_s_message_is_taken(redis_url: str, vector: dict[str, Any]) -> None:
     """By a worker that knows the producer, at the time of the vector."""
     keys = {vector["producer"]: {"keys": [vector["key"]], "allow": ["*"]}}
-    rig = Rig(settings_for(redis_url, producer_keys=json.dumps(keys)), Simulator())
+    hook = {"url": "https://hook.example/", "secret": SECRET, "stores": ["*"]}
+    hooks = json.dumps({"billing": hook} if "callback" in vector["job"] else {})
+    settings = settings_for(redis_url, producer_keys=json.dumps(keys), webhooks=hooks)
+    rig = Rig(settings, Simulator())
     ahead_ms = vector["timestamp"] * 1000 - rig.ledger.now_ms()
     rig.redis.hincrby(rig.key("clock"), "offset_ms", ahead_ms + 1_000)
     rig.send_raw(vector["message"], f"{vector['job']['refund_id']}/job")
