@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 from pathlib import Path
 
@@ -9,8 +10,15 @@ from pathlib import Path
 def install(folder: Path) -> str:
     """Install the packages of the folder's lock file, once for each version of the file.
 
+    Tests of several processes may ask for it at the same time; one installs, the others wait.
     Returns why that is not possible, "" if it was.
     """
+    with (folder / "package-lock.json").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        return _install(folder)
+
+
+def _install(folder: Path) -> str:
     stamp, lock = folder / "node_modules" / ".installed", (folder / "package-lock.json").read_text()
     if stamp.exists() and stamp.read_text() == lock:
         return ""
