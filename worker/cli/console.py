@@ -6,7 +6,7 @@ import json
 import re
 import sys
 import threading
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -113,13 +113,18 @@ def _serve(given: Settings, binding: Binding, *, as_json: bool) -> None:
             print_line(f"The console listens on {url}.")
         sys.stdout.flush()  # it may be a pipe, and nothing follows for long
 
-    server.run(application(desk, door, has_tls=binding.has_tls), ready)
+    app = application(desk, door, has_tls=binding.has_tls, is_stopping=lambda: server.is_stopping)
+    server.run(app, ready)
     log_event("console.stopped")
 
 
 def _desk(given: Settings) -> tuple[Desk, str]:
     """Return what the pages work with, and the installation that it belongs to."""
     from worker.console.desk import Desk  # noqa: PLC0415 - see _serve
+    from worker.console.plots import Trends  # noqa: PLC0415 - see _serve
+
+    def read_status(minutes: int) -> dict[str, Any]:
+        return status.read(given, broker.client, minutes=minutes)
 
     broker, ledger = ledger_from(given)
     close_at_end(broker.client.close)
@@ -141,7 +146,8 @@ def _desk(given: Settings) -> tuple[Desk, str]:
             settings=given,
         ),
         examiner=Examiner(wix=wix, progress=lambda _: None, pause=pause.wait),
-        read_status=lambda minutes: status.read(given, broker.client, minutes=minutes),
+        read_status=read_status,
+        trends=Trends(read_status),
     )
     return desk, ledger.installation
 

@@ -20,6 +20,7 @@ from worker.console.entrance import Entrance, to_sign_in
 from worker.console.files import send_file
 from worker.console.forms import Fields, check_csrf, check_origin, fields_of, read_form
 from worker.console.gate import Gate
+from worker.console.live import Live
 from worker.console.pages import NAVIGATION, PAGES, Page
 from worker.console.refusals import Refusal
 from worker.console.rendering import environment
@@ -62,6 +63,7 @@ class Console:
                 form=form,
                 templates=self.templates,
                 takes_tokens=self._door.takes_tokens,
+                is_live="x-refunds-live" in request.headers,
             )
             return await run_in_threadpool(page.run, self._desk, visit)
 
@@ -86,15 +88,19 @@ class Console:
         return self.refuse(Refusal(503, text, {"Retry-After": "5"}))
 
 
-def application(desk: Desk, door: Door, *, has_tls: bool) -> Starlette:
+def application(
+    desk: Desk, door: Door, *, has_tls: bool, is_stopping: Callable[[], bool]
+) -> Starlette:
     """Return the application."""
     console = Console(desk, door)
     entrance = Entrance(door, console.templates)
+    live = Live(door, lambda: _look(desk), is_stopping)
     routes = [
         *(Route(page.path, console.endpoint(page), methods=[page.method]) for page in PAGES),
         Route("/sign-in", entrance.show, methods=["GET"]),
         Route("/sign-in", entrance.sign_in, methods=["POST"]),
         Route("/sign-out", entrance.sign_out, methods=["POST"]),
+        Route("/live", live.stream, methods=["GET"]),
         Route("/static/{name}", send_file, methods=["GET"]),
     ]
     expected = (Refusal, HTTPException, redis.RedisError, OtherLedger)
@@ -106,3 +112,8 @@ def application(desk: Desk, door: Door, *, has_tls: bool) -> Starlette:
     # An address with a slash too many is unknown; nobody is sent elsewhere.
     app.router.redirect_slashes = False
     return app
+
+
+def _look(desk: Desk) -> dict[str, Any]:
+    """Return what the live pages follow: the status, and how many acts there were."""
+    return {**desk.read_status(1), "acts": desk.ledger.audit_log.count()}

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from config.access import Role
 from config.settings import Settings
 from worker.console.forms import Fields
+from worker.console.plots import Trends
 from worker.console.refusals import Refusal
 from worker.console.users import Session
 from worker.ledger.acts import Acts
@@ -39,6 +40,7 @@ class Desk:
     examiner: Examiner
     read_status: Callable[[int], dict[str, Any]]
     """Returns the status, with the counts of so many minutes."""
+    trends: Trends
 
     @property
     def stores(self) -> Stores:
@@ -57,6 +59,8 @@ class Visit:
     templates: Environment
     takes_tokens: bool
     """Whether there is something to sign out of."""
+    is_live: bool = False
+    """Whether the script asks, to update a page that is shown."""
 
     def may(self, role: Role) -> bool:
         """Whether the user may do what needs this role."""
@@ -77,7 +81,8 @@ class Visit:
 
     def page(self, template: str, *, title: str, **values: Any) -> Response:
         """Answer with a page."""
-        notes = self.session.take_notes()
+        # The page that a form leads to shows them, not one that happens to be updated meanwhile.
+        notes = [] if self.is_live else self.session.take_notes()
         return HTMLResponse(
             self.templates.get_template(template).render(
                 visit=self, title=title, notes=notes, **values

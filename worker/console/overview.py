@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from starlette.responses import Response
 
 from worker.console.desk import Desk, Visit
+from worker.console.plots import BAR_MIN, HEIGHT, WIDTH
 from worker.operations.status_lines import Line, status_lines
 
 #: The page for what `refunds status` says to type next, by how the command begins.
@@ -26,6 +27,10 @@ def overview(desk: Desk, visit: Visit) -> Response:
         title="Overview",
         told=told,
         needs=[{**need, "address": _address(need["command"])} for need in told["needs"]],
+        plots=desk.trends.plots(),
+        bar_min=BAR_MIN,
+        width=WIDTH,
+        height=HEIGHT,
         parts=grouped(status_lines(told)),
     )
 

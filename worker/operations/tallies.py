@@ -99,13 +99,15 @@ def wix_of(minutes: Iterable[Mapping[str, str]]) -> dict[str, Any]:
                 within[value] += int(number)
         total_ms += int(minute.get("wix_ms", 0))
         counts = {n: sum(int(minute.get(s, 0)) for s in states) for n, states in THROUGHPUT.items()}
-        calls = sum(int(n) for name, n in minute.items() if name.startswith("wix:"))
-        per_minute.append({"minute": int(minute["at"]), **counts, "wix_calls": calls})
-    calls = sum(results.values())
+        of_wix = {name[4:]: int(n) for name, n in minute.items() if name.startswith("wix:")}
+        failed = sum(n for result, n in of_wix.items() if not result.startswith("2"))
+        calls = {"wix_calls": sum(of_wix.values()), "wix_errors": failed}
+        per_minute.append({"minute": int(minute["at"]), **counts, **calls})
+    total = sum(results.values())
     return {
-        "calls": calls,
+        "calls": total,
         "results": dict(sorted(results.items(), key=lambda item: -item[1])),
-        "mean_ms": round(total_ms / calls) if calls else None,
+        "mean_ms": round(total_ms / total) if total else None,
         "p50_ms": quantile(within, 0.5),
         "p95_ms": quantile(within, 0.95),
         "minutes": per_minute,
