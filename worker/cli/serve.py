@@ -26,7 +26,7 @@ def join(given: Settings, client: redis.Redis) -> str:
     """Return the installation, as a worker that starts; end if it must not start."""
     findings = examine(client, given.redis_wait_replicas)
     if all(finding.level != "refused" for finding in findings):
-        joined = membership_from(given, client).join()
+        joined = membership_from(given, client).join(is_worker=False)
         findings, installation = [*findings, *joined.findings], joined.installation
     for finding in findings:
         if finding.level == "refused":

@@ -56,14 +56,19 @@ class Membership:
         found = self._find()
         return [self._identity(found), *self._cutoff(found)]
 
-    def join(self) -> Joined:
-        """Check as a worker that starts; if all is well, record and remember the installation."""
+    def join(self, *, is_worker: bool = True) -> Joined:
+        """Check as a worker that starts; if all is well, record and remember the installation.
+
+        Only a worker's settings are compared with those of the last one: other programs have
+        tokens that workers lack, and would take turns with them in the audit log.
+        """
         findings = self.findings()
         if any(finding.level == "refused" for finding in findings):
             return Joined(findings=tuple(findings))
         new_id = str(uuid.uuid4())
         known = self._install(new_id).id
-        note_settings(self._redis, self._settings)
+        if is_worker:
+            note_settings(self._redis, self._settings)
         is_new = known == new_id
         if is_new and not any(self._memory.others(self.place)):
             findings = []

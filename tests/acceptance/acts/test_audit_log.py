@@ -14,6 +14,7 @@ from tests.support.lost_replies import lose_reply
 from tests.support.rig import AFTER, ANN, KEY, STORE_ID, Rig
 from tests.support.stores_rig import StoresRig
 from worker.app import acts_from, ledger_from, membership_from
+from worker.cli.serve import join
 from worker.ledger.audit_log import AuditLog, Operator, hash_of
 from worker.operations import dead_letters
 from worker.simulator import Fault
@@ -223,6 +224,13 @@ def test_stores_repair_and_adoption_are_recorded(redis_url: str) -> None:
     assert _entries(rig)[2]["before"] == {refund_id: "in several places"}
     assert rig.ledger.audit_log.verify().breaks_at == 0
     rig.close()
+
+
+def test_the_settings_of_other_programs_are_not_those_of_a_worker(rig: Rig) -> None:
+    """The HTTP API and the console have tokens that workers lack; each start would be recorded."""
+    given = rig.settings.model_copy(update={"threads": 3})
+    assert join(given, rig.broker.client) == rig.ledger.installation
+    assert _entries(rig) == []
 
 
 def test_changed_settings_are_recorded_by_name_and_digest(rig: Rig) -> None:
