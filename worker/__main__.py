@@ -12,19 +12,23 @@ import redis
 
 from config.loading import SettingsError, load_settings, unknown_variables, variable
 from config.settings import Settings
-from worker.app import App, build, keyring_from
+from worker.app import App, Seams, build, keyring_from
 from worker.children import OTHER_LEDGER, REFUSED, Children
 from worker.ledger.stores import Stores
-from worker.observability.events import log_event
+from worker.observability.bugs import report_bugs
+from worker.observability.events import log_event, observe
 from worker.observability.log_queue import LogQueue
 from worker.observability.logs import configure_logs
 from worker.observability.program_log import LAST_LINES_S, begin_log
+from worker.observability.tracing import tracer_from
 from worker.reporting import REPORT, report_app, report_children, start_child
 from worker.starting import POLL_S, prepare
 from worker.stopping import Stop, end_in_time, stop_on_signals
 
 #: The part of the grace time that is reserved for writing results and closing connections.
 CLOSING_S = 2
+#: How long the last spans may take when the worker ends.
+LAST_SPANS_S = 1.0
 #: Marks a process that another worker process has started.
 _CHILD = "--child"
 NO_KEYS = (
@@ -44,6 +48,7 @@ def main(arguments: list[str], log: LogQueue | None = None) -> int:
     if settings.vault_keys is None and not settings.stores:
         return _refuse(NO_KEYS)
     configure_logs(settings.log_format, settings.log_level, write=log.put if log else None)
+    report_bugs(os.environ)
     return _run(settings, stop_on_signals(), log, options)
 
 
@@ -63,7 +68,9 @@ def _run(settings: Settings, stop: Stop, log: LogQueue | None, options: argparse
     for name, nearest in unknown_variables(os.environ).items():
         log_event("settings.unknown", variable=name, nearest=nearest or None)
     parent = os.getppid() if options.child else None
-    app = build(settings)
+    tracer = tracer_from(os.environ)
+    observe(tracer.saw_event)
+    app = build(settings, Seams(tracer=tracer))
     end_in_time(
         stop,
         settings.grace_s,
@@ -72,6 +79,7 @@ def _run(settings: Settings, stop: Stop, log: LogQueue | None, options: argparse
     )
     report_app(app, stop, log, options.report)
     code = run_worker(app, stop, lambda: parent in (None, os.getppid()))
+    tracer.close(LAST_SPANS_S)
     return code if options.child else _public(code)
 
 

@@ -25,6 +25,7 @@ from worker.ledger.refunds import Ledger
 from worker.ledger.stores import Stores
 from worker.observability.counts import Counts
 from worker.observability.redaction import register_secrets
+from worker.observability.tracing import UNTRACED, Tracer, WixCall
 from worker.operations.acts.wix_desk import WixDesk
 from worker.operations.fitness import Fitness
 from worker.operations.installation import Membership
@@ -157,7 +158,7 @@ def way_of(settings: Settings) -> Way:
 def wix_from(
     settings: Settings,
     transport: Callable[[], Transport] | None = None,
-    seen: Callable[[str, str, float], None] = lambda _endpoint, _result, _seconds: None,
+    seen: Callable[[WixCall], None] = lambda _call: None,
 ) -> ClientFactory:
     """Return the client of Wix with its timeouts; *transport* replaces the network."""
     return ClientFactory(
@@ -193,6 +194,8 @@ class Seams:
     """Makes the transport to Wix; None for the network."""
     checkpoint: Callable[[str], None] = lambda _: None
     """Called with the name of each point of a step."""
+    tracer: Tracer = UNTRACED
+    """Gets what traces are made of."""
 
 
 #: Real clocks, chance and network.
@@ -208,6 +211,7 @@ def _steps(settings: Settings, seams: Seams, *, ledger: Ledger, **parts: Any) ->
         checkpoint=seams.checkpoint,
         pause=seams.pause,
         monotonic=seams.monotonic,
+        tracer=seams.tracer,
         recent=RecentReads(seams.monotonic),
         backlog=Backlog(seams.monotonic, ledger.waiting_orders),
         **parts,
@@ -247,7 +251,7 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
     """Put a worker together."""
     (broker, ledger), running, counts = ledger_from(settings), Running(), Counts()
     keyring, stores = keyring_from(settings), stores_from(settings, broker)
-    wix = wix_from(settings, seams.transport, seen=seen_by(broker, running, counts))
+    wix = wix_from(settings, seams.transport, seen=seen_by(broker, running, counts, seams.tracer))
     broker.about = about(settings, running)
     heart = heart_of(settings, broker, running, counts)
     steps = _steps(settings, seams, ledger=ledger, keyring=keyring, stores=stores, wix=wix)

@@ -10,19 +10,23 @@ from importlib.metadata import version
 
 from config.settings import Settings
 from worker.observability.counts import Counts
+from worker.observability.tracing import Tracer, WixCall
 from worker.queue.broker import Broker
 from worker.queue.middleware import Running
 from worker.scheduler.heart import Heart
 
 
-def seen_by(broker: Broker, running: Running, counts: Counts) -> Callable[[str, str, float], None]:
+def seen_by(
+    broker: Broker, running: Running, counts: Counts, tracer: Tracer
+) -> Callable[[WixCall], None]:
     """Return what is told of each call to Wix."""
     broker.add_middleware(running)
 
-    def seen(endpoint: str, result: str, seconds: float) -> None:
+    def seen(call: WixCall) -> None:
         running.saw_call()
-        broker.meter.saw_call(result, seconds)
-        counts.saw_call(endpoint, result, seconds)
+        broker.meter.saw_call(call.result, call.seconds)
+        counts.saw_call(call.endpoint, call.result, call.seconds)
+        tracer.called(call)
 
     return seen
 

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from tests.support.processes import WORKER, environment_without_settings
@@ -14,7 +14,9 @@ from tests.support.rig import KEY, STORE_ID, Rig
 
 
 @contextmanager
-def worker(rig: Rig, wix_url: str, **more: str) -> Iterator[subprocess.Popen[str]]:
+def worker(
+    rig: Rig, wix_url: str, *, command: Sequence[str] = WORKER, **more: str
+) -> Iterator[subprocess.Popen[str]]:
     """Run a worker program in its own process group; it is killed if the test leaves it running."""
     environment = environment_without_settings() | {
         "REFUNDS_REDIS_URL": rig.settings.redis_url.get_secret_value(),
@@ -26,7 +28,7 @@ def worker(rig: Rig, wix_url: str, **more: str) -> Iterator[subprocess.Popen[str
         **more,
     }
     program = subprocess.Popen(
-        WORKER,
+        command,
         env=environment,
         stderr=subprocess.PIPE,
         text=True,

@@ -91,6 +91,11 @@ PROGRAM_EVENTS: Mapping[str, Event] = MappingProxyType(
         "settings.invalid": Event(
             "error", "The worker cannot start: a setting is missing or invalid.", ("problems",)
         ),
+        "extra.missing": Event(
+            "warning",
+            "A variable asks for what is in an extra that is not installed.",
+            ("variable", "extra"),
+        ),
         "worker.child_ended": Event(
             "error",
             "A worker process ended by itself; it is restarted.",

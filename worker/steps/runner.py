@@ -41,6 +41,7 @@ from worker.ledger.rate import EXPECTED_CALLS
 from worker.ledger.refunds import Ledger
 from worker.ledger.stores import NOT_CONNECTED, Stores
 from worker.observability.events import log_event
+from worker.observability.tracing import Tracer
 from worker.queue.delivery import Delivery
 from worker.queue.server_errors import explain
 from worker.refund.reasons import end_with, reason_of
@@ -87,6 +88,7 @@ class Steps:
     monotonic: Callable[[], float]
     recent: RecentReads
     backlog: Backlog
+    tracer: Tracer
 
     def run(self, transition: Transition, refund_id: str, delivery: Delivery) -> None:
         """Run one step and commit its result.
@@ -96,6 +98,10 @@ class Steps:
             LeaseLost: another worker may hold the order; nothing was written.
             OtherLedger: the ledger was emptied or replaced; nothing was written.
         """
+        with self.tracer.step(transition, delivery.queue, delivery.message_id):
+            self._run(transition, refund_id, delivery)
+
+    def _run(self, transition: Transition, refund_id: str, delivery: Delivery) -> None:
         started = self.monotonic()
         self.checkpoint("handed_over" if delivery.claimed else "before_claim")
         calls = _expected(transition, self.recent.kept(refund_id))
@@ -106,6 +112,7 @@ class Steps:
         self.checkpoint("after_claim")
         request = claim.refund.request
         structlog.contextvars.bind_contextvars(store_id=request.store_id, order_id=request.order_id)
+        self.tracer.about(refund_id, request.store_id, request.traceparent)
         reads = self.recent.take(claim.refund).in_epoch(claim.epoch)
         if is_too_late(transition, claim.refund, claim):
             result = Results(transition, claim.refund, None).ended(end_with("expired"))

@@ -11,6 +11,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from worker.errors import CallFailed, EffectUnknown, Retryable, Unreadable
+from worker.observability.tracing import WixCall
 from worker.wix.errors import error_from, parse_body, request_id
 from worker.wix.exchange import Answer, Asked, Exchange, Place
 
@@ -36,8 +37,8 @@ class Channel(NamedTuple):
 
     ways: Exchange
     place: Place
-    seen: Callable[[str, str, float], None] = lambda _endpoint, _result, _seconds: None
-    """Told of each call: endpoint, HTTP status or type of the error, and duration."""
+    seen: Callable[[WixCall], None] = lambda _call: None
+    """Told of each call that has ended."""
 
 
 class Calls:
@@ -129,12 +130,12 @@ class Calls:
         unclear = EffectUnknown if mutates else Retryable
         self.calls += 1
         self.outcome = "failed"
-        started, result = time.monotonic(), "bug"
+        started, result, wix_id = time.monotonic(), "bug", None
         try:
             response = self._channel.ways.exchange(
                 self._request(method, path, body), self._channel.place
             )
-            result = str(response.status_code)
+            result, wix_id = str(response.status_code), request_id(response)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             # Nothing was sent.
             result = type(error).__name__
@@ -144,7 +145,8 @@ class Calls:
             self.sent += mutates
             raise unclear(endpoint, detail=result) from None
         finally:
-            self._channel.seen(endpoint, result, time.monotonic() - started)
+            url, took_s = self._channel.place.base_url + path, time.monotonic() - started
+            self._channel.seen(WixCall(endpoint, method, url, result, took_s, wix_id))
         self.sent += mutates
         if response.status_code < FAILURE:
             self.outcome = "answered"

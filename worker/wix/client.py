@@ -12,6 +12,7 @@ from urllib.parse import quote
 import httpx
 
 from worker.errors import Unreadable
+from worker.observability.tracing import WixCall
 from worker.wix.billing import (
     RefundAnswer,
     Transactions,
@@ -83,7 +84,7 @@ class ClientFactory:
         read_timeout_ms: int,
         total_timeout_ms: int,
         transport: Callable[[], Transport] | None = None,
-        seen: Callable[[str, str, float], None] = lambda _endpoint, _result, _seconds: None,
+        seen: Callable[[WixCall], None] = lambda _call: None,
         way: Way = DIRECT,
     ) -> None:
         self._base_url = base_url

@@ -19,13 +19,14 @@ from tests.support.processes import (
     run_program,
     wait_until,
 )
-from tests.support.rig import AFTER, BEFORE, KEY, Rig
+from tests.support.rig import AFTER, BEFORE, KEY, Rig, settings_for
 from tests.support.worker_program import worker
 from worker.__main__ import count_stores
+from worker.demo.embedded import embedded_server
 from worker.ledger.connection import redis_client
 from worker.ledger.lanes import LaneRules
 from worker.ledger.stores import Stores
-from worker.simulator import Fault, serve
+from worker.simulator import Fault, Simulator, serve
 
 
 def _is_up(rig: Rig, programs: int = 1) -> Callable[[], bool]:
@@ -155,6 +156,34 @@ def test_a_worker_waits_for_redis_and_can_be_stopped_meanwhile(rig: Rig) -> None
     assert [line["event"] for line in first] == ["settings.unknown", "worker.redis_lost"]
     assert first[0]["nearest"] == "REFUNDS_THREADS"
     assert program.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_worker_whose_redis_hangs_ends_within_the_grace_time(
+    simulator: Simulator, number: signal.Signals
+) -> None:
+    """It is not busy with a step, so the exit code is 0; a terminal that is closed ends it, too."""
+    with embedded_server() as redis_url:
+        rig = Rig(settings_for(redis_url), simulator)
+        server = int(rig.redis.info("server")["process_id"])
+        with worker(rig, "http://127.0.0.1:1", REFUNDS_GRACE_S="2") as program:
+            wait_until(_is_up(rig))
+            os.kill(server, signal.SIGSTOP)
+            try:
+                os.kill(program.pid, number)
+                code = program.wait(PATIENCE_S)
+            finally:
+                os.kill(server, signal.SIGCONT)
+        rig.close()
+    assert code == 0
+
+
+def test_children_that_had_not_begun_end_with_0(rig: Rig) -> None:
+    """A deploy that is taken back at once is no failure."""
+    with worker(rig, "http://127.0.0.1:1", REFUNDS_PROCESSES="3") as program:
+        wait_until(lambda: bool(child_pids(program.pid)))
+        os.kill(program.pid, signal.SIGTERM)
+        assert program.wait(PATIENCE_S) == 0
 
 
 def test_a_worker_starts_even_if_redis_does_not_answer_the_count_for_its_log() -> None:

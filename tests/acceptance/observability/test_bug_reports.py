@@ -1,0 +1,88 @@
+"""Bugs are reported to Sentry, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import sentry_sdk
+from sentry_sdk.envelope import Envelope
+from sentry_sdk.transport import Transport
+
+from tests.support.rig import AFTER, BEFORE, KEY, Rig
+from worker.observability.bugs import client_of, reporter
+from worker.observability.events import log_event, observe
+from worker.simulator import Fault
+
+EMAIL = "canary.buyer@example.com"
+DSN = "http://public@127.0.0.1:1/1"
+
+
+class InMemory(Transport):
+    """Keeps what would be sent."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        super().__init__(options)
+        self.sent: list[dict[str, Any]] = []
+
+    def capture_envelope(self, envelope: Envelope) -> None:
+        """Keep one report."""
+        event = envelope.get_event()
+        self.sent.append(json.loads(json.dumps(event, default=str)))
+
+
+@pytest.fixture
+def sent() -> list[dict[str, Any]]:
+    """All that is sent from now on."""
+    client = client_of(sentry_sdk, DSN, {}, transport=InMemory)
+    observe(reporter(client.capture_event))
+    kept: list[dict[str, Any]] = client.transport.sent
+    return kept
+
+
+def test_a_bug_is_reported_with_its_place_and_nothing_of_the_job(
+    rig: Rig, sent: list[dict[str, Any]]
+) -> None:
+    """No text of the error, no local variable, no id; the same for each attempt."""
+    rig.may_have_bugs = True
+    order = rig.order(AFTER, email=EMAIL)
+
+    def fail() -> None:
+        secret = f"{KEY} {EMAIL}"
+        raise KeyError(secret)
+
+    rig.at["before_intent"] = fail
+    refund_id = rig.request(order, reason=EMAIL, requested_by=KEY, metadata={"x": EMAIL})
+    rig.run_until_idle()
+    assert sent
+    [fault] = sent[0]["exception"]["values"]
+    assert fault["type"] == "KeyError"
+    assert fault["value"].startswith("at test_bug_reports.py:")
+    assert sent[0]["tags"]["step"] == "submit_refund"
+    assert sent[0]["release"].startswith("wix-refund-worker@")
+    assert len({json.dumps(report["fingerprint"]) for report in sent}) == 1
+    text = json.dumps(sent)
+    for secret in ("canary", refund_id, order.id):
+        assert secret not in text
+
+
+def test_a_bug_in_a_thread_has_its_calls(sent: list[dict[str, Any]]) -> None:
+    """The outermost first; a text that is no place is not sent."""
+    stack = "a.py:7 inner < b.py:9 <lambda> < /home/canary x"
+    log_event("worker.bug", error="KeyError at a.py:7", stack=stack, thread="t")
+    log_event("worker.bug", error=f"it failed for {EMAIL}", stack=EMAIL, thread="t")
+    first, second = (report["exception"]["values"][0] for report in sent)
+    frames = [(f["filename"], f["lineno"], f["function"]) for f in first["stacktrace"]["frames"]]
+    assert frames == [("b.py", 9, "<lambda>"), ("a.py", 7, "inner")]
+    assert (second["type"], second["value"]) == ("worker.bug", "")
+    assert "canary" not in json.dumps(sent)
+
+
+def test_what_is_no_bug_is_not_reported(rig: Rig, sent: list[dict[str, Any]]) -> None:
+    """A dead letter, a retry and a rejection are for operators."""
+    rig.simulator.script(Fault("status", "get_order", status=501))
+    rig.run(rig.order(AFTER))
+    rig.run(rig.order(BEFORE, status="REJECTED"))
+    rig.run(rig.order(AFTER))
+    assert sent == []
