@@ -7,13 +7,23 @@ Jitter".
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from config.settings import Settings
 
 #: The shortest wait: without it, jitter near zero would hammer Wix.
 FLOOR_MS = 50
+#: Pauses between the attempts to commit a finished step while Redis is unavailable.
+COMMIT_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
+#: Why a mutating call is not made yet, for each status of its intent.
+HELD_BACK: Mapping[str, str] = MappingProxyType(
+    {
+        "held_back": "Redis restarted or was replaced, and may have forgotten a call",
+        "unconfirmed": "too few replicas of Redis confirm what was written",
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)

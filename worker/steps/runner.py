@@ -7,9 +7,8 @@ run harmless.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 import redis
 import structlog
@@ -52,23 +51,15 @@ from worker.steps.expiry import expires_at_ms, is_too_late
 from worker.steps.found_order import go_on_with
 from worker.steps.refused_key import Pause, judge, pause_ms
 from worker.steps.results import Results, StepResult
-from worker.steps.retry import RetryPolicy
+from worker.steps.retry import COMMIT_PAUSES_S, HELD_BACK, RetryPolicy
 from worker.steps.step_logs import log_committed, log_unclaimed
+from worker.steps.traced import traced
 from worker.stores.keyring import Keyring, UnknownStore
 from worker.stores.vault import Credentials, NoKey
 from worker.wix.client import ClientFactory
 
 #: Answers in a row that may be not as documented; more would not help, a person must look.
 UNREADABLE_ANSWERS = 3
-#: Why a mutating call is not made yet, for each status of its intent.
-HELD_BACK: Mapping[str, str] = MappingProxyType(
-    {
-        "held_back": "Redis restarted or was replaced, and may have forgotten a call",
-        "unconfirmed": "too few replicas of Redis confirm what was written",
-    }
-)
-#: Pauses between the attempts to commit a finished step while Redis is unavailable.
-COMMIT_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +81,7 @@ class Steps:
     backlog: Backlog
     tracer: Tracer
 
+    @traced
     def run(self, transition: Transition, refund_id: str, delivery: Delivery) -> None:
         """Run one step and commit its result.
 
@@ -98,10 +90,6 @@ class Steps:
             LeaseLost: another worker may hold the order; nothing was written.
             OtherLedger: the ledger was emptied or replaced; nothing was written.
         """
-        with self.tracer.step(transition, delivery.queue, delivery.message_id):
-            self._run(transition, refund_id, delivery)
-
-    def _run(self, transition: Transition, refund_id: str, delivery: Delivery) -> None:
         started = self.monotonic()
         self.checkpoint("handed_over" if delivery.claimed else "before_claim")
         calls = _expected(transition, self.recent.kept(refund_id))
