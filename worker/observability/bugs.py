@@ -78,7 +78,7 @@ def _report(event: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "level": "error",
         "logger": event,
-        "fingerprint": [event, kind, place],
+        "fingerprint": [kind, place] if found else [event],
         "tags": {"event": event, "step": str(step)},
         "exception": {
             "values": [
