@@ -16,6 +16,7 @@ from tests.support.processes import (
     PATIENCE_S,
     WORKER,
     child_pids,
+    command_line,
     run_program,
     wait_until,
 )
@@ -181,7 +182,7 @@ def test_a_worker_whose_redis_hangs_ends_within_the_grace_time(
 def test_children_that_had_not_begun_end_with_0(rig: Rig) -> None:
     """A deploy that is taken back at once is no failure."""
     with worker(rig, "http://127.0.0.1:1", REFUNDS_PROCESSES="3") as program:
-        wait_until(lambda: bool(child_pids(program.pid)))
+        wait_until(lambda: any("--child" in command_line(pid) for pid in child_pids(program.pid)))
         os.kill(program.pid, signal.SIGTERM)
         assert program.wait(PATIENCE_S) == 0
 
