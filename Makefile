@@ -10,7 +10,7 @@ PEERS := .venv-bench
 PARALLEL := -q --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit check compat faults chaos recovery failover upstream fuzz scale letters bench contract docs runbook wheel server run clean lock
+.PHONY: help demo test unit check compat faults chaos recovery failover upstream fuzz scale letters bench contract docs runbook image wheel server run clean lock
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -98,6 +98,9 @@ docs: $(STAMP) ## write the generated parts of the README files and .env.example
 
 runbook: $(STAMP) ## run the examples of the runbook, and write what they print into it
 	@RUNBOOK=write $(BIN)/python -m pytest -q -p no:randomly tests/acceptance/runbook
+
+image: $(STAMP) ## carry out the steps of the Containerfile in a plain directory, as root
+	@REFUNDS_TEST_IMAGE=1 $(BIN)/python -m pytest -q tests/acceptance/deploy/test_containerfile.py
 
 wheel: $(STAMP) ## build the wheels of the worker and of upstream's RefundQueue into dist
 	@$(BIN)/python -m pip --disable-pip-version-check --quiet wheel --no-deps --no-build-isolation -w dist . worker/upstream
