@@ -36,6 +36,12 @@ class Client(redis.Redis):
     idle: deque[Any]
     """Connections of the pool that no thread uses now."""
 
+    @property
+    def retries(self) -> int:
+        """How many times a call is repeated at most."""
+        retry = self.get_retry()
+        return retry.get_retries() if retry else 0
+
     def register_script(self, script: Any) -> Script:
         """Return a script that this client calls."""
         # The connections that are kept for scripts would be missed by other commands.
@@ -62,7 +68,10 @@ class QuickScript(Script):
         used = self._take()
         try:
             reply = self._reply(used, (len(keys or ()), *(keys or ()), *given))
-        except _REPEATED:
+        except _REPEATED as error:
+            # It took as long as this client waits: one that tries once does not wait again.
+            if isinstance(error, redis.TimeoutError) and not self.registered_client.retries:
+                raise
             return super().__call__(keys, given, client)
         return reply
 
