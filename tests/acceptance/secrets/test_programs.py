@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.support.commands import refunds
 from tests.support.processes import (
     PATIENCE_S,
     REFUNDS,
@@ -42,8 +43,11 @@ class Programs:
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def refunds(self, *arguments: str, stdin: str | None = None, code: int = 0) -> str:
-        """Run a `refunds` command."""
-        done = run_program([*REFUNDS, *arguments], self.environment, stdin)
+        """Run a `refunds` command; one that reads standard input as a program of its own."""
+        if stdin is None:
+            done = refunds(None, *arguments, environment=self.environment)
+        else:
+            done = run_program([*REFUNDS, *arguments], self.environment, stdin)
         self.said += [done.stdout, done.stderr]
         assert done.returncode == code, done.stderr
         return done.stdout
