@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID, uuid5
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from worker.upstream import rules
 from worker.upstream.reason_codes import REASON_CODES
@@ -19,6 +19,15 @@ def _as_uuid(text: str) -> str:
 
 
 Guid = Annotated[str, Field(max_length=rules.LONGEST_GUID), AfterValidator(_as_uuid)]
+
+
+def _whole(value: Any) -> Any:
+    """Read 1.0 as 1: they are the same number in JSON, and some languages write no other."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+#: Neither a text nor a flag.
+WholeNumber = Annotated[int, BeforeValidator(_whole), Field(strict=True)]
 
 
 def _more_than_nothing(text: str) -> str:

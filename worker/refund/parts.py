@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from worker.refund.field_types import Amount, LineReason
+from worker.refund.field_types import Amount, LineReason, WholeNumber
 from worker.upstream import rules
 
 
@@ -19,7 +19,7 @@ class RefundLine(Strict):
 
     line_item_id: str = Field(min_length=1, max_length=rules.LONGEST_PART, pattern=r"\S")
     """Wix's id of the line."""
-    quantity: int = Field(strict=True, ge=1, le=rules.MOST_UNITS)
+    quantity: WholeNumber = Field(ge=1, le=rules.MOST_UNITS)
     """Number of units."""
     amount: Amount | None = None
     """A part of what Wix calculates for these units, in `currency`: a restocking fee taken off."""

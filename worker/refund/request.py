@@ -21,6 +21,7 @@ from worker.refund.field_types import (
     OrderNumber,
     ReasonCode,
     TraceParent,
+    WholeNumber,
     stand_in_for,
 )
 from worker.refund.free_text import clean_text, clean_texts, wrong_texts
@@ -74,7 +75,7 @@ class RefundRequest(Strict):
     """W3C trace context of the caller; repeated in every outcome."""
     callback: Callback | None = None
     """Name of the webhook that gets the outcomes; repeated in every outcome."""
-    version: int = Field(default=1, strict=True, ge=1, le=1)
+    version: WholeNumber = Field(default=1, ge=1, le=1)
     """The version of these fields: 1, also if omitted."""
 
     @property

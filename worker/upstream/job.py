@@ -126,8 +126,13 @@ def _is_part(text: str) -> bool:
     return len(text) <= rules.LONGEST_PART and bool(rules.NOT_BLANK.search(text))
 
 
+def _is_whole(value: Any) -> bool:
+    """Whether it is a whole number in JSON: 1.0 is one, True is none."""
+    return type(value) is int or (type(value) is float and value.is_integer())
+
+
 def _is_count(value: Any) -> bool:
-    return type(value) is int and 1 <= value <= rules.MOST_UNITS
+    return _is_whole(value) and 1 <= value <= rules.MOST_UNITS
 
 
 def _amount(place: str, value: Any) -> Collection[Problem]:
@@ -251,7 +256,7 @@ _JOB: Mapping[str, Check] = MappingProxyType(
         "priority": _says("priority", lambda value: value in ("normal", "high")),
         "traceparent": _says_text("traceparent", rules.TRACEPARENT.fullmatch),
         "callback": _says_text("callback", rules.CALLBACK.fullmatch),
-        "version": _says("version", lambda value: type(value) is int and value == 1),
+        "version": _says("version", lambda value: _is_whole(value) and value == 1),
     }
 )
 _REQUIRED = frozenset({"refund_id", "store_id", "order_id"})
