@@ -14,6 +14,7 @@ from tests.support.logs import restored_logging
 from tests.support.processes import environment_without_settings
 from tests.support.rig import Rig
 from worker.cli.main import main
+from worker.observability import redaction
 
 ORDER_ID = "67668940-527d-4465-94c6-5475d8c7a412"
 
@@ -40,6 +41,9 @@ def refunds(
             redirect_stderr(err),
         ):
             patch.setattr(sys, "argv", ["refunds", *arguments])
+            # A new process knows no secrets that earlier tests have registered.
+            patch.setattr(redaction, "_VALUES", set())
+            patch.setattr(redaction, "_PARTS", set())
             patch.setattr("os.environ", environment_without_settings() | given | {"COLUMNS": "200"})
             contextvars.copy_context().run(main)
     except SystemExit as end:
