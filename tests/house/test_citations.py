@@ -19,7 +19,9 @@ TEST = re.compile(r"^def (test_\w+)\(", re.MULTILINE)
 
 def _texts() -> Iterator[tuple[str, str]]:
     """Yield path and text of each file that may cite something, except this one."""
-    for name in tracked_files("*.py", "*.lua", "*.md", "*.json", "*.mjs", "*.toml", "Makefile"):
+    for name in tracked_files(
+        "*.py", "*.lua", "*.md", "*.json", "*.mjs", "*.rb", "*.toml", "Makefile"
+    ):
         if name != "tests/house/test_citations.py":
             yield name, (ROOT / name).read_text(encoding="utf-8")
 

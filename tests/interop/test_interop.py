@@ -54,12 +54,19 @@ def _run(*command: str, given: str = "", **environment: str) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def node() -> None:
-    """Node with ioredis, in the version of the lock file."""
-    _need("node", "npm")
-    if why := install(HERE):
-        _missing(why)
+@pytest.fixture(scope="module", params=["node", "ruby"])
+def language(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """A program that has a library for Redis, and how its files end."""
+    if request.param == "node":
+        _need("node", "npm")
+        if why := install(HERE):
+            _missing(why)
+        return "node", "mjs"
+    _need("ruby")
+    asked = subprocess.run(("ruby", "-r", "redis", "-e", ""), capture_output=True, check=False)
+    if asked.returncode:
+        _missing("the Ruby library redis is not installed (Debian: ruby-redis)")
+    return "ruby", "rb"
 
 
 @pytest.fixture(params=[False, True], ids=["unsigned", "signed"])
@@ -94,15 +101,17 @@ def test_the_shell_sends_a_job(rig: Rig, producer: dict[str, str]) -> None:
     _reaches_wix(rig, "rf-1")
 
 
-@pytest.mark.usefixtures("node")
-def test_node_sends_a_job(rig: Rig, producer: dict[str, str]) -> None:
-    """With ioredis, and texts that are hard to encode."""
+def test_another_language_sends_a_job(
+    rig: Rig, producer: dict[str, str], language: tuple[str, str]
+) -> None:
+    """With texts that are hard to encode, in a locale that cannot encode them."""
+    program, ending = language
     url, namespace = rig.settings.redis_url.get_secret_value(), rig.settings.namespace
     hard = {"metadata": {"\uffff": "\u2028\x7f\x01", "\U0001f600": 'ü\n"\\'}}
     job = {"refund_id": "rf-1", "store_id": STORE_ID, "order_id": rig.order(AFTER).id, **hard}
-    assert (
-        _run("node", "send.mjs", url, json.dumps(job), NAMESPACE=namespace, **producer) == "rf-1\n"
-    )
+    given, environment = json.dumps(job, ensure_ascii=False), producer | {"LC_ALL": "C"}
+    sent = _run(program, f"send.{ending}", url, given, NAMESPACE=namespace, **environment)
+    assert sent == "rf-1\n"
     _reaches_wix(rig, "rf-1")
     assert rig.load("rf-1").request.metadata == hard["metadata"]
 
@@ -123,10 +132,10 @@ def test_a_vector_is_what_the_client_writes(vector: dict[str, Any]) -> None:
     assert message["options"]["signature"]["signature"] == vector["signature"]
 
 
-@pytest.mark.usefixtures("node")
-def test_node_finds_the_same_signatures() -> None:
+def test_another_language_finds_the_same_signatures(language: tuple[str, str]) -> None:
     """Of all vectors."""
-    found = json.loads(_run("node", "vectors.mjs", given=json.dumps(VECTORS)))
+    program, ending = language
+    found = json.loads(_run(program, f"vectors.{ending}", given=json.dumps(VECTORS)))
     names = ("canonical", "signature")
     assert found == [{name: vector[name] for name in names} for vector in VECTORS]
 
