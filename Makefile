@@ -70,6 +70,7 @@ upstream: $(STAMP) ## 10,000 jobs from four producers at once, three consumers; 
 
 fuzz: $(STAMP) ## ten minutes of strange bytes on the queue, at the API and from Wix; FUZZ="--minutes 3 --seed 7"
 	@$(BIN)/python -m tests.fuzz.run $(FUZZ)
+	@$(BIN)/python -m tests.fuzz.guided
 
 scale: $(STAMP) ## measure long queues: 100,000 waiting refunds, 10,000 refunds of one store
 	@$(BIN)/python -m tests.benchmarks.scale $(SCALE)
