@@ -11,6 +11,7 @@ from worker.app import ledger_from, stores_from
 from worker.cli.common import AsJson, close_at_end, explain_errors, fail, named, settings
 from worker.cli.completion import refund_ids
 from worker.cli.dead_list import search_for
+from worker.cli.filters import selection_of
 from worker.cli.forgotten import archived
 from worker.cli.output import moment, print_json, print_line, print_record, print_table
 from worker.observability.redaction import redact
@@ -41,12 +42,14 @@ def show(
     """
     if bool(refund_id) == bool(order):
         fail("give either a refund's id or --order", code=2)
+    order = selection_of({"order": order}).order
+    sought = f"of order {order}" if order else named(refund_id)
     given = settings()
     broker, ledger = ledger_from(given)
     close_at_end(broker.client.close)
     queued: list[dict[str, Any]] = []
     if order:
-        refund_id, queued = _of_order(broker, order.strip().lower())
+        refund_id, queued = _of_order(broker, order)
     refund = ledger.load(refund_id) if refund_id else None
     history, archived_in = ledger.history(refund_id) if refund else [], None
     if refund is None and refund_id and (left := ledger.tombstone(refund_id)):
@@ -55,7 +58,7 @@ def show(
     if refund is None:
         _show_queued(queued or queued_jobs(broker.client, broker.namespace, refund_id), as_json)
         fail(
-            f"there is no refund {named(refund_id or order)}, and no job of it in the queue;"
+            f"there is no refund {sought}, and no job of it in the queue;"
             " `refunds dead list` shows jobs that were not accepted, and `refunds archive find`"
             " looks among the refunds that the ledger has forgotten"
         )

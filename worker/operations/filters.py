@@ -14,12 +14,16 @@ from statemachine.flows import State, Transition
 from worker.observability.redaction import redact_text
 from worker.operations.selection import Selection
 
+_ORDER_ID = (
+    "an order ID like 67668940-527d-4465-94c6-5475d8c7a412, not the number that buyers see;"
+    " it is in the address of the order in Wix's dashboard, after /order-details/"
+)
 #: What a filter may be, and how to say it. What does not look like an id may be an API key that was
 #: pasted in its place; it is not repeated.
 SHAPES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "store": (r"[0-9A-Fa-f-]{36}", "a site ID like 4b296c48-0000-4000-8000-000000000001"),
-        "order": (r"[0-9A-Fa-f-]{36}", "an order ID like 67668940-527d-4465-94c6-5475d8c7a412"),
+        "order": (r"[0-9A-Fa-f-]{36}", _ORDER_ID),
         "refund": (r"[A-Za-z0-9._:~-]{1,100}\*?", "a refund ID, or the beginning of one and *"),
         "reason_code": (r"[a-z_]{1,60}", "a reason code like scope_missing"),
         "code": (

@@ -137,6 +137,22 @@ def test_an_order_stands_for_its_only_refund(rig: Rig) -> None:
     assert done.returncode == 1
     assert "rf-1, rf-2" in done.stderr
     assert refunds(rig, "show").returncode == 2
+    unknown = rig.order(AFTER).id
+    done = refunds(rig, "show", "--order", unknown)
+    assert done.returncode == 1
+    assert f"there is no refund of order {unknown}, " in done.stderr
+
+
+def test_the_number_of_an_order_is_not_its_id(rig: Rig) -> None:
+    """Nobody is told that there is no refund: the text says where the order's id is."""
+    done = refunds(rig, "show", "--order", "10004")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--order takes an order ID" in done.stderr
+    assert "after /order-details/" in done.stderr
+
+
+def test_an_unknown_refund_has_exit_code_1(rig: Rig) -> None:
+    """The answer is no."""
     assert refunds(rig, "show", "nobody").returncode == 1
 
 
