@@ -69,8 +69,8 @@ def against_wix(
         store_id = refund.request.store_id
         try:
             store = keyring.credentials(store_id, stores.find(store_id).sealed)
-        except NoKey:
-            problem = "cannot be compared: no credentials for its store"
+        except NoKey as error:
+            problem = f"cannot be compared: {error}"
         else:
             problem = _disagreement(refund, wix.reader(store.store_id, store.api_key))
             pause.wait(1 / per_s)

@@ -10,6 +10,7 @@ import redis
 
 from statemachine.flows import ACTIVE, State, Transition, next_transition
 from worker.ledger.overview import Overview
+from worker.ledger.stores import NOT_CONNECTED
 from worker.operations.approvals import approvals_of
 from worker.operations.outcome_groups import groups_of_outcomes
 from worker.operations.persistence import persistence
@@ -96,9 +97,10 @@ def needs_of(told: Mapping[str, Any]) -> Iterable[Need]:
         yield Need(text, "refunds doctor")
     yield from _decisions(told["approvals"]["count"], dead)
     for store in told["stores"]["suspended"]:
+        act = "connect --site" if store["reason"] == NOT_CONNECTED else "check"
         yield Need(
             f"Store {store['store_id']} is suspended: {store['reason'] or 'unknown reason'}.",
-            f"refunds stores check {store['store_id']}",
+            f"refunds stores {act} {store['store_id']}",
         )
     named = len(told["stores"]["suspended"])
     if (more := told["stores"]["suspended_count"] - named) > 0:

@@ -66,7 +66,9 @@ class Keyring:
         """
         if not sealed:
             if store_id not in self._given:
-                raise UnknownStore(f"store {store_id} is not connected")
+                raise UnknownStore(
+                    f"store {store_id} is not connected; connect it with `refunds stores connect`"
+                )
             return self._given[store_id]
         if self.vault is None:
             raise SealedShut(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from statemachine.flows import State
+from tests.support.commands import refunds
 from tests.support.rig import AFTER, KEY, STORE_ID, settings_for
 from tests.support.stores_rig import StoresRig, lines
 from worker.simulator import Simulator
@@ -84,6 +86,16 @@ def test_the_store_is_listed(rig: StoresRig) -> None:
     assert (shown["state"], shown["waiting"], shown["in_flight"]) == ("unknown", 2, 0)
     assert shown["suspended_because"]["reason"] == "store_not_connected"
     assert shown["suspended_since_ms"]
+
+
+def test_the_status_says_what_to_type(rig: StoresRig) -> None:
+    """There is no key to check yet: the store is to be connected."""
+    rig.request(rig.order(AFTER))
+    rig.run_until_idle()
+    told = json.loads(refunds(rig, "status", "--json").stdout)
+    assert f"refunds stores connect --site {STORE_ID}" in [n["command"] for n in told["needs"]]
+    done = refunds(rig, "stores", "check", STORE_ID)
+    assert "is not connected; connect it with `refunds stores connect`" in done.stderr
 
 
 def test_after_the_waiting_time_they_become_dead_letters(rig: StoresRig, log: io.StringIO) -> None:
