@@ -27,6 +27,8 @@ WHAT_TO_DO = (
     " restore the backup (worker/ledger/README.md); to go on with this ledger as it is, run"
     " `refunds doctor --adopt` with the worker's settings"
 )
+#: Number of other ledgers of this machine that are named, those of the same server first.
+NAMED = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,8 +131,11 @@ class Membership:
             text = f"{found.id}, since {since.isoformat(timespec='seconds')}; {self.place}"
             return Finding("installation", "ok", text)
         text = f"no worker has started with this ledger yet: {self.place}"
-        if before := [str(place) for place, _ in self._memory.others(self.place)]:
-            text += f"; workers on this machine have used {'; '.join(before)}"
+        if before := [place for place, _ in self._memory.others(self.place)]:
+            before.sort(key=lambda place: place.server != self.place.server)
+            more = f"; and {len(before) - NAMED} more" if len(before) > NAMED else ""
+            named = "; ".join(map(str, before[:NAMED]))
+            text += f"; workers on this machine have used {named}{more}"
         return Finding("installation", "warning", text)
 
     def _refusal(self, found: Installation | None) -> str:

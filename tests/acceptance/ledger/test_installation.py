@@ -123,6 +123,18 @@ def test_another_namespace_is_refused_while_refunds_are_in_flight(rig: Rig) -> N
     assert f"have used {rig.membership.place}" in finding.text
 
 
+def test_of_many_ledgers_a_few_are_named(rig: Rig, state_home: Path) -> None:
+    """Those of the same server first."""
+    memory = Memory(state_home / "wix-refund-worker")
+    for number in range(5):
+        memory.remember(Place(f"10.0.0.{number}:6379", 0, "refunds"), "an id")
+    _member(rig).join()
+    [finding] = _member(rig, namespace=f"{rig.settings.namespace}-x").findings()
+    assert f"have used {rig.membership.place}; " in finding.text
+    assert finding.text.endswith("; and 3 more")
+    assert finding.text.count("10.0.0.") == 2
+
+
 def test_another_database_is_refused_while_refunds_are_in_flight(rig: Rig) -> None:
     """The number at the end of the URL is easily mistaken."""
     _member(rig).join()
