@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 NO_TOKENS = "REFUNDS_API_TOKENS is not set, so nobody may use it; `refunds api token` makes a token"
 NOT_INSTALLED = (
-    "this command needs the extra `http`: pip install 'wix-refund-worker[http]', or"
+    "this command needs the extra `http`: make wheel; pipx install 'dist/WHEEL[http]', or"
     " pipx inject wix-refund-worker starlette uvicorn"
 )
 

@@ -43,7 +43,7 @@ NEEDS_PROXY = (
     "REFUNDS_CONSOLE_PROXY says that a proxy signs users in: add --behind-proxy, or unset it"
 )
 NOT_INSTALLED = (
-    "this command needs the extra `console`: pip install 'wix-refund-worker[console]', or"
+    "this command needs the extra `console`: make wheel; pipx install 'dist/WHEEL[console]', or"
     " pipx inject wix-refund-worker starlette uvicorn jinja2"
 )
 
@@ -174,5 +174,5 @@ def token(
         sys.stdout.write(json.dumps({"token": new, "settings": {name: entry}}) + "\n")
         return
     sys.stdout.write(f"{new}\n")
-    say("Give this token to the person. Add this to REFUNDS_CONSOLE_TOKENS, and restart it:")
+    say("Give this token to the person. Add this to REFUNDS_CONSOLE_TOKENS, restart the console:")
     say(json.dumps({name: entry}))

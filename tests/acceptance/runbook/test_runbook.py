@@ -59,7 +59,12 @@ def test_an_example_prints_what_the_runbook_says(name: str, world: DrillWorld) -
 #: Commands that answer with 1 here: something needs a person.
 ANSWER_NO = ("refunds status",)
 #: Commands that wait for a key, for Ctrl-C or for answers; other tests run them.
-RUN_ON = ("refunds watch", "refunds simulator", "refunds stores connect")
+RUN_ON = (
+    "refunds watch",
+    "refunds simulator",
+    "refunds simulator --orders 60",
+    "refunds stores connect",
+)
 #: Commands that need other settings or a file; the tests of these areas run them.
 OTHER_SETTINGS = (
     "refunds approve",
