@@ -73,7 +73,7 @@ OTHER_SETTINGS = (
     "refunds request --file",
 )
 #: What a command says that is only named, without what it acts on.
-ONLY_NAMED = ("Missing argument", "name one or more IDs")
+ONLY_NAMED = ("Missing argument", "name one or more IDs", "is required")
 
 
 def _with_ids(command: str, world: DrillWorld, number: int) -> str:
