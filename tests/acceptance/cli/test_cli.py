@@ -259,7 +259,7 @@ def test_audit_and_doctor_answer_with_their_exit_code(rig: Rig) -> None:
     assert refunds(rig, "audit", "--repair").returncode == 1
     assert "Each refund is in exactly one place (1 checked)." in refunds(rig, "audit").stderr
     compared = refunds(rig, "audit", "--against-wix", "--rate", "100")
-    assert "no credentials" in compared.stdout
+    assert "connect it with `refunds stores connect`" in compared.stdout
     assert _json(rig, "audit", "--against-wix")["compared"] == 1
     with serve(rig.simulator) as wix_url:
         there = settings_of(rig) | {"REFUNDS_WIX_BASE_URL": wix_url}
