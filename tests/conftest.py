@@ -34,6 +34,17 @@ def redis_url() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module", autouse=True)
+def state_home_of_the_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """An empty directory for programs that the tests of a file share.
+
+    With a directory in common, they would refuse to start beside refunds of another file.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty directory for what workers remember on this machine."""

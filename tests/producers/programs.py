@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.producers.plan import PRODUCERS, Item
 from tests.producers.send import WRONG_KEY
 from tests.support.npm import install
-from tests.support.processes import REFUNDS, WORKER, environment_without_settings
+from tests.support.processes import REFUNDS, WORKER, announced, environment_without_settings
 
 HERE = Path(__file__).parent
 INTEROP = HERE.parent / "interop"
@@ -65,11 +65,8 @@ class Programs:
     def start_api(self) -> str:
         """Start the API; returns its address."""
         self.start("api", [*REFUNDS, "api", "--port", "0", "--json"], shows=True)
-        output = self._running["api"].stdout
-        line = output.readline() if output else ""
-        if not line:
-            raise RuntimeError((self._place / "api.log").read_text())
-        self._environment["API_URL"] = str(json.loads(line)["url"])
+        printed = announced(self._running["api"], self._place / "api.log")
+        self._environment["API_URL"] = str(printed["url"])
         return self._environment["API_URL"]
 
     def start_consumer(self, name: str) -> None:

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.support.commands import refunds
-from tests.support.processes import PATIENCE_S, REFUNDS, run_program
+from tests.support.processes import PATIENCE_S, REFUNDS, announced, run_program
 
 COMMAND = (*REFUNDS, "simulator")
 SITE, ACCOUNT = "4b296c48-0000-4000-8000-000000000001", "0f5b7a1e-0000-4000-8000-000000000002"
@@ -34,8 +34,7 @@ def _serving(*arguments: str) -> Iterator[Any]:
         [*COMMAND, "--port", "0", "--json", *arguments], stdout=subprocess.PIPE, text=True
     )
     try:
-        assert program.stdout is not None
-        yield json.loads(program.stdout.readline())
+        yield announced(program)
     finally:
         program.terminate()
         rest, _ = program.communicate(timeout=PATIENCE_S)

@@ -13,7 +13,12 @@ from typing import Any
 
 import httpx
 
-from tests.support.processes import PATIENCE_S, REFUNDS, environment_without_settings
+from tests.support.processes import (
+    PATIENCE_S,
+    REFUNDS,
+    announced,
+    environment_without_settings,
+)
 from tests.support.rig import KEY, STORE_ID
 from worker.serving.tokens import hash_of
 
@@ -65,16 +70,13 @@ def api_program(
             log.open("w") as file,
             subprocess.Popen(
                 [*REFUNDS, "api", "--port", "0", "--json", *arguments],
-                env=environment_without_settings() | settings,
+                env=environment_without_settings() | {"REFUNDS_STATE_DIR": folder} | settings,
                 stdout=subprocess.PIPE,
                 stderr=file,
                 text=True,
             ) as process,
         ):
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            assert line, log.read_text()
-            yield ApiProgram(json.loads(line)["url"], process, log, namespace)
+            yield ApiProgram(announced(process, log)["url"], process, log, namespace)
             process.terminate()
             assert process.wait(PATIENCE_S) == 0, log.read_text()
 

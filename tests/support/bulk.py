@@ -23,6 +23,11 @@ def dead_letters(rig: Rig, count: int) -> list[str]:
     return ids
 
 
+def dead_line(rig: Rig) -> str:
+    """Return how the status begins its line on dead letters, whatever other tests have left."""
+    return f"Dead letters: {rig.redis.zcard(rig.key('state', State.DEAD))} refunds"
+
+
 def start(rig: Rig, *arguments: str) -> str:
     """Start a bulk act on the command line; returns the id of the job."""
     done = refunds(rig, *arguments, "--yes", "--json")

@@ -15,7 +15,12 @@ from typing import Any, Self
 
 import httpx
 
-from tests.support.processes import PATIENCE_S, REFUNDS, environment_without_settings
+from tests.support.processes import (
+    PATIENCE_S,
+    REFUNDS,
+    announced,
+    environment_without_settings,
+)
 from tests.support.rig import KEY, STORE_ID, Rig, settings_for
 from worker.serving.tokens import hash_of
 from worker.simulator import Simulator
@@ -134,16 +139,13 @@ def console_program(
             log.open("w") as file,
             subprocess.Popen(
                 [*REFUNDS, "console", "--port", "0", "--json", *arguments],
-                env=environment_without_settings() | settings,
+                env=environment_without_settings() | {"REFUNDS_STATE_DIR": folder} | settings,
                 stdout=subprocess.PIPE,
                 stderr=file,
                 text=True,
             ) as process,
         ):
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            assert line, log.read_text()
-            yield ConsoleProgram(json.loads(line)["url"], process, log)
+            yield ConsoleProgram(announced(process, log)["url"], process, log)
             process.terminate()
             assert process.wait(PATIENCE_S) == 0, log.read_text()
 

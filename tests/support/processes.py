@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -44,6 +47,23 @@ def run_program(
         timeout=PATIENCE_S,
         check=False,
     )
+
+
+def announced(program: subprocess.Popen[str], log: Path | None = None) -> dict[str, Any]:
+    """Return what a server that runs with --json prints when it listens.
+
+    Raises:
+        AssertionError: it refuses to start; the text has what it printed and logged.
+    """
+    assert program.stdout is not None
+    line = program.stdout.readline()
+    printed: dict[str, Any] = json.loads(line) if line else {}
+    if "url" not in printed:
+        program.kill()
+        rest, errors = program.communicate()
+        logged = log.read_text() if log else errors or ""
+        raise AssertionError(f"the program does not listen: {line}{rest}{logged}")
+    return printed
 
 
 def wait_until(condition: Callable[[], object], patience_s: float = PATIENCE_S) -> None:

@@ -12,7 +12,7 @@ from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from tests.support.bulk import dead_letters, turn
+from tests.support.bulk import dead_letters, dead_line, turn
 from tests.support.console import ACT, APPROVE, VIEW, ConsoleProgram, console_scene
 from tests.support.npm import install
 from tests.support.processes import wait_until
@@ -106,7 +106,7 @@ def test_a_page_follows_the_ledger(scene: Scene, browser: Chrome) -> None:
     wait_until(lambda: browser.find_element(By.ID, "live").text == "Live")
     browser.execute_script("window.isTheSamePage = true")
     dead_letters(rig, 1)
-    wait_until(lambda: "Dead letters: 1 refunds" in text(browser))
+    wait_until(lambda: dead_line(rig) in text(browser))
     assert browser.execute_script("return window.isTheSamePage") is True
 
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
-from tests.support.bulk import dead_letters
+from tests.support.bulk import dead_letters, dead_line
 from tests.support.console import ACT, VIEW, Browser, ConsoleProgram, console_scene
 from tests.support.processes import PATIENCE_S, wait_until
 from tests.support.rig import AFTER, Rig
@@ -50,7 +50,7 @@ def test_a_change_is_told(scene: Scene) -> None:
         rig.run(rig.order(AFTER))
         dead_letters(rig, 1)
         assert any(mark != first for mark in told)
-        assert "Dead letters: 1 refunds" in browser.text("/")
+        assert dead_line(rig) in browser.text("/")
 
 
 def test_the_plots_show_the_last_day(scene: Scene) -> None:
