@@ -63,7 +63,7 @@ def test_without_the_extra_it_says_how_to_install_it(redis_url: str) -> None:
     settings = SETTINGS | {"REFUNDS_REDIS_URL": redis_url}
     ended = run_program([sys.executable, "-c", code, "console"], settings)
     assert ended.returncode == 2
-    assert "wix-refund-worker[console]" in ended.stderr
+    assert "dist/WHEEL[console]" in ended.stderr
 
 
 def test_a_new_token_fits_the_settings() -> None:
