@@ -24,7 +24,7 @@ IDLE_S = 15
 
 
 class Server:
-    """One server in this process, until SIGTERM, SIGINT or `stop`."""
+    """One server in this process, until SIGTERM or SIGINT."""
 
     def __init__(self, binding: Binding) -> None:
         binding.check()
@@ -45,12 +45,16 @@ class Server:
         # Its access log would show paths as they were sent; its errors go through our redaction.
         logging.getLogger("uvicorn").setLevel(logging.WARNING)
         self._uvicorn = uvicorn.Server(_config(app, self._binding))
-        # uvicorn raises the signals that it got again when it has stopped.
+        # Until uvicorn runs, signals come to us; when it has stopped, it raises its own again.
         for each in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(each, lambda *_: None)
+            signal.signal(each, lambda *_: self._stop())
         with _listen(self._binding) as listener:
             ready(self._binding.url(listener.getsockname()[1]))
             self._uvicorn.run(sockets=[listener])
+
+    def _stop(self) -> None:
+        if self._uvicorn:
+            self._uvicorn.should_exit = True
 
 
 def _config(app: ASGIApp, binding: Binding) -> uvicorn.Config:
