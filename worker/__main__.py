@@ -13,7 +13,6 @@ import redis
 from config.loading import SettingsError, load_settings, unknown_variables, variable
 from config.settings import Settings
 from worker.app import App, Seams, build, keyring_from
-from worker.children import OTHER_LEDGER, REFUSED, Children
 from worker.ledger.stores import Stores
 from worker.observability.bugs import report_bugs
 from worker.observability.events import log_event, observe
@@ -21,9 +20,10 @@ from worker.observability.log_queue import LogQueue
 from worker.observability.logs import configure_logs
 from worker.observability.program_log import LAST_LINES_S, begin_log
 from worker.observability.tracing import tracer_from
-from worker.reporting import REPORT, report_app, report_children, start_child
-from worker.starting import POLL_S, prepare
-from worker.stopping import Stop, end_in_time, stop_on_signals
+from worker.process.children import OTHER_LEDGER, REFUSED, Children
+from worker.process.reporting import REPORT, report_app, report_children, start_child
+from worker.process.starting import POLL_S, prepare
+from worker.process.stopping import Stop, end_in_time, stop_on_signals
 
 #: The part of the grace time that is reserved for writing results and closing connections.
 CLOSING_S = 2

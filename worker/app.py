@@ -30,12 +30,13 @@ from worker.operations.acts.wix_desk import WixDesk
 from worker.operations.fitness import Fitness
 from worker.operations.installation import Membership
 from worker.operations.jobs.runner import JobRunner
+from worker.operations.turns import keep_turn, prober_of
 from worker.queue.broker import Broker
 from worker.queue.middleware import MessageContext, Running
 from worker.refund.producers import Producers
 from worker.scheduler.heart import Heart
 from worker.scheduler.scheduler import Scheduler, Turn, Turns
-from worker.signs import about, heart_of, seen_by
+from worker.scheduler.signs import about, heart_of, seen_by
 from worker.steps.clock import boot_id, boottime
 from worker.steps.observe import Observer
 from worker.steps.retry import RetryPolicy
@@ -45,7 +46,6 @@ from worker.stores.keyring import Keyring
 from worker.stores.outages import Outages
 from worker.stores.probing import Prober
 from worker.stores.vault import Vault
-from worker.turns import keep_turn, prober_of
 from worker.webhooks.delivering import Deliverer
 from worker.webhooks.sending import sender_for
 from worker.webhooks.targets import Target, target_of

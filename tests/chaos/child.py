@@ -24,7 +24,7 @@ from tests.support.processes import COVERAGE
 from worker.__main__ import run_worker
 from worker.app import Seams, build
 from worker.observability.logs import configure_logs
-from worker.stopping import Stop
+from worker.process.stopping import Stop
 
 #: Short times, so that a run is short; the kills are real.
 QUICK = {

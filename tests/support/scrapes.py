@@ -12,7 +12,7 @@ from worker.ledger.connection import redis_client
 from worker.operations.metrics.exposition import Page
 from worker.operations.metrics.of_ledger import LedgerMetrics
 from worker.operations.metrics.of_program import Report
-from worker.reporting import report_of
+from worker.process.reporting import report_of
 
 #: The name of a metric with its labels, as in an expression.
 Series = dict[str, float]

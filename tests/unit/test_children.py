@@ -7,7 +7,14 @@ import subprocess
 import pytest
 
 from config.loading import SettingsError, load_settings
-from worker.children import FIRST_PAUSE_S, MAX_PAUSE_S, OTHER_LEDGER, REFUSED, STEADY_S, Children
+from worker.process.children import (
+    FIRST_PAUSE_S,
+    MAX_PAUSE_S,
+    OTHER_LEDGER,
+    REFUSED,
+    STEADY_S,
+    Children,
+)
 
 
 class _Child:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from worker.stopping import stop_on_signals
+from worker.process.stopping import stop_on_signals
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 

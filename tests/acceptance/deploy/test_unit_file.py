@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from config.settings import Settings
-from worker.children import OTHER_LEDGER
 from worker.deploy.files import FOLDER
+from worker.process.children import OTHER_LEDGER
 
 UNIT = FOLDER / "refunds-worker.service"
 PROGRAM = "/opt/refunds/bin/refunds-worker"

@@ -20,8 +20,8 @@ from tests.support.commands import refunds, settings_of
 from tests.support.rig import AFTER, KEY, STORE_ID, Rig
 from worker.operations.checkup import status_page_finding
 from worker.operations.vault_check import vault_finding
+from worker.process.starting import join
 from worker.simulator import Simulator, serve
-from worker.starting import join
 from worker.stores.keyring import Keyring
 from worker.stores.vault import Credentials, Vault, new_key
 from worker.wix import status_page

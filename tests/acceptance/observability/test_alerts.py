@@ -19,7 +19,7 @@ from tests.support.scrapes import Series, page_of, scrape
 from worker.observability.events import log_event, observe
 from worker.operations.metrics.of_program import Report
 from worker.operations.metrics.table import METRICS
-from worker.reporting import report_of
+from worker.process.reporting import report_of
 
 FOLDER = ROOT / "worker" / "observability"
 RULES = (FOLDER / "alerts.yml").read_text()

@@ -9,13 +9,13 @@ import redis
 from dramatiq.errors import ConnectionClosed
 
 from worker.app import App, membership_from
-from worker.children import OTHER_LEDGER, REFUSED
 from worker.ledger.connection import redis_client
 from worker.observability.events import log_event
 from worker.operations.doctor import findings_of
 from worker.operations.finding import Finding
 from worker.operations.installation import Membership
 from worker.operations.vault_check import vault_finding
+from worker.process.children import OTHER_LEDGER, REFUSED
 from worker.queue.server_errors import explain, is_permanent
 
 #: How long Redis may take for its first answer, and the longest pause between two attempts.

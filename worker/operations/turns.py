@@ -9,7 +9,6 @@ from worker.ledger.refunds import Ledger
 from worker.operations.acts.wix_desk import WixDesk
 from worker.operations.archive.keeper import Keeper
 from worker.operations.trimming import Trimmer
-from worker.scheduler.scheduler import Turn
 from worker.stores.probing import Prober
 from worker.stores.waiting import Unconnected
 
@@ -25,7 +24,9 @@ def prober_of(desk: WixDesk) -> Prober:
     )
 
 
-def keep_turn(ledger: Ledger, settings: Settings, monotonic: Callable[[], float]) -> Turn:
+def keep_turn(
+    ledger: Ledger, settings: Settings, monotonic: Callable[[], float]
+) -> Callable[[Callable[[], bool]], None]:
     """Return what keeps Redis from growing: packs, archives and forgets refunds, trims outcomes."""
     trimmer = Trimmer(ledger.keeping, settings, monotonic)
     keeper = Keeper(ledger.keeping, settings, monotonic)
