@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import sys
 import threading
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,29 +20,27 @@ from worker.app import (
 )
 from worker.cli import status
 from worker.cli.common import WRONG_USAGE, AsJson, close_at_end, explain_errors, fail, settings
-from worker.cli.output import print_json, print_line, say
-from worker.cli.serve import BehindProxy, Host, Pem, Port, join
+from worker.cli.serve import BehindProxy, Host, Pem, Port, Service, join, show_token
 from worker.ledger.search import Search
 from worker.observability.events import log_event
-from worker.observability.logs import configure_logs
 from worker.observability.redaction import register_secrets
 from worker.operations.acts.wix_desk import WixDesk
-from worker.serving.binding import Binding, Unsafe
+from worker.serving.binding import Binding
 from worker.serving.tokens import hash_of, new_token
 from worker.stores.examiner import Examiner
 
 if TYPE_CHECKING:
-    from worker.console.desk import Desk
+    from starlette.applications import Starlette
 
+    from worker.console.desk import Desk
+    from worker.serving.server import Server
+
+NEXT = "Give this token to the person. Add this to REFUNDS_CONSOLE_TOKENS, restart the console:"
 NO_USERS = (
     "REFUNDS_CONSOLE_TOKENS is not set, so nobody may use it; `refunds console token` makes a token"
 )
 NEEDS_PROXY = (
     "REFUNDS_CONSOLE_PROXY says that a proxy signs users in: add --behind-proxy, or unset it"
-)
-NOT_INSTALLED = (
-    "this command needs the extra `console`: make wheel; pipx install 'dist/WHEEL[console]', or"
-    " pipx inject wix-refund-worker starlette uvicorn jinja2"
 )
 
 console = typer.Typer(
@@ -78,50 +74,32 @@ def run(
     binding = Binding(
         host=host, port=port, certificate=tls_cert, key=tls_key, behind_proxy=behind_proxy
     )
-    try:
-        _serve(given, binding, as_json=as_json)
-    except Unsafe as error:
-        fail(str(error), code=WRONG_USAGE)
+    SERVICE.run(given, binding, as_json=as_json)
 
 
-def _serve(given: Settings, binding: Binding, *, as_json: bool) -> None:
-    binding.check()
-    try:
-        from worker.console.application import application  # noqa: PLC0415 - extra may be missing
-        from worker.console.door import Door  # noqa: PLC0415 - see above
-        from worker.serving.server import Server  # noqa: PLC0415 - see above
-    except ImportError:
-        fail(NOT_INSTALLED, code=WRONG_USAGE)
-    configure_logs(given.log_format, given.log_level)
-    server = Server(binding)
+def _application(given: Settings, server: Server) -> tuple[Starlette, str]:
+    """Return the application, and the installation that it belongs to."""
+    from worker.console.application import application  # noqa: PLC0415 - the extra may be missing
+    from worker.console.door import Door  # noqa: PLC0415 - see above
+
     desk, installation = _desk(given)
     if proxy := given.console_proxy:
         register_secrets([proxy.secret.get_secret_value()])
+    binding = server.binding
     door = Door(
         given.console_tokens,
         proxy,
         is_secure=binding.has_tls or binding.behind_proxy,
         behind_proxy=binding.behind_proxy,
     )
-
-    def ready(url: str) -> None:
-        users = sorted(given.console_tokens)
-        log_event("console.started", url=url, users=users, installation=installation)
-        if as_json:
-            print_json({"url": url}, indent=None)
-        else:
-            print_line(f"The console listens on {url}.")
-        sys.stdout.flush()  # it may be a pipe, and nothing follows for long
-
     app = application(desk, door, has_tls=binding.has_tls, is_stopping=lambda: server.is_stopping)
-    server.run(app, ready)
-    log_event("console.stopped")
+    return app, installation
 
 
 def _desk(given: Settings) -> tuple[Desk, str]:
     """Return what the pages work with, and the installation that it belongs to."""
-    from worker.console.desk import Desk  # noqa: PLC0415 - see _serve
-    from worker.console.plots import Trends  # noqa: PLC0415 - see _serve
+    from worker.console.desk import Desk  # noqa: PLC0415 - see _application
+    from worker.console.plots import Trends  # noqa: PLC0415 - see _application
 
     def read_status(minutes: int) -> dict[str, Any]:
         return status.read(given, broker.client, minutes=minutes)
@@ -152,6 +130,21 @@ def _desk(given: Settings) -> tuple[Desk, str]:
     return desk, ledger.installation
 
 
+def _started(given: Settings, url: str, installation: str) -> None:
+    users = sorted(given.console_tokens)
+    log_event("console.started", url=url, users=users, installation=installation)
+
+
+SERVICE = Service(
+    extra="console",
+    packages=("starlette", "uvicorn", "jinja2"),
+    build=_application,
+    started=_started,
+    stopped=lambda: log_event("console.stopped"),
+    says="The console listens on {url}.",
+)
+
+
 @console.command("token", epilog="Example: refunds console token ann --role act")
 @explain_errors
 def token(
@@ -169,10 +162,4 @@ def token(
     entry = ConsoleUser(role=role, sha256=(hash_of(new),)).model_dump(exclude_defaults=True)
     if not re.fullmatch(NAME, name):
         fail("a name has letters, digits and . _ - only, at most 100", code=WRONG_USAGE)
-    if as_json:
-        # Every other way to print would mask it.
-        sys.stdout.write(json.dumps({"token": new, "settings": {name: entry}}) + "\n")
-        return
-    sys.stdout.write(f"{new}\n")
-    say("Give this token to the person. Add this to REFUNDS_CONSOLE_TOKENS, restart the console:")
-    say(json.dumps({name: entry}))
+    show_token(new, {name: entry}, NEXT, as_json=as_json)

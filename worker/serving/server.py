@@ -28,7 +28,7 @@ class Server:
 
     def __init__(self, binding: Binding) -> None:
         binding.check()
-        self._binding = binding
+        self.binding = binding
         self._uvicorn: uvicorn.Server | None = None
 
     @property
@@ -44,12 +44,12 @@ class Server:
         """
         # Its access log would show paths as they were sent; its errors go through our redaction.
         logging.getLogger("uvicorn").setLevel(logging.WARNING)
-        self._uvicorn = uvicorn.Server(_config(app, self._binding))
+        self._uvicorn = uvicorn.Server(_config(app, self.binding))
         # Until uvicorn runs, signals come to us; when it has stopped, it raises its own again.
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, lambda *_: self._stop())
-        with _listen(self._binding) as listener:
-            ready(self._binding.url(listener.getsockname()[1]))
+        with _listen(self.binding) as listener:
+            ready(self.binding.url(listener.getsockname()[1]))
             self._uvicorn.run(sockets=[listener])
 
     def _stop(self) -> None:
