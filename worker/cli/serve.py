@@ -105,7 +105,7 @@ def show_token(token: str, entry: Mapping[str, Any], says: str, *, as_json: bool
 
 def join(given: Settings, client: redis.Redis) -> str:
     """Return the installation, as a worker that starts; end if it must not start."""
-    findings = examine(client, given.redis_wait_replicas)
+    findings = examine(client, given.redis_wait_replicas, namespace=given.namespace)
     if all(finding.level != "refused" for finding in findings):
         joined = membership_from(given, client).join(is_worker=False)
         findings, installation = [*findings, *joined.findings], joined.installation

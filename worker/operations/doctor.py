@@ -26,7 +26,7 @@ def examine(
     client: redis.Redis,
     wait_replicas: int = 0,
     *,
-    namespace: str = "refunds",
+    namespace: str,
     now: Callable[[], float] = time.time,
 ) -> list[Finding]:
     """Check the server; a server that cannot be reached yields that one finding.
@@ -43,7 +43,7 @@ def findings_of(
     client: redis.Redis,
     wait_replicas: int = 0,
     *,
-    namespace: str = "refunds",
+    namespace: str,
     now: Callable[[], float] = time.time,
 ) -> list[Finding]:
     """Check the server like `examine`.

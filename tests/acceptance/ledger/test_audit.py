@@ -159,7 +159,7 @@ def test_voids_and_manual_refunds_are_compared_too(rig: Rig) -> None:
 
 def test_a_right_server_is_fit(rig: Rig) -> None:
     """The suite's own server passes every check."""
-    findings = examine(rig.broker.client)
+    findings = examine(rig.broker.client, namespace=rig.settings.namespace)
     assert [f.check for f in findings] == [
         "reachable", "version", "memory", "persistence", "replicas", "clock", "scripts", "writes",
         "latency",
@@ -169,7 +169,10 @@ def test_a_right_server_is_fit(rig: Rig) -> None:
 
 def test_a_wrong_clock_is_refused(rig: Rig) -> None:
     """More than five seconds of difference are too much."""
-    clock = {f.check: f for f in examine(rig.broker.client, now=lambda: 0.0)}["clock"]
+    clock = {
+        f.check: f
+        for f in examine(rig.broker.client, namespace=rig.settings.namespace, now=lambda: 0.0)
+    }["clock"]
     assert clock.level == "refused"
     assert "run NTP" in clock.text
 
@@ -200,5 +203,5 @@ def test_an_unfit_server_is_found(
     rig: Rig, info: dict[str, object], check: str, level: str
 ) -> None:
     """Each finding has its level."""
-    findings = examine(_Server(rig, **info))  # type: ignore[arg-type]  # a client with one change
+    findings = examine(_Server(rig, **info), namespace="refunds")  # type: ignore[arg-type]  # a client with one change
     assert {f.check: f.level for f in findings}[check] == level
