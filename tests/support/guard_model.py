@@ -66,6 +66,8 @@ class Books:
     counted: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Refund → when it was counted, and its units."""
     approved: set[str] = field(default_factory=set)
+    in_doubt: set[str] = field(default_factory=set)
+    """Refunds of which an earlier call may have had an effect."""
     held: set[str] = field(default_factory=set)
     claims: dict[str, tuple[Claim, Delivery]] = field(default_factory=dict)
     asks: dict[str, Any] = field(default_factory=dict)
@@ -106,7 +108,7 @@ class Books:
             return
         claim, delivery = self.claims[refund_id]
         assert claim.refund
-        is_repeat = claim.refund.intent_at_ms > 0
+        is_repeat = refund_id in self.in_doubt
         given = guard(units, is_repeat=is_repeat)
         intent = self.rig.ledger.write_intent(claim, claim.refund, delivery, given)
         now_ms = self._now_ms()
@@ -116,13 +118,19 @@ class Books:
             return
         assert intent.status == "written"
         at_ms, before = self.counted.get(refund_id, (0, 0))
-        if before >= units and now_ms - at_ms < HOUR_MS:
+        age_ms = now_ms - at_ms
+        if before >= units and age_ms < HOUR_MS:
             return
         goes_on = is_repeat and before >= units
         is_free = goes_on or refund_id in self.approved
         assert is_free or not self._passes(refund_id, units, now_ms)
-        if before < units or now_ms - at_ms >= HOUR_MS + MINUTE_MS:
+        if before < units or age_ms >= HOUR_MS + MINUTE_MS or self._was_counted_anew(refund_id):
             self.counted[refund_id] = now_ms, units
+
+    def _was_counted_anew(self, refund_id: str) -> bool:
+        """Whether a refund counts anew; in the minute after the hour, either is right."""
+        stored = self.rig.redis.hget(self.rig.key("refund", refund_id), "guard")
+        return int(stored.split()[0]) > self.counted[refund_id][0]
 
     def _now_ms(self) -> int:
         seconds, micros = self.rig.redis.time()
@@ -130,9 +138,15 @@ class Books:
         return int(seconds) * 1000 + int(micros) // 1000 + offset
 
     def _passes(self, refund_id: str, units: int, now_ms: int, *, is_late: bool = False) -> bool:
-        """Whether a limit would be passed; *is_late* takes windows to be as long as they may be."""
+        """Whether a limit would be passed; where that depends on a window's length, *is_late* says yes.
+
+        A refund that counts in a window already adds what its amount has grown by.
+        """
+        own_at_ms, own_units = self.counted.get(refund_id, (0, 0))
         for scope, _, length_ms, more_ms, count, most in LIMITS:
             since_ms = now_ms - length_ms - (more_ms if is_late else 0)
+            own_since_ms = now_ms - length_ms - (0 if is_late else more_ms)
+            is_new = own_at_ms <= own_since_ms
             others = [
                 counted
                 for other, (at_ms, counted) in self.counted.items()
@@ -140,7 +154,8 @@ class Books:
                 and at_ms > since_ms
                 and (scope == "all" or self.stores[other] == self.stores[refund_id])
             ]
-            if len(others) + 1 > count or sum(others) + units > most:
+            grows = is_new or units > own_units
+            if (is_new and len(others) + 1 > count) or (grows and sum(others) + units > most):
                 return True
         return False
 
@@ -164,7 +179,9 @@ class Books:
         assert self.rig.ledger.commit(refund_id, claim, StepCommit(**commit), delivery)
         if commit["state"] in {State.REFUNDED, State.REJECTED}:
             self.open.remove(refund_id)
-        if commit["state"] is State.REJECTED and not (claim.refund and claim.refund.intent_at_ms):
+        if commit.get("intent") == "open":
+            self.in_doubt.add(refund_id)
+        if commit["state"] is State.REJECTED and refund_id not in self.in_doubt:
             self.counted.pop(refund_id, None)
 
     def decide(self, refund_id: str, how: str) -> None:
@@ -183,4 +200,5 @@ class Books:
             self.approved.add(refund_id)
         if how == "reject":
             self.open.remove(refund_id)
-            self.counted.pop(refund_id, None)
+            if refund_id not in self.in_doubt:
+                self.counted.pop(refund_id, None)
