@@ -171,8 +171,7 @@ def run(drill: Drill) -> dict[str, Any]:
     stopped.append(drill.job(job_id)["done"])
     drill.start()
     drill.type("continue", "jobs", "continue", job_id)
-    for each in (job_id, second):
-        drill.wait_until(lambda each=each: drill.job(each)["state"] == "done")  # type: ignore[misc]
+    drill.wait_until(lambda: all(drill.job(each)["state"] == "done" for each in (job_id, second)))
     drill.wait_until(lambda: drill.place.redis.zcard(f"{{{NAMESPACE}}}:dead") == 0)
     drill.wait_until(lambda: drill.place.counts().get("finished", 0) >= drill.count)
     drill.type("audit", "audit")

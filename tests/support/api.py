@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,13 +12,11 @@ from typing import Any
 
 import httpx
 
+from tests.support.http_program import http_program
 from tests.support.processes import (
     PATIENCE_S,
-    REFUNDS,
-    announced,
-    environment_without_settings,
 )
-from tests.support.rig import KEY, STORE_ID
+from tests.support.rig import STORE_ID
 from worker.serving.tokens import hash_of
 
 OTHER_STORE = "5c3a7d59-0000-4000-8000-000000000002"
@@ -55,30 +52,9 @@ def api_program(
     redis_url: str, namespace: str, *arguments: str, **more: str
 ) -> Iterator[ApiProgram]:
     """Run the API on a free port, with a namespace of its own."""
-    settings = {
-        "REFUNDS_REDIS_URL": redis_url,
-        "REFUNDS_NAMESPACE": namespace,
-        "REFUNDS_API_TOKENS": json.dumps(TOKENS),
-        "REFUNDS_STORES": json.dumps({STORE_ID: {"account_id": "a", "api_key": KEY}}),
-        "REFUNDS_STORE_CALLS_PER_MIN": "0",
-        "REFUNDS_LOG_FORMAT": "json",
-        **more,
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "log"
-        with (
-            log.open("w") as file,
-            subprocess.Popen(
-                [*REFUNDS, "api", "--port", "0", "--json", *arguments],
-                env=environment_without_settings() | {"REFUNDS_STATE_DIR": folder} | settings,
-                stdout=subprocess.PIPE,
-                stderr=file,
-                text=True,
-            ) as process,
-        ):
-            yield ApiProgram(announced(process, log)["url"], process, log, namespace)
-            process.terminate()
-            assert process.wait(PATIENCE_S) == 0, log.read_text()
+    settings = {"REFUNDS_API_TOKENS": json.dumps(TOKENS), **more}
+    with http_program(redis_url, namespace, "api", *arguments, settings=settings) as program:
+        yield ApiProgram(*program, namespace)
 
 
 def job(refund_id: str, **more: Any) -> dict[str, Any]:

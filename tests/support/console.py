@@ -6,7 +6,6 @@ import html
 import json
 import re
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,11 +14,9 @@ from typing import Any, Self
 
 import httpx
 
+from tests.support.http_program import http_program
 from tests.support.processes import (
     PATIENCE_S,
-    REFUNDS,
-    announced,
-    environment_without_settings,
 )
 from tests.support.rig import KEY, STORE_ID, Rig, settings_for
 from worker.serving.tokens import hash_of
@@ -124,30 +121,9 @@ def console_program(
     redis_url: str, namespace: str, *arguments: str, **more: str
 ) -> Iterator[ConsoleProgram]:
     """Run the console on a free port."""
-    settings = {
-        "REFUNDS_REDIS_URL": redis_url,
-        "REFUNDS_NAMESPACE": namespace,
-        "REFUNDS_CONSOLE_TOKENS": json.dumps(USERS),
-        "REFUNDS_STORES": json.dumps({STORE_ID: {"account_id": "a", "api_key": KEY}}),
-        "REFUNDS_STORE_CALLS_PER_MIN": "0",
-        "REFUNDS_LOG_FORMAT": "json",
-        **more,
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "log"
-        with (
-            log.open("w") as file,
-            subprocess.Popen(
-                [*REFUNDS, "console", "--port", "0", "--json", *arguments],
-                env=environment_without_settings() | {"REFUNDS_STATE_DIR": folder} | settings,
-                stdout=subprocess.PIPE,
-                stderr=file,
-                text=True,
-            ) as process,
-        ):
-            yield ConsoleProgram(announced(process, log)["url"], process, log)
-            process.terminate()
-            assert process.wait(PATIENCE_S) == 0, log.read_text()
+    settings = {"REFUNDS_CONSOLE_TOKENS": json.dumps(USERS), **more}
+    with http_program(redis_url, namespace, "console", *arguments, settings=settings) as program:
+        yield ConsoleProgram(*program)
 
 
 @contextmanager

@@ -46,3 +46,18 @@ def held_refund(rig: Rig, amount: str = "60.00", created: str = AFTER, **job: An
     rig.run_until_idle()
     assert rig.load(refund_id).needs_approval
     return refund_id
+
+
+def run_refund(rig: Rig, amount: str = "", created: str = AFTER, **order: Any) -> str:
+    """Run a refund of an amount, or of a whole order, until nothing moves; return its id."""
+    job = {"amount": amount, "currency": order.get("currency", "USD")} if amount else {}
+    refund_id = rig.request(rig.order(created, **order), **job)
+    rig.run_until_idle()
+    return refund_id
+
+
+def state_of(rig: Rig, refund_id: str) -> str:
+    """Return the state of a refund, and the limits that it would pass."""
+    refund = rig.load(refund_id)
+    assert rig.problems() == []
+    return " ".join([refund.state, *(refund.approval["limits"] if refund.needs_approval else ())])

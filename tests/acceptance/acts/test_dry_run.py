@@ -9,21 +9,15 @@ from decimal import Decimal
 import pytest
 
 from statemachine.flows import State
+from tests.support.letters import desk_of
 from tests.support.rig import AFTER, BEFORE, Rig
 from worker.operations.acts.dry_run import Foreseen, foresee, summary
-from worker.operations.acts.wix_desk import WixDesk
 from worker.simulator import Fault
 
 
 def _foresee(rig: Rig, refund_id: str, *, manual_done: bool = False) -> Foreseen:
     """Look ahead; nothing may change, neither in Redis nor at Wix."""
-    desk = WixDesk(
-        keyring=rig.steps.keyring,
-        ledger=rig.ledger,
-        stores=rig.stores,
-        wix=rig.wix,
-        settings=rig.settings,
-    )
+    desk = desk_of(rig)
     refund = rig.load(refund_id)
     assert refund.state is State.DEAD
     before = rig.redis.hgetall(rig.key("refund", refund_id))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from statemachine.flows import State
 from tests.support.guards import counted, guarded
+from tests.support.letters import desk_of
 from tests.support.rig import AFTER, BEFORE, Rig
 from worker.operations.acts.dry_run import APPROVAL, foresee, summary
-from worker.operations.acts.wix_desk import WixDesk
 from worker.simulator import Fault
 
 
@@ -22,13 +22,7 @@ def test_a_dry_run_names_what_would_need_an_approval(redis_url: str) -> None:
     """Of a refund and of a cancellation, which counts with what the order had taken."""
     with guarded(redis_url, refund="50 USD", store_day="5 refunds") as rig:
         letters = _dead(rig, "20.00"), _dead(rig, "60.00"), _dead(rig, "", BEFORE)
-        desk = WixDesk(
-            keyring=rig.steps.keyring,
-            ledger=rig.ledger,
-            stores=rig.stores,
-            wix=rig.wix,
-            settings=rig.settings,
-        )
+        desk = desk_of(rig)
         found = [foresee(rig.load(each), desk, rig.ledger.now_ms()) for each in letters]
         assert [one.public()["needs_approval"] for one in found] == [
             None,

@@ -10,26 +10,16 @@ import pytest
 
 from statemachine.flows import State
 from tests.support.commands import refunds, settings_of
+from tests.support.letters import desk_of
 from tests.support.lost_replies import lose_reply
 from tests.support.rig import AFTER, ANN, KEY, Rig
 from worker.operations.acts import letters
 from worker.operations.acts.letters import Paid
 from worker.operations.acts.refusals import CannotAct
-from worker.operations.acts.wix_desk import WixDesk
 from worker.refund.outcomes import read
 from worker.simulator import Fault
 
 PAID = Paid(Decimal("39.98"), "USD")
-
-
-def _desk(rig: Rig) -> WixDesk:
-    return WixDesk(
-        keyring=rig.steps.keyring,
-        ledger=rig.ledger,
-        stores=rig.stores,
-        wix=rig.wix,
-        settings=rig.settings,
-    )
 
 
 def _dead(rig: Rig) -> str:
@@ -47,7 +37,7 @@ def _last_event(rig: Rig) -> dict[str, Any]:
 def test_a_letter_that_a_person_settled_is_resolved(rig: Rig) -> None:
     """Who, why, how much, and what Wix shows: in the record, and told upstream."""
     refund_id = _dead(rig)
-    letters.resolve(rig.acts, refund_id, operator=ANN, paid=PAID, desk=_desk(rig))
+    letters.resolve(rig.acts, refund_id, operator=ANN, paid=PAID, desk=desk_of(rig))
     refund = rig.load(refund_id)
     assert refund.state is State.RESOLVED
     shown = {"checked": True, "order_status": "APPROVED", "refunded": "0", "our_refunds": []}
@@ -69,14 +59,14 @@ def test_a_letter_that_a_person_settled_is_resolved(rig: Rig) -> None:
     assert rig.redis.zcard(rig.key("dead")) == 0
     assert rig.problems() == []
     with pytest.raises(CannotAct, match="its state is resolved"):
-        letters.resolve(rig.acts, refund_id, operator=ANN, paid=PAID, desk=_desk(rig))
+        letters.resolve(rig.acts, refund_id, operator=ANN, paid=PAID, desk=desk_of(rig))
 
 
 def test_what_wix_cannot_be_asked_is_recorded_as_not_checked(rig: Rig) -> None:
     """A person may settle a refund of a store whose key is gone."""
     refund_id = _dead(rig)
     rig.simulator.script(Fault("status", "get_order", status=503))
-    text = letters.resolve(rig.acts, refund_id, operator=ANN, paid=PAID, desk=_desk(rig))
+    text = letters.resolve(rig.acts, refund_id, operator=ANN, paid=PAID, desk=desk_of(rig))
     assert text.startswith("Wix could not be asked: get_order HTTP 503")
     assert rig.load(refund_id).resolution["wix"]["checked"] is False
 
@@ -92,7 +82,7 @@ def test_our_own_refund_at_wix_is_not_settled_elsewhere(rig: Rig) -> None:
     assert rig.load(refund_id).state is State.DEAD
     rig.redis.hset(rig.key("refund", refund_id), "intent_at_ms", 1)
     with pytest.raises(CannotAct, match="Wix shows our own refund"):
-        letters.resolve(rig.acts, refund_id, operator=ANN, paid=PAID, desk=_desk(rig))
+        letters.resolve(rig.acts, refund_id, operator=ANN, paid=PAID, desk=desk_of(rig))
     assert rig.load(refund_id).state is State.DEAD
 
 
@@ -106,7 +96,7 @@ def test_a_letter_is_not_closed_while_a_call_may_take_effect(rig: Rig, act: str)
 
     def close() -> None:
         if act == "resolve":
-            letters.resolve(rig.acts, refund_id, operator=ANN, paid=PAID, desk=_desk(rig))
+            letters.resolve(rig.acts, refund_id, operator=ANN, paid=PAID, desk=desk_of(rig))
         else:
             letters.discard(rig.acts, refund_id, operator=ANN)
 

@@ -5,24 +5,9 @@ from __future__ import annotations
 import pytest
 
 from statemachine.flows import State
-from tests.support.guards import HOUR_MS, counted, guarded, pass_time
-from tests.support.rig import AFTER, BEFORE, Rig
+from tests.support.guards import HOUR_MS, counted, guarded, pass_time, run_refund, state_of
+from tests.support.rig import AFTER, BEFORE
 from worker.simulator import Fault
-
-
-def _run(rig: Rig, amount: str = "") -> str:
-    """Run a refund of an amount, or of a whole order, until nothing moves."""
-    job = {"amount": amount, "currency": "USD"} if amount else {}
-    refund_id = rig.request(rig.order(AFTER), **job)
-    rig.run_until_idle()
-    return refund_id
-
-
-def _state(rig: Rig, refund_id: str) -> str:
-    """Return the state of a refund, and the limits that it would pass."""
-    refund = rig.load(refund_id)
-    assert rig.problems() == []
-    return " ".join([refund.state, *(refund.approval["limits"] if refund.needs_approval else ())])
 
 
 def test_a_call_that_is_repeated_long_after_counts_when_it_moves_money(redis_url: str) -> None:
@@ -33,8 +18,8 @@ def test_a_call_that_is_repeated_long_after_counts_when_it_moves_money(redis_url
         rig.run_queued()
         pass_time(rig, 3 * HOUR_MS)
         rig.run_until_idle()
-        assert _state(rig, first) == "refunded"
-        assert _state(rig, _run(rig)) == "refundable store_hour"
+        assert state_of(rig, first) == "refunded"
+        assert state_of(rig, run_refund(rig)) == "refundable store_hour"
 
 
 def test_letters_that_a_person_cleared_are_asked_again(redis_url: str) -> None:
@@ -53,7 +38,7 @@ def test_letters_that_a_person_cleared_are_asked_again(redis_url: str) -> None:
         for refund_id in letters:
             rig.replay(refund_id, operator="ann", not_done=True)
         rig.run_until_idle()
-        found = [_state(rig, refund_id) for refund_id in letters]
+        found = [state_of(rig, refund_id) for refund_id in letters]
         assert sorted(found) == ["refundable store_hour", "refunded"]
 
 
@@ -63,7 +48,7 @@ def test_a_cancellation_that_the_server_forgot_whole_is_counted(
 ) -> None:
     """The order is found cancelled by the first step, as if the merchant had done it."""
     with guarded(redis_url, store_day="2 refunds") as rig:
-        _run(rig, "1.00")
+        run_refund(rig, "1.00")
         order = rig.order(BEFORE)
         refund_id = rig.request(order)
         rig._one("refunds")
@@ -81,7 +66,7 @@ def test_what_the_server_forgot_to_count_is_counted_when_it_is_found(
 ) -> None:
     """Intent and count were in its last second, but the call took effect."""
     with guarded(redis_url, store_day="2 refunds") as rig:
-        _run(rig, "1.00")
+        run_refund(rig, "1.00")
         order = rig.order(created, fulfillments=1)
         refund_id = rig.request(order)
         rig.run_one_step()
@@ -96,4 +81,4 @@ def test_what_the_server_forgot_to_count_is_counted_when_it_is_found(
         rig.run_until_idle()
         assert rig.load(refund_id).state in {State.REFUNDED, State.CANCELLED}
         assert counted(rig)[0] == 2
-        assert _state(rig, _run(rig)) == "refundable store_day"
+        assert state_of(rig, run_refund(rig)) == "refundable store_day"

@@ -9,15 +9,15 @@ from __future__ import annotations
 import io
 import json
 import time
-from collections.abc import Callable
 
 import pytest
 
 from statemachine.flows import State, Transition
 from tests.support.rig import AFTER, Rig
+from tests.support.scheduling import scheduler_of
 from worker.ledger.lanes import LaneRules
 from worker.ledger.refunds import Ledger
-from worker.scheduler.scheduler import Scheduler, Turns
+from worker.scheduler.scheduler import Scheduler
 from worker.simulator import Fault
 
 HOUR_MS = 3_600_000
@@ -42,28 +42,9 @@ def monotonic() -> Monotonic:
 @pytest.fixture
 def scheduler(rig: Rig, monotonic: Monotonic) -> Scheduler:
     """The leader, which has ticked once."""
-    scheduler = Scheduler(
-        rig.broker,
-        rig.ledger,
-        rig.prober(),
-        rig.settings,
-        monotonic,
-        "boot",
-        turns=Turns(
-            watch=_no_looks,
-            observe=_no_looks,
-            outages=_no_looks,
-            jobs=_no_looks,
-            keep=_no_looks,
-            webhooks={},
-        ),
-    )
+    scheduler = scheduler_of(rig, monotonic)
     scheduler.wake()
     return scheduler
-
-
-def _no_looks(_: Callable[[], bool]) -> None:
-    """Look at no finished refund, and for no outage."""
 
 
 def _step(rig: Rig, by_ms: int) -> None:
@@ -157,42 +138,12 @@ def test_a_step_is_noticed_by_the_next_leader_on_the_same_machine(
     rig: Rig, monotonic: Monotonic, by_ms: int
 ) -> None:
     """Both read the time since the machine booted, so no time without a leader is unknown."""
-    Scheduler(
-        rig.broker,
-        rig.ledger,
-        rig.prober(),
-        rig.settings,
-        monotonic,
-        "boot",
-        turns=Turns(
-            watch=_no_looks,
-            observe=_no_looks,
-            outages=_no_looks,
-            jobs=_no_looks,
-            keep=_no_looks,
-            webhooks={},
-        ),
-    ).wake()
+    scheduler_of(rig, monotonic).wake()
     before_ms = _now_ms(rig)
     rig.redis.delete(rig.key("scheduler"))
     _step(rig, by_ms)
     monotonic.now_s += 7
-    Scheduler(
-        rig.broker,
-        rig.ledger,
-        rig.prober(),
-        rig.settings,
-        monotonic,
-        "boot",
-        turns=Turns(
-            watch=_no_looks,
-            observe=_no_looks,
-            outages=_no_looks,
-            jobs=_no_looks,
-            keep=_no_looks,
-            webhooks={},
-        ),
-    ).wake()
+    scheduler_of(rig, monotonic).wake()
     assert abs(_now_ms(rig) - before_ms - 7_000) <= 1_000
 
 

@@ -5,42 +5,17 @@ from __future__ import annotations
 import io
 import json
 import threading
-import time
-from collections.abc import Callable
 
 from dramatiq.errors import ConnectionClosed
 
 from tests.support.rig import AFTER, Rig
+from tests.support.scheduling import scheduler_of
 from worker.ledger.connection import redis_client
 from worker.queue.broker import Broker
-from worker.scheduler.scheduler import Scheduler, Turns
-
-
-def _no_looks(_: Callable[[], bool]) -> None:
-    """Look at no finished refund, and for no outage."""
 
 
 def _events(log: io.StringIO) -> list[str]:
     return [json.loads(line)["event"] for line in log.getvalue().splitlines()]
-
-
-def _scheduler(rig: Rig) -> Scheduler:
-    return Scheduler(
-        rig.broker,
-        rig.ledger,
-        rig.prober(),
-        rig.settings,
-        time.monotonic,
-        "boot",
-        turns=Turns(
-            watch=_no_looks,
-            observe=_no_looks,
-            outages=_no_looks,
-            jobs=_no_looks,
-            keep=_no_looks,
-            webhooks={},
-        ),
-    )
 
 
 def test_the_leader_gives_back_what_a_dead_worker_held(
@@ -51,7 +26,7 @@ def test_the_leader_gives_back_what_a_dead_worker_held(
     dead = Broker(redis_client(redis_url), namespace=rig.settings.namespace, middleware=[])
     dead.command("fetch", "refunds", wanted=5, known=[])
     rig.redis.zadd(rig.key("workers"), {dead.broker_id: 1})
-    scheduler = _scheduler(rig)
+    scheduler = scheduler_of(rig)
     scheduler.requeue_lost()
     assert rig.redis.llen(rig.key("refunds")) == 0
     scheduler.wake()
@@ -66,7 +41,7 @@ def test_a_lost_refund_is_requeued_and_logged(rig: Rig, log: io.StringIO) -> Non
     rig.request(rig.order(AFTER))
     rig._one("refunds")
     rig.redis.delete(rig.key("steps"), rig.key("steps.msgs"))
-    scheduler = _scheduler(rig)
+    scheduler = scheduler_of(rig)
     scheduler.wake()
     scheduler.requeue_lost()
     assert "refund.roused" in _events(log)
@@ -75,7 +50,7 @@ def test_a_lost_refund_is_requeued_and_logged(rig: Rig, log: io.StringIO) -> Non
 
 def test_an_outage_is_logged_once_and_survived(rig: Rig, log: io.StringIO) -> None:
     """A thread that ended with an error would stop the whole worker without a sign."""
-    scheduler = _scheduler(rig)
+    scheduler = scheduler_of(rig)
     turns: list[int] = []
     over = threading.Event()
 
@@ -95,7 +70,7 @@ def test_an_outage_is_logged_once_and_survived(rig: Rig, log: io.StringIO) -> No
 
 def test_the_threads_start_and_stop(rig: Rig) -> None:
     """No thread is left afterwards."""
-    scheduler = _scheduler(rig)
+    scheduler = scheduler_of(rig)
     scheduler.beat()
     scheduler.start()
     assert all(thread.is_alive() for thread in scheduler._threads)
