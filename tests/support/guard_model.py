@@ -138,7 +138,7 @@ class Books:
         return int(seconds) * 1000 + int(micros) // 1000 + offset
 
     def _passes(self, refund_id: str, units: int, now_ms: int, *, is_late: bool = False) -> bool:
-        """Whether a limit would be passed; where that depends on a window's length, *is_late* says yes.
+        """Whether a limit would be passed; *is_late* says yes where a window's length decides.
 
         A refund that counts in a window already adds what its amount has grown by.
         """
