@@ -153,6 +153,11 @@ class Settings(BaseSettings):
 
     processes: fields.Cores = Field(default=1, ge=1, le=64)
     """Number of worker processes that `python -m worker` starts; `auto` for one per core."""
+    cells: int = Field(default=1, ge=1, le=64)
+    """Number of cells in which stores live, so that a Redis Cluster can spread them: see
+    [below](#cells). It can grow, but not shrink. 1 for one ledger, with no cells."""
+    served_cells: str = Field(default="", pattern=r"^(front|\d\d?)?(,(front|\d\d?))*$")
+    """Cells that this worker serves, such as `front,0,1`; all of them if not set."""
     threads: int = Field(default=8, ge=1, le=256)
     """Number of threads per process; each runs one step at a time."""
     grace_s: int = Field(default=25, ge=1, le=600)

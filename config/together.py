@@ -42,3 +42,19 @@ def problems(given: Settings) -> Iterator[str]:
             f" REFUNDS_WORKER_DEAD_AFTER_MS, {given.worker_dead_after_ms}: otherwise a"
             " live worker could be taken for dead"
         )
+    if given.cells > 1:
+        yield "REFUNDS_CELLS must be 1: the commands, the API and the console know one ledger only"
+    if unknown := _unknown_cells(given):
+        yield (
+            f"REFUNDS_SERVED_CELLS names {', '.join(unknown)}, but with REFUNDS_CELLS={given.cells}"
+            f" there is only {', '.join(_cells(given.cells))}"
+        )
+
+
+def _cells(count: int) -> list[str]:
+    return ["front", *map(str, range(count))] if count > 1 else ["front"]
+
+
+def _unknown_cells(given: Settings) -> list[str]:
+    served = given.served_cells.split(",") if given.served_cells else []
+    return [cell for cell in served if cell not in _cells(given.cells)]

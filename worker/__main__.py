@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
 
 import redis
@@ -13,6 +14,8 @@ import redis
 from config.loading import SettingsError, load_settings, unknown_variables, variable
 from config.settings import Settings
 from worker.app import App, Seams, build, keyring_from
+from worker.cells.names import all_cells
+from worker.cells.settings import settings_of
 from worker.ledger.stores import Stores
 from worker.observability.bugs import report_bugs
 from worker.observability.events import log_event, observe
@@ -31,6 +34,8 @@ CLOSING_S = 2
 LAST_SPANS_S = 1.0
 #: Marks a process that another worker process has started.
 _CHILD = "--child"
+#: Names the cell that it serves.
+_CELL = "--cell"
 NO_KEYS = (
     "REFUNDS_VAULT_KEYS is not set, so no store's API key can be decrypted; make one with"
     " `refunds stores keygen` and store it like a password (or set the keys in REFUNDS_STORES)"
@@ -63,8 +68,10 @@ def _refuse(why: str) -> int:
 
 def _run(settings: Settings, stop: Stop, log: LogQueue | None, options: argparse.Namespace) -> int:
     """Run the children, or be one worker."""
-    if settings.processes > 1 and not options.child:
-        return _run_children(settings, stop, log)
+    served = served_cells(settings)
+    if (settings.processes > 1 or len(served) > 1) and not options.child:
+        return _run_children(settings, served, stop, log)
+    settings = settings_of(settings, options.cell or served[0], settings.cells)
     for name, nearest in unknown_variables(os.environ).items():
         log_event("settings.unknown", variable=name, nearest=nearest or None)
     parent = os.getppid() if options.child else None
@@ -97,6 +104,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument(_CHILD, action="store_true", help=argparse.SUPPRESS)
     parser.add_argument(REPORT, type=int, help=argparse.SUPPRESS)
+    parser.add_argument(_CELL, help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 
 
@@ -145,14 +153,27 @@ def count_stores(given: Iterable[str], stores: Stores) -> int | None:
         return None
 
 
-def _run_children(settings: Settings, stop: Stop, log: LogQueue | None) -> int:
+def served_cells(settings: Settings) -> tuple[str, ...]:
+    """Return the cells that this worker serves."""
+    named = settings.served_cells
+    return tuple(named.split(",")) if named else all_cells(settings.cells)
+
+
+def _run_children(
+    settings: Settings, served: Sequence[str], stop: Stop, log: LogQueue | None
+) -> int:
     """Run the worker processes until a signal, or until one finds that none should work.
 
-    If a child finds another ledger than its own, or cannot start, a person must decide.
+    Each serves one cell, and each cell has at least one. If a child finds another ledger than its
+    own, or cannot start, a person must decide.
     """
     command = [sys.executable, "-m", "worker", _CHILD]
     listen = report_children(settings, log)
-    children = Children(settings.processes, lambda: start_child(command, listen))
+
+    def start(place: int) -> subprocess.Popen[bytes]:
+        return start_child([*command, _CELL, served[place % len(served)]], listen)
+
+    children = Children(max(settings.processes, len(served)), start)
     found = None
     while found is None and not stop.wait(POLL_S):
         found = children.look()

@@ -10,6 +10,7 @@ from dramatiq import actor
 from config.webhooks import WebhookEntry
 from statemachine.flows import Transition
 from worker import intake
+from worker.cells.routing import Routes
 from worker.ledger.refunds import Ledger
 from worker.queue.broker import INTAKE, STEPS, Broker
 from worker.queue.jobs import current_jobs
@@ -24,6 +25,7 @@ def declare_actors(
     steps: Steps,
     producers: Producers,
     webhooks: Mapping[str, WebhookEntry],
+    routes: Routes | None = None,
 ) -> None:
     """Declare the actors on the broker. The ledger retries, so no actor has a retry option."""
 
@@ -32,7 +34,12 @@ def declare_actors(
     def request_refund(**_: Any) -> None:
         """Turn upstream's jobs into refunds, all of a batch at once."""
         intake.take(
-            current_jobs(), ledger=ledger, broker=broker, producers=producers, webhooks=webhooks
+            current_jobs(),
+            ledger=ledger,
+            broker=broker,
+            producers=producers,
+            webhooks=webhooks,
+            routes=routes,
         )
 
     @actor(broker=broker, queue_name=STEPS)

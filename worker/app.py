@@ -14,6 +14,7 @@ import redis
 
 from config.settings import Settings
 from worker.actors import declare_actors
+from worker.cells.routing import Routes, routes_from
 from worker.flows.backlog import Backlog
 from worker.flows.reads import RecentReads
 from worker.ledger.acts import Acts
@@ -72,6 +73,7 @@ class App:
     counts: Counts
     fitness: Fitness
     scheduler: Scheduler
+    routes: Routes | None
 
     def worker(self) -> dramatiq.Worker:
         """Return the worker threads on our broker; not started yet."""
@@ -97,6 +99,7 @@ def ledger_from(settings: Settings) -> tuple[Broker, Ledger]:
         worker_dead_after_ms=settings.worker_dead_after_ms,
         settle_delay_ms=settings.settle_delay_ms,
         wait_replicas=settings.redis_wait_replicas,
+        knows_cells=settings.cells > 1,
     )
     broker.fetch_steps = ledger.fetch
     return broker, ledger
@@ -260,7 +263,8 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
     jobs = _job_runner(desk, broker)
     watch = Watch(watched=ledger.watched, keyring=keyring, wix=wix, settings=settings)
     observer = Observer(stores=ledger.observed, records=ledger, keyring=keyring, wix=wix)
-    declare_actors(broker, ledger, steps, producers_from(settings), settings.webhooks)
+    routes = routes_from(settings, broker)
+    declare_actors(broker, ledger, steps, producers_from(settings), settings.webhooks, routes)
     prober = prober_of(desk)
     keep = keep_turn(ledger, settings, seams.monotonic)
     hooks = _webhook_turns(settings, ledger, seams)
@@ -283,5 +287,6 @@ def build(settings: Settings, seams: Seams = REAL) -> App:
         running=running,
         counts=counts,
         fitness=fitness,
+        routes=routes,
         scheduler=_scheduler(settings, seams, broker, ledger, prober, turns),
     )

@@ -14,12 +14,13 @@ WorkerError
 ├── NeedsApproval         the call would pass a limit: it was not made, and a person must approve it
 ├── OrderFound            the id of an order whose number the job names: go on with it
 ├── LeaseLost             another worker may hold this order: stop at once, write nothing
-└── OtherLedger           the ledger is not the one of this worker's installation: do nothing
+├── OtherLedger           the ledger is not the one of this worker's installation: do nothing
+└── StoreInTwoCells       several cells have refunds of a store: a person must say which is right
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from statemachine.flows import State
@@ -165,3 +166,11 @@ class LeaseLost(WorkerError):
 
 class OtherLedger(WorkerError):
     """The ledger is empty or another one than at the start: do nothing in it."""
+
+
+class StoreInTwoCells(WorkerError):
+    """The directory does not know a store, and several cells do."""
+
+    def __init__(self, store_id: str, cells: Iterable[str]) -> None:
+        self.cells = tuple(cells)
+        super().__init__(f"the cells {' and '.join(self.cells)} know store {store_id}")

@@ -12,6 +12,7 @@ import redis
 import structlog
 
 from config.webhooks import WebhookEntry
+from worker.cells.routing import Routes, Valid
 from worker.ledger.refunds import Ledger
 from worker.observability.events import log_event
 from worker.observability.redaction import redact
@@ -44,15 +45,20 @@ def take(
     broker: Broker,
     producers: Producers,
     webhooks: Mapping[str, WebhookEntry],
+    routes: Routes | None = None,
 ) -> None:
     """Check jobs and record them as refunds, each once; an invalid one becomes a dead letter.
+
+    With *routes* those of stores that live in another cell are sent there.
 
     Raises:
         redis.RedisError: some jobs may not be recorded; those that are not come again.
     """
-    valid = _sort_out(jobs, ledger, broker, producers, webhooks)
+    valid, problems = _sort_out(jobs, ledger, broker, producers), list[Exception]()
+    if routes:
+        valid, problems = _send_on(valid, routes, broker)
+    valid = _with_callbacks(valid, ledger, broker, webhooks)
     answers = ledger.accept_all([(request, job.delivery, by) for job, request, by in valid])
-    problems: list[redis.ResponseError] = []
     for (job, request, _), answer in zip(valid, answers, strict=True):
         with _named(job, store_id=request.store_id, order_id=request.order_id):
             if answer == "conflict" and (digest := ledger.masked_digest(request)):
@@ -77,21 +83,16 @@ def _sort_out(
     ledger: Ledger,
     broker: Broker,
     producers: Producers,
-    webhooks: Mapping[str, WebhookEntry],
-) -> list[tuple[Job, RefundRequest, Signed | None]]:
+) -> list[Valid]:
     """Return the jobs that are valid, and who signed them; the others become dead letters."""
     now_ms = ledger.now_ms() if producers.must_sign else 0
-    valid: list[tuple[Job, RefundRequest, Signed | None]] = []
+    valid: list[Valid] = []
     for job in jobs:
         with _named(job):
             try:
                 checked = _checked(job, producers, now_ms)
-                if not isinstance(checked, Refusal):
-                    check_callback(checked[0], webhooks, ledger)
             except InvalidJob as error:
-                wrong = {"problems": redact(error.problems), "errors": as_tables(error.errors)}
-                _quarantine(broker, job, "invalid_job", wrong)
-                log_event("refund.invalid", problems=error.problems)
+                _quarantine_invalid(broker, job, error)
             except Exception as bug:  # noqa: BLE001 - the other jobs do not suffer from it
                 job.fail(bug)
             else:
@@ -100,6 +101,38 @@ def _sort_out(
                 else:
                     valid.append((job, *checked))
     return valid
+
+
+def _send_on(
+    valid: list[Valid], routes: Routes, broker: Broker
+) -> tuple[list[Valid], list[Exception]]:
+    """Send on the jobs of other cells; return the own ones, and why some could not be sent."""
+    found = routes.sort(valid)
+    for (job, request, _), cell in found.sent:
+        with _named(job, store_id=request.store_id, order_id=request.order_id):
+            log_event("refund.sent_to_cell", cell=cell)
+    for (job, request, _), error in found.in_doubt:
+        with _named(job, store_id=request.store_id, order_id=request.order_id):
+            _quarantine(broker, job, "store_in_two_cells", {"detail": str(error)})
+            log_event("store.in_two_cells", cells=error.cells)
+    return found.own, found.problems
+
+
+def _with_callbacks(
+    valid: list[Valid], ledger: Ledger, broker: Broker, webhooks: Mapping[str, WebhookEntry]
+) -> list[Valid]:
+    """Return the jobs of which somebody hears the end; the others become dead letters."""
+    heard: list[Valid] = []
+    for each in valid:
+        job, request, _ = each
+        with _named(job):
+            try:
+                check_callback(request, webhooks, ledger)
+            except InvalidJob as error:
+                _quarantine_invalid(broker, job, error)
+            else:
+                heard.append(each)
+    return heard
 
 
 def _checked(
@@ -131,6 +164,12 @@ def check_callback(
     problem = callback_problem(request, webhooks)
     if problem and not ledger.knows(request.refund_id):
         raise InvalidJob(problem, {"callback": request.callback})
+
+
+def _quarantine_invalid(broker: Broker, job: Job, error: InvalidJob) -> None:
+    wrong = {"problems": redact(error.problems), "errors": as_tables(error.errors)}
+    _quarantine(broker, job, "invalid_job", wrong)
+    log_event("refund.invalid", problems=error.problems)
 
 
 def _refuse(broker: Broker, job: Job, refusal: Refusal) -> None:

@@ -244,6 +244,8 @@ class Rig:
         bugs = [] if self.may_have_bugs else self.bugs()
         self.redis.close()
         self.broker.client.close()
+        if self.app.routes:
+            self.app.routes.close()
         assert bugs == []
 
     def key(self, *parts: str) -> str:

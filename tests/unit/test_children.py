@@ -49,7 +49,7 @@ class _World:
         self.now = 1_000.0
         self.children = Children(count, self._start, lambda: self.now)
 
-    def _start(self) -> _Child:
+    def _start(self, _: int) -> _Child:
         self.started.append(_Child())
         return self.started[-1]
 

@@ -31,6 +31,8 @@ class Installation:
     previous_cutoff: str
     """The one before it, "" if it never changed."""
     cutoff_changed_at_ms: int
+    cells: int
+    """The number of cells in which stores live; 1 for this ledger alone."""
     replaces: frozenset[str]
     """Other installations: workers that belonged to them belong to this one."""
 
@@ -106,5 +108,6 @@ def _from(fields: dict[str, str]) -> Installation:
         cutoff=fields.get("cutoff", ""),
         previous_cutoff=fields.get("previous_cutoff", ""),
         cutoff_changed_at_ms=int(fields.get("cutoff_changed_at_ms", 0)),
+        cells=int(fields.get("cells", 1)),
         replaces=frozenset(x.removeprefix(_REPLACES) for x in fields if x.startswith(_REPLACES)),
     )

@@ -66,10 +66,13 @@ class Ledger(Records):
         worker_dead_after_ms: int,
         settle_delay_ms: int = 0,
         wait_replicas: int = 0,
+        knows_cells: bool = False,
         wall: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(client, namespace)
-        self._dead_after_ms = worker_dead_after_ms
+        self._common = {"dead_after_ms": worker_dead_after_ms}
+        if knows_cells:
+            self._common["knows_cells"] = True
         self._settle_delay_ms = settle_delay_ms
         self._wait_replicas = wait_replicas
         self._wall = wall
@@ -89,7 +92,7 @@ class Ledger(Records):
         self.webhooks = Webhooks(client, self.ns, self._run)
 
     def _run(self, script: str, act: Act | None = None, /, **arguments: Any) -> Any:
-        given = {"dead_after_ms": self._dead_after_ms, **arguments}
+        given = {**self._common, **arguments}
         if self.installation:
             given["installation"] = self.installation
         try:
@@ -201,13 +204,10 @@ class Ledger(Records):
         self, worker_id: str, *, running: Iterable[str], older_than_ms: int | None = None
     ) -> list[str]:
         """Give back what was handed to executions that are not *running*; return the refunds."""
+        older_ms = self._common["dead_after_ms"] if older_than_ms is None else older_than_ms
+        known = dict.fromkeys(running, True)
         return list(
-            self._run(
-                "give_back",
-                worker_id=worker_id,
-                running=dict.fromkeys(running, True),
-                older_than_ms=self._dead_after_ms if older_than_ms is None else older_than_ms,
-            )
+            self._run("give_back", worker_id=worker_id, running=known, older_than_ms=older_ms)
         )
 
     def write_intent(

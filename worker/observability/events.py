@@ -29,6 +29,12 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
         "refund.accepted": Event(
             "info", "A job was accepted and became a refund.", ("due_at_ms", "producer")
         ),
+        "refund.sent_to_cell": Event(
+            "info", "A job was sent to the cell in which its store lives.", ("cell",)
+        ),
+        "store.in_two_cells": Event(
+            "error", "Several cells have refunds of a store; a person must decide.", ("cells",)
+        ),
         "refund.duplicate": Event(
             "info", "The same job arrived again; nothing changed.", ("producer",)
         ),

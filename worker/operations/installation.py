@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import redis
 
 from config.settings import Settings
+from worker.cells.names import front_of
 from worker.ledger.audit_log import Act, Operator
 from worker.ledger.installation import (
     Installation,
@@ -18,7 +19,7 @@ from worker.ledger.installation import (
     find_installation,
     install,
 )
-from worker.ledger.memory import Damaged, Memory, place_of
+from worker.ledger.memory import Damaged, Memory, Place, place_of
 from worker.operations.finding import Finding
 from worker.operations.settings_log import note_settings
 
@@ -72,7 +73,7 @@ class Membership:
         if is_worker:
             note_settings(self._redis, self._settings)
         is_new = known == new_id
-        if is_new and not any(self._memory.others(self.place)):
+        if is_new and not any(self._others()):
             findings = []
         return Joined(
             findings=(*findings, *self._remember(known)), installation=known, is_new=is_new
@@ -94,7 +95,9 @@ class Membership:
     def lost(self, installation: str) -> str:
         """Say what happened to the ledger of a worker that had joined this installation."""
         try:
-            return self._other(self._find(), installation, "this worker started with")
+            if too_few := self._too_few_cells(found := self._find()):
+                return too_few
+            return self._other(found, installation, "this worker started with")
         except redis.RedisError:
             return self._other(None, installation, "this worker started with")
 
@@ -131,7 +134,7 @@ class Membership:
             text = f"{found.id}, since {since.isoformat(timespec='seconds')}; {self.place}"
             return Finding("installation", "ok", text)
         text = f"no worker has started with this ledger yet: {self.place}"
-        if before := [place for place, _ in self._memory.others(self.place)]:
+        if before := [place for place, _ in self._others()]:
             before.sort(key=lambda place: place.server != self.place.server)
             more = f"; and {len(before) - NAMED} more" if len(before) > NAMED else ""
             named = "; ".join(map(str, before[:NAMED]))
@@ -140,6 +143,8 @@ class Membership:
 
     def _refusal(self, found: Installation | None) -> str:
         """Say why the worker must not work with this ledger, "" if it may."""
+        if too_few := self._too_few_cells(found):
+            return too_few
         wanted, who = self._wanted()
         if wanted:
             is_right = found is not None and found.is_for(wanted)
@@ -150,9 +155,25 @@ class Membership:
             return str(error)
         return self._left_behind()
 
+    def _too_few_cells(self, found: Installation | None) -> str:
+        if not found or found.cells <= self._settings.cells:
+            return ""
+        return (
+            f"the stores of the ledger at {self.place} live in {found.cells} cells, but"
+            f" REFUNDS_CELLS is {self._settings.cells}: set it to {found.cells}; the number of"
+            " cells cannot shrink"
+        )
+
+    def _others(self) -> Iterator[tuple[Place, str]]:
+        """Yield the other ledgers that this machine remembers, but the cells of the same front."""
+        front = replace(self.place, namespace=front_of(self.place.namespace))
+        for place, installation in self._memory.others(self.place):
+            if replace(place, namespace=front_of(place.namespace)) != front:
+                yield place, installation
+
     def _left_behind(self) -> str:
         """Say so if this machine's workers have refunds in flight in another ledger beside it."""
-        for place, installation in self._memory.others(self.place):
+        for place, installation in self._others():
             if place.server != self.place.server:
                 continue
             left = count_elsewhere(self._redis, place.database, place.namespace, installation)

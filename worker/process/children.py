@@ -41,17 +41,17 @@ class Child(Protocol):
 
 
 class Children:
-    """A number of children; *start* starts one."""
+    """A number of children; *start* starts the one of a place, counted from 0."""
 
     def __init__(
         self,
         count: int,
-        start: Callable[[], Child],
+        start: Callable[[int], Child],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._start = start
         self._monotonic = monotonic
-        self._running: list[Child | None] = [start() for _ in range(count)]
+        self._running: list[Child | None] = [start(place) for place in range(count)]
         self._started = [monotonic()] * count
         self._pauses = [FIRST_PAUSE_S] * count
         #: When each one that has ended is started again.
@@ -68,7 +68,7 @@ class Children:
         child, now = self._running[place], self._monotonic()
         if child is None:
             if now >= self._due[place]:
-                self._running[place] = self._start()
+                self._running[place] = self._start(place)
                 self._started[place] = now
             return None
         code = child.poll()

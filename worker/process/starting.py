@@ -84,7 +84,11 @@ def join(app: App, membership: Membership) -> int:
     if joined.is_new:
         log_event("worker.installed", installation=joined.installation)
     app.ledger.installation = joined.installation
-    return 0 if is_fit(joined.findings) else OTHER_LEDGER
+    if not is_fit(joined.findings):
+        return OTHER_LEDGER
+    if app.routes:
+        app.routes.grow()
+    return 0
 
 
 def is_fit(findings: Iterable[Finding]) -> bool:

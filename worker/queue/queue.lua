@@ -75,6 +75,15 @@ function commands.ack()
     return redis.call('HDEL', msgs, args.message_id)
 end
 
+-- args: ids. Acknowledge many messages. Returns how many were still this worker's.
+function commands.ack_all()
+    local done = {}
+    for _, id in ipairs(args.ids) do
+        if redis.call('LREM', inflight, 1, id) > 0 then done[#done + 1] = id end
+    end
+    return #done > 0 and redis.call('HDEL', msgs, unpack(done)) or 0
+end
+
 -- args: ids. Give fetched messages back. Returns 1.
 function commands.requeue()
     for _, id in ipairs(args.ids) do

@@ -15,6 +15,11 @@ MESSAGE_REASONS: Mapping[str, Reason] = MappingProxyType({
         "The job is not signed by a known producer, or its signature is wrong, too old or used.",
         "Find out who wrote it to the queue. If it is wanted, its producer sends it again, signed.",
         replayable=False),
+    "store_in_two_cells": dead(
+        "Several cells have refunds of the store, and the directory of the cells has lost it.",
+        "Write into the directory which cell is right (worker/cells/README.md); then send the job"
+        " again.",
+        replayable=False),
     "store_not_allowed": dead(
         "The producer of the job may not refund orders of this store.",
         "If it is right, allow the store in REFUNDS_PRODUCER_KEYS; then send the job again.",

@@ -2,9 +2,14 @@
 -- args: jobs, each with: refund_id, store_id, order_id; request (JSON), digest; history (JSON); outcome;
 --       due_at_ms, by the server's time (0 for at once); goes_first (in the lane of its store); schema (the
 --       version that it needs); message_id of the delivery, if there is one; nonce of its
---       signature, if that was checked; worker_id, queue.
+--       signature, if that was checked; worker_id, queue; knows_cells.
 -- Returns accepted | duplicate | conflict | replayed (another message had this signature) | failed: ERROR,
 -- for each job.
+
+-- A worker that runs since before there were cells would keep the jobs of stores that live elsewhere.
+if identity[2] and not args.knows_cells then
+    return redis.error_reply('OTHERLEDGER stores live in several cells now; this worker knows of none')
+end
 
 -- By how much the place of a job that goes first is before that of all others.
 local AHEAD = 2 ^ 40

@@ -4,7 +4,9 @@
 local function key(...) return ns .. ':' .. table.concat({...}, ':') end
 
 -- A worker names the installation that it belongs to. In any other ledger it does nothing.
-if args.installation and redis.call('HGET', key('installation'), 'id') ~= args.installation then
+-- Its second field is the number of cells, if there are several.
+local identity = args.installation and redis.call('HMGET', key('installation'), 'id', 'cells') or {}
+if identity[1] ~= args.installation then
     return redis.error_reply('OTHERLEDGER this ledger does not belong to the installation ' .. args.installation)
 end
 

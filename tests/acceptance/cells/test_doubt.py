@@ -1,0 +1,123 @@
+"""What is not known is not guessed, and what runs beside cells without knowing them stops."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import pytest
+import redis
+from dramatiq.broker import MessageProxy
+
+from tests.support.cells import Cells, new_stores
+from tests.support.rig import STORE_ID, settings_for
+from worker.cells.choosing import choose
+from worker.cells.names import FRONT
+from worker.cells.routing import Valid, routes_from
+from worker.cells.settings import settings_of
+from worker.errors import OtherLedger, StoreInTwoCells
+from worker.queue.delivery import Delivery
+from worker.queue.jobs import Job, batch_of
+from worker.refund.request import parse_request
+
+
+@pytest.fixture
+def cells(redis_url: str) -> Iterator[Cells]:
+    """The front and three cells."""
+    found = Cells(redis_url)
+    yield found
+    found.close()
+
+
+def test_a_store_of_which_two_cells_have_refunds_needs_a_person(
+    cells: Cells, log: io.StringIO
+) -> None:
+    """Nothing is guessed: an order must have one lease."""
+    for cell in ("0", "2"):
+        cells.directory.move_in(cell, STORE_ID)
+    with pytest.raises(StoreInTwoCells, match="0 and 2"):
+        cells.directory.home(STORE_ID)
+    refund_id = cells.request()
+    cells.run()
+    assert cells.where(refund_id) == []
+    [letter] = cells.front.broker.quarantined().values()
+    assert letter["reason"] == "store_in_two_cells"
+    assert letter["job"]["refund_id"] == refund_id
+    assert '"store.in_two_cells"' in log.getvalue()
+
+
+def test_a_cell_that_does_not_answer_keeps_only_its_own_jobs_waiting(cells: Cells) -> None:
+    """The others of the batch are accepted; these come again."""
+    stores = new_stores(12)
+    ids = {store_id: cells.request(store_id) for store_id in stores}
+    routes = routes_from(cells.front.settings, cells.front.broker)
+    assert routes is not None
+    away = routes._clients.of("1")
+    away.connection_pool.connection_kwargs |= {"port": 1, "retry": None}
+    away.connection_pool.disconnect()
+    homes = {store_id: choose(store_id, 3) for store_id in stores}
+    for store_id, home in homes.items():
+        cells.front.redis.hset(cells.front.key("homes"), store_id, home)
+    consumer = cells.front.broker.consume("refunds", prefetch=2, timeout=1)
+    message = next(consumer)
+    assert message is not None
+    jobs = _jobs(cells, message)
+    result = routes.sort(jobs)
+    assert [type(one) for one in result.problems] == [redis.ConnectionError]
+    gone = {each[1].store_id for each, _ in result.sent}
+    assert gone == {one for one in stores if homes[one] != "1"}
+    consumer.close()
+    left = cells.front.redis.hkeys(cells.front.key("refunds.msgs"))
+    assert set(left) == {f"{ids[one]}/job" for one in stores if homes[one] == "1"}
+    routes.close()
+
+
+def _jobs(cells: Cells, message: MessageProxy) -> list[Valid]:
+    """Return the jobs of a batch as intake has them once they are checked."""
+    worker_id = cells.front.broker.broker_id
+    return [
+        (
+            Job(one, Delivery(worker_id, "refunds", one.options["redis_message_id"])),
+            parse_request(one.kwargs),
+            None,
+        )
+        for one in batch_of(message)
+    ]
+
+
+def test_a_worker_from_before_there_were_cells_accepts_nothing_any_more(redis_url: str) -> None:
+    """It would keep the jobs of stores that live in a cell; it stops instead."""
+    alone = Cells(redis_url, 1)
+    alone.request()
+    alone.directory_of(3).grow()
+    request = parse_request({"refund_id": "a", "store_id": STORE_ID, "order_id": _order(alone)})
+    with pytest.raises(OtherLedger):
+        alone.front.ledger.accept(request, alone.front.delivery())
+    assert alone.front.ledger.is_other
+    assert "set it to 3" in alone.front.membership.lost(alone.front.ledger.installation or "")
+    alone.front.ledger.is_other = False
+    alone.close()
+
+
+def _order(cells: Cells) -> str:
+    """Return the id of a new order."""
+    return cells.simulator.add_order(STORE_ID, created_date="2025-01-02T03:04:05.000Z").id
+
+
+def test_a_worker_with_fewer_cells_than_there_are_does_not_start(cells: Cells) -> None:
+    """The stores of the others would have no worker, if all machines were set so."""
+    cells.directory_of(5).grow()
+    [finding, *_] = cells.front.membership.join().findings
+    assert (finding.check, finding.level) == ("installation", "refused")
+    assert "live in 5 cells, but REFUNDS_CELLS is 3" in finding.text
+
+
+def test_each_cell_has_its_share_of_the_limits_for_all_stores(redis_url: str) -> None:
+    """They cannot be counted together in one atomic write."""
+    given = settings_for(
+        redis_url, guard_all_hour="1000 refunds, 50000 USD", guard_all_day="2 refunds"
+    )
+    cell = settings_of(given.model_copy(update={"cells": 3}), "1", 3)
+    assert cell.guard_all_hour == "250 refunds, 12500.0000 USD"
+    assert cell.guard_all_day == "1 refunds"
+    assert settings_of(given, FRONT, 1) is given

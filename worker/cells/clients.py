@@ -1,0 +1,42 @@
+"""The clients of the cells, opened when they are first needed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+import redis
+
+from worker.cells.names import namespace_of
+from worker.ledger.connection import redis_client
+
+
+class Clients:
+    """One client for each cell. A thread that talks to one cell at a time uses one connection."""
+
+    def __init__(self, url: str, front: str, known: Mapping[str, redis.Redis]) -> None:
+        self.front = front
+        """The namespace of the front."""
+        self._url = url
+        self._lock = threading.Lock()
+        self._clients = dict(known)
+        self._own: list[redis.Redis] = []
+
+    def of(self, cell: str) -> redis.Redis:
+        """Return the client of a cell."""
+        with self._lock:
+            if cell not in self._clients:
+                opened = redis_client(self._url, namespace=namespace_of(self.front, cell))
+                self._clients[cell] = opened
+                self._own.append(opened)
+            return self._clients[cell]
+
+    def ns(self, cell: str) -> str:
+        """Return how the keys of a cell begin."""
+        return f"{{{namespace_of(self.front, cell)}}}"
+
+    def close(self) -> None:
+        """Close those that were opened here."""
+        with self._lock:
+            for opened in self._own:
+                opened.close()

@@ -1,0 +1,115 @@
+"""Where each store is: the directory, at the front.
+
+The keys are listed in worker/ledger/README.md. A store that has a cell never moves, so an entry
+never changes. What must not happen is that a store gets a second cell, even if the front forgets
+its last second. So a cell records in its own ledger that a store lives there before it accepts the
+first job, and a store that the directory does not know is looked for in all cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import redis
+
+from worker.cells.choosing import choose
+from worker.cells.clients import Clients
+from worker.cells.names import FRONT, all_cells
+from worker.errors import StoreInTwoCells
+from worker.ledger.durability import is_confirmed
+
+#: The number of cells only grows: several workers may know different ones.
+_GROW_LUA = """
+local count = tonumber(redis.call('HGET', KEYS[1], 'cells') or 1)
+if tonumber(ARGV[1]) <= count then return count end
+redis.call('HSET', KEYS[1], 'cells', ARGV[1])
+return tonumber(ARGV[1])
+"""
+
+
+class Directory:
+    """The cells of stores.
+
+    Its methods raise redis.RedisError if a server does not answer: nothing is guessed.
+    """
+
+    def __init__(self, clients: Clients, *, count: int, wait_replicas: int = 0) -> None:
+        self._clients = clients
+        self._count = count
+        self._wait_replicas = wait_replicas
+        self._front = clients.of(FRONT)
+        self._ns = clients.ns(FRONT)
+        self._grow = self._front.register_script(_GROW_LUA)
+
+    def grow(self) -> int:
+        """Record how many cells there are, unless more are known; return how many there are.
+
+        From then on a worker that knows of no cells accepts no job (accept.lua).
+        """
+        return int(self._grow(keys=[f"{self._ns}:installation"], args=[self._count]))
+
+    def known(self, store_id: str) -> str | None:
+        """Return the cell of a store, None if the directory does not know the store."""
+        found: Any = self._front.hget(f"{self._ns}:homes", store_id)
+        return found or None
+
+    def home(self, store_id: str) -> str:
+        """Return the cell of a store; one that has none gets one.
+
+        Raises:
+            StoreInTwoCells: the directory does not know the store, and several cells do.
+        """
+        if found := self.known(store_id):
+            return found
+        count = self.grow()
+        cell = self.evidence(store_id, all_cells(count)) or choose(store_id, count)
+        with self._front.pipeline(transaction=True) as pipe:
+            pipe.hsetnx(f"{self._ns}:homes", store_id, cell)
+            pipe.hget(f"{self._ns}:homes", store_id)
+            home: str = pipe.execute()[1]
+        # An old primary that still answers must not send a store to another cell than the new one.
+        if not is_confirmed(self._front, f"{self._ns}:confirmations", self._wait_replicas):
+            raise redis.ConnectionError("too few replicas have the cell of a store")
+        return home
+
+    def evidence(self, store_id: str, cells: Iterable[str]) -> str | None:
+        """Return the cell that knows a store; of several, the one that has its refunds.
+
+        Raises:
+            StoreInTwoCells: several have its refunds, or only its key.
+        """
+        found = {cell: self._traces(store_id, cell) for cell in cells}
+        for wanted in (_WORK, _KEY):
+            with_it = [cell for cell, traces in found.items() if traces >= wanted]
+            if len(with_it) > 1:
+                raise StoreInTwoCells(store_id, with_it)
+            if with_it:
+                return with_it[0]
+        return None
+
+    def _traces(self, store_id: str, cell: str) -> int:
+        """Return what a cell has of a store."""
+        ns = self._clients.ns(cell)
+        with self._clients.of(cell).pipeline(transaction=True) as pipe:
+            pipe.sismember(f"{ns}:residents", store_id)
+            pipe.exists(*(f"{ns}:{name}:{store_id}" for name in ("of_store", "lane", "busy")))
+            pipe.exists(*(f"{ns}:{name}:{store_id}" for name in ("store", "suspended")))
+            is_resident, work, key = pipe.execute()
+        return _WORK if is_resident or work else _KEY if key else 0
+
+    def living_in(self, cell: str, store_ids: Iterable[str]) -> set[str]:
+        """Return which of these stores a cell itself knows to be there."""
+        ids = list(store_ids)
+        if not ids:
+            return set()
+        found: Any = self._clients.of(cell).smismember(f"{self._clients.ns(cell)}:residents", ids)
+        return {store_id for store_id, is_there in zip(ids, found, strict=True) if is_there}
+
+    def move_in(self, cell: str, store_id: str) -> None:
+        """Record in a cell that a store lives there, before anything of the store is."""
+        self._clients.of(cell).sadd(f"{self._clients.ns(cell)}:residents", store_id)
+
+
+#: What a cell has of a store: its refunds, or its key alone.
+_WORK, _KEY = 2, 1

@@ -1,0 +1,45 @@
+"""A cell is a ledger like any other: the settings with its namespace, and its share of the limits.
+
+A limit for all stores together cannot be counted over several ledgers in one atomic write. So each
+cell gets an equal share of it: together they never pass the limit, unless it is smaller than the
+number of cells.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_DOWN, Decimal
+
+from config.guards import EVERY_STORE, parse_limits
+from config.settings import Settings
+from worker.cells.names import FRONT, all_cells, front_of, namespace_of
+
+#: The limits of the money guards have up to four decimals.
+_SMALLEST = Decimal("0.0001")
+
+
+def settings_of(given: Settings, cell: str, count: int) -> Settings:
+    """Return the settings of one of so many cells; with one cell these are the ones given."""
+    if count == 1:
+        return given
+    shares = len(all_cells(count))
+    return given.model_copy(
+        update={
+            "namespace": namespace_of(front_of(given.namespace), cell),
+            # The setting names that of the front; this machine remembers those of the others.
+            "installation": given.installation if cell == FRONT else None,
+            "guard_all_hour": share(given.guard_all_hour, shares),
+            "guard_all_day": share(given.guard_all_day, shares),
+        }
+    )
+
+
+def share(text: str | None, shares: int) -> str | None:
+    """Return an equal share of a limit for all stores, rounded down, but at least one refund."""
+    if text is None:
+        return None
+    limit = parse_limits(text)[EVERY_STORE]
+    parts = [] if limit.count is None else [f"{max(1, limit.count // shares)} refunds"]
+    for currency, amount in limit.amounts.items():
+        part = (amount / shares).quantize(_SMALLEST, rounding=ROUND_DOWN)
+        parts.append(f"{part:f} {currency}")
+    return ", ".join(parts)
