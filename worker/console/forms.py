@@ -81,10 +81,18 @@ def check_origin(request: Request) -> None:
     is_ours = (
         site == "same-origin"
         if site is not None
-        else origin is None or urlsplit(origin).netloc == request.headers.get("host")
+        else origin is None or _is_host_of(request, origin)
     )
     if not is_ours:
         raise Refusal(403, "This form was sent by another site.")
+
+
+def _is_host_of(request: Request, origin: str) -> bool:
+    try:
+        host = urlsplit(origin).netloc
+    except ValueError:  # as for "http://["
+        return False
+    return bool(host) and host == request.headers.get("host")
 
 
 def check_csrf(form: Fields, expected: str) -> None:
