@@ -186,6 +186,8 @@ class Jobs:
 
     def find(self, job_id: str) -> Job | None:
         """Return one bulk act, None if there is none."""
+        if ":" in job_id:  # another key of the job, not the id of one
+            return None
         fields: Any = self._redis.hgetall(f"{self.ns}:job:{job_id}")
         return _job(job_id, fields) if fields else None
 

@@ -135,6 +135,17 @@ def test_only_who_has_chosen_it_starts_it(scene: Scene, browser: Browser) -> Non
     assert browser.post("/job/step", {"id": job_id, "step": "forget"}).status_code == 409
 
 
+@pytest.mark.parametrize("part", [":items", ":todo"])
+def test_no_id_leads_to_another_key_of_the_ledger(
+    scene: Scene, browser: Browser, part: str
+) -> None:
+    """There is no such bulk act, and no error of the program."""
+    job_id = chosen(browser, act="dead.discard", id=dead_letters(scene[0], 1))
+    assert browser.get(f"/job?id={job_id}{part}").status_code == 404
+    form = {"id": f"{job_id}{part}", "step": "start"}
+    assert browser.post("/job/step", form).status_code == 404
+
+
 @pytest.mark.parametrize(
     ("form", "text"),
     [
