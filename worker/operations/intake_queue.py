@@ -17,6 +17,8 @@ from worker.upstream.wire import place_of
 PIECE = 2_000
 #: A longer queue is not searched any further: that would take too long.
 MOST_LOOKED_AT = 1_000_000
+#: The last moment that has a date: the end of the year 9999. Senders may say anything.
+LATEST_MS = 253_402_300_799_999
 #: The fields of a job that are shown.
 SHOWN = (
     *("refund_id", "store_id", "order_id", "order_number"),
@@ -69,4 +71,4 @@ def _job(text: str) -> dict[str, Any]:
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
         return {}
     shown = {name: redact(str(fields[name])[:200]) for name in SHOWN if fields.get(name)}
-    return shown | {"queued_at_ms": sent_at}
+    return shown | {"queued_at_ms": min(max(0, sent_at), LATEST_MS)}

@@ -126,6 +126,17 @@ def test_a_queued_job_is_shown(rig: Rig) -> None:
     assert ", 1 before it.\n" in text
 
 
+@pytest.mark.parametrize("sent_at", [10**30, -(10**20), 1e300, 10**15])
+def test_a_queued_job_is_shown_whatever_its_sender_calls_the_time(rig: Rig, sent_at: float) -> None:
+    """A clock may be wrong, or a program hostile."""
+    order = rig.order(AFTER)
+    job = {"refund_id": "rf-1", "store_id": STORE_ID, "order_id": order.id}
+    message = {"kwargs": job, "message_timestamp": sent_at}
+    rig.send_raw(json.dumps(message))
+    for by in (("rf-1",), ("--order", order.id)):
+        assert refunds(rig, "show", *by).stdout.startswith("rf-1 is in the queue since ")
+
+
 def test_an_order_stands_for_its_only_refund(rig: Rig) -> None:
     """If it has several, they are named."""
     order = rig.order(AFTER)
