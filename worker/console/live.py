@@ -18,6 +18,7 @@ import redis
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from worker.console.door import Door
 from worker.console.refusals import Refusal
@@ -64,17 +65,11 @@ class Live:
         user = request.scope["user"] = session.user.name
         if self._of_user.total() >= MOST_STREAMS or self._of_user[user] >= MOST_OF_USER:
             raise Refusal(429, "There are too many live pages.", {"Retry-After": "60"})
-        return StreamingResponse(self._events(user), media_type="text/event-stream")
-
-    async def _events(self, user: str) -> AsyncIterator[str]:
+        # Counted before anything is awaited: others ask at the same time.
         self._of_user[user] += 1
-        try:
-            if self._looking is None or self._looking.done():
-                self._looking = asyncio.create_task(self._look())
-            async for event in self._changes():
-                yield event
-        finally:
-            self._of_user[user] -= 1
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        return _Stream(self._changes(), lambda: self._of_user.subtract((user,)))
 
     async def _changes(self) -> AsyncIterator[str]:
         """Yield an event for each change, and one when nothing has changed for a while."""
@@ -93,6 +88,20 @@ class Live:
             with suppress(redis.RedisError, OtherLedger):
                 self._seen = mark_of(await run_in_threadpool(self._read_status))
             await asyncio.sleep(LOOK_S)
+
+
+class _Stream(StreamingResponse):
+    """Events, and what is to be done when they have ended, however that was."""
+
+    def __init__(self, events: AsyncIterator[str], ended: Callable[[], object]) -> None:
+        super().__init__(events, media_type="text/event-stream")
+        self._ended = ended
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._ended()
 
 
 def mark_of(status: Mapping[str, Any]) -> str:

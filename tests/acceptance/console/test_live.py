@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -11,7 +12,7 @@ import httpx
 import pytest
 
 from tests.support.bulk import dead_letters, dead_line
-from tests.support.console import ACT, VIEW, Browser, ConsoleProgram, console_scene
+from tests.support.console import ACT, APPROVE, VIEW, Browser, ConsoleProgram, console_scene
 from tests.support.processes import PATIENCE_S, wait_until
 from tests.support.rig import AFTER, Rig
 from worker.console.live import MOST_OF_USER
@@ -92,6 +93,22 @@ def test_one_user_has_a_limited_number_of_streams(scene: Scene) -> None:
         assert status() == 429
         last.close()
         wait_until(lambda: status() == 200)
+
+
+def test_streams_that_are_opened_at_once_are_limited_too(scene: Scene) -> None:
+    """Their requests are all there before the first one is answered."""
+    with scene[1].browser(APPROVE) as browser, ExitStack() as opened:
+        url = browser.client.base_url
+        head = f"GET /live HTTP/1.1\r\nHost: x\r\nCookie: {cookie(browser)['Cookie']}\r\n\r\n"
+        raws = [
+            opened.enter_context(socket.create_connection((url.host, url.port or 80), PATIENCE_S))
+            for _ in range(3 * MOST_OF_USER)
+        ]
+        for raw in raws:
+            raw.sendall(head.encode())
+        answers = [raw.recv(12).decode() for raw in raws]
+    assert answers.count("HTTP/1.1 200") == MOST_OF_USER
+    assert answers.count("HTTP/1.1 429") == 2 * MOST_OF_USER
 
 
 def test_an_update_leaves_the_notes_to_the_next_page(scene: Scene) -> None:
