@@ -6,8 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 
-from worker.console.attempts import MOST_ADDRESSES, MOST_FAILURES, WINDOW_S, Attempts
+from worker.console.attempts import (
+    MOST_ADDRESSES,
+    MOST_FAILURES,
+    WINDOW_S,
+    Attempts,
+    address_of,
+)
 from worker.console.files import FILES
 from worker.console.forms import local_address
 from worker.console.plots import BAR_MIN, DAY_MIN, FRESH_S, HEIGHT, KINDS, WIDTH, Trends, plot
@@ -83,6 +90,24 @@ def test_an_address_that_failed_too_often_waits_for_a_minute() -> None:
     for number in range(MOST_ADDRESSES + 10):
         attempts.note_failure(f"host {number}")
     assert len(attempts._failed) == MOST_ADDRESSES
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "address"),
+    [
+        ("192.0.2.1", "", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "", "192.0.2.1"),
+        ("2001:db8::1", "", "2001:db8::/64"),
+        ("10.0.0.1", "192.0.2.9, ::ffff:192.0.2.1", "192.0.2.1"),
+        ("10.0.0.1", "192.0.2.9, 2001:db8::1", "2001:db8::/64"),
+        ("10.0.0.1", "192.0.2.9, x", "10.0.0.1"),
+    ],
+)
+def test_each_machine_has_an_address_of_its_own(peer: str, forwarded: str, address: str) -> None:
+    """Or one that fails would lock out others: IPv4 written as IPv6 is still IPv4."""
+    headers = [(b"x-forwarded-for", forwarded.encode())] if forwarded else []
+    request = Request({"type": "http", "client": (peer, 1), "headers": headers})
+    assert address_of(request, behind_proxy=bool(forwarded)) == address
 
 
 def test_a_session_ends_after_a_working_day() -> None:

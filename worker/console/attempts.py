@@ -47,6 +47,8 @@ class Attempts:
 def address_of(request: Request, *, behind_proxy: bool) -> str:
     """Return where a request comes from; of IPv6 the network, which one machine has for itself.
 
+    A server on `::` sees IPv4 addresses written as IPv6: they are no network of one machine.
+
     Of `X-Forwarded-For` only the last address counts: the proxy in front has added it.
     """
     peer = request.client.host if request.client else ""
@@ -56,7 +58,9 @@ def address_of(request: Request, *, behind_proxy: bool) -> str:
             address = ipaddress.ip_address(given)
         except ValueError:
             continue
-        if address.version == 6:
-            return str(ipaddress.ip_network((address, 64), strict=False))
-        return str(address)
+        if address.version == 4:
+            return str(address)
+        if address.ipv4_mapped:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((address, 64), strict=False))
     return "unknown"
