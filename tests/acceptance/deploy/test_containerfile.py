@@ -9,11 +9,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from statemachine.flows import State
 from tests.support.containerfile import SUITES, Image, build, lines_of, parse, why_not
-from tests.support.processes import PATIENCE_S, wait_until
+from tests.support.processes import PATIENCE_S, announced, wait_until
 from tests.support.rig import AFTER, KEY, STORE_ID, Rig
 from worker.deploy.files import FOLDER
 from worker.simulator import serve
@@ -106,3 +107,28 @@ def test_the_worker_runs_in_it(image: Image, rig: Rig) -> None:
 def _is_refunded(rig: Rig, refund_id: str) -> bool:
     record = rig.ledger.load(refund_id)
     return record is not None and record.state is State.REFUNDED
+
+
+@pytest.mark.parametrize("name", ["api", "console"])
+def test_the_servers_run_in_it(image: Image, rig: Rig, name: str) -> None:
+    """On a read-only root file system, too; and what traces and reports of bugs need is there."""
+    token = {"sha256": ["0" * 64]} | ({"stores": ["*"]} if name == "api" else {"role": "view"})
+    settings = {
+        "REFUNDS_REDIS_URL": rig.settings.redis_url.get_secret_value(),
+        "REFUNDS_NAMESPACE": rig.settings.namespace,
+        f"REFUNDS_{name.upper()}_TOKENS": json.dumps({"somebody": token}),
+    }
+    extras = "import opentelemetry.exporter.otlp.proto.http, opentelemetry.sdk, sentry_sdk"
+    command = f"python3 -c '{extras}' && exec refunds {name} --port 0 --json"
+    shell = image.shell(command, more=READ_ONLY, **settings)
+    path = {"api": "/openapi.json", "console": "/sign-in"}[name]
+    with subprocess.Popen(
+        shell, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as server:
+        try:
+            assert httpx.get(announced(server)["url"] + path).status_code == 200
+            server.send_signal(signal.SIGTERM)
+            _, log = server.communicate(timeout=PATIENCE_S)
+        finally:
+            server.kill()
+    assert server.returncode == 0, log

