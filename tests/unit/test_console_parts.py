@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from worker.console.attempts import (
 from worker.console.files import FILES
 from worker.console.forms import local_address
 from worker.console.plots import BAR_MIN, DAY_MIN, FRESH_S, HEIGHT, KINDS, WIDTH, Trends, plot
+from worker.console.rendering import FOLDER
 from worker.console.users import MOST_SESSIONS, SESSION_S, Sessions, User
 
 #: A minute in 2026, at 00:00 UTC.
@@ -147,6 +149,17 @@ def test_an_address_of_ours_is_kept() -> None:
         assert local_address(address) == address
     for address in ("//x", "/\\x", "x", "http://x/", "/x\n", "/<x>", "/x;y"):
         assert local_address(address) == "/"
+
+
+def test_a_form_that_takes_a_reason_is_sent_by_its_buttons_only() -> None:
+    """Enter in the field would press the first one, whatever the person has in mind."""
+    texts = [path.read_text() for path in FOLDER.glob("*.html")]
+    forms = [form for text in texts for form in re.findall(r"<form.*?</form>", text, re.DOTALL)]
+    with_reason = [form for form in forms if "m.why(" in form]
+    assert len(with_reason) == 6
+    for form in with_reason:
+        before, guard, _ = form.partition("{{ m.no_act_by_enter() }}")
+        assert (guard != "", "<button" in before) == (True, False), form
 
 
 def test_the_script_is_small_and_asks_nobody_else() -> None:

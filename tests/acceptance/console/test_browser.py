@@ -29,6 +29,16 @@ TOO_WIDE = """
         .filter(each => each.getBoundingClientRect().right > most)
         .map(each => each.outerHTML.slice(0, 100));
 """
+#: Keeps forms from being sent, and notes that one would have been.
+CATCH = """
+    window.isSent = false;
+    addEventListener("submit", event => { event.preventDefault(); window.isSent = true; });
+"""
+#: What the console answers from now on, or that it never does, and that ten seconds are over.
+FAILS = (
+    "window.fetch = async () => new Response('', {status: 503})",
+    "window.fetch = () => new Promise(() => {}); window.setTimeout = run => run()",
+)
 
 pytestmark = pytest.mark.skipif(
     not all(map(shutil.which, PROGRAMS)),
@@ -110,6 +120,19 @@ def test_a_page_follows_the_ledger(scene: Scene, browser: Chrome) -> None:
     assert browser.execute_script("return window.isTheSamePage") is True
 
 
+@pytest.mark.parametrize("fails", FAILS)
+def test_a_page_that_is_old_does_not_call_itself_live(
+    scene: Scene, browser: Chrome, fails: str
+) -> None:
+    """Such as while Redis does not answer; the stream itself goes on."""
+    rig, program = scene
+    sign_in(browser, program, VIEW)
+    wait_until(lambda: browser.find_element(By.ID, "live").text == "Live")
+    browser.execute_script(fails)
+    dead_letters(rig, 1)
+    wait_until(lambda: browser.find_element(By.ID, "live").text.startswith("Not live"))
+
+
 def test_dead_letters_are_replayed_in_bulk(scene: Scene, browser: Chrome) -> None:
     """Select, say why, confirm, and watch the progress."""
     rig, program = scene
@@ -138,6 +161,21 @@ def test_a_hostile_name_is_text(scene: Scene, browser: Chrome) -> None:
     assert browser.find_element(By.TAG_NAME, "h1").text == name
     assert browser.execute_script("return window.isBroken") is None
     rig.stores.save_checks(STORE_ID, {})
+
+
+def test_enter_in_a_field_does_no_act(scene: Scene, browser: Chrome) -> None:
+    """Only a button does: by Enter, the first one would replay what somebody means to resolve."""
+    rig, program = scene
+    [letter] = dead_letters(rig, 1)
+    sign_in(browser, program, ACT)
+    for path in (f"/refund?id={letter}", "/dead", f"/store?id={STORE_ID}", "/stores"):
+        browser.get(program.url + path)
+        browser.execute_script(CATCH)
+        fields = browser.find_elements(By.CSS_SELECTOR, "form[method=post] input:not([type])")
+        for field in fields:
+            field.send_keys("x", Keys.ENTER)
+        assert (path, len(fields) > 0) == (path, True)
+        assert (path, browser.execute_script("return window.isSent")) == (path, False)
 
 
 def test_pages_fit_a_narrow_screen(scene: Scene, browser: Chrome) -> None:

@@ -8,6 +8,7 @@
   let source = null;
   let isLoading = false;
   let isOld = false;
+  const OLD = "Not live: load the page again";
 
   const say = (text) => {
     sign.textContent = text;
@@ -36,18 +37,21 @@
       return;
     }
     isLoading = true;
+    const late = setTimeout(() => say(OLD), 10000);
     try {
       const answer = await fetch(location.href, {
         headers: { "X-Refunds-Live": "1" },
         redirect: "error",
       });
-      if (answer.ok) {
-        replace(new DOMParser().parseFromString(await answer.text(), "text/html"));
-        say("Live");
-      }
+      if (!answer.ok) throw new Error("such as 503, while Redis does not answer");
+      const page = await answer.text();
+      clearTimeout(late);
+      replace(new DOMParser().parseFromString(page, "text/html"));
+      say("Live");
     } catch {
-      say("Not live: load the page again");
+      say(OLD);
     } finally {
+      clearTimeout(late);
       isLoading = false;
       if (isOld) {
         isOld = false;
