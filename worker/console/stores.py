@@ -37,18 +37,13 @@ def stores(desk: Desk, visit: Visit) -> Response:
 
 def store(desk: Desk, visit: Visit) -> Response:
     """Show one store."""
-    return _page(desk, visit, _known(desk, visit.query.one("id")))
-
-
-def _page(desk: Desk, visit: Visit, found: StoreRecord, said: str = "") -> Response:
-    pauses = desk.acts.pauses()
+    found, pauses = _known(desk, visit.query.one("id")), desk.acts.pauses()
     return visit.page(
         "store.html",
         title=str(found.profile.get("name") or found.store_id),
         store=found.public(),
         is_paused=found.store_id in pauses,
         all_paused=ALL_STORES in pauses,
-        said=said,
     )
 
 
@@ -59,11 +54,12 @@ def act_on_store(desk: Desk, visit: Visit) -> Response:
     if act in {"pause_all", "resume_all"}:
         return visit.go_to("/stores", _pause_or_resume(desk, act, ALL_STORES, who))
     found = _known(desk, visit.form.one("id"))
-    if act == "check":
-        return _page(desk, visit, found, _check(desk, found.store_id))
-    if act not in {"pause", "resume"}:
+    if act not in {"check", "pause", "resume"}:
         raise Refusal(400, "There is no such act.")
-    note = _pause_or_resume(desk, act, found.store_id, who)
+    if act == "check":
+        note = _check(desk, found.store_id)
+    else:
+        note = _pause_or_resume(desk, act, found.store_id, who)
     return visit.go_to(query("/store", {"id": found.store_id}), note)
 
 

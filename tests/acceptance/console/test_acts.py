@@ -190,13 +190,14 @@ def test_a_store_is_paused_and_resumed(scene: Scene) -> None:
 
 
 def test_the_key_of_a_store_is_checked_with_wix(scene: Scene) -> None:
-    """The page shows each box; the key itself is never shown."""
+    """The store's own page shows each box, and is live; the key itself is never shown."""
     rig, program = scene
+    form = {"id": STORE_ID, "act": "check"}
     with program.browser(ACT) as browser:
-        page = text_of(browser.post("/store/act", {"id": STORE_ID, "act": "check"}))
-        assert "Wix accepts the key" in page
+        assert browser.post("/store/act", form).headers["location"] == f"/store?id={STORE_ID}"
+        assert "Wix accepts the key" in browser.text(f"/store?id={STORE_ID}")
         rig.simulator.revoke_key(KEY)
-        page = text_of(browser.post("/store/act", {"id": STORE_ID, "act": "check"}))
+        page = browser.act("/store/act", form)
         rig.simulator.restore_key(KEY)
     assert "Wix does not know this API Key" in page
     assert KEY not in page
