@@ -86,10 +86,10 @@ class RecentReads:
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, tuple[int, Reads]] = OrderedDict()
 
-    def keep(self, refund: Refund, reads: Reads) -> None:
-        """Keep the answers of a step that was committed, for the step that follows it."""
+    def keep(self, refund: Refund, reads: Reads, *, steps: int) -> None:
+        """Keep the answers for the step that follows a commit, which stood for so many steps."""
         with self._lock:
-            self._kept[refund.refund_id] = (refund.version + 1, reads)
+            self._kept[refund.refund_id] = (refund.version + steps, reads)
             while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
 

@@ -113,7 +113,8 @@ class Steps:
         if result.commit.next == "now":
             # The commit told the ledger, unless the next step of this thread is to do it.
             goes_on = delivery.chain is not None and delivery.chain.goes_on_with(refund_id)
-            self.recent.keep(claim.refund, reads if goes_on else reads.told())
+            kept = reads if goes_on else reads.told()
+            self.recent.keep(claim.refund, kept, steps=result.commit.steps)
         self.checkpoint("after_commit")
         log_committed(result, event, status)
 

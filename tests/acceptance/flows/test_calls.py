@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from statemachine.flows import State
 from tests.support.rig import AFTER, BEFORE, Rig
-from worker.flows.reads import MAX_AGE_S, RecentReads
+from worker.flows.reads import MAX_AGE_S, Reads, RecentReads
 from worker.simulator import Fault
 
 README = (Path(__file__).parents[3] / "worker/README.md").read_text()
@@ -91,6 +92,18 @@ def test_what_was_read_before_another_step_is_not_used(rig: Rig) -> None:
     rig.redis.hincrby(rig.key("refund", refund_id), "version", 1)
     rig.run_until_idle()
     assert [call["endpoint"] for call in rig.simulator.calls].count("get_order") == 2
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_what_was_read_is_for_the_step_after_the_commit(rig: Rig, steps: int) -> None:
+    """Which may have stood for two steps: then the version has grown by two."""
+    refund_id = rig.request(rig.order(BEFORE, **UNPAID))
+    rig.run_one_step()
+    before, reads = rig.load(refund_id), Reads()
+    for grown in range(3):
+        rig.steps.recent.keep(before, reads, steps=steps)
+        taken = rig.steps.recent.take(replace(before, version=before.version + grown))
+        assert (taken is reads) == (grown == steps)
 
 
 @pytest.mark.parametrize("endpoint", ["cancel_order", "delete_fulfillment", "submit_refund"])
