@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.logs import captured_log
 from tests.support.longest import LONGEST
+from tests.support.plain_fields import every_field_is_plain  # noqa: F401 - a fixture of all tests
 from tests.support.rig import Rig, settings_for
 from worker.demo.embedded import embedded_server
 from worker.simulator import Simulator

@@ -5,14 +5,24 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
+import signal
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, get_args
 
 import pytest
 import structlog
 
+from statemachine.flows import State, Transition
 from tests.support.logs import restored_logging
+from tests.support.plain_fields import not_plain
+from worker.observability.event import Event
 from worker.observability.events import EVENTS, events_table, log_event
 from worker.observability.foreign import Foreign
-from worker.observability.logs import configure_logs
+from worker.observability.formats import read_line
+from worker.observability.logs import Chosen, configure_logs
 from worker.observability.redaction import MASK
 
 
@@ -142,3 +152,45 @@ def test_the_table_for_the_readme_holds_every_event() -> None:
     """Every event can be looked up."""
     for name in EVENTS:
         assert f"| `{name}` |" in events_table()
+
+
+#: Values of each kind that a field may have, to what all formats show of them.
+VALUES: Mapping[str, tuple[Any, Any]] = {
+    "state": (State.DEAD, "dead"),
+    "transition": (Transition.CANCEL_ORDER, "cancel_order"),
+    "amount": (Decimal("5.00"), "5.00"),
+    "signal": (signal.SIGTERM, 15),
+    "moment": (datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "2026-01-02 03:04:05+00:00"),
+}
+
+
+@pytest.mark.parametrize("chosen", get_args(Chosen))
+@pytest.mark.parametrize("event", EVENTS)
+def test_a_value_is_written_as_people_write_it(event: str, chosen: Chosen) -> None:
+    """Also inside of others, in each format; never as Python spells it."""
+    given = {name: value for name, (value, _) in VALUES.items()}
+    shown = {name: text for name, (_, text) in VALUES.items()}
+    out = io.StringIO()
+    with restored_logging():
+        configure_logs(chosen, "debug", out)
+        log_event(event, **given, before=given, after=[given], also=(given["state"],))
+    text = out.getvalue()
+    if chosen == "console":
+        assert f"before={shown!r}" in text
+        assert f"after=[{shown!r}]" in text
+        assert "state=dead" in text
+        assert "also=['dead']" in text
+    else:
+        line = read_line(text)
+        assert line is not None
+        expected = {**shown, "before": shown, "after": [shown], "also": ["dead"]}
+        assert {name: line[name] for name in expected} == expected
+    assert not re.search(r"<\w+\.|Decimal\(|datetime\(", text)
+
+
+def test_a_field_that_is_not_plain_is_found() -> None:
+    """The check of all tests sees what is inside, too."""
+    assert list(not_plain({"state": State.DEAD, "n": [1, None, Decimal(1)]}, "before")) == []
+    wrong = {"a": [Event("info", "x")], "b": {1, 2}, "c": b"x"}
+    found = ["before.a: Event", "before.b: set", "before.c: bytes"]
+    assert list(not_plain(wrong, "before")) == found

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from enum import Enum
 from functools import lru_cache
 from typing import Any
 
@@ -107,6 +108,8 @@ def _names_a_secret(name: str) -> bool:
 def redact(value: Any, name: str = "") -> Any:
     """Mask every secret in a JSON-like value; *name* is the name of the field that contains it.
 
+    Of a member of an Enum there remains its value; JSON and a terminal show the same.
+
     One check of all its texts is enough if none of them holds a secret; *value* itself is returned.
     """
     texts: list[str] = []
@@ -134,6 +137,8 @@ _NUMBERS = frozenset({bool, int, float, type(None)})
 
 
 def _masked(value: Any, name: str) -> Any:
+    if isinstance(value, Enum):
+        return _masked(value.value, name)
     if isinstance(value, str | bytes) and _names_a_secret(name):
         return MASK if value else value
     if isinstance(value, str):
