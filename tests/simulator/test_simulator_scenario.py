@@ -235,3 +235,18 @@ def test_the_scenario_in_the_readme_does_what_it_says(tmp_path: Path) -> None:
     ]
     assert simulator.flags.cancel_twice == "428"
     assert simulator.stores[mixed.site_id].currency == "EUR"
+
+
+def test_stores_of_different_accounts_do_not_share_a_key() -> None:
+    """Wix makes a key for one account; the first store would be closed to it."""
+    other = "0f5b7a1e-0000-4000-8000-000000000009"
+    stores = [{"site_id": SITE, "account_id": ACCOUNT}, {"account_id": other}]
+    simulator = Simulator()
+    with pytest.raises(InvalidInput, match=r"stores\[1\]\.account_id: .*need different keys"):
+        set_up(simulator, {"stores": stores})
+    assert set(simulator.stores) == {SITE}
+    stores[1]["api_key"] = "IST.another.key"
+    set_up(Simulator(), {"stores": stores})
+    # The same account, none at all, and a store that changes its account, are fine.
+    set_up(Simulator(), {"stores": [stores[0], {"account_id": ACCOUNT}, {}]})
+    simulator.add_store(SITE, simulator.api_key_of(SITE), account_id=other)

@@ -49,7 +49,8 @@ def list_refunds(
         after=after,
         limit=None if all_ else limit,
     )
-    named = selection.refund.rstrip("*") or selection.order
+    # The number of an order is searched for as text.
+    named = selection.refund.rstrip("*") or selection.order or selection.text
     queued = queued_jobs(broker.client, broker.namespace, named)[:MOST_QUEUED] if named else []
     if as_json:
         print_json({"refunds": found.rows, "queued": queued, **found.totals()})

@@ -27,9 +27,10 @@ SHOWN = (
 
 
 def queued_jobs(client: redis.Redis, ns: str, needle: str) -> list[dict[str, Any]]:
-    """Return the queued jobs of this order, or the one of this refund, the first one first.
+    """Return the queued jobs of this order, by its id or number, or the one of this refund.
 
-    Each says since when it is in the queue (the sender's clock), and how many jobs are before it.
+    The first one comes first. Each says since when it is in the queue (the sender's clock), and how
+    many jobs are before it.
     """
     if (job := _at_its_place(client, ns, needle)) is not None:
         return [job]
@@ -41,7 +42,7 @@ def queued_jobs(client: redis.Redis, ns: str, needle: str) -> list[dict[str, Any
         size, *flat = answer
         for place, text in zip(flat[::2], flat[1::2], strict=True):
             job = _job(text)
-            if needle in {job.get("refund_id"), job.get("order_id")}:
+            if needle in {job.get("refund_id"), job.get("order_id"), job.get("order_number")}:
                 found.append(job | {"before": int(place)})
         if size < PIECE:
             break

@@ -159,7 +159,10 @@ def set_up(simulator: Simulator, given: Mapping[str, Any]) -> None:
 
 def _add_store(simulator: Simulator, store: dict[str, Any], place: str) -> None:
     orders = store.pop("orders", [])
-    site_id = simulator.add_store(**{"api_key": KEY} | store)
+    try:
+        site_id = simulator.add_store(**{"api_key": KEY} | store)
+    except InvalidInput as error:
+        raise InvalidInput(f"{place}.{error}") from None
     for number, order in enumerate(orders):
         faults = order.pop("faults", [])
         try:

@@ -155,3 +155,24 @@ def test_the_stand_in_depends_on_store_and_number_alone() -> None:
     other = job | {"store_id": STORE_ID.upper()}
     assert parse_request(job).digest == parse_request(other).digest
     assert parse_request(job).known_order_id is None
+
+
+def test_refunds_are_found_by_the_number_as_text(rig: Rig) -> None:
+    """It is what the customer tells support; also a dead letter, and a rejected one."""
+    rig.order(AFTER, number="10124")
+    _send(rig, "10124")
+    _send(rig, "10777", "rf-2")
+    rig.run_until_idle()
+    rig.order(AFTER, number="10999")
+    rig.simulator.script(Fault("status", "submit_refund", status=418, code="TEAPOT", times=99))
+    _send(rig, "10999", "rf-3")
+    rig.run_until_idle()
+    assert rig.load("rf-3").state is State.DEAD
+    for number, refund_id in (("10124", "rf-1"), ("10777", "rf-2"), ("10999", "rf-3")):
+        listed = json.loads(refunds(rig, "list", "--text", number, "--json").stdout)
+        assert [row["refund_id"] for row in listed["refunds"]] == [refund_id]
+        dead = json.loads(refunds(rig, "dead", "list", "--text", number, "--json").stdout)
+        assert [row["id"] for row in dead["dead"]] == ([refund_id] if refund_id == "rf-3" else [])
+    _send(rig, "10124", "rf-4")
+    listed = json.loads(refunds(rig, "list", "--text", "10124", "--json").stdout)
+    assert [job["refund_id"] for job in listed["queued"]] == ["rf-4"]

@@ -50,7 +50,7 @@ local function card_of(record)
     local currency = text_of(facts.currency)
     local words = {
         text_of(reason.detail), text_of(reason.error), text_of(reason.wix_request_id),
-        text_of(request.requested_by), text_of(request.reason),
+        text_of(request.requested_by), text_of(request.reason), text_of(request.order_number),
     }
     local code, status = text_of(reason.wix_code), tonumber(reason.http_status)
     return {

@@ -58,9 +58,13 @@ class World:
         """Add a store and return its site id; for a known site, replace its key.
 
         Without *account_id* the site joins the account of its key. *more* are fields of `Store`.
+
+        Raises:
+            InvalidInput: the key belongs to the stores of another account.
         """
         site_id = site_id or new_id()
         with self.lock:
+            self._check_account(site_id, api_key, account_id)
             old = self._key_of.get(site_id)
             self._key_of[site_id] = api_key
             if old and old not in self._key_of.values():
@@ -73,6 +77,16 @@ class World:
                 before or Store(site_id, owner), account_id=owner, **more
             )
         return site_id
+
+    def _check_account(self, site_id: str, api_key: str, account_id: str | None) -> None:
+        """Refuse a key of another account: Wix makes each one for the account of who creates it."""
+        for other, key in self._key_of.items():
+            owner = self.stores[other].account_id
+            if key == api_key and other != site_id and account_id not in {None, owner}:
+                raise InvalidInput(
+                    f"account_id: the API key is that of store {other}, whose account is {owner};"
+                    " stores of different accounts need different keys (api_key)"
+                )
 
     def api_key_of(self, site_id: str) -> str:
         """Return the store's current API key."""
