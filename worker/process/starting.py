@@ -79,7 +79,7 @@ def join(app: App, membership: Membership) -> int:
     """Let each script name the installation; returns the exit code if the worker must not start."""
     # A wrong vault key is refused now, not at the first refund.
     if not is_fit([vault_finding(app.keyring, app.stores)]):
-        return 1
+        return REFUSED
     joined = membership.join()
     if joined.is_new:
         log_event("worker.installed", installation=joined.installation)

@@ -20,6 +20,7 @@ from tests.support.commands import refunds, settings_of
 from tests.support.rig import AFTER, KEY, STORE_ID, Rig
 from worker.operations.checkup import status_page_finding
 from worker.operations.vault_check import vault_finding
+from worker.process.children import REFUSED
 from worker.process.starting import join
 from worker.simulator import Simulator, serve
 from worker.stores.keyring import Keyring
@@ -91,7 +92,7 @@ def test_a_worker_with_a_wrong_vault_key_does_not_start(rig: Rig, log: io.String
     rig.redis.zadd(rig.key("stores"), {STORE_ID: 1})
     rig.redis.hset(rig.key("store", STORE_ID), "sealed", sealed)
     app = dataclasses.replace(rig.app, keyring=Keyring({}, Vault([new_key()])))
-    assert join(app, rig.membership) == 1
+    assert join(app, rig.membership) == REFUSED
     assert "REFUNDS_VAULT_KEYS opens none of 1 stores" in log.getvalue()
 
 

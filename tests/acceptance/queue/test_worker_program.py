@@ -20,7 +20,7 @@ from tests.support.processes import (
     run_program,
     wait_until,
 )
-from tests.support.rig import AFTER, BEFORE, KEY, Rig, settings_for
+from tests.support.rig import AFTER, BEFORE, KEY, STORE_ID, Rig, settings_for
 from tests.support.worker_program import worker
 from worker.__main__ import count_stores
 from worker.demo.embedded import embedded_server
@@ -28,6 +28,7 @@ from worker.ledger.connection import redis_client
 from worker.ledger.lanes import LaneRules
 from worker.ledger.stores import Stores
 from worker.simulator import Fault, Simulator, serve
+from worker.stores.vault import Credentials, Vault, new_key
 
 
 def _is_up(rig: Rig, programs: int = 1) -> Callable[[], bool]:
@@ -97,6 +98,19 @@ def test_a_child_that_dies_is_started_again(rig: Rig) -> None:
         _, log = program.communicate(timeout=PATIENCE_S)
     assert "worker.child_ended" in log
     assert program.returncode == 0
+
+
+def test_a_vault_key_that_opens_no_store_ends_all_processes(rig: Rig) -> None:
+    """A new start would find the same."""
+    sealed = Vault([new_key()]).seal(Credentials(STORE_ID, "a", KEY))
+    rig.redis.zadd(rig.key("stores"), {STORE_ID: 1})
+    rig.redis.hset(rig.key("store", STORE_ID), "sealed", sealed)
+    given = {"REFUNDS_STORES": "{}", "REFUNDS_VAULT_KEYS": new_key(), "REFUNDS_PROCESSES": "2"}
+    with worker(rig, "http://127.0.0.1:1", **given) as program:
+        _, log = program.communicate(timeout=PATIENCE_S)
+    assert program.returncode == 1
+    events = [json.loads(line)["event"] for line in log.splitlines()]
+    assert ("doctor.refused" in events, "worker.child_ended" in events) == (True, False)
 
 
 def test_children_end_when_their_parent_was_killed(rig: Rig) -> None:
