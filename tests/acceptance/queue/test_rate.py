@@ -76,6 +76,15 @@ def test_the_time_at_which_the_lane_continues_is_exact(slow: Rig) -> None:
     assert abs(goes_on_ms - (_paid_ms(slow) - BURST_MS)) <= 1
 
 
+def test_a_store_whose_calls_are_just_paid_off_needs_no_help(slow: Rig) -> None:
+    """Neither the audit nor the worker takes it for forgotten: the next tick lets it go on."""
+    for _ in range(3):
+        slow.request(slow.order(AFTER))
+    slow.run_queued()
+    slow.redis.delete(slow.key("rate", STORE_ID))
+    assert slow.problems() == []
+
+
 def test_each_transition_reserves_calls() -> None:
     """One without an entry could not be claimed."""
     assert set(EXPECTED_CALLS) == set(ACTIONS)

@@ -14,9 +14,11 @@ local function leave(id, store)
 end
 
 -- Whether a store has refunds that could start, but no turn and nothing in flight that would give it one.
+-- One that was over its rate gets its turn with the next tick.
 local function is_forgotten(store)
     return redis.call('ZCARD', key('busy', store)) == 0 and not redis.call('ZSCORE', key('ring'), store)
-        and not is_suspended(store) and not is_paused(store) and not is_paced(store, 0)
+        and not is_suspended(store) and not is_paused(store) and not redis.call('ZSCORE', key('paced'), store)
+        and not is_paced(store, 0)
 end
 
 local function problem_of(id, store, state)
