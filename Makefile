@@ -10,7 +10,7 @@ PEERS := .venv-bench
 PARALLEL := -q --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit check compat faults chaos recovery failover upstream fuzz scale letters bench contract docs runbook image wheel server run clean lock
+.PHONY: help demo test unit check compat faults chaos recovery failover upstream fuzz scale cells letters bench contract docs runbook image wheel server run clean lock
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -74,6 +74,9 @@ fuzz: $(STAMP) ## ten minutes of strange bytes on the queue, at the API and from
 
 scale: $(STAMP) ## measure long queues: 100,000 waiting refunds, 10,000 refunds of one store
 	@$(BIN)/python -m tests.benchmarks.scale $(SCALE)
+
+cells: $(STAMP) ## measure cells on a Redis Cluster of 1, 2 and 4 masters; CELLS="--refunds 1000"
+	@$(BIN)/python -m tests.benchmarks.cells $(CELLS)
 
 letters: $(STAMP) ## replay 100,000 dead letters while workers die; LETTERS="--count 10000"
 	@$(BIN)/python -m tests.benchmarks.letters $(LETTERS)

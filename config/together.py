@@ -42,8 +42,6 @@ def problems(given: Settings) -> Iterator[str]:
             f" REFUNDS_WORKER_DEAD_AFTER_MS, {given.worker_dead_after_ms}: otherwise a"
             " live worker could be taken for dead"
         )
-    if given.cells > 1:
-        yield "REFUNDS_CELLS must be 1: the commands, the API and the console know one ledger only"
     if unknown := _unknown_cells(given):
         yield (
             f"REFUNDS_SERVED_CELLS names {', '.join(unknown)}, but with REFUNDS_CELLS={given.cells}"

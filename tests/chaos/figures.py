@@ -14,6 +14,7 @@ ROWS: Mapping[str, str] = {
     "recovery": "`make recovery`: the only worker is killed in the middle of a step",
     "failover": "`make failover`: replicas that lag by a second, two workers",
     "scale": "`make scale`: long queues",
+    "cells": "`make cells`: a Redis Cluster of 1, 2 and 4 masters, all on one machine",
     "letters": "`make letters`: 100,000 dead letters, two operators, workers that die",
 }
 

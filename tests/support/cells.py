@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+import redis
+
 from tests.support.rig import AFTER, KEY, STORE_ID, Rig, settings_for
 from worker.cells.directory import Directory
 from worker.cells.names import FRONT, all_cells
@@ -17,7 +19,10 @@ from worker.simulator import Simulator
 class Cells:
     """The front and so many cells, which share one namespace and one Wix."""
 
-    def __init__(self, redis_url: str, count: int = 3, *, namespace: str = "") -> None:
+    def __init__(
+        self, redis_url: str, count: int = 3, *, namespace: str = "", watcher_url: str = ""
+    ) -> None:
+        """Make them; *watcher_url* is for what only the test itself does."""
         given = settings_for(redis_url)
         update = {"cells": count} | ({"namespace": namespace} if namespace else {})
         self.settings = given.model_copy(update=update)
@@ -26,6 +31,9 @@ class Cells:
             cell: Rig(settings_of(self.settings, cell, count), self.simulator)
             for cell in all_cells(count)
         }
+        for rig in self.rigs.values() if watcher_url else ():
+            rig.redis.close()
+            rig.redis = redis.Redis.from_url(watcher_url, decode_responses=True)
         self.front = self.rigs[FRONT]
         self.clients, self.directory = directory_from(self.settings, {})
 

@@ -9,6 +9,7 @@ import fakeredis
 import pytest
 
 from statemachine.flows import State, Transition
+from worker.cells import directory
 from worker.ledger import keeping, refunds, reindexing, scripts, stores
 from worker.ledger.audit_log import Operator
 from worker.ledger.claims import StepCommit
@@ -106,7 +107,7 @@ def test_the_readme_lists_every_key_and_no_other() -> None:
     """Somebody who looks into Redis finds each key in one table."""
     modules = [
         Path(str(module.__file__))
-        for module in (refunds, keeping, reindexing, stores, broker, outcomes)
+        for module in (refunds, keeping, reindexing, stores, broker, outcomes, directory)
     ]
     lua = [*(LEDGER / "lua").glob("*.lua"), Path(broker.__file__).parent / "queue.lua"]
     texts = [path.read_text() for path in (*modules, *lua)]

@@ -42,7 +42,9 @@ def _number(first: int, last: int, default: int, meaning: str) -> Parameter:
 
 _GUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 #: Sixteen digits fit into the positions of Redis.
-_POSITION = r"[0-9]{1,16}(-[0-9]{1,16})?"
+_PLACE = r"[0-9]{1,16}(-[0-9]{1,16})?"
+#: One place in each stream, if there are several cells.
+_POSITION = rf"{_PLACE}(,{_PLACE}){{0,64}}"
 
 PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
     {

@@ -11,11 +11,11 @@ import structlog
 
 from config.webhooks import WebhookEntry
 from worker.api.bodies import invalid
+from worker.api.ledgers import Ledgers
 from worker.api.problems import Problem
 from worker.api.views import RefundList, RefundView, view_of, view_of_end
 from worker.intake import ACCEPT_EVENTS, check_callback
 from worker.ledger.refunds import Ledger
-from worker.ledger.search import Search
 from worker.observability.events import log_event
 from worker.queue.delivery import Delivery
 from worker.queue.names import INTAKE
@@ -32,15 +32,13 @@ class Refunds:
 
     def __init__(
         self,
-        ledger: Ledger,
-        search: Search,
+        ledgers: Ledgers,
         producers: Producers,
         webhooks: Mapping[str, WebhookEntry],
     ) -> None:
-        self._ledger = ledger
+        self._ledgers = ledgers
         self._webhooks = webhooks
         self._producers = producers
-        self._search = search
         #: There is no message: the job comes from the request itself.
         self._delivery = Delivery(f"api-{uuid.uuid4()}", INTAKE)
 
@@ -53,12 +51,12 @@ class Refunds:
             Problem: it is invalid, more than this producer may ask for, or in conflict with a known
                 refund.
         """
-        request = self._checked(key, job)
+        request, ledger = self._checked(key, job)
         self._check_caller(caller, request)
         with structlog.contextvars.bound_contextvars(
             refund_id=request.refund_id, store_id=request.store_id, order_id=request.order_id
         ):
-            answer = self._accept(request, caller.name)
+            answer = self._accept(ledger, request, caller.name)
             log_event(ACCEPT_EVENTS[answer], producer=caller.name)
         if answer == "conflict":
             raise Problem(
@@ -66,21 +64,15 @@ class Refunds:
                 f"There is a refund {request.refund_id} whose job has other content;"
                 " it is not changed.",
             )
-        return answer == "accepted", self._view(request)
+        return answer == "accepted", _view(ledger, request)
 
-    def _view(self, request: RefundRequest) -> RefundView:
-        if refund := self._ledger.load(request.refund_id):
-            return view_of(refund)
-        if left := self._ledger.tombstone(request.refund_id):
-            return view_of_end(request, left)
-        raise Problem("unavailable", "Redis has just lost the refund; send the job again.")
-
-    def _checked(self, header: str | None, job: Mapping[str, Any]) -> RefundRequest:
-        """Return the job, with the idempotency key as its id."""
+    def _checked(self, header: str | None, job: Mapping[str, Any]) -> tuple[RefundRequest, Ledger]:
+        """Return the job, with the idempotency key as its id, and the ledger of its store."""
         key = _key(header)
         try:
             request = parse_request({"refund_id": key, **job})
-            check_callback(request, self._webhooks, self._ledger)
+            ledger = self._ledgers.home(request.store_id)
+            check_callback(request, self._webhooks, ledger)
         except InvalidJob as error:
             log_event("refund.invalid", problems=error.problems)
             raise invalid(
@@ -92,7 +84,7 @@ class Refunds:
         if request.refund_id != key:
             text = "refund_id and Idempotency-Key must be the same; the job need not have it."
             raise Problem("conflict", text)
-        return request
+        return request, ledger
 
     def _check_caller(self, caller: Caller, request: RefundRequest) -> None:
         if not caller.may_see(request.store_id):
@@ -103,10 +95,10 @@ class Refunds:
             log_event("refund.not_authorized", reason=refusal.reason, detail=refusal.detail)
             raise Problem(refusal.reason.replace("_", "-"), f"{refusal.detail}.")
 
-    def _accept(self, request: RefundRequest, producer: str) -> str:
-        answer: str = self._ledger.accept(request, self._delivery, producer=producer)
-        if answer == "conflict" and (digest := self._ledger.masked_digest(request)):
-            answer = self._ledger.accept(request, self._delivery, digest=digest)
+    def _accept(self, ledger: Ledger, request: RefundRequest, producer: str) -> str:
+        answer: str = ledger.accept(request, self._delivery, producer=producer)
+        if answer == "conflict" and (digest := ledger.masked_digest(request)):
+            answer = ledger.accept(request, self._delivery, digest=digest)
         if answer not in ACCEPT_EVENTS:
             raise redis.ResponseError(answer.removeprefix("failed: "))
         return answer
@@ -117,16 +109,30 @@ class Refunds:
         Raises:
             Problem: there is none in the stores of this caller.
         """
-        refund = self._ledger.load(refund_id) if rules.REFUND_ID.fullmatch(refund_id) else None
-        if refund is None or not caller.may_see(refund.request.store_id):
-            text = "There is no such refund in the stores of this token, or it ended long ago."
-            raise Problem("not-found", text)
-        return view_of(refund)
+        is_id = rules.REFUND_ID.fullmatch(refund_id)
+        for ledger in self._ledgers.with_refund(refund_id) if is_id else ():
+            refund = ledger.load(refund_id)
+            if refund and caller.may_see(refund.request.store_id):
+                return view_of(refund)
+        text = "There is no such refund in the stores of this token, or it ended long ago."
+        raise Problem("not-found", text)
 
     def of_order(self, caller: Caller, order_id: str) -> RefundList:
         """Return the refunds of an order in the stores of this caller."""
-        found = self._ledger.load_all(self._search.of_order(order_id.lower()))
+        found = [
+            refund
+            for ledger, search, _ in self._ledgers.all()
+            for refund in ledger.load_all(search.of_order(order_id.lower()))
+        ]
         return RefundList(refunds=[view_of(one) for one in found if _is_seen(caller, one)])
+
+
+def _view(ledger: Ledger, request: RefundRequest) -> RefundView:
+    if refund := ledger.load(request.refund_id):
+        return view_of(refund)
+    if left := ledger.tombstone(request.refund_id):
+        return view_of_end(request, left)
+    raise Problem("unavailable", "Redis has just lost the refund; send the job again.")
 
 
 def _is_seen(caller: Caller, refund: Refund) -> bool:

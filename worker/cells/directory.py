@@ -8,7 +8,7 @@ first job, and a store that the directory does not know is looked for in all cel
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import redis
@@ -19,6 +19,8 @@ from worker.cells.names import FRONT, all_cells
 from worker.errors import StoreInTwoCells
 from worker.ledger.durability import is_confirmed
 
+#: How many stores are looked at with one command.
+PAGE = 500
 #: The number of cells only grows: several workers may know different ones.
 _GROW_LUA = """
 local count = tonumber(redis.call('HGET', KEYS[1], 'cells') or 1)
@@ -39,7 +41,7 @@ class Directory:
         self._count = count
         self._wait_replicas = wait_replicas
         self._front = clients.of(FRONT)
-        self._ns = clients.ns(FRONT)
+        self.ns = clients.ns(FRONT)
         self._grow = self._front.register_script(_GROW_LUA)
 
     def grow(self) -> int:
@@ -47,11 +49,16 @@ class Directory:
 
         From then on a worker that knows of no cells accepts no job (accept.lua).
         """
-        return int(self._grow(keys=[f"{self._ns}:installation"], args=[self._count]))
+        return int(self._grow(keys=[f"{self.ns}:installation"], args=[self._count]))
+
+    def count(self) -> int:
+        """Return how many cells there are: as many as are recorded, or as the settings say."""
+        recorded: Any = self._front.hget(f"{self.ns}:installation", "cells")
+        return max(self._count, int(recorded or 1))
 
     def known(self, store_id: str) -> str | None:
         """Return the cell of a store, None if the directory does not know the store."""
-        found: Any = self._front.hget(f"{self._ns}:homes", store_id)
+        found: Any = self._front.hget(f"{self.ns}:homes", store_id)
         return found or None
 
     def home(self, store_id: str) -> str:
@@ -65,11 +72,11 @@ class Directory:
         count = self.grow()
         cell = self.evidence(store_id, all_cells(count)) or choose(store_id, count)
         with self._front.pipeline(transaction=True) as pipe:
-            pipe.hsetnx(f"{self._ns}:homes", store_id, cell)
-            pipe.hget(f"{self._ns}:homes", store_id)
+            pipe.hsetnx(f"{self.ns}:homes", store_id, cell)
+            pipe.hget(f"{self.ns}:homes", store_id)
             home: str = pipe.execute()[1]
         # An old primary that still answers must not send a store to another cell than the new one.
-        if not is_confirmed(self._front, f"{self._ns}:confirmations", self._wait_replicas):
+        if not is_confirmed(self._front, f"{self.ns}:confirmations", self._wait_replicas):
             raise redis.ConnectionError("too few replicas have the cell of a store")
         return home
 
@@ -94,7 +101,7 @@ class Directory:
         with self._clients.of(cell).pipeline(transaction=True) as pipe:
             pipe.sismember(f"{ns}:residents", store_id)
             pipe.exists(*(f"{ns}:{name}:{store_id}" for name in ("of_store", "lane", "busy")))
-            pipe.exists(*(f"{ns}:{name}:{store_id}" for name in ("store", "suspended")))
+            pipe.exists(*(f"{ns}:{name}:{store_id}" for name in ("store", "suspended", "worked")))
             is_resident, work, key = pipe.execute()
         return _WORK if is_resident or work else _KEY if key else 0
 
@@ -103,12 +110,27 @@ class Directory:
         ids = list(store_ids)
         if not ids:
             return set()
-        found: Any = self._clients.of(cell).smismember(f"{self._clients.ns(cell)}:residents", ids)
+        ns = self._clients.ns(cell)
+        found: Any = self._clients.of(cell).smismember(f"{ns}:residents", ids)
         return {store_id for store_id, is_there in zip(ids, found, strict=True) if is_there}
+
+    def strays(self, cell: str) -> Iterator[tuple[str, str]]:
+        """Yield the stores of a cell that are in another one by the directory, with that cell."""
+        ns, cursor = self._clients.ns(cell), 0
+        while True:
+            answer: Any = self._clients.of(cell).sscan(f"{ns}:residents", cursor, count=PAGE)
+            cursor, ids = answer
+            homes: Any = self._front.hmget(f"{self.ns}:homes", ids) if ids else []
+            for store_id, home in zip(ids, homes, strict=True):
+                if home not in (None, cell):
+                    yield store_id, home
+            if not cursor:
+                return
 
     def move_in(self, cell: str, store_id: str) -> None:
         """Record in a cell that a store lives there, before anything of the store is."""
-        self._clients.of(cell).sadd(f"{self._clients.ns(cell)}:residents", store_id)
+        ns = self._clients.ns(cell)
+        self._clients.of(cell).sadd(f"{ns}:residents", store_id)
 
 
 #: What a cell has of a store: its refunds, or its key alone.

@@ -24,6 +24,7 @@ def settings_of(given: Settings, cell: str, count: int) -> Settings:
     shares = len(all_cells(count))
     return given.model_copy(
         update={
+            "cells": count,
             "namespace": namespace_of(front_of(given.namespace), cell),
             # The setting names that of the front; this machine remembers those of the others.
             "installation": given.installation if cell == FRONT else None,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from worker.cli.bulk import do
+from worker.cli.cells import in_cells_of_chosen, in_each_cell
 from worker.cli.choosing import Chosen, chooses
 from worker.cli.common import AsJson, connect_acts, explain_errors, fail
 from worker.cli.operator import By, OptionalWhy, Why, operator
@@ -28,6 +29,7 @@ EXAMPLES = {
 
 @explain_errors
 @chooses
+@in_cells_of_chosen
 def retry(chosen: Chosen, by: By = "", reason: OptionalWhy = "", as_json: AsJson = False) -> None:
     """Let refunds that wait for a retry go now."""
     who, acts = operator(by, reason), connect_acts()
@@ -41,6 +43,7 @@ def retry(chosen: Chosen, by: By = "", reason: OptionalWhy = "", as_json: AsJson
 
 @explain_errors
 @chooses
+@in_cells_of_chosen
 def cancel(chosen: Chosen, by: By = "", reason: Why = "", as_json: AsJson = False) -> None:
     """Call off refunds that wait and have changed nothing at Wix.
 
@@ -57,6 +60,7 @@ def cancel(chosen: Chosen, by: By = "", reason: Why = "", as_json: AsJson = Fals
 
 @explain_errors
 @chooses
+@in_cells_of_chosen
 def hold(chosen: Chosen, by: By = "", reason: Why = "", as_json: AsJson = False) -> None:
     """Stop refunds where they are, until they are released. A running step finishes first."""
     who, acts = operator(by, reason, needs_reason=True), connect_acts()
@@ -72,6 +76,7 @@ def hold(chosen: Chosen, by: By = "", reason: Why = "", as_json: AsJson = False)
 
 @explain_errors
 @chooses
+@in_cells_of_chosen
 def release(chosen: Chosen, by: By = "", reason: OptionalWhy = "", as_json: AsJson = False) -> None:
     """Let refunds on hold go on, in order of arrival."""
     who, acts = operator(by, reason), connect_acts()
@@ -85,6 +90,7 @@ def release(chosen: Chosen, by: By = "", reason: OptionalWhy = "", as_json: AsJs
 
 @explain_errors
 @chooses
+@in_cells_of_chosen
 def edit(
     chosen: Chosen,
     manual_payments: Annotated[
@@ -130,6 +136,7 @@ All = Annotated[bool, typer.Option("--all", help="All stores; this must be said.
 
 
 @explain_errors
+@in_each_cell
 def pause(every: All = False, by: By = "", reason: Why = "", as_json: AsJson = False) -> None:
     """Let the refunds of all stores wait; jobs are still accepted, and running steps finish.
 
@@ -145,6 +152,7 @@ def pause(every: All = False, by: By = "", reason: Why = "", as_json: AsJson = F
 
 
 @explain_errors
+@in_each_cell
 def resume(
     every: All = False, by: By = "", reason: OptionalWhy = "", as_json: AsJson = False
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,6 +10,9 @@ import typer
 from config.access import ALL_STORES, ApiProducer
 from config.settings import Settings
 from worker.app import ledger_from, producers_from
+from worker.cells.finding import Finder
+from worker.cells.routing import directory_from
+from worker.cells.settings import settings_of
 from worker.cli.common import WRONG_USAGE, AsJson, close_at_end, explain_errors, fail, settings
 from worker.cli.serve import BehindProxy, Host, Pem, Port, Service, join, show_token
 from worker.ledger.search import Search
@@ -59,17 +63,32 @@ def run(
 def _application(given: Settings, server: Server) -> tuple[Starlette, str]:
     """Return the application, and the installation that it belongs to."""
     from worker.api.application import Api, application  # noqa: PLC0415 - the extra may be missing
-    from worker.api.outcomes import Tail  # noqa: PLC0415 - see above
+    from worker.api.ledgers import Ledgers, Place  # noqa: PLC0415 - see above
+    from worker.api.outcomes import Stream, Tail  # noqa: PLC0415 - see above
     from worker.api.refunds import Refunds  # noqa: PLC0415 - see above
 
-    broker, ledger = ledger_from(given)
-    close_at_end(broker.client.close)
-    ledger.installation = join(given, broker.client)
-    search = Search(broker.client, namespace=given.namespace)
-    tail = Tail(broker.client, ledger.ns)
-    refunds = Refunds(ledger, search, producers_from(given), given.webhooks)
+    def connect(cell: str) -> Place:
+        of_cell = settings_of(given, cell, given.cells)
+        broker, ledger = ledger_from(of_cell)
+        close_at_end(broker.client.close)
+        ledger.installation = join(of_cell, broker.client)
+        search = Search(broker.client, namespace=of_cell.namespace)
+        return Place(ledger, search, broker.client)
+
+    ledgers = Ledgers(connect, _finder(given))
+    tail = Tail([Stream(client, ledger.ns) for ledger, _, client in ledgers.all()])
+    refunds = Refunds(ledgers, producers_from(given), given.webhooks)
     api = Api(refunds, tail, lambda: server.is_stopping)
-    return application(api, Tokens(given.api_tokens)), ledger.installation
+    return application(api, Tokens(given.api_tokens)), ledgers.front.ledger.installation or ""
+
+
+def _finder(given: Settings) -> Callable[[], Finder] | None:
+    """Return what looks for the cells of stores and refunds; None where there is one ledger."""
+    if given.cells == 1:
+        return None
+    clients, directory = directory_from(given, {})
+    close_at_end(clients.close)
+    return lambda: Finder(clients, directory)
 
 
 def _started(given: Settings, url: str, installation: str) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from worker.cli.bulk import do
+from worker.cli.cells import in_cells_of_chosen
 from worker.cli.choosing import Chosen, chooses
 from worker.cli.common import AsJson, connect_acts, explain_errors
 from worker.cli.operator import By, Why, operator
@@ -17,6 +18,7 @@ EXAMPLE = 'Example: refunds approve rf-2024-000123 --by ann --reason "checked wi
 
 @explain_errors
 @chooses
+@in_cells_of_chosen
 def approve(
     chosen: Chosen,
     reject: Annotated[

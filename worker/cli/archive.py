@@ -10,8 +10,10 @@ from typing import Annotated, Any
 import redis
 import typer
 
+from worker.app import ledger_from
 from worker.cli import filters
-from worker.cli.common import AsJson, Limit, connect, explain_errors, fail, settings
+from worker.cli.cells import all_settings, in_each_cell
+from worker.cli.common import AsJson, Limit, close_at_end, connect, explain_errors, fail, settings
 from worker.cli.completion import archived_ids
 from worker.cli.csv_cells import safe_cell
 from worker.cli.moments import Since, Until, since_ms
@@ -22,6 +24,7 @@ from worker.operations.archive import ownership
 from worker.operations.archive.entry import Archived, day_of
 from worker.operations.archive.folder import ArchiveProblem, Folder
 from worker.operations.archive.reading import Place, Reading, Wanted
+from worker.refund.tombstone import Tombstone
 
 archive = typer.Typer(
     no_args_is_help=True,
@@ -89,14 +92,23 @@ def find(
 
 def _by_id(reading: Reading, wanted: Wanted) -> list[Place]:
     """Return a refund from the day that its tombstone names."""
-    _, ledger = connect()
     try:
-        left = ledger.tombstone(wanted.refund_id)
+        left = _tombstone(wanted.refund_id)
     except redis.RedisError:
         return []
     day = day_of(left.ended_at_s * 1000) if left else None
     place = reading.one(wanted.refund_id, day) if day else None
     return [place] if place and wanted.includes(place.archived) else []
+
+
+def _tombstone(refund_id: str) -> Tombstone | None:
+    """Return what is left of a refund, in the first cell that has something."""
+    for given in all_settings(settings()).values():
+        broker, ledger = ledger_from(given)
+        close_at_end(broker.client.close)
+        if left := ledger.tombstone(refund_id):
+            return left
+    return None
 
 
 @archive.command("export", epilog="Example: refunds archive export --since 2026-01-01 --json")
@@ -135,6 +147,7 @@ def _print_all(found: Iterable[Place], *, as_json: bool) -> None:
 
 @archive.command("adopt", epilog='Example: refunds archive adopt --reason "moved to a new drive"')
 @explain_errors
+@in_each_cell
 def adopt(by: By = "", reason: Why = "", as_json: AsJson = False) -> None:
     """Make REFUNDS_ARCHIVE the archive from now on, in the place of the one before.
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from worker.cli.cells import in_each_cell
 from worker.cli.common import AsJson, Limit, connect, explain_errors, fail
 from worker.cli.moments import Since, since_ms
 from worker.cli.output import moment, print_json, print_table, say
@@ -16,6 +17,7 @@ EXAMPLE = "Example: refunds audit-log --since 24h"
 
 
 @explain_errors
+@in_each_cell
 def audit_log(
     since: Since = "",
     verify: Annotated[

@@ -10,9 +10,10 @@ from typing import Any
 import typer
 
 from worker.app import acts_from, jobs_from, ledger_from
+from worker.cli.all_lists import search_for
+from worker.cli.cell_results import NothingToDo
 from worker.cli.choosing import Chosen
 from worker.cli.common import close_at_end, fail, settings
-from worker.cli.dead_list import search_for
 from worker.cli.following import follow
 from worker.cli.output import print_json, print_line, say
 from worker.cli.results import act_on_each
@@ -96,7 +97,7 @@ def _freeze(
     )
     frozen = freeze(bulk.jobs, order, _found(bulk, name, chosen))
     if frozen is None:
-        fail("nothing matches")
+        fail("nothing matches", end=NothingToDo)
     hint = " (--dry-run asks Wix)" if frozen.unknown and name == "dead.replay" else ""
     sums = amounts_text(frozen.sums, frozen.unknown)
     return frozen.job_id, f"{name} for {frozen.count}: {sums}{hint}"

@@ -13,7 +13,17 @@ import typer
 from config.loading import load_settings, unknown_variables
 from config.settings import Settings
 from worker.app import keyring_from, ledger_from, membership_from, stores_from, way_of, wix_from
-from worker.cli.common import AsJson, close_at_end, connect, explain_errors, fail, settings
+from worker.cells.routing import directory_from
+from worker.cli.cells import in_each_cell
+from worker.cli.common import (
+    AsJson,
+    close_at_end,
+    connect,
+    explain_errors,
+    fail,
+    of_current_cell,
+    settings,
+)
 from worker.cli.operator import By, OptionalWhy, operator
 from worker.cli.output import (
     if_encodable,
@@ -27,6 +37,7 @@ from worker.ledger.connection import redis_client
 from worker.ledger.refunds import Ledger
 from worker.operations import audit as auditing
 from worker.operations.archive.checkup import keeping_finding
+from worker.operations.cell_findings import cell_findings
 from worker.operations.checkup import (
     outcomes_findings,
     queue_findings,
@@ -68,6 +79,7 @@ NEXT = "Start the workers, and let upstream send again each job without a final 
 
 
 @explain_errors
+@in_each_cell
 def audit(
     repair: Annotated[bool, typer.Option("--repair", help="Requeue lost refunds.")] = False,
     against_wix: Annotated[
@@ -87,7 +99,7 @@ def audit(
     1 if one is in no place or in several, or if Wix's records disagree.
     """
     broker, ledger = connect()
-    _require_own_ledger(membership_from(load_settings(os.environ), broker.client))
+    _require_own_ledger(membership_from(of_current_cell(load_settings(os.environ)), broker.client))
     found = _checked(ledger, operator(by, reason) if repair else None)
     finished = _finished(ledger) if against_wix else []
     differing = _compare(finished, rate) if against_wix else []
@@ -140,7 +152,7 @@ def _finished(ledger: Ledger) -> list[Refund]:
 
 
 def _compare(finished: Sequence[Refund], rate: float) -> list[auditing.Problem]:
-    given = load_settings(os.environ)
+    given = of_current_cell(load_settings(os.environ))
     broker, _ = ledger_from(given)
     wix = wix_from(given)
     close_at_end(broker.client.close)
@@ -188,6 +200,9 @@ def _of_ledger(given: Settings, client: redis.Redis) -> Iterator[Finding]:
     yield from queue_findings(ledger, told)
     yield keeping_finding(ledger.keeping, given)
     yield from outcomes_findings(told, ledger.ns)
+    clients, directory = directory_from(given, {})
+    close_at_end(clients.close)
+    yield from cell_findings(given, directory)
 
 
 def _reach(given: Settings) -> Reached:
@@ -221,6 +236,7 @@ def _print_findings(findings: Sequence[Finding], *, as_json: bool) -> bool:
 
 
 @explain_errors
+@in_each_cell
 def doctor(
     adopt: Annotated[
         bool,

@@ -20,6 +20,7 @@ from dramatiq.errors import ConnectionClosed
 from config.loading import SettingsError, load_settings, unknown_variables
 from config.settings import Settings
 from worker.app import acts_from, ledger_from
+from worker.cells.settings import settings_of
 from worker.cli.output import print_json, say
 from worker.demo.demo import DemoFailed
 from worker.demo.embedded import NoServer
@@ -48,11 +49,15 @@ Command = TypeVar("Command", bound=Callable[..., None])
 
 #: Closes the connections of the running command when it ends.
 _opened: ContextVar[ExitStack] = ContextVar("opened")
+#: The cell in which the running command works, and how many there are (worker.cli.cells).
+current_cell: ContextVar[tuple[str, int] | None] = ContextVar("current_cell", default=None)
 #: Whether the running command was called with --json.
 _as_json: ContextVar[bool] = ContextVar("as_json", default=False)
 
 
-def fail(*lines: str, code: int = 1, **more: object) -> NoReturn:
+def fail(
+    *lines: str, code: int = 1, end: type[typer.Exit] = typer.Exit, **more: object
+) -> NoReturn:
     """Print an error and exit: code 1 if the answer is no, 2 for wrong usage.
 
     The lines go to standard error. With --json, standard output gets one JSON document as well:
@@ -61,7 +66,7 @@ def fail(*lines: str, code: int = 1, **more: object) -> NoReturn:
     say(*lines)
     if _as_json.get():
         _print_error("\n".join(lines), more)
-    raise typer.Exit(code)
+    raise end(code)
 
 
 def named(given: str) -> str:
@@ -127,11 +132,20 @@ def explain_errors(command: Command) -> Command:
 
 
 def settings() -> Settings:
-    """Load the settings from the environment; warn about unknown variables with our prefix."""
+    """Load the settings from the environment; warn about unknown variables with our prefix.
+
+    They are those of the cell in which the command runs.
+    """
     for name, nearest in unknown_variables(os.environ).items():
         hint = f"; did you mean {nearest}?" if nearest else ""
         say(f"{name} is not a known setting and is ignored{hint}")
-    return load_settings(os.environ)
+    return of_current_cell(load_settings(os.environ))
+
+
+def of_current_cell(given: Settings) -> Settings:
+    """Return the settings of the cell in which the command runs; those given if it is not known."""
+    cell = current_cell.get()
+    return settings_of(given, *cell) if cell else given
 
 
 def connect() -> tuple[Broker, Ledger]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,7 +19,8 @@ from worker.app import (
     wix_from,
 )
 from worker.cli import status
-from worker.cli.common import WRONG_USAGE, AsJson, close_at_end, explain_errors, fail, settings
+from worker.cli.cells import settings_of_one_cell
+from worker.cli.common import WRONG_USAGE, AsJson, close_at_end, explain_errors, fail
 from worker.cli.serve import BehindProxy, Host, Pem, Port, Service, join, show_token
 from worker.ledger.search import Search
 from worker.observability.events import log_event
@@ -66,7 +67,7 @@ def run(
     """
     if context.invoked_subcommand:
         return
-    given = settings()
+    given = settings_of_one_cell("console")
     if not given.console_tokens:
         fail(NO_USERS, code=WRONG_USAGE)
     if given.console_proxy and not behind_proxy:
@@ -101,9 +102,7 @@ def _desk(given: Settings) -> tuple[Desk, str]:
     from worker.console.desk import Desk  # noqa: PLC0415 - see _application
     from worker.console.plots import Trends  # noqa: PLC0415 - see _application
 
-    def read_status(minutes: int) -> dict[str, Any]:
-        return status.read(given, broker.client, minutes=minutes)
-
+    read_status = status.reader_for(given)
     broker, ledger = ledger_from(given)
     close_at_end(broker.client.close)
     ledger.installation = join(given, broker.client)

@@ -8,6 +8,7 @@ import typer
 
 from worker.app import ledger_from, stores_from
 from worker.cli.bulk import do, ids_of
+from worker.cli.cells import in_cells_of_chosen, of_refund
 from worker.cli.choosing import Chosen, chooses
 from worker.cli.common import (
     AsJson,
@@ -43,6 +44,7 @@ dead.command("list", epilog=EXAMPLE)(dead_list)
 
 @dead.command("show", epilog="Example: refunds dead show rf-2024-000123")
 @explain_errors
+@of_refund
 def dead_show(letter_id: DeadId, as_json: AsJson = False) -> None:
     """Show a dead letter: its remedy, its amounts, its timeline."""
     given = settings()
@@ -95,6 +97,7 @@ DryRun = Annotated[
 )
 @explain_errors
 @chooses
+@in_cells_of_chosen
 def dead_replay(
     chosen: Chosen,
     by: By = "",

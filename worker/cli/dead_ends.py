@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from worker.cli.bulk import do
+from worker.cli.cells import in_cells_of_chosen
 from worker.cli.choosing import Chosen, chooses
 from worker.cli.common import AsJson, connect_acts, explain_errors, fail
 from worker.cli.operator import By, Why, operator
@@ -31,6 +32,7 @@ Currency = Annotated[str, typer.Option(help="Its ISO 4217 code.")]
 
 @explain_errors
 @chooses
+@in_cells_of_chosen
 def resolve(
     chosen: Chosen,
     amount: Amount = "",
@@ -68,6 +70,7 @@ def resolve(
 
 @explain_errors
 @chooses
+@in_cells_of_chosen
 def discard(chosen: Chosen, by: By = "", reason: Why = "", as_json: AsJson = False) -> None:
     """Give up dead letters, and messages that never became a refund; upstream is told."""
     who, acts = operator(by, reason, needs_reason=True), connect_acts()

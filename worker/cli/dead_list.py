@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
 from worker.cli import filters
-from worker.cli.common import AsJson, Limit, connect, explain_errors, fail
+from worker.cli.all_lists import connect_all, list_all, search_for
+from worker.cli.common import AsJson, Limit, explain_errors, fail
 from worker.cli.output import moment, print_json, print_line, print_table, say
-from worker.ledger.records import Records
+from worker.ledger.refunds import Ledger
 from worker.ledger.search import Search
 from worker.operations import listing
 from worker.operations.durations import amounts
+from worker.operations.joined_lists import join_groups
 from worker.operations.searching import Page, Sort
 from worker.operations.selection import Selection
 from worker.operations.status_lines import stake
@@ -58,13 +60,12 @@ def dead_list(
 ) -> None:
     """List what needs a person: refunds first, then messages that did not become refunds."""
     check_after(after)
-    broker, ledger = connect()
-    search = search_for(broker)
+    opened = connect_all()
     if by:
-        _print_groups(search, selection, by, as_json=as_json)
+        _print_groups([search_for(one) for one, _ in opened.values()], selection, by, as_json)
         return
     rows, told, page = _rows(
-        search, ledger, selection, kind, sort=sort, after=after, limit=None if all_ else limit
+        opened, selection, kind, sort=sort, after=after, limit=None if all_ else limit
     )
     if as_json:
         print_json({"dead": rows, **told})
@@ -73,11 +74,6 @@ def dead_list(
     if page.total:
         print_line()
         print_line(totals_line("refunds", page))
-
-
-def search_for(broker: Broker) -> Search:
-    """Return what searches the ledger, on the broker's connection."""
-    return Search(broker.client, namespace=broker.namespace[1:-1])
 
 
 def check_after(after: str) -> None:
@@ -98,8 +94,7 @@ def totals_line(what: str, page: Page) -> str:
 
 
 def _rows(
-    search: Search,
-    records: Records,
+    opened: Mapping[str, tuple[Broker, Ledger]],
     selection: Selection,
     kind: Kind | None,
     *,
@@ -112,10 +107,9 @@ def _rows(
         rows=[], page=Page(matches=[], total=0, amounts={}, unknown=0, after="")
     )
     if kind != Kind.MESSAGE:
-        found = listing.list_refunds(
-            search, records, selection, dead=True, sort=sort, after=after, limit=limit
-        )
-    letters = [] if kind == Kind.REFUND else listing.letter_rows(search.letters(), selection)
+        found = list_all(opened, selection, dead=True, sort=sort, after=after, limit=limit)
+    every = (letter for broker, _ in opened.values() for letter in search_for(broker).letters())
+    letters = [] if kind == Kind.REFUND else listing.letter_rows(every, selection)
     room = None if limit is None else max(0, limit - len(found.rows))
     shown = [] if found.page.after else letters[:room]
     return [*found.rows, *shown], found.totals() | {"messages": len(letters)}, found.page
@@ -149,10 +143,17 @@ def _print_remedies(rows: Iterable[Mapping[str, Any]]) -> None:
         print_line(line)
 
 
-def _print_groups(search: Search, selection: Selection, by: By, *, as_json: bool) -> None:
-    rows = listing.groups(search, selection, by.value)
+def _print_groups(
+    searches: Sequence[Search],
+    selection: Selection,
+    by: By,
+    as_json: bool,
+) -> None:
+    of_each = [listing.groups(search, selection, by.value) for search in searches]
+    rows = of_each[0] if len(of_each) == 1 else join_groups(of_each, by.value)
+    messages = sum(_message_count(search, selection) for search in searches)
     if as_json:
-        print_json({"by": by.value, "groups": rows, "messages": _message_count(search, selection)})
+        print_json({"by": by.value, "groups": rows, "messages": messages})
         return
     for row in rows:
         row["amount"] = amounts(row["amounts"])
@@ -165,8 +166,8 @@ def _print_groups(search: Search, selection: Selection, by: By, *, as_json: bool
     print_table(rows, columns, may_drop=("unknown", "newest", "example"), empty=empty)
     if by == By.REASON:
         _print_remedies(rows)
-    if count := _message_count(search, selection):
-        say(f"{count:,} messages did not become refunds: refunds dead list --kind message")
+    if messages:
+        say(f"{messages:,} messages did not become refunds: refunds dead list --kind message")
 
 
 def _message_count(search: Search, selection: Selection) -> int:

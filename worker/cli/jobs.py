@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from worker.cli.bulk import open_bulk
+from worker.cli.cells import in_each_cell, of_job
 from worker.cli.common import AsJson, Limit, explain_errors, fail, named
 from worker.cli.following import follow, show
 from worker.cli.operator import By, OptionalWhy, operator
@@ -24,6 +25,7 @@ JobId = Annotated[str, typer.Argument(metavar="JOB")]
 
 @jobs.command("list", epilog="Example: refunds jobs list --json")
 @explain_errors
+@in_each_cell
 def list_jobs(limit: Limit = 100, as_json: AsJson = False) -> None:
     """List the bulk acts, newest first."""
     found = [job.public() for job in open_bulk().jobs.newest(limit)]
@@ -49,6 +51,7 @@ def list_jobs(limit: Limit = 100, as_json: AsJson = False) -> None:
 
 @jobs.command("show", epilog="Example: refunds jobs show job-3f2a9c01d4e5 --json")
 @explain_errors
+@of_job
 def show_job(job_id: JobId, limit: Limit = 100, as_json: AsJson = False) -> None:
     """Show a bulk act, and the result of each item with what became of it since."""
     bulk = open_bulk()
@@ -65,6 +68,7 @@ def show_job(job_id: JobId, limit: Limit = 100, as_json: AsJson = False) -> None
 
 @jobs.command("stop", epilog="Example: refunds jobs stop job-3f2a9c01d4e5")
 @explain_errors
+@of_job
 def stop(job_id: JobId, by: By = "", reason: OptionalWhy = "", as_json: AsJson = False) -> None:
     """Stop a bulk act: no further item is done."""
     _step("stop", job_id, by, reason, as_json=as_json)
@@ -72,6 +76,7 @@ def stop(job_id: JobId, by: By = "", reason: OptionalWhy = "", as_json: AsJson =
 
 @jobs.command("continue", epilog="Example: refunds jobs continue job-3f2a9c01d4e5")
 @explain_errors
+@of_job
 def go_on(job_id: JobId, by: By = "", reason: OptionalWhy = "", as_json: AsJson = False) -> None:
     """Continue a bulk act that waits after its canary, or that was stopped."""
     _step("continue", job_id, by, reason, as_json=as_json)

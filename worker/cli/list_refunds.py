@@ -7,13 +7,14 @@ from typing import Annotated, Any
 import typer
 
 from worker.cli import filters
-from worker.cli.common import AsJson, Limit, connect, explain_errors
-from worker.cli.dead_list import check_after, search_for, totals_line
+from worker.cli.all_lists import connect_all, list_all
+from worker.cli.common import AsJson, Limit, explain_errors
+from worker.cli.dead_list import check_after, totals_line
 from worker.cli.output import moment, print_json, print_line, print_table
-from worker.operations import listing
 from worker.operations.intake_queue import queued_jobs
 from worker.operations.searching import Sort
 from worker.operations.selection import Selection
+from worker.queue.broker import Broker
 from worker.refund.approvals import NEEDS_APPROVAL
 
 EXAMPLE = "Example: refunds list --store SITE_ID --state rejected --since 7d"
@@ -39,19 +40,12 @@ def list_refunds(
     --order and --refund find quickly; other filters look at each refund in turn.
     """
     check_after(after)
-    broker, ledger = connect()
-    found = listing.list_refunds(
-        search_for(broker),
-        ledger,
-        selection,
-        dead=False,
-        sort=sort,
-        after=after,
-        limit=None if all_ else limit,
-    )
+    opened, most = connect_all(), None if all_ else limit
+    found = list_all(opened, selection, dead=False, sort=sort, after=after, limit=most)
     # The number of an order is searched for as text.
     named = selection.refund.rstrip("*") or selection.order or selection.text
-    queued = queued_jobs(broker.client, broker.namespace, named)[:MOST_QUEUED] if named else []
+    queued = [job for broker, _ in opened.values() for job in queued_jobs_of(broker, named)]
+    queued = queued[:MOST_QUEUED]
     if as_json:
         print_json({"refunds": found.rows, "queued": queued, **found.totals()})
         return
@@ -59,6 +53,11 @@ def list_refunds(
     if found.page.total:
         print_line()
         print_line(totals_line("refunds", found.page))
+
+
+def queued_jobs_of(broker: Broker, named: str) -> list[dict[str, Any]]:
+    """Return the queued jobs of a refund or an order, none if none is named."""
+    return queued_jobs(broker.client, broker.namespace, named)[:MOST_QUEUED] if named else []
 
 
 def _print(rows: list[dict[str, Any]], queued: list[dict[str, Any]], selection: Selection) -> None:

@@ -19,6 +19,7 @@ from worker.cli.approve import approve
 from worker.cli.archive import archive
 from worker.cli.audit_log import EXAMPLE as AUDIT_LOG_EXAMPLE
 from worker.cli.audit_log import audit_log
+from worker.cli.cells import wanted_cell
 from worker.cli.checks import EXAMPLES, audit, doctor
 from worker.cli.common import AsJson, explain_errors, run
 from worker.cli.console import console
@@ -101,8 +102,12 @@ def refunds(
             "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
         ),
     ] = False,
+    cell: Annotated[
+        str, typer.Option(help="The only cell to look at, where there are several.")
+    ] = "",
 ) -> None:
     """Refund orders of Wix stores: each one exactly once, or a person is told why not."""
+    wanted_cell.set(cell)
 
 
 @app.command(epilog="Example: refunds demo --json | jq .ok")

@@ -54,7 +54,7 @@ def outcomes(
 
     Oldest first; with --json, one CloudEvent per line.
     """
-    if not re.fullmatch(r"[0-9]+(-[0-9]+)?", after):
+    if not re.fullmatch(r"[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*", after):
         fail("--after takes a stream ID as this command prints it, like 1700000000000-0", code=2)
     if consumer and not group:
         fail("--consumer is only for a --group", code=2)

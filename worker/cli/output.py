@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,13 +22,29 @@ from rich.text import Text
 from worker.observability.printable import in_json, printable, printable_json
 from worker.observability.redaction import redact, redact_text
 
+#: Gets the JSON documents of a command that runs several times.
+_collected: ContextVar[list[Any] | None] = ContextVar("collected", default=None)
 #: Columns of prose narrower than this are hard to read.
 MIN_PROSE_WIDTH = 16
 
 
 def print_json(value: Any, *, indent: int | None = 2) -> None:
-    """Print one JSON document on standard output."""
+    """Print one JSON document on standard output, or hand it to what collects them."""
+    if (collected := _collected.get()) is not None:
+        collected.append(value)
+        return
     sys.stdout.write(_json(redact(value), indent=indent) + "\n")
+
+
+@contextmanager
+def collecting() -> Iterator[list[Any]]:
+    """Collect what `print_json` gets instead of printing it."""
+    documents: list[Any] = []
+    before = _collected.set(documents)
+    try:
+        yield documents
+    finally:
+        _collected.reset(before)
 
 
 def _json(value: Any, *, indent: int | None = None) -> str:

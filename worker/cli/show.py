@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from worker.app import ledger_from, stores_from
+from worker.cli.all_lists import search_for
+from worker.cli.cells import of_refund
 from worker.cli.common import AsJson, close_at_end, explain_errors, fail, named, settings
 from worker.cli.completion import refund_ids
-from worker.cli.dead_list import search_for
 from worker.cli.filters import selection_of
 from worker.cli.forgotten import archived
 from worker.cli.output import moment, print_json, print_line, print_record, print_table
@@ -29,6 +30,7 @@ RefundId = Annotated[
 
 
 @explain_errors
+@of_refund
 def show(
     refund_id: RefundId = "",
     order: Annotated[

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from config.loading import SettingsError
 from worker.app import keyring_from, ledger_from, stores_from, wix_from
+from worker.cli.cells import that_live_here
 from worker.cli.common import close_at_end, settings
 from worker.cli.output import if_encodable, print_table, say
 from worker.ledger.refunds import Ledger
@@ -47,8 +48,8 @@ class Desk:
         return is_known(self.stores.find(store_id), self.keyring)
 
     def all_ids(self) -> list[str]:
-        """The stores of the vault, then those of REFUNDS_STORES."""
-        return all_ids(self.stores, self.keyring)
+        """The stores of the vault, then those of REFUNDS_STORES; only those of this cell."""
+        return that_live_here(all_ids(self.stores, self.keyring))
 
 
 def open_desk() -> Desk:

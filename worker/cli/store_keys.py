@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from worker.cli.cells import in_each_cell, of_store_or_each
 from worker.cli.common import AsJson, explain_errors, fail, named
 from worker.cli.operator import By, OptionalWhy, operator
 from worker.cli.output import print_json, print_line, print_table, say
@@ -23,6 +24,7 @@ EXAMPLES = {
 
 
 @explain_errors
+@of_store_or_each
 def check(
     store_id: Annotated[str, typer.Argument(metavar="[SITE_ID]")] = "",
     every: Annotated[bool, typer.Option("--all", help="Check every store.")] = False,
@@ -74,6 +76,7 @@ def keygen(as_json: AsJson = False) -> None:
 
 
 @explain_errors
+@in_each_cell
 def reseal(by: By = "", reason: OptionalWhy = "", as_json: AsJson = False) -> None:
     """Encrypt all API keys with a new vault key.
 

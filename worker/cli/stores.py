@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from worker.cli.cells import in_each_cell, in_home_of, of_store
 from worker.cli.common import AsJson, connect_acts, explain_errors, fail, named
 from worker.cli.operator import By, OptionalWhy, Why, operator
 from worker.cli.output import moment, print_json, print_table, say
@@ -13,12 +14,14 @@ from worker.cli.store_desk import open_desk, print_checks
 from worker.cli.store_input import from_options, from_stdin
 from worker.cli.store_keys import EXAMPLES, check, keygen, reseal
 from worker.cli.store_observing import EXAMPLE, ON, observe
+from worker.ledger.audit_log import Operator
 from worker.operations.acts import stores as pausing
 from worker.operations.acts.observing import observe as set_observed
 from worker.operations.acts.refusals import CannotAct
 from worker.stores import connecting
 from worker.stores.checklist import Findings
 from worker.stores.pasted import Pasted
+from worker.stores.vault import Vault
 
 stores = typer.Typer(
     no_args_is_help=True,
@@ -70,21 +73,14 @@ def connect(
 
     Prompts for missing values; the key is not echoed.
     """
-    desk = open_desk()
-    vault = desk.vault
+    vault = open_desk().vault
     pasted = from_stdin() if stdin else from_options(site, account, api_key_file)
     for note in (*pasted.cleaned, *pasted.warnings):
         say(note)
     if pasted.problems:
         _refuse(pasted)
-    if pasted.site_id in desk.keyring.given:
-        say("This store is in REFUNDS_STORES as well; from now on the vault's key is used.")
-    who = operator(by, reason)
-    findings = connecting.connect(
-        pasted, vault=vault, stores=desk.stores, examiner=desk.examiner, operator=who
-    )
-    if observed and findings.is_good:
-        set_observed(connect_acts(), pasted.site_id, is_on=True, operator=who)
+    with in_home_of(pasted.site_id):
+        findings = _connect(pasted, vault, operator(by, reason), observed=observed)
     if as_json:
         notes = {"cleaned": list(pasted.cleaned), "warnings": list(pasted.warnings)}
         print_json({"store_id": pasted.site_id, **findings.public(), **notes})
@@ -95,6 +91,19 @@ def connect(
             say(f"Observed: {ON}.")
     if not findings.is_good:
         raise typer.Exit(1)
+
+
+def _connect(pasted: Pasted, vault: Vault, who: Operator, *, observed: bool) -> Findings:
+    """Check and save the key in the cell of the store."""
+    desk = open_desk()
+    if pasted.site_id in desk.keyring.given:
+        say("This store is in REFUNDS_STORES as well; from now on the vault's key is used.")
+    findings = connecting.connect(
+        pasted, vault=vault, stores=desk.stores, examiner=desk.examiner, operator=who
+    )
+    if observed and findings.is_good:
+        set_observed(connect_acts(), pasted.site_id, is_on=True, operator=who)
+    return findings
 
 
 def _refuse(pasted: Pasted) -> None:
@@ -117,6 +126,7 @@ def _result(findings: Findings, site_id: str) -> str:
 
 @stores.command("list", epilog="Example: refunds stores list --json")
 @explain_errors
+@in_each_cell
 def list_stores(as_json: AsJson = False) -> None:
     """List the stores and their state.
 
@@ -140,6 +150,7 @@ def list_stores(as_json: AsJson = False) -> None:
 
 @stores.command("resume", epilog="Example: refunds stores resume SITE_ID")
 @explain_errors
+@of_store
 def resume(
     store_id: StoreId, by: By = "", reason: OptionalWhy = "", as_json: AsJson = False
 ) -> None:
@@ -161,6 +172,7 @@ def resume(
 
 @stores.command("pause", epilog='Example: refunds stores pause SITE_ID --reason "fraud?"')
 @explain_errors
+@of_store
 def pause(store_id: StoreId, by: By = "", reason: Why = "", as_json: AsJson = False) -> None:
     """Let the refunds of a store wait; jobs are still accepted, and running steps finish.
 
@@ -181,6 +193,7 @@ def pause(store_id: StoreId, by: By = "", reason: Why = "", as_json: AsJson = Fa
 
 @stores.command("disconnect", epilog="Example: refunds stores disconnect SITE_ID --force")
 @explain_errors
+@of_store
 def disconnect(
     store_id: StoreId,
     force: Annotated[

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from worker.cli.common import explain_errors, fail, settings
 from worker.cli.output import if_encodable, shown
-from worker.cli.status import connect_for, read
+from worker.cli.status import reader_for
 from worker.operations.status_lines import need_lines, status_lines, wix_line
 from worker.queue.server_errors import explain
 
@@ -48,12 +48,11 @@ def watch(
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         fail("refunds watch needs a terminal; use `refunds status --json` in a program", code=2)
-    given = settings()
-    client = connect_for(given)
+    read = reader_for(settings())
 
     def look() -> list[str]:
         try:
-            return screen(read(given, client, minutes=MINUTES))
+            return screen(read(MINUTES))
         except redis.RedisError as error:
             return [explain(error), "Trying again; q quits."]
 

@@ -14,6 +14,7 @@ import typer
 
 from config.webhooks import SECRET_PREFIX
 from worker.app import ledger_from, targets_from
+from worker.cli.cells import in_each_cell
 from worker.cli.common import WRONG_USAGE, AsJson, close_at_end, explain_errors, fail, settings
 from worker.cli.operator import By, OptionalWhy, Why, operator
 from worker.cli.output import moment, print_json, print_line, print_table, say
@@ -50,6 +51,7 @@ def _find(name: str) -> tuple[Ledger, Target]:
 
 @webhooks.command("list", epilog="Example: refunds webhooks list shop")
 @explain_errors
+@in_each_cell
 def list_(
     name: Annotated[str, typer.Argument(help="Show what waits and what is dead of this one.")] = "",
     as_json: AsJson = False,
@@ -143,6 +145,7 @@ def send_test(name: Name, as_json: AsJson = False) -> None:
 
 @webhooks.command(epilog="Example: refunds webhooks pause shop --reason 'they ask us to'")
 @explain_errors
+@in_each_cell
 def pause(name: Name, by: By = "", reason: Why = "", as_json: AsJson = False) -> None:
     """Send nothing to a webhook until it is resumed; what happens meanwhile is sent then."""
     who = operator(by, reason, needs_reason=True)
@@ -155,6 +158,7 @@ def pause(name: Name, by: By = "", reason: Why = "", as_json: AsJson = False) ->
 
 @webhooks.command(epilog="Example: refunds webhooks resume shop")
 @explain_errors
+@in_each_cell
 def resume(name: Name, by: By = "", reason: OptionalWhy = "", as_json: AsJson = False) -> None:
     """Send to a webhook again, from where it stopped."""
     who = operator(by, reason)
@@ -166,6 +170,7 @@ def resume(name: Name, by: By = "", reason: OptionalWhy = "", as_json: AsJson = 
 
 @webhooks.command(epilog="Example: refunds webhooks replay shop --all")
 @explain_errors
+@in_each_cell
 def replay(
     name: Name,
     position: Annotated[

@@ -83,7 +83,8 @@ ROLES: Mapping[str, Role] = {
         rights="~{refunds} ~{refunds}:refunds ~{refunds}:refunds.msgs ~{refunds}:refunds.DQ"
         " ~{refunds}:refunds.DQ.msgs ~{refunds}:__heartbeats__ ~{refunds}:outcomes"
         f" {_CONNECT} +evalsha +script|load +hset +hsetnx +hexists +rpush +zadd +xread +xrange"
-        f" +xtrim +multi +exec (%R~{{refunds}}:refund:* +hmget) {_GROUPS}",
+        f" +xtrim +multi +exec (%R~{{refunds}}:refund:* +hmget) {_GROUPS}"
+        " (%R~{refunds}:installation +hget)",
     ),
     "worker": Role(
         used_by="the worker, and the HTTP API",

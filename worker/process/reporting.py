@@ -9,11 +9,14 @@ from collections.abc import Callable
 
 from config.settings import Settings
 from worker.app import App
+from worker.cells.names import all_cells
+from worker.cells.settings import settings_of
 from worker.ledger.connection import redis_client
 from worker.observability.counts import Counts, Snapshot, added
 from worker.observability.events import log_event, observe
 from worker.observability.log_queue import LogQueue
 from worker.operations.metrics.exposition import Look, Page, serve
+from worker.operations.metrics.of_cells import CellMetrics
 from worker.operations.metrics.of_ledger import LedgerMetrics
 from worker.operations.metrics.of_program import Report
 from worker.operations.metrics.relay import Reports, report_to
@@ -77,18 +80,22 @@ def report_children(settings: Settings, log: LogQueue | None) -> Callable[[int],
 
 def serve_metrics(settings: Settings, look: Look) -> None:
     """Serve what *look* returns, and the metrics of the ledger."""
-    url, namespace = settings.redis_url.get_secret_value(), settings.namespace
-    client = redis_client(url, namespace=namespace, tries=1, timeout_s=ANSWER_S)
-    ledger = LedgerMetrics(
-        client,
-        namespace,
-        dead_after_ms=settings.worker_dead_after_ms,
-        per_store=settings.metrics_per_store,
-    )
+    cells = [settings_of(settings, cell, settings.cells) for cell in all_cells(settings.cells)]
+    ledger = CellMetrics([_metrics_of(one) for one in cells])
     try:
         serve(Page(look, ledger), settings.metrics_host, settings.metrics_port or 0)
     except OSError as error:
         log_event("metrics.unserved", error=error.strerror or type(error).__name__)
+
+
+def _metrics_of(settings: Settings) -> LedgerMetrics:
+    url, namespace = settings.redis_url.get_secret_value(), settings.namespace
+    return LedgerMetrics(
+        redis_client(url, namespace=namespace, tries=1, timeout_s=ANSWER_S),
+        namespace,
+        dead_after_ms=settings.worker_dead_after_ms,
+        per_store=settings.metrics_per_store,
+    )
 
 
 def start_child(

@@ -12,10 +12,12 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .groups import CLAIM_AFTER_S, Member, member_of
+from .cells import AllPages, Members
+from .groups import CLAIM_AFTER_S
 from .many import Batches, Requested, checked_message
-from .outcomes import Outcome, Pages
+from .outcomes import Outcome
 from .queue import RefundQueue
+from .reading import member_of
 from .status import Status, pauses_s, too_late
 
 if TYPE_CHECKING:
@@ -100,7 +102,7 @@ class AsyncRefundQueue:
     ) -> AsyncOutcomes:
         """See `RefundQueue.outcomes`."""
         if group:
-            source: Member | Pages = self._queue.member(group, consumer, after, claim_after_s)
+            source: Members | AllPages = self._queue.member(group, consumer, after, claim_after_s)
         else:
             source = self._queue.pages(after)
         return AsyncOutcomes(self, source, follow=follow)
@@ -125,7 +127,9 @@ class AsyncRefundQueue:
 class AsyncOutcomes:
     """The events, for `async for`; those of a group come again until they are acknowledged."""
 
-    def __init__(self, queue: AsyncRefundQueue, source: Member | Pages, *, follow: bool) -> None:
+    def __init__(
+        self, queue: AsyncRefundQueue, source: Members | AllPages, *, follow: bool
+    ) -> None:
         self._queue = queue
         self._source = source
         self._follow = follow
@@ -140,12 +144,12 @@ class AsyncOutcomes:
             if not self._ready:
                 if not self._follow:
                     raise StopAsyncIteration
-                if isinstance(self._source, Member):
+                if isinstance(self._source, Members):
                     await self._queue.run(self._source.pause)
         return self._ready.popleft()
 
     async def _next(self) -> list[Outcome]:
-        if isinstance(self._source, Member):
+        if isinstance(self._source, Members):
             return await self._queue.run(self._source.take)
         return await self._queue.run(self._source.next, block=self._follow)
 
@@ -155,7 +159,7 @@ class AsyncOutcomes:
 
     async def close(self) -> None:
         """Let the other consumers of the group have what is not acknowledged, at once."""
-        if isinstance(self._source, Member):
+        if isinstance(self._source, Members):
             await self._queue.run(self._source.leave)
 
     async def __aenter__(self) -> AsyncOutcomes:  # noqa: PYI034 - see RefundQueue

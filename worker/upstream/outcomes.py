@@ -36,13 +36,12 @@ class Pages:
         self._stream = stream_key(namespace)
         self.after = after
 
-    def next(self, *, block: bool) -> list[Outcome]:
-        """Return the next events, oldest first; with *block* wait a moment for the first one.
+    def next(self, *, block_ms: int | None) -> list[Outcome]:
+        """Return the next events, oldest first; wait so long for the first one, None for not.
 
         Raises:
             redis.RedisError: the server does not answer; continue after the last position.
         """
-        block_ms = BLOCK_MS if block else None
         answer: Any = self._client.xread({self._stream: self.after}, count=_PAGE, block=block_ms)
         entries = answer[0][1] if isinstance(answer, list) and answer else []
         if isinstance(answer, dict) and answer:
@@ -66,5 +65,5 @@ def read(
         redis.RedisError: the server does not answer; continue after the last position.
     """
     pages = Pages(client, namespace, after)
-    while (page := pages.next(block=follow)) or follow:
+    while (page := pages.next(block_ms=BLOCK_MS if follow else None)) or follow:
         yield from page

@@ -8,12 +8,16 @@ from types import TracebackType
 from typing import Any
 
 from .ahead import Sender
-from .groups import CLAIM_AFTER_S, Member, Outcomes, default_consumer
+from .cells import AllPages, Cells, Members
+from .groups import CLAIM_AFTER_S, Member, default_consumer
 from .many import Batches, Requested, checked_message
-from .outcomes import Pages
+from .reading import Outcomes
 from .signing import Signer
 from .status import Status, pauses_s, read_status, too_late
 from .wire import ENQUEUE_LUA, queue_keys
+
+#: What one cell says of a refund that another one knows better.
+_UNSURE = {"queued": 1, "unknown": 2}
 
 
 class RefundQueue:
@@ -37,6 +41,9 @@ class RefundQueue:
         self.signer = Signer(producer, key) if producer or key else None
         """Signs each job, if the worker wants signatures."""
         self._redis = redis_client(redis_url, namespace=namespace)
+        self._cells = Cells(
+            self._redis, namespace, lambda cell: redis_client(redis_url, namespace=cell)
+        )
         self._enqueue = self._redis.register_script(ENQUEUE_LUA)
 
     def request(self, **job: Any) -> str:
@@ -78,7 +85,13 @@ class RefundQueue:
         Raises:
             redis.RedisError: Redis did not answer.
         """
-        return read_status(self._redis, self._namespace, refund_id)
+        found = read_status(self._redis, self._namespace, refund_id)
+        if found.state in {"queued", "unknown"}:
+            # Its store may live in a cell; at the front there may be a repeat of its job.
+            self._cells.look()
+            others = [read_status(*one, refund_id) for one in self._cells.clients()[1:]]
+            found = min([found, *others], key=lambda one: _UNSURE.get(one.state, 0))
+        return found
 
     def wait(self, refund_id: str, timeout_s: float) -> Status:
         """Wait until a refund has ended or needs a person.
@@ -119,23 +132,29 @@ class RefundQueue:
             return Outcomes(self.pages(after), follow=follow)
         return Outcomes(self.member(group, consumer, after, claim_after_s), follow=follow)
 
-    def member(self, group: str, consumer: str, after: str, claim_after_s: float) -> Member:
+    def member(self, group: str, consumer: str, after: str, claim_after_s: float) -> Members:
         """Return a consumer of a group; without a name it has that of this process."""
-        return Member(
-            self._redis,
-            self._namespace,
-            group=group,
-            consumer=consumer or default_consumer(),
-            after=after,
-            claim_after_s=claim_after_s,
+        name = consumer or default_consumer()
+        return Members(
+            self._cells,
+            after,
+            lambda client, namespace, begin: Member(
+                client,
+                namespace,
+                group=group,
+                consumer=name,
+                after=begin,
+                claim_after_s=claim_after_s,
+            ),
         )
 
-    def pages(self, after: str) -> Pages:
+    def pages(self, after: str) -> AllPages:
         """Return what reads the events behind a position, page by page."""
-        return Pages(self._redis, self._namespace, after)
+        return AllPages(self._cells, after)
 
     def close(self) -> None:
         """Close the connections to Redis."""
+        self._cells.close()
         self._redis.close()
 
     def __enter__(self) -> RefundQueue:  # noqa: PYI034 - `Self` came with Python 3.11

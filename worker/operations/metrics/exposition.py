@@ -15,6 +15,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from worker.observability.counts import Snapshot
+from worker.operations.metrics.of_cells import CellMetrics
 from worker.operations.metrics.of_ledger import LedgerMetrics, Sample
 from worker.operations.metrics.of_program import (
     Histogram,
@@ -35,7 +36,7 @@ Look = Callable[[], tuple[Sequence[Report], Snapshot]]
 class Page:
     """What is answered to each path."""
 
-    def __init__(self, look: Look, ledger: LedgerMetrics) -> None:
+    def __init__(self, look: Look, ledger: LedgerMetrics | CellMetrics) -> None:
         self._look = look
         self._ledger = ledger
         self._registry = CollectorRegistry(auto_describe=False)

@@ -1,0 +1,64 @@
+"""The ledgers behind the API: one, or that of each cell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import redis
+
+from worker.cells.finding import Finder
+from worker.cells.names import FRONT
+from worker.errors import StoreInTwoCells
+from worker.ledger.refunds import Ledger
+from worker.ledger.search import Search
+
+
+class Place(NamedTuple):
+    """A ledger, what searches it, and the client of its server."""
+
+    ledger: Ledger
+    search: Search
+    client: redis.Redis
+
+
+class Ledgers:
+    """Finds the ledger of a store or a refund. Its methods may raise redis.RedisError."""
+
+    def __init__(
+        self, connect: Callable[[str], Place], finder: Callable[[], Finder] | None
+    ) -> None:
+        self._connect = connect
+        #: Looks for cells; None where there is one ledger.
+        self._finder = finder
+        self._places = {FRONT: connect(FRONT)}
+
+    @property
+    def front(self) -> Place:
+        """The only ledger, or that of the front."""
+        return self._places[FRONT]
+
+    def home(self, store_id: str) -> Ledger:
+        """Return the ledger that accepts the jobs of a store."""
+        if self._finder is None:
+            return self.front.ledger
+        try:
+            return self._at(self._finder().home(store_id)).ledger
+        except StoreInTwoCells as error:
+            raise redis.ResponseError(str(error)) from None
+
+    def with_refund(self, refund_id: str) -> list[Ledger]:
+        """Return the ledgers that have a refund: there may be one in several cells."""
+        if self._finder is None:
+            return [self.front.ledger]
+        return [self._at(cell).ledger for cell in self._finder().of_refund(refund_id)]
+
+    def all(self) -> Iterator[Place]:
+        """Yield each ledger."""
+        for cell in [FRONT] if self._finder is None else self._finder().cells:
+            yield self._at(cell)
+
+    def _at(self, cell: str) -> Place:
+        if cell not in self._places:
+            self._places[cell] = self._connect(cell)
+        return self._places[cell]
