@@ -27,6 +27,7 @@ MOST_KEPT = 1_000
 #: The answers that each step can use instead of a call.
 USED: Mapping[Transition, tuple[str, ...]] = MappingProxyType(
     {
+        Transition.UNFULFILL_ORDER: ("order", "fulfillments"),
         Transition.CANCEL_ORDER: ("order",),
         Transition.CONFIRM_REFUND: ("transactions",),
     }

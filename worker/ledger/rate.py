@@ -32,8 +32,8 @@ THROTTLED: Mapping[str, float] = MappingProxyType(
 EXPECTED_CALLS: Mapping[Transition, int] = MappingProxyType(
     {
         Transition.ASSESS_ORDER: 1,
-        Transition.UNFULFILL_ORDER: 2,
-        Transition.CANCEL_ORDER: 2,
+        Transition.UNFULFILL_ORDER: 3,  # and one for each fulfillment after the first
+        Transition.CANCEL_ORDER: 4,
         Transition.VOID_PAYMENTS: 2,
         Transition.CONFIRM_VOID: 1,
         Transition.RESTORE_FULFILLMENTS: 2,
@@ -65,6 +65,7 @@ def constants(calls_per_min: int) -> str:
     throttled = dict(THROTTLED) | {"PER_CALL_MS": per_call_ms(THROTTLED_PER_MIN)}
     return (
         f"local PER_CALL_MS = {per_call_ms(calls_per_min)!r}\nlocal BURST_MS = {BURST_MS}\n"
+        f"local MORE_CALLS = {MORE_CALLS}\n"
         f"local CALLS = {lua_table(calls)}\n"
         f"local THROTTLED = {lua_table(throttled)}\n"
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from statemachine.flows import State
-from tests.support.rig import AFTER, STORE_ID, Rig, settings_for
+from tests.support.rig import AFTER, BEFORE, STORE_ID, Rig, settings_for
 from tests.support.virtual_time import VirtualTime
 from worker.flows.actions import ACTIONS
 from worker.ledger.rate import BURST_MS, EXPECTED_CALLS, THROTTLED, per_call_ms
@@ -214,6 +214,24 @@ def test_a_setting_that_is_wixs_limit_uses_it_without_a_single_429(
     assert len(statuses) >= 0.95 * MINUTES * LIMIT
     endpoints = {call["endpoint"] for call in rig.simulator.calls}
     assert "list_transactions_of_orders" in endpoints
+    rig.close()
+
+
+@pytest.mark.parametrize("parcels", [4, 9])
+def test_steps_of_many_calls_stay_within_wixs_limit(redis_url: str, parcels: int) -> None:
+    """An order has as many deletions as fulfillments; they are reserved before the first one."""
+    rig = Rig(settings_for(redis_url, store_calls_per_min=str(LIMIT)), Simulator())
+    time = VirtualTime(rig)
+    rig.simulator.set_flags(quota_per_min=LIMIT)
+    rig.at["after_call"] = lambda: time.pass_ms(40)
+    lines = [{"price": "1.00"}] * parcels
+    paid = [{"amount": f"{parcels}.00"}]
+    for _ in range(3 * LIMIT // (5 + parcels) + 20):
+        rig.request(rig.order(BEFORE, lines=lines, payments=paid, fulfillments=parcels))
+    time.run_for_ms(3 * MINUTE_MS)
+    statuses = [call["status"] for call in rig.simulator.calls]
+    assert statuses.count(429) == 0
+    assert len(statuses) >= (0.95 if parcels < 5 else 0.7) * 3 * LIMIT
     rig.close()
 
 

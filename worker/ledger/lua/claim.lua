@@ -47,8 +47,9 @@ end
 if held_by ~= args.token and is_suspended(store) then return come_back('suspended') end
 if held_by ~= args.token and is_paused(store) then return come_back('paused') end
 if held_by ~= args.token and is_on_hold(id) then return come_back('on_hold') end
-if held_by ~= args.token and not reserve(store, args.calls) then return come_back('paced') end
-take_lease(id, args.token, args.mutates, args.calls)
+local calls = calls_of(id, args.calls)
+if held_by ~= args.token and not reserve(store, calls) then return come_back('paced') end
+take_lease(id, args.token, args.mutates, calls)
 -- After a replay, an old message may find it in the lane: it must be in one place.
 redis.call('ZREM', key('lane', store), id)
 if redis.call('ZADD', key('busy', store), 'NX', now, id) == 1 then redis.call('SADD', key('busy_stores'), store) end

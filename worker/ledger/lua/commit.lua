@@ -72,7 +72,7 @@ if args.suspension and not is_held_back and (redis.call('HGET', key('store', sto
 end
 local handed = {}
 local goes_on = args.next == 'now' and not is_held_back and not is_paused(store) and not is_on_hold(id)
-    and not is_paced(store, 0)
+    and not is_paced(store, surplus(calls_of(id, args.next_calls)))
 -- A refund that takes long gives way to a store that goes ahead of the others.
 if args.gives_way then enter_ring() end
 local hands_own = goes_on and args.hands_over and not (args.gives_way and is_ahead())

@@ -128,7 +128,8 @@ local function take_first(store)
     local lane, busy = key('lane', store), key('busy', store)
     local id = redis.call('ZRANGE', lane, 0, 0)[1]
     if id then holder_of(id) end
-    if not id or is_suspended(store) or is_paused(store) or is_paced(store, ahead[store] or 0)
+    if not id or is_suspended(store) or is_paused(store)
+        or is_paced(store, (ahead[store] or 0) + surplus(calls_of(id)))
         or redis.call('ZCARD', busy) >= WIDTH then return nil end
     -- Refunds that need a newer version stay in the lane, and the others pass them.
     local passed = 0
@@ -141,7 +142,7 @@ local function take_first(store)
             if is_on_hold(id) then
                 redis.call('ZADD', key('on_hold'), now, id)
             elseif NEXT[state] then
-                ahead[store] = (ahead[store] or 0) + CALLS[state]
+                ahead[store] = (ahead[store] or 0) + calls_of(id)
                 redis.call('ZADD', busy, now, id)
                 return id
             end

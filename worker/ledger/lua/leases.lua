@@ -45,14 +45,14 @@ local function claim_answer(id, status, goes_on)
 end
 
 -- Hand a refund that has a slot to the execution of this script: {transition, message id, claim...}.
--- calls: how many its step will make, if that is known; for a refund that goes on in its thread.
+-- calls: how many its transition will make, if that is known; for a refund that goes on in its thread.
 local function hand(id, goes_on, calls)
     local record = record_of(id)
     local wakes = tonumber(record.wakes or 0) + 1
     local message_id = id .. '~' .. wakes
     change(id, {wakes = wakes, message_id = message_id})
     local token = args.worker_id .. '|' .. message_id .. '|' .. args.execution
-    calls = calls or CALLS[record.state]
+    calls = calls_of(id, calls)
     charge(record.store_id, calls)
     take_lease(id, token, MUTATES[NEXT[record.state]], calls)
     if not (goes_on and args.is_handed) then

@@ -1,9 +1,10 @@
 -- In front of every script of the ledger, before lanes.lua: how many calls a store may make to Wix.
--- rate.py sets PER_CALL_MS, BURST_MS and the numbers of THROTTLED above, and CALLS: state -> the calls
--- that its next transition is expected to make.
+-- rate.py sets PER_CALL_MS, BURST_MS, MORE_CALLS and the numbers of THROTTLED above, and CALLS: state -> the
+-- calls that its next transition is expected to make.
 --
 -- Calls are spread over time (generic cell rate algorithm): rate:STORE is when the calls that were
--- reserved so far are paid off. A step may start while that is at most BURST_MS ahead.
+-- reserved so far are paid off. A step may start while that is at most BURST_MS ahead, one of more calls
+-- than 1 + MORE_CALLS not before the surplus is paid off, too.
 
 -- What this script has read or set: {store: ms}.
 local paid = {}
@@ -51,6 +52,20 @@ local function charge(store, calls)
     if each > 0 then set_paid_at(store, math.max(paid_at(store), now) + calls * each) end
 end
 
+-- A step deletes each fulfillment of an order; CALLS has the first one.
+local function more_deletions(id)
+    local record = record_of(id)
+    if record.state ~= 'fulfilled' then return 0 end
+    local facts = cjson.decode(record.facts or '{}')
+    return math.max(0, #(facts.fulfillments or {}) - #(facts.deleted or {}) - 1)
+end
+
+-- The calls of a refund's next step; usual: if its transition makes another number than in CALLS.
+local function calls_of(id, usual) return (usual or CALLS[record_of(id).state] or 0) + more_deletions(id) end
+
+-- The calls of a step beyond those for which there is room after its start.
+local function surplus(calls) return math.max(0, calls - 1 - MORE_CALLS) end
+
 -- Whether a store is over its rate, with so many calls ahead that are not reserved yet, or the circuit is
 -- open. If so, wake.lua lets its lane continue when it is not.
 local function is_paced(store, ahead)
@@ -65,7 +80,7 @@ end
 -- Reserve the calls that a step will make; false if the store is over its rate. What the step did not
 -- make is given back when it commits: charge(store, made - reserved).
 local function reserve(store, calls)
-    if calls > 0 and is_paced(store, 0) then return false end
+    if calls > 0 and is_paced(store, surplus(calls)) then return false end
     charge(store, calls)
     return true
 end
