@@ -43,6 +43,8 @@ def http_program(
                 text=True,
             ) as process,
         ):
-            yield announced(process, log)["url"], process, log
-            process.terminate()
+            try:
+                yield announced(process, log)["url"], process, log
+            finally:
+                process.terminate()
             assert process.wait(PATIENCE_S) == 0, log.read_text()
