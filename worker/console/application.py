@@ -28,6 +28,9 @@ from worker.errors import OtherLedger
 from worker.observability.events import log_event
 from worker.queue.server_errors import explain
 
+#: What a form is answered that reached Redis, or did not: the reply is lost.
+NOT_KNOWN = "It is not known whether this was done: look before you repeat it."
+
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -76,7 +79,7 @@ class Console:
         )
         return HTMLResponse(text, refusal.status, headers=refusal.headers)
 
-    async def on_error(self, _: Request, error: Any) -> Response:
+    async def on_error(self, request: Request, error: Any) -> Response:
         """Answer an error that can be expected."""
         if isinstance(error, Refusal):
             return self.refuse(error)
@@ -85,6 +88,10 @@ class Console:
             return self.refuse(Refusal(error.status_code, f"This page {what}.", error.headers))
         text = str(error) if isinstance(error, OtherLedger) else explain(error)
         log_event("console.redis_lost", error=text)
+        if request.method == "POST" and isinstance(
+            error, redis.ConnectionError | redis.TimeoutError
+        ):
+            text = f"{text} {NOT_KNOWN}"
         return self.refuse(Refusal(503, text, {"Retry-After": "5"}))
 
 

@@ -255,4 +255,6 @@ def test_while_redis_is_away_a_page_says_so() -> None:
         answer = browser.get("/")
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
         assert "Traceback" not in answer.text
+        answer = browser.post("/store/act", {"act": "pause_all", "why": "x"})
+        assert (answer.status_code, "not known whether this was done" in answer.text) == (503, True)
     running_on.__exit__(None, None, None)
