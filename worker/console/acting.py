@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from starlette.responses import Response
 
 from config.access import Role
+from worker.console.approvals import requested_by_login
 from worker.console.desk import Desk, Visit
 from worker.console.forms import Fields
 from worker.console.lists import query
@@ -19,7 +22,8 @@ from worker.ledger.jobs import Due
 from worker.operations import dead_letters
 from worker.operations.acts import letters
 from worker.operations.acts.letters import Paid
-from worker.operations.acts.refusals import CannotAct
+from worker.operations.acts.refunds import unfinished
+from worker.operations.acts.refusals import CHANGED, CannotAct
 from worker.operations.jobs.table import BULK, Item
 from worker.upstream import rules
 
@@ -31,6 +35,8 @@ class Rule(NamedTuple):
     needs_reason: bool = True
     role: Role = "act"
 
+
+OWN = "Nobody approves what they have requested themselves. Nothing was done."
 
 #: The acts that the console offers; what they do is in worker/operations/jobs/table.py.
 ACTS: Mapping[str, Rule] = MappingProxyType(
@@ -63,9 +69,14 @@ def rule_of(visit: Visit) -> tuple[str, Rule]:
 
 
 def act_on_one(desk: Desk, visit: Visit) -> Response:
-    """Do what the form of a refund's page asks for, if the refund is still as it was shown."""
+    """Do what the form of a refund's page asks for, if the refund is still as it was shown.
+
+    What stops it, or shortens a wait, is done in any case: a refund that runs changes all the time.
+    """
     name, rule = rule_of(visit)
     item_id, operator = visit.form.one("id"), visit.operator(needs_reason=rule.needs_reason)
+    if name == "approve" and requested_by_login(desk, visit, [item_id]):
+        raise Refusal(403, OWN)
     try:
         said = perform(desk, name, item_id, _version(visit.form), operator, visit.form)
     except CannotAct as refusal:
@@ -89,6 +100,8 @@ def perform(
     if name == "dead.resolve":
         shown = letters.resolve(desk.acts, item_id, paid=paid_of(form), desk=desk.wix, **given)  # type: ignore[arg-type]  # see above
         return f"resolved; {shown}"
+    if name == "release" and form.one("hold") not in {"", _hold_of(desk, item_id)}:
+        raise CannotAct(CHANGED)  # somebody else holds it, or for another reason
     due = Due("", item_id, version)
     item = Item(due=due, acts=desk.acts, desk=desk.wix, operator=operator, arguments={})
     said = BULK[name].run(item)
@@ -110,6 +123,15 @@ def paid_of(form: Fields) -> Paid:
     if value and not rules.CURRENCY.fullmatch(currency):
         raise Refusal(400, "An amount needs its currency, an ISO 4217 code like USD.")
     return Paid(value, currency if value else "")
+
+
+def mark_of(hold: Mapping[str, Any]) -> str:
+    """Return what the page of a refund on hold says of this hold: who stopped it, and why."""
+    return hashlib.sha256(json.dumps(dict(hold), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _hold_of(desk: Desk, item_id: str) -> str:
+    return mark_of(unfinished(desk.acts, item_id).hold)
 
 
 def _version(form: Fields) -> int | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from starlette.responses import Response
 
 from worker.console.desk import Desk, Visit
 from worker.console.lists import MOST_ROWS, cursor_of, query
 from worker.operations import listing
 from worker.operations.selection import Selection
-from worker.refund.approvals import NEEDS_APPROVAL
+from worker.refund.approvals import NEEDS_APPROVAL, is_requester
 
 
 def approvals(desk: Desk, visit: Visit) -> Response:
@@ -28,3 +30,15 @@ def approvals(desk: Desk, visit: Visit) -> Response:
         found=found,
         next=query("/approvals", {"after": found.page.after}),
     )
+
+
+def requested_by_login(desk: Desk, visit: Visit, ids: Sequence[str]) -> list[str]:
+    """Return which of these refunds somebody requested under the login, and so must not approve.
+
+    The act itself only knows the name.
+    """
+    login = visit.session.user.login
+    if not login:
+        return []
+    found = desk.ledger.load_all(ids)
+    return [r.refund_id for r in found if is_requester(login, r.request.requested_by)]

@@ -7,7 +7,8 @@ from typing import Any
 
 from starlette.responses import Response
 
-from worker.console.acting import ACTS, rule_of
+from worker.console.acting import ACTS, OWN, rule_of
+from worker.console.approvals import requested_by_login
 from worker.console.desk import Desk, Visit
 from worker.console.lists import given_filters, query, selection
 from worker.console.refusals import Refusal
@@ -42,7 +43,10 @@ def choose(desk: Desk, visit: Visit) -> Response:
         canary=round(_number(visit, "canary", 0, 1_000_000)),
     )
     messages = set(desk.broker.quarantined())
-    frozen = freeze(desk.jobs, order, chosen(desk.search, name, what, messages.__contains__))
+    found = list(chosen(desk.search, name, what, messages.__contains__))
+    if name == "approve" and requested_by_login(desk, visit, [one.refund_id for one in found]):
+        raise Refusal(403, OWN)
+    frozen = freeze(desk.jobs, order, found)
     if frozen is None:
         raise Refusal(400, "Nothing matches, so there is nothing to do.")
     return visit.go_to(query("/job", {"id": frozen.job_id}))

@@ -7,6 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from statemachine.flows import ACTIVE, State, Transition
+from worker.console.acting import mark_of
 from worker.console.desk import Desk, Visit
 from worker.console.lists import (
     FILTERS,
@@ -108,4 +109,5 @@ def _page(visit: Visit, known: Refund, told: dict[str, Any], archived_in: str) -
         is_active=known.state in ACTIVE and not archived_in,
         is_replayable=is_dead and (code not in REASONS or REASONS[code].replayable),
         code=code,
+        hold=mark_of(known.hold),
     )

@@ -24,6 +24,8 @@ class User:
 
     name: str
     role: Role
+    login: str = ""
+    """What a proxy calls this person, and maybe upstream, too; "" if it is the name."""
 
     def may(self, role: Role) -> bool:
         """Whether the user may do what needs this role."""
@@ -94,10 +96,14 @@ def _key(cookie: str) -> str:
 def users_by_hash(given: Mapping[str, ConsoleUser]) -> list[tuple[str, User]]:
     """Return each known hash of a token, with its user."""
     return [
-        (digest, User(name, entry.role)) for name, entry in given.items() for digest in entry.sha256
+        (digest, _user(name, entry)) for name, entry in given.items() for digest in entry.sha256
     ]
 
 
 def users_by_login(given: Mapping[str, ConsoleUser]) -> dict[str, User]:
     """Return the users by what a proxy calls them."""
-    return {entry.login or name: User(name, entry.role) for name, entry in given.items()}
+    return {entry.login or name: _user(name, entry) for name, entry in given.items()}
+
+
+def _user(name: str, entry: ConsoleUser) -> User:
+    return User(name, entry.role, entry.login)

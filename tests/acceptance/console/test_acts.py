@@ -10,9 +10,11 @@ import pytest
 
 from statemachine.flows import State
 from tests.support.bulk import dead_letters
-from tests.support.console import ACT, VIEW, ConsoleProgram, console_scene, text_of
+from tests.support.console import ACT, VIEW, Browser, ConsoleProgram, console_scene, text_of
 from tests.support.rig import AFTER, KEY, STORE_ID, Rig
 from worker.console.pages import PAGES
+from worker.ledger.audit_log import Operator
+from worker.operations.acts import refunds as acts
 from worker.simulator import Fault
 
 Scene = tuple[Rig, ConsoleProgram]
@@ -135,6 +137,30 @@ def test_a_refund_that_runs_is_held_released_tried_and_called_off(scene: Scene) 
     assert rig.load(refund_id).state is State.CALLED_OFF
     acts = [entry["act"] for entry in entries(rig, refund_id)]
     assert acts == ["retry", "hold", "release", "hold", "cancel"]
+
+
+def test_a_hold_that_nobody_has_seen_is_not_released(scene: Scene) -> None:
+    """The page showed another one, which somebody else has released and replaced."""
+    rig, program = scene
+    refund_id = rig.request(rig.order(AFTER))
+    rig.run_one_step()
+    acts.hold(rig.acts, refund_id, operator=Operator("ann", "the buyer called"))
+    with program.browser(ACT) as browser:
+        form = {"id": refund_id, "act": "release", "hold": mark_on_page(browser, refund_id)}
+        acts.release(rig.acts, refund_id, operator=Operator("bo", "done"))
+        acts.hold(rig.acts, refund_id, operator=Operator("bo", "fraud?"))
+        assert "changed in the meantime" in browser.act("/refund/act", form)
+        assert rig.load(refund_id).hold["why"] == "fraud?"
+        seen = {"hold": mark_on_page(browser, refund_id)}
+        assert f"{refund_id}: released" in browser.act("/refund/act", form | seen)
+    rig.run_until_idle()
+
+
+def mark_on_page(browser: Browser, refund_id: str) -> str:
+    """Return what the form of a refund's page says of its hold."""
+    page = browser.get(f"/refund?id={refund_id}").text
+    [mark] = re.findall('name="hold" value="([^"]+)"', page)
+    return str(mark)
 
 
 def test_a_dry_run_asks_wix_and_changes_nothing(scene: Scene) -> None:
