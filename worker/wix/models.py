@@ -18,12 +18,11 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
     StrictBool,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
 )
 from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema, core_schema
 
 from worker.errors import Unreadable
 
@@ -46,17 +45,18 @@ def _moment(value: Any) -> Any:
     raise ValueError("not a time")
 
 
-def _or_none(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-    try:
-        return validate(value)
-    except ValidationError:
-        return None
+class _OrNone:
+    """Marks a field that is None where its value is not valid; pydantic's core sees to it."""
+
+    @staticmethod
+    def __get_pydantic_core_schema__(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_default_schema(handler(source), default=None, on_error="default")
 
 
 Plain = Annotated[Decimal, BeforeValidator(_plain)]
 Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
 #: None if it is absent or not as documented.
-Lenient = Annotated[T | None, WrapValidator(_or_none)]
+Lenient = Annotated[T | None, _OrNone]
 
 
 def needed(value: T | None, endpoint: str, name: str) -> T:
