@@ -66,23 +66,21 @@ def _mask_part(word: re.Match[str]) -> str:
     return MASK if word[0] in _PARTS else word[0]
 
 
+#: Each format in `_SHAPES` has one of these, or "bearer" in any case.
+_MARKS = ("@", "IST.", "eyJ", "://", "rfd_", "%40")
+
+
 def _is_harmless(text: str) -> bool:
     """Whether it surely holds no secret and no lone surrogate; a fast check, and rarely wrong."""
-    return (
-        text.isascii()
-        # Each format in `_SHAPES` has one of these.
-        and not (
-            "IST." in text
-            or "eyJ" in text
-            or "rfd_" in text
-            or "@" in text
-            or "%40" in text
-            or "://" in text
-        )
-        and "bearer" not in text.lower()
-        and not any(value in text for value in _VALUES)
-        and (not _PARTS or _PARTS.isdisjoint(_WORD.findall(text)))
-    )
+    if not text.isascii():
+        return False
+    for mark in _MARKS:
+        if mark in text:
+            return False
+    for value in _VALUES:
+        if value in text:
+            return False
+    return "bearer" not in text.lower() and (not _PARTS or _PARTS.isdisjoint(_WORD.findall(text)))
 
 
 def redact_text(text: str) -> str:
@@ -125,8 +123,13 @@ def _collect(value: Any, name: str, texts: list[str]) -> bool:
         texts.append(value)
         return not _names_a_secret(name)
     if kind is dict:
-        texts += [key for key in value if type(key) is str]
-        return all(type(key) is str and _collect(value[key], key, texts) for key in value)
+        for key, inner in value.items():
+            if type(key) is not str:
+                return False
+            texts.append(key)
+            if type(inner) not in _NUMBERS and not _collect(inner, key, texts):
+                return False
+        return True
     if kind is list:
         return all(_collect(inner, name, texts) for inner in value)
     return kind in _NUMBERS
