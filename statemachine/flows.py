@@ -185,10 +185,12 @@ def flow_for(order_placed_at: datetime, cutoff: datetime) -> Flow:
     return Flow.CANCELLATION if order_placed_at < cutoff else Flow.STANDARD
 
 
+#: In the states that several flows have, the same transition is due.
+_NEXT: Mapping[State, Transition] = MappingProxyType(
+    {edge.source: edge.transition for edges in FLOWS.values() for edge in edges}
+)
+
+
 def next_transition(state: State) -> Transition | None:
     """Return the transition that is due in *state*, None if there is none."""
-    for edges in FLOWS.values():
-        for edge in edges:
-            if edge.source is state:
-                return edge.transition
-    return None
+    return _NEXT.get(state)

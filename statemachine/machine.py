@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 
 from transitions import EventData, Machine, MachineError
@@ -124,6 +125,15 @@ def apply(state: State, transition: Transition, to: State, *, flow: Flow | None 
         Redundant: it has already happened, or the refund has ended.
         Illegal: the flow has no such edge.
     """
+    if moved := _moved(state, transition, to, flow):
+        return moved
+    check(state, transition)
+    raise Illegal(state, transition, to)
+
+
+@cache
+def _moved(state: State, transition: Transition, to: State, flow: Flow | None) -> State | None:
+    """Ask the machines; None if they refuse. The tables never change, so one answer is enough."""
     for machine in [_MACHINES[flow]] if flow else _MACHINES.values():
         cursor = _Cursor(state.value, to.value)
         try:
@@ -132,5 +142,4 @@ def apply(state: State, transition: Transition, to: State, *, flow: Flow | None 
                 return State(cursor.state)
         except (MachineError, KeyError):
             continue  # This flow does not have the transition, or not in this state.
-    check(state, transition)
-    raise Illegal(state, transition, to)
+    return None

@@ -26,7 +26,8 @@ class Meter:
     def add(self, counts: Mapping[str, int]) -> None:
         """Add to the counters."""
         with self._lock:
-            self._counts.update(counts)
+            for name, number in counts.items():
+                self._counts[name] += number
 
     def take(self) -> dict[str, int]:
         """Return the counters and start again at 0."""

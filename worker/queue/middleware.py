@@ -84,8 +84,9 @@ class Running(dramatiq.Middleware):
 
     def saw_call(self) -> None:
         """The calling thread has ended a call, so its step goes on."""
-        if threading.get_ident() in self._threads:
-            self.before_process_message()
+        ident = threading.get_ident()
+        if known := self._threads.get(ident):
+            self._threads[ident] = (known[0], self._monotonic())
 
     def most_silent(self) -> tuple[str, float] | None:
         """Return the thread that was not seen for longest, and for how long, in seconds."""

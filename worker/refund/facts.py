@@ -228,16 +228,17 @@ class Facts(_Stored):
 
     def __or__(self, newer: Facts) -> Facts:
         """Return these facts with those that *newer* sets."""
-        return self.model_copy(update={name: getattr(newer, name) for name in newer._set()})
+        names = newer._set()
+        return self.model_copy(
+            update={name: getattr(newer, name) for name in names} if names else None
+        )
 
     def forget(self, *lifetimes: Lifetime) -> Facts:
         """Return the facts that remain once these lifetimes have ended."""
-        kept = {
-            name: getattr(self, name)
-            for name in self._set()
-            if not lifetimes_of(name) & set(lifetimes)
-        }
-        return Facts.model_construct(**kept)
+        ended = frozenset(lifetimes)
+        kept = {name: getattr(self, name) for name in self._set() if not lifetimes_of(name) & ended}
+        # Not by model_construct, which copies the default of each field that was not set.
+        return NO_FACTS.model_copy(update=kept)
 
     def known(self) -> dict[str, Any]:
         """Return the facts that were set, in the form of their JSON."""
@@ -247,8 +248,9 @@ class Facts(_Stored):
         """Return the text that the record stores; secrets are masked."""
         return json.dumps(redact(self.known()), ensure_ascii=False)
 
-    def _set(self) -> frozenset[str]:
-        return frozenset(self.model_fields_set | set(self.model_extra or {}))
+    def _set(self) -> set[str]:
+        names, extra = self.model_fields_set, self.model_extra
+        return names | extra.keys() if extra else names
 
 
 #: Nothing is known.
@@ -257,9 +259,15 @@ NO_FACTS = Facts()
 
 def lifetimes_of(name: str) -> frozenset[Lifetime]:
     """Return the lifetimes that end the fact *name*: empty if it is kept forever, or unknown."""
-    field = Facts.model_fields.get(name)
-    given = [each for each in field.metadata if isinstance(each, tuple)] if field else []
-    return frozenset(lifetime for each in given for lifetime in each)
+    return _LIFETIMES.get(name, frozenset())
+
+
+_LIFETIMES: Mapping[str, frozenset[Lifetime]] = {
+    name: frozenset(
+        lifetime for each in field.metadata if isinstance(each, tuple) for lifetime in each
+    )
+    for name, field in Facts.model_fields.items()
+}
 
 
 def facts_from(text: str) -> Facts:

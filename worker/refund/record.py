@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -94,6 +94,10 @@ class Refund:
         """
         return self.facts.asked_a_person and self.replayed_at_ms > self.intent_at_ms
 
+    def in_flow(self, flow: str) -> Refund:
+        """Return the record as it is in this flow."""
+        return self if self.flow == flow else replace(self, flow=str(flow))
+
     def public(self) -> dict[str, Any]:
         """Return the record as operators see it, ready for JSON."""
         return {
@@ -130,7 +134,12 @@ def refund_from(fields: Mapping[str, str]) -> Refund:
     """Build a record from the fields of its Redis hash (see worker/ledger/README.md)."""
 
     def number(name: str) -> int:
-        return int(Decimal(fields.get(name) or 0))
+        text = fields.get(name) or "0"
+        return int(text) if text.isdecimal() else int(Decimal(text))
+
+    def known(name: str) -> Any:
+        text = fields.get(name)
+        return json.loads(text) if text and text != "{}" else {}
 
     return Refund(
         request=stored_request(fields["request"]),
@@ -148,9 +157,9 @@ def refund_from(fields: Mapping[str, str]) -> Refund:
         replayed_at_ms=number("replayed_at_ms"),
         died_in=fields.get("died_in", ""),
         facts=facts_from(fields.get("facts", "")),
-        reason=json.loads(fields.get("reason") or "{}"),
-        hold=json.loads(fields.get("hold") or "{}"),
-        approval=json.loads(fields.get("approval") or "{}"),
-        approvals=tuple(json.loads(fields.get("approvals") or "[]")),
-        resolution=json.loads(fields.get("resolution") or "{}"),
+        reason=known("reason"),
+        hold=known("hold"),
+        approval=known("approval"),
+        approvals=tuple(known("approvals")),
+        resolution=known("resolution"),
     )

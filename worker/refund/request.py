@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Literal
 from uuid import UUID
@@ -196,8 +197,12 @@ PARTS = 3
 KNOWN_SCHEMA = 3
 
 
+@lru_cache(maxsize=256)
 def stored_request(text: str) -> RefundRequest:
-    """Read the job of a record; fields that only a newer version knows are left out."""
+    """Read the job of a record; fields that only a newer version knows are left out.
+
+    Each step of a refund reads the same text.
+    """
     return RefundRequest.model_validate(_known(RefundRequest, json.loads(text)))
 
 

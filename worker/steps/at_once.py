@@ -25,6 +25,9 @@ JOINED = frozenset(
     {"state", "next", "fields", "history", "wix_calls", "accepted_endpoints", "wix_outcome"}
 )
 
+#: What else a commit can say, and what it says of that if it says nothing.
+_ALONE = tuple((one.name, one.default) for one in fields(StepCommit) if one.name not in JOINED)
+
 
 def with_next_step(first: StepResult, step: Step, duration_ms: int) -> StepResult:
     """Return the result of a step and of the next one; of the step alone if that needs more."""
@@ -44,10 +47,7 @@ def with_next_step(first: StepResult, step: Step, duration_ms: int) -> StepResul
 
 def _next_of(commit: StepCommit) -> Transition | None:
     """Return the transition that can follow at once, if the step changes nothing else."""
-    says_more = any(
-        one.name not in JOINED and getattr(commit, one.name) != one.default
-        for one in fields(StepCommit)
-    )
+    says_more = any(getattr(commit, name) != default for name, default in _ALONE)
     return next_transition(commit.state) if commit.next == "now" and not says_more else None
 
 

@@ -20,5 +20,7 @@ def is_too_late(transition: Transition, refund: Refund, claim: Claim) -> bool:
 
 def expires_at_ms(step: Step) -> int:
     """Return from when on the call that is about to be made must not be made; 0 for never."""
-    is_begun = step.wix.sent or what_changed(replace(step.refund, facts=step.facts))
-    return 0 if is_begun else step.refund.request.expires_at_ms
+    until_ms = step.refund.request.expires_at_ms
+    if not until_ms or step.wix.sent:
+        return 0
+    return 0 if what_changed(replace(step.refund, facts=step.facts)) else until_ms

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from statemachine.flows import Flow, State, Transition, next_transition
@@ -65,7 +65,7 @@ class Results:
             next="now" if next_transition(to) else "end",
             fields=self._fields(facts) | fields,
             intent="clear",
-            outcome=self._outcome(replace(self.refund, flow=flow.value), to, facts, marks),
+            outcome=self._outcome(self.refund.in_flow(flow), to, facts, marks),
             watch_in_ms=self._watch_in_ms(to, facts),
             counts=counts_of(self.step, result, facts),
         )

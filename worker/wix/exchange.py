@@ -12,6 +12,7 @@ import httpx
 MAX_BODY_BYTES = 5_000_000
 #: The headers of an answer that are read.
 KEPT_HEADERS = frozenset({"x-wix-request-id", "x-wix-consistent", "retry-after", "content-type"})
+_KEPT_BYTES = frozenset(name.encode() for name in KEPT_HEADERS)
 
 
 class Asked(NamedTuple):
@@ -137,7 +138,11 @@ def read(response: httpx.Response, total_s: float) -> Read:
 
 def answer_from(status: int, headers: Sequence[tuple[bytes, bytes]], content: bytes) -> Read:
     """Return the answer with these headers and this body."""
-    texts = ((name.decode("latin-1"), text.decode("latin-1")) for name, text in headers)
+    texts = (
+        (name.decode("latin-1"), text.decode("latin-1"))
+        for name, text in headers
+        if name.lower() in _KEPT_BYTES
+    )
     return Read(status, _kept(texts), content)
 
 
