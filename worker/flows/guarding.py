@@ -25,6 +25,7 @@ WINDOWS = (
 )
 #: The settings that limit one refund.
 EACH = ("guard_refund", "guard_two_people")
+_LIMITS = (*EACH, *(window[0] for window in WINDOWS), "guard_store_surge")
 #: An amount that is not known.
 NOT_KNOWN = -1
 
@@ -78,8 +79,7 @@ def counts_of(step: Step | None, result: Advance, facts: Facts) -> dict[str, Any
 
 def is_on(settings: Settings) -> bool:
     """Whether there is any limit."""
-    names = (*EACH, *(window[0] for window in WINDOWS), "guard_store_surge")
-    return any(getattr(settings, name) is not None for name in names)
+    return any(getattr(settings, name) is not None for name in _LIMITS)
 
 
 def _is_begun(step: Step, transition: Transition) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from worker.ledger.claims import Claim, StepCommit
+from worker.observability.compact import compact
 from worker.observability.redaction import redact
 from worker.queue.delivery import Delivery
 from worker.refund.outcomes import about, outcome
@@ -16,7 +16,7 @@ from worker.refund.request import RefundRequest
 
 def history_line(line: Mapping[str, Any]) -> str:
     """Return a line of the history, without its time."""
-    return json.dumps(redact(line), separators=(",", ":"), ensure_ascii=False)
+    return compact(redact(line))
 
 
 def job_arguments(

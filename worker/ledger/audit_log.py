@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import redis
 
 from worker.observability.act_events import EVENT_OF_ACT
+from worker.observability.compact import compact
 from worker.observability.events import log_event
 from worker.observability.redaction import redact
 
@@ -123,13 +124,13 @@ class AuditLog:
         If another entry came first, the entry is made again.
         """
         if act is None:
-            return script(keys=[self.ns], args=[json.dumps(arguments)])
+            return script(keys=[self.ns], args=[compact(arguments)])
         act_id = uuid.uuid4().hex
         for _ in range(TRIES):
             item = {"job": act.job, "subject": act.subject}
             given = {**arguments, "act": {"id": act_id, **item, **self._entry(act)}}
             try:
-                answer: Any = script(keys=[self.ns], args=[json.dumps(given)])
+                answer: Any = script(keys=[self.ns], args=[compact(given)])
             except redis.ResponseError as error:
                 if "HEADMOVED" not in str(error):
                     raise

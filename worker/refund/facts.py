@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from worker.observability.compact import compact
 from worker.observability.redaction import redact
 from worker.refund.split import AmountSplit
 
@@ -147,19 +148,20 @@ class Facts(_Stored):
 
     not_refunded: tuple[NotRefunded, ...] = ()
     """What Wix cannot refund while it refunds the rest. Lifetime: forever."""
-    refused_payments: Annotated[dict[str, str], _UntilDoneOrReplay] = {}
+    # Not {}, which pydantic would copy for each object with copy.deepcopy().
+    refused_payments: Annotated[dict[str, str], _UntilDoneOrReplay] = Field(default_factory=dict)
     """Wix's reason for each payment of which it refused the refund call.
     Lifetime: one transition, or until a replay."""
 
-    unlisted_before: Annotated[dict[str, str], _UntilDone] = {}
+    unlisted_before: Annotated[dict[str, str], _UntilDone] = Field(default_factory=dict)
     """What Wix counted as returned without listing it before our first call, by payment id.
     Lifetime: one transition."""
 
     manual_ids: tuple[str, ...] = ()
     """Ids of the payments that Wix refused to refund itself. Lifetime: forever."""
-    manual_asked: dict[str, ManualAmount] = {}
+    manual_asked: dict[str, ManualAmount] = Field(default_factory=dict)
     """What the last dead letter asked a person to pay, by payment id. Lifetime: forever."""
-    manual_paid: dict[str, ManualAmount] = {}
+    manual_paid: dict[str, ManualAmount] = Field(default_factory=dict)
     """What a person confirmed as paid before that dead letter, by payment id. Lifetime: forever."""
     manual_done: bool = False
     """Whether a person confirmed that `manual_asked` is paid. Lifetime: forever."""
@@ -229,9 +231,9 @@ class Facts(_Stored):
     def __or__(self, newer: Facts) -> Facts:
         """Return these facts with those that *newer* sets."""
         names = newer._set()
-        return self.model_copy(
-            update={name: getattr(newer, name) for name in names} if names else None
-        )
+        if not names:
+            return self
+        return self.model_copy(update={name: getattr(newer, name) for name in names})
 
     def forget(self, *lifetimes: Lifetime) -> Facts:
         """Return the facts that remain once these lifetimes have ended."""
@@ -246,7 +248,7 @@ class Facts(_Stored):
 
     def to_json(self) -> str:
         """Return the text that the record stores; secrets are masked."""
-        return json.dumps(redact(self.known()), ensure_ascii=False)
+        return compact(redact(self.known()))
 
     def _set(self) -> set[str]:
         names, extra = self.model_fields_set, self.model_extra

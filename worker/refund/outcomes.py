@@ -6,13 +6,13 @@ a repeated event can be dropped. We never trim the stream: upstream may, once it
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Literal
 
 from statemachine.flows import State
+from worker.observability.compact import compact
 from worker.observability.redaction import redact
 from worker.refund.approvals import Approval
 from worker.refund.facts import Facts
@@ -118,7 +118,7 @@ def outcome(kind: Kind, step: str, **content: Any) -> dict[str, str]:
     return {
         "type": TYPES[kind],
         "step": step,
-        "data": json.dumps(shown, ensure_ascii=False, separators=(",", ":")),
+        "data": compact(shown),
     }
 
 
@@ -131,9 +131,7 @@ def of_store(
     return {
         "type": STORE_TYPES[kind],
         "step": kind,
-        "data": json.dumps(
-            redact({"store_id": store_id, **content}), ensure_ascii=False, separators=(",", ":")
-        ),
+        "data": compact(redact({"store_id": store_id, **content})),
     }
 
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from statemachine.flows import State
@@ -17,6 +18,7 @@ from worker.refund.request import RefundRequest, stored_request
 LONGEST_REASON = 200
 
 
+@lru_cache(maxsize=256)
 def fingerprint_of(store_id: str, order_id: str, refund_id: str) -> str:
     """Return the text that marks a refund in Wix's `customerReason`."""
     seed = f"{store_id}/{order_id}/{refund_id}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -145,7 +144,9 @@ class WixStore(Calls):
 
     def silent(self) -> WixStore:
         """Return a client of the same step that makes no call."""
-        made = copy(self)
+        # Not copy(), which takes much longer.
+        made = object.__new__(type(self))
+        vars(made).update(vars(self))
         made.calls, made.request_id, made.throttled, made.may_call = 0, None, None, False
         return made
 

@@ -29,9 +29,13 @@ from worker.errors import Unreadable
 T = TypeVar("T")
 
 
+_PLAIN = re.compile(r"-?\d{1,16}(\.\d{1,9})?")
+_ISO = re.compile(r"\d{4}-\d\d-\d\d[T ]")
+
+
 def _plain(value: Any) -> Any:
     """Accept only decimals and integers as amounts, not "1E+2" and no floats."""
-    if isinstance(value, str) and re.fullmatch(r"-?\d{1,16}(\.\d{1,9})?", value):
+    if isinstance(value, str) and _PLAIN.fullmatch(value):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -40,7 +44,7 @@ def _plain(value: Any) -> Any:
 
 def _moment(value: Any) -> Any:
     """Accept only ISO 8601 as a time: pydantic also takes numbers, which may mean anything."""
-    if isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d[T ]", value):
+    if isinstance(value, str) and _ISO.match(value):
         return value
     raise ValueError("not a time")
 
