@@ -13,6 +13,7 @@ from statemachine.flows import TERMINAL, State, Transition, next_transition
 from worker.ledger import circuit
 from worker.ledger.lanes import LaneRules
 from worker.ledger.lua_tables import lua_table
+from worker.ledger.shaking import shaken, statements, without_comments
 from worker.queue.broker import CLOCK_LUA
 from worker.refund.request import KNOWN_SCHEMA
 
@@ -39,6 +40,9 @@ SOMETIMES = {
     "guards": re.compile(r"\b(guarded|asked|uncount|count_found|await_approval)\("),
 }
 
+#: Where a script leaves what finish() writes: records, lanes, rates, counts.
+LEFT = frozenset({"changes", "removals", "touched", "set_rates", "state_counts", "new_totals"})
+
 
 def load_scripts(
     client: redis.Redis, names: Iterable[str], *, namespace: str, lanes: LaneRules
@@ -58,15 +62,25 @@ def load_scripts(
     texts = {name: (_LUA / f"{name}.lua").read_text() for name in names}
     return {
         name: client.register_script(
-            head
-            + "".join(parts[part] for part in parts if SOMETIMES[part].search(text))
-            + _whole(text, "with_record" if SOMETIMES["acts"].search(text) else "")
+            _whole(
+                head + "".join(parts[part] for part in parts if SOMETIMES[part].search(text)),
+                text,
+                "with_record" if SOMETIMES["acts"].search(text) else "",
+            )
         )
         for name, text in texts.items()
     }
 
 
-def _whole(text: str, last: str) -> str:
-    """Return a script whose every end is followed by finish() (lua/lanes.lua), and by *last*."""
-    main = f"local function main()\n{text}\nend\nlocal reply = main()\nfinish()\n"
-    return f"{main}return {last}(reply)\n" if last else f"{main}return reply\n"
+def _whole(head: str, text: str, last: str) -> str:
+    """Return a script with what it uses of *head*, and with *last* for its reply.
+
+    If it leaves anything to finish() (lua/lanes.lua), that is called at its end.
+    """
+    reply = f"{last}(main())" if last else "main()"
+    main = f"local function main()\n{without_comments(text)}\nend\n"
+    ends = (f"return {reply}\n", f"local reply = {reply}\nfinish()\nreturn reply\n")
+    shared = statements(without_comments(head))
+    _, used = shaken(shared, main + ends[0])
+    end = ends[bool(used & LEFT)]
+    return shaken(shared, main + end)[0] + main + end

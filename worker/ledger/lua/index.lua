@@ -137,12 +137,12 @@ local function list_failing(id, record)
 end
 
 -- Count a refund that was accepted or has ended, and the amount that it moved.
-local counted, totals = {}, {}
-local function total(name, number) totals[name] = (totals[name] or 0) + number end
+local state_counts, new_totals = {}, {}
+local function total(name, number) new_totals[name] = (new_totals[name] or 0) + number end
 local function count_state(record)
     local state = record.state
     if state ~= 'accepted' and NEXT[state] then return end
-    counted[state] = (counted[state] or 0) + 1
+    state_counts[state] = (state_counts[state] or 0) + 1
     if state == 'accepted' then return total('accepted', 1) end
     local reason = (state == 'rejected' or state == 'dead') and text_of(decoded(record.reason).reason) or ''
     total(table.concat({'ended', state, record.flow or '', reason}, SEPARATOR), 1)
@@ -195,6 +195,6 @@ end
 -- At the end of each script, before the records are written.
 local function follow_changes()
     for id, fields in pairs(changes) do pcall(follow, id, fields) end
-    for _, ring in ipairs({'minute', 'day'}) do pcall(add_counts, ring, counted) end
-    pcall(add_totals, totals)
+    for _, ring in ipairs({'minute', 'day'}) do pcall(add_counts, ring, state_counts) end
+    pcall(add_totals, new_totals)
 end

@@ -14,8 +14,8 @@ local function paid_at(store)
 end
 
 -- It is written when the script ends.
-local set = {}
-local function set_paid_at(store, at) paid[store], set[store] = at, true end
+local set_rates = {}
+local function set_paid_at(store, at) paid[store], set_rates[store] = at, true end
 
 -- The part of the rate that a store has left after Wix throttled it: it grows back slowly.
 local shares = {}
@@ -31,7 +31,7 @@ end
 -- Write what was set. The key outlives its use by a minute, as the server's clock may step; and the
 -- share of a store that was throttled, which is looked for only where there is this key.
 local function write_rates()
-    for store in pairs(set) do
+    for store in pairs(set_rates) do
         local more_ms = share_of(store) < 1 and THROTTLED.RECOVER_MS or 60000
         redis.call('SET', key('rate', store), int(paid[store]), 'PX', int(math.max(0, paid[store] - now) + more_ms))
     end

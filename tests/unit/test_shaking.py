@@ -1,0 +1,80 @@
+"""What a script does not use of the shared parts is left out; what it uses is not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from worker.ledger import scripts, shaking
+from worker.ledger.lanes import LaneRules
+
+SHARED = """
+-- a comment that names second
+local a, b = 1, 2
+local function first() return a end
+if KEYS[1] then
+    return b
+end
+local TABLE = {
+    x = 1,
+}
+local function second()
+    return first() + TABLE.x
+end
+"""
+LUA = Path(scripts.__file__).parent / "lua"
+
+
+class _Client:
+    """Takes scripts, and gives their texts back."""
+
+    def register_script(self, text: str) -> str:
+        """Return the text."""
+        return text
+
+
+def _shaken(main: str) -> str:
+    statements = shaking.statements(shaking.without_comments(SHARED))
+    return shaking.shaken(statements, main)[0]
+
+
+def _scripts() -> dict[str, Any]:
+    parts = {*scripts.SHARED, *scripts.SOMETIMES}
+    names = sorted(path.stem for path in LUA.glob("*.lua") if path.stem not in parts)
+    client: Any = _Client()
+    return dict(scripts.load_scripts(client, names, namespace="n", lanes=LaneRules(4)))
+
+
+def test_a_function_is_left_out_with_what_only_it_uses() -> None:
+    """A statement that defines nothing stays, with what it uses."""
+    kept = _shaken("return a")
+    assert kept == "local a, b = 1, 2\nif KEYS[1] then\n    return b\nend\n"
+
+
+def test_what_a_function_uses_is_kept_in_order() -> None:
+    """Also over several functions, and a table of several lines."""
+    assert _shaken("return second()") == shaking.without_comments(SHARED).lstrip()
+
+
+def test_a_script_that_leaves_nothing_to_the_end_does_not_call_finish() -> None:
+    """One that changes a record, a lane or a rate does."""
+    made = _scripts()
+    assert "\nfinish()\n" not in made["intent"]
+    assert "\nfinish()\n" not in made["status"]
+    for name in ("accept", "claim", "commit", "fetch", "give_back", "wake"):
+        assert "\nfinish()\n" in made[name]
+
+
+@pytest.mark.parametrize("name", sorted(_scripts()))
+def test_a_script_has_all_shared_functions_that_it_calls(name: str) -> None:
+    """A function that is missing would be an error only when it is called."""
+    text = _scripts()[name]
+    parts = [LUA / f"{part}.lua" for part in (*scripts.SHARED, *scripts.SOMETIMES)]
+    head = "".join(path.read_text() for path in parts)
+    shared = set(re.findall(r"^local function (\w+)", head, re.MULTILINE))
+    defined = set(re.findall(r"\blocal function (\w+)", text))
+    called = set(re.findall(r"(?<![\w.:])(\w+)\(", text))
+    assert called & shared <= defined
