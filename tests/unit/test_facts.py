@@ -138,7 +138,7 @@ def test_every_field_of_a_stored_model_has_a_docstring(model: type[BaseModel]) -
 
 def test_a_manual_amount_keeps_its_json_key() -> None:
     """`already_returned` is stored as `gone`, as the previous version did."""
-    stored = '{"manual_paid": {"p": {"amount": "5.00", "gone": "1.00"}}}'
+    stored = '{"manual_paid":{"p":{"amount":"5.00","gone":"1.00"}}}'
     paid = ManualAmount(amount="5.00", already_returned="1.00")
     assert Facts(manual_paid={"p": paid}).to_json() == stored
     assert facts_from(stored).manual_paid == {"p": paid}

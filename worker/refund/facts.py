@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from worker.observability.compact import compact
 from worker.observability.redaction import redact
@@ -274,5 +275,9 @@ _LIFETIMES: Mapping[str, frozenset[Lifetime]] = {
 
 def facts_from(text: str) -> Facts:
     """Read what a record stores; "" stands for nothing."""
-    stored: Mapping[str, Any] = json.loads(text or "{}")
+    if not text:
+        return NO_FACTS
+    with suppress(ValidationError):
+        return Facts.model_validate_json(text)
+    stored: Mapping[str, Any] = json.loads(text)
     return Facts.model_validate(stored)

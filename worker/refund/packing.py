@@ -38,6 +38,9 @@ _COMMON = b"".join(
         b',"wix_request_id":"","from_state":"refund_submitted","to_state":"refunded"}',
     )
 )
+#: Window (8 KB) and memory of zlib. To get the memory of the largest ones takes longer than to pack
+#: some hundred characters. What was packed with a small window is unpacked with any larger one.
+_SMALL = (-13, 5)
 #: Fields of a record that only mean something while it has not ended.
 _OF_STEPS = frozenset({"message_id", "reserved", "prior_intent_at_ms"})
 #: What a field that is not there stands for.
@@ -46,7 +49,7 @@ _EMPTY = frozenset({"0", "{}", ""})
 
 def pack(lines: list[str]) -> str:
     """Return lines as one text."""
-    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS, zdict=_COMMON)
+    packer = zlib.compressobj(9, zlib.DEFLATED, *_SMALL, zdict=_COMMON)
     packed = packer.compress("\n".join(lines).encode()) + packer.flush()
     return VERSION + base64.b85encode(packed).decode()
 

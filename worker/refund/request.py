@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from functools import lru_cache
 from types import MappingProxyType
@@ -203,6 +204,8 @@ def stored_request(text: str) -> RefundRequest:
 
     Each step of a refund reads the same text.
     """
+    with suppress(ValidationError):
+        return RefundRequest.model_validate_json(text)
     return RefundRequest.model_validate(_known(RefundRequest, json.loads(text)))
 
 

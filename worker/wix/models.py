@@ -29,17 +29,7 @@ from worker.errors import Unreadable
 T = TypeVar("T")
 
 
-_PLAIN = re.compile(r"-?\d{1,16}(\.\d{1,9})?")
 _ISO = re.compile(r"\d{4}-\d\d-\d\d[T ]")
-
-
-def _plain(value: Any) -> Any:
-    """Accept only decimals and integers as amounts, not "1E+2" and no floats."""
-    if isinstance(value, str) and _PLAIN.fullmatch(value):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    raise ValueError("not a plain decimal")
 
 
 def _moment(value: Any) -> Any:
@@ -57,7 +47,21 @@ class _OrNone:
         return core_schema.with_default_schema(handler(source), default=None, on_error="default")
 
 
-Plain = Annotated[Decimal, BeforeValidator(_plain)]
+class _PlainDecimal:
+    """Accepts only decimals and integers as amounts, not "1E+2" and no floats, and not below 0."""
+
+    @staticmethod
+    def __get_pydantic_core_schema__(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        text = core_schema.str_schema(pattern=r"^-?[0-9]{1,16}(\.[0-9]{1,9})?$", strict=True)
+        plain = core_schema.union_schema([text, core_schema.int_schema(strict=True)])
+        # In pydantic's core as a whole: a refund has some thirty amounts.
+        chain = core_schema.chain_schema([plain, core_schema.decimal_schema(ge=Decimal(0))])
+        return core_schema.custom_error_schema(
+            chain, custom_error_type="plain_decimal", custom_error_message="not a plain decimal"
+        )
+
+
+Plain = Annotated[Decimal, _PlainDecimal]
 Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
 #: None if it is absent or not as documented.
 Lenient = Annotated[T | None, _OrNone]
@@ -86,7 +90,7 @@ class Answer(BaseModel):
 class Price(Answer):
     """An amount of money in the order's currency."""
 
-    amount: Plain = Field(ge=0)
+    amount: Plain
 
 
 class Balance(Answer):
