@@ -24,6 +24,7 @@ from worker.observability.logs import configure_logs
 from worker.observability.program_log import LAST_LINES_S, begin_log
 from worker.observability.tracing import tracer_from
 from worker.process.children import OTHER_LEDGER, REFUSED, Children
+from worker.process.collecting import collect_less_often
 from worker.process.reporting import REPORT, report_app, report_children, start_child
 from worker.process.starting import POLL_S, prepare
 from worker.process.stopping import Stop, end_in_time, stop_on_signals
@@ -114,6 +115,7 @@ def run_worker(app: App, stop: Stop, has_parent: Callable[[], bool]) -> int:
     if isinstance(membership, int):
         stop.log(app.settings.grace_s)
         return membership
+    collect_less_often()
     app.scheduler.start()
     worker = app.worker()
     worker.start()
