@@ -75,6 +75,8 @@ class Step:
     """What the step learned; added to the record even if the step fails."""
     notices: list[dict[str, Any]] = field(default_factory=list)
     """Events that are logged and written into the history beside the step's own."""
+    _known: tuple[Facts, Facts] | None = field(default=None, init=False, repr=False)
+    """What was learned when `facts` was last asked for, and the facts."""
 
     def learn(self, facts: Facts) -> None:
         """Add to what the step learned."""
@@ -83,7 +85,9 @@ class Step:
     @property
     def facts(self) -> Facts:
         """The facts of the record, with those that this step has learned so far."""
-        return self.refund.facts | self.learned
+        if self._known is None or self._known[0] is not self.learned:
+            self._known = (self.learned, self.refund.facts | self.learned)
+        return self._known[1]
 
     @property
     def order_id(self) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 
 #: After how many new objects it looks. Python's own number, 700, is that of a fraction of one step:
-#: without the collector a step took 10 % less time. What a step leaves behind refers to itself
-#: nowhere, and is freed without it.
+#: without the collector a step took 10 % less time. What a step leaves behind hardly ever
+#: refers to itself, and is freed without it.
 NEW_OBJECTS = 20_000
 
 

@@ -75,9 +75,7 @@ def test_a_provider_that_never_settles_needs_a_person(rig: Rig) -> None:
     refund_id = rig.request(rig.order(AFTER))
     rig.run_queued()
     key = rig.key("refund", refund_id)
-    facts = rig.redis.hget(key, "facts").replace(
-        '"waiting_since_ms": ', '"waiting_since_ms": 1, "x": '
-    )
+    facts = rig.redis.hget(key, "facts").replace('"waiting_since_ms":', '"waiting_since_ms":1,"x":')
     rig.redis.hset(key, "facts", facts)
     rig.run_until_idle()
     refund = rig.load(refund_id)
