@@ -14,6 +14,7 @@ import redis
 
 from config.settings import Settings
 from worker.actors import declare_actors
+from worker.cells.recorded import recorded_cell
 from worker.cells.routing import Routes, routes_from
 from worker.flows.backlog import Backlog
 from worker.flows.reads import RecentReads
@@ -125,7 +126,7 @@ def jobs_from(settings: Settings, broker: Broker, ledger: Ledger) -> Jobs:
 def membership_from(settings: Settings, client: redis.Redis) -> Membership:
     """Return what compares the ledger with the one that this machine remembers."""
     memory = Memory(settings.state_dir or default_directory(os.environ))
-    return Membership(client, settings, memory)
+    return Membership(client, settings, memory, recorded_cell(settings))
 
 
 def stores_from(settings: Settings, broker: Broker) -> Stores:

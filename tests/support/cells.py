@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import redis
@@ -20,10 +22,16 @@ class Cells:
     """The front and so many cells, which share one namespace and one Wix."""
 
     def __init__(
-        self, redis_url: str, count: int = 3, *, namespace: str = "", watcher_url: str = ""
+        self,
+        redis_url: str,
+        count: int = 3,
+        *,
+        namespace: str = "",
+        watcher_url: str = "",
+        more: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Make them; *watcher_url* is for what only the test itself does."""
-        given = settings_for(redis_url)
+        given = settings_for(redis_url, **more)
         update = {"cells": count} | ({"namespace": namespace} if namespace else {})
         self.settings = given.model_copy(update=update)
         self.simulator = Simulator()

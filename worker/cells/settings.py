@@ -8,6 +8,7 @@ number of cells.
 from __future__ import annotations
 
 from decimal import ROUND_DOWN, Decimal
+from pathlib import Path
 
 from config.guards import EVERY_STORE, parse_limits
 from config.settings import Settings
@@ -28,10 +29,17 @@ def settings_of(given: Settings, cell: str, count: int) -> Settings:
             "namespace": namespace_of(front_of(given.namespace), cell),
             # The setting names that of the front; this machine remembers those of the others.
             "installation": given.installation if cell == FRONT else None,
+            # An archive belongs to one ledger.
+            "archive": _archive_of(given.archive, cell),
             "guard_all_hour": share(given.guard_all_hour, shares),
             "guard_all_day": share(given.guard_all_day, shares),
         }
     )
+
+
+def _archive_of(archive: Path | None, cell: str) -> Path | None:
+    """Return the directory of a cell's archive: inside of that of the front."""
+    return archive if archive is None or cell == FRONT else archive / f"cell-{cell}"
 
 
 def share(text: str | None, shares: int) -> str | None:

@@ -11,6 +11,8 @@ import redis
 import typer
 
 from worker.app import ledger_from
+from worker.cells.names import all_cells
+from worker.cells.settings import settings_of
 from worker.cli import filters
 from worker.cli.cells import all_settings, in_each_cell
 from worker.cli.common import AsJson, Limit, close_at_end, connect, explain_errors, fail, settings
@@ -47,6 +49,14 @@ def open_folder() -> Folder:
     return Folder(given.archive)
 
 
+def open_readings() -> list[Reading]:
+    """Return what reads the archive, or that of the front and of each cell."""
+    open_folder()
+    given = settings()
+    cells = [settings_of(given, cell, given.cells) for cell in all_cells(given.cells)]
+    return [Reading(Folder(one.archive)) for one in cells if one.archive]
+
+
 @archive.command("find", epilog="Example: refunds archive find --order ORDER_ID --json")
 @explain_errors
 def find(
@@ -70,24 +80,25 @@ def find(
         since_ms=since_ms(since),
         until_ms=since_ms(until, "--until"),
     )
-    reading = Reading(open_folder())
+    readings = open_readings()
     found: list[Place] = []
     if wanted.refund_id:
-        found = _by_id(reading, wanted)
-    for place in () if found else reading.find(wanted, newest=True):
+        found = [place for reading in readings for place in _by_id(reading, wanted)]
+    every = (place for reading in readings for place in reading.find(wanted, newest=True))
+    for place in () if found else every:
         found.append(place)
         if len(found) == limit:
             break
     if as_json:
         rows = [{**place.archived.told, "file": str(place.path)} for place in found]
-        print_json({"refunds": rows, "problems": reading.problems})
+        print_json({"refunds": rows, "problems": _problems(readings)})
     else:
         table = [_row(place.archived) | {"file": place.path.name} for place in found]
         dropped = ("file", "store_id", "wix_refund_id", "currency", "amount")
         print_table(table, (*COLUMNS, "ended", "file"), may_drop=dropped, empty="Nothing found.")
         if len(found) == limit:
             say(f"There may be more than {limit}; see --limit.")
-    _end(reading)
+    _end(readings)
 
 
 def _by_id(reading: Reading, wanted: Wanted) -> list[Place]:
@@ -128,9 +139,10 @@ def export(
         since_ms=since_ms(since),
         until_ms=since_ms(until, "--until"),
     )
-    reading = Reading(open_folder())
-    _print_all(reading.find(wanted), as_json=as_json)
-    _end(reading)
+    readings = open_readings()
+    found = (place for reading in readings for place in reading.find(wanted))
+    _print_all(found, as_json=as_json)
+    _end(readings)
 
 
 def _print_all(found: Iterable[Place], *, as_json: bool) -> None:
@@ -166,12 +178,16 @@ def adopt(by: By = "", reason: Why = "", as_json: AsJson = False) -> None:
         say(f"{folder.path} is the archive from now on.")
 
 
-def _end(reading: Reading) -> None:
+def _end(readings: Iterable[Reading]) -> None:
     """Tell what could not be read."""
-    if reading.problems:
-        say(*reading.problems)
+    if problems := _problems(readings):
+        say(*problems)
         raise typer.Exit(1)
 
 
 def _row(one: Archived) -> dict[str, Any]:
     return {**one.told, "ended": moment(one.told["ended_at_ms"], "seconds")}
+
+
+def _problems(readings: Iterable[Reading]) -> list[str]:
+    return [text for reading in readings for text in reading.problems]

@@ -11,6 +11,7 @@ import redis
 
 from config.settings import Settings
 from worker.cells.names import front_of
+from worker.cells.recorded import RecordedCell
 from worker.ledger.audit_log import Act, Operator
 from worker.ledger.installation import (
     Installation,
@@ -48,10 +49,18 @@ class Membership:
     Its methods raise redis.RedisError if the server does not answer.
     """
 
-    def __init__(self, client: redis.Redis, settings: Settings, memory: Memory) -> None:
+    def __init__(
+        self,
+        client: redis.Redis,
+        settings: Settings,
+        memory: Memory,
+        recorded: RecordedCell | None = None,
+    ) -> None:
         self._redis = client
         self._settings = settings
         self._memory = memory
+        #: What the front knows of a cell; None for the front, and where there are no cells.
+        self._recorded = recorded
         self.place = place_of(client, settings.namespace)
 
     def findings(self) -> list[Finding]:
@@ -70,6 +79,8 @@ class Membership:
             return Joined(findings=tuple(findings))
         new_id = str(uuid.uuid4())
         known = self._install(new_id).id
+        if self._recorded:
+            self._recorded.record(known)
         if is_worker:
             note_settings(self._redis, self._settings)
         is_new = known == new_id
@@ -88,6 +99,8 @@ class Membership:
         after = {"installation": found.id if found else new_id, "replaces": replaces}
         act = operator.act("doctor.adopt", "", {"installation": found and found.id}, after)
         known = self._install(new_id, adopt=True, replaces=replaces, act=act).id
+        if self._recorded:
+            self._recorded.record(known, replace=True)
         return Joined(
             findings=tuple(self._remember(known)), installation=known, is_new=found is None
         )
@@ -121,6 +134,8 @@ class Membership:
         """Return the id that the ledger should have, if one is known, and who knows it."""
         if self._settings.installation:
             return self._settings.installation, "REFUNDS_INSTALLATION names"
+        if self._recorded and (known := self._recorded.known()):
+            return known, "the front knows"
         try:
             return self._memory.recall(self.place), "this machine remembers"
         except Damaged:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import redis
 from dramatiq.broker import MessageProxy
 
+from statemachine.flows import State
 from tests.support.cells import Cells, new_stores
-from tests.support.rig import STORE_ID, settings_for
+from tests.support.rig import ANN, STORE_ID, settings_for
+from worker.app import membership_from
 from worker.cells.choosing import choose
 from worker.cells.names import FRONT
 from worker.cells.routing import Valid, routes_from
@@ -19,6 +23,7 @@ from worker.errors import OtherLedger, StoreInTwoCells
 from worker.queue.delivery import Delivery
 from worker.queue.jobs import Job, batch_of
 from worker.refund.request import parse_request
+from worker.upstream import RefundQueue
 
 
 @pytest.fixture
@@ -121,3 +126,43 @@ def test_each_cell_has_its_share_of_the_limits_for_all_stores(redis_url: str) ->
     assert cell.guard_all_hour == "250 refunds, 12500.0000 USD"
     assert cell.guard_all_day == "1 refunds"
     assert settings_of(given, FRONT, 1) is given
+
+
+def test_each_cell_has_an_archive_of_its_own(cells: Cells, tmp_path: Path) -> None:
+    """An archive belongs to one ledger."""
+    given = cells.settings.model_copy(update={"archive": tmp_path})
+    found = {cell: settings_of(given, cell, 3).archive for cell in (FRONT, "2")}
+    assert found == {FRONT: tmp_path, "2": tmp_path / "cell-2"}
+
+
+def test_a_cell_that_was_emptied_is_noticed_on_any_machine(cells: Cells) -> None:
+    """The front knows its installation, where no file outlives the worker."""
+    rig = cells.rigs["1"]
+    settings = rig.settings.model_copy(update={"state_dir": Path("/dev/null/nothing")})
+    membership = membership_from(settings, rig.broker.client)
+    assert membership.join().installation == rig.ledger.installation
+    rig.redis.delete(rig.key("installation"))
+    [finding, *_] = membership.join().findings
+    assert (finding.level, "the front knows" in finding.text) == ("refused", True)
+    adopted = membership.adopt(ANN).installation
+    assert membership.join().installation == adopted
+    assert adopted != rig.ledger.installation
+    rig.ledger.installation = adopted
+
+
+def test_a_signed_job_with_a_due_time_is_the_same_in_its_cell(redis_url: str) -> None:
+    """It is sent on as it came, so its signature and its time stay."""
+    key = "k" * 40
+    producers = json.dumps({"shop": {"keys": [key], "allow": ["*"]}})
+    cells = Cells(redis_url, more={"producer_keys": producers})
+    url, namespace = redis_url, cells.settings.namespace
+    with RefundQueue(url, namespace=namespace, producer="shop", key=key) as queue:
+        queue.request(refund_id="signed", store_id=STORE_ID, order_id=_order(cells))
+    with RefundQueue(url, namespace=namespace) as queue:
+        queue.request(refund_id="unsigned", store_id=STORE_ID, order_id=_order(cells))
+    cells.run()
+    assert cells.load("signed").state is State.REFUNDED
+    assert cells.where("unsigned") == []
+    [letter] = cells.front.broker.quarantined().values()
+    assert letter["reason"] == "bad_signature"
+    cells.close()
