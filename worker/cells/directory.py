@@ -80,6 +80,24 @@ class Directory:
             raise redis.ConnectionError("too few replicas have the cell of a store")
         return home
 
+    def settle(self, store_id: str) -> str:
+        """Return the cell of a store, and let this cell itself know it from now on.
+
+        The directory is asked again after that: if it had lost the store, whoever placed it anew in
+        the meantime did so before the cell knew it, and then the directory decides.
+
+        Raises:
+            StoreInTwoCells: see `home`.
+        """
+        home = self.home(store_id)
+        while home != FRONT:
+            self.move_in(home, store_id)
+            if (now := self.home(store_id)) == home:
+                break
+            self._move_out(home, store_id)
+            home = now
+        return home
+
     def evidence(self, store_id: str, cells: Iterable[str]) -> str | None:
         """Return the cell that knows a store; of several, the one that has its refunds.
 
@@ -131,6 +149,9 @@ class Directory:
         """Record in a cell that a store lives there, before anything of the store is."""
         ns = self._clients.ns(cell)
         self._clients.of(cell).sadd(f"{ns}:residents", store_id)
+
+    def _move_out(self, cell: str, store_id: str) -> None:
+        self._clients.of(cell).srem(f"{self._clients.ns(cell)}:residents", store_id)
 
 
 #: What a cell has of a store: its refunds, or its key alone.

@@ -9,7 +9,7 @@ import redis
 
 from worker.cells.clients import Clients
 from worker.cells.directory import Directory
-from worker.cells.names import FRONT, all_cells
+from worker.cells.names import all_cells
 from worker.queue.broker import INTAKE
 from worker.upstream.wire import place_of
 
@@ -41,10 +41,7 @@ class Finder:
         Raises:
             StoreInTwoCells: see `of_store`.
         """
-        home = self._directory.home(store_id)
-        if home != FRONT:
-            self._directory.move_in(home, store_id)
-        return home
+        return self._directory.settle(store_id)
 
     def of_refund(self, refund_id: str) -> list[str]:
         """Return the cells that have a refund, or a letter with this id; else those of its job."""

@@ -109,18 +109,17 @@ class Routes:
         here = self._directory.living_in(self._cell, store_ids)
         return {one: self._cell if one in here else self._settle(one) for one in store_ids}
 
-    def _ask(self, store_id: str) -> str | StoreInTwoCells:
+    def _ask(self, store_id: str, *, settle: bool = False) -> str | StoreInTwoCells:
+        look = self._directory.settle if settle else self._directory.home
         try:
-            return self._directory.home(store_id)
+            return look(store_id)
         except StoreInTwoCells as error:
             return error
 
     def _settle(self, store_id: str) -> str | StoreInTwoCells:
         """Return the cell of a store that this cell does not know; it may be this one."""
         home = self._ask(store_id)
-        if home == self._cell:
-            self._directory.move_in(self._cell, store_id)
-        return home
+        return self._ask(store_id, settle=True) if home == self._cell else home
 
     def _send(self, jobs: Iterable[Job], cell: str) -> None:
         """Put messages on the queue of another cell as they came, then acknowledge them here."""

@@ -1,0 +1,100 @@
+"""Random histories: whatever the front forgets and however cells are added, one cell per store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.support.cells import Cells, new_stores
+from worker.cells.choosing import choose
+
+#: What may happen to a store that would get another cell if there were one more.
+EVENTS = st.sampled_from(["send", "front", "other front", "old cell", "new cell", "forget", "grow"])
+
+
+@pytest.fixture(scope="module")
+def cells(redis_url: str) -> Iterator[Cells]:
+    """Four cells, of which the workers know three until one is added."""
+    found = Cells(redis_url, 4)
+    for rig in found.rigs.values():
+        assert rig.app.routes is not None
+        rig.app.routes._directory._count = 3
+    yield found
+    found.close()
+
+
+def _run_other_front(cells: Cells) -> None:
+    """Let a worker that remembers nothing take the jobs."""
+    routes = cells.front.app.routes
+    assert routes is not None
+    remembered, routes._remembered = routes._remembered, {}
+    cells.front.run_queued()
+    routes._remembered = remembered
+
+
+def _moving_store() -> str:
+    """Return a new store that would get another cell if there were a fourth one."""
+    return next(one for one in new_stores(100) if choose(one, 4) == "3")
+
+
+@settings(
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+)
+@given(events=st.lists(EVENTS, min_size=6, max_size=30))
+def test_a_store_never_has_refunds_in_two_cells(cells: Cells, events: list[str]) -> None:
+    """And no job is lost."""
+    store_id = _moving_store()
+    cells.front.redis.hset(cells.front.key("installation"), "cells", 3)
+    sent: list[str] = []
+    happens: dict[str, Callable[[], object]] = {
+        "send": lambda: sent.append(cells.request(store_id)),
+        "front": cells.front.run_queued,
+        "other front": lambda: _run_other_front(cells),
+        "old cell": cells.rigs[choose(store_id, 3)].run_queued,
+        "new cell": cells.rigs["3"].run_queued,
+        "forget": lambda: cells.front.redis.hdel(cells.front.key("homes"), store_id),
+        "grow": lambda: cells.directory_of(4).grow(),
+    }
+    for event in events:
+        happens[event]()
+    for _ in range(4):
+        for rig in cells.rigs.values():
+            rig.run_queued()
+    assert all(len(cells.where(refund_id)) == 1 for refund_id in sent)
+    assert len({cells.where(refund_id)[0] for refund_id in sent}) <= 1
+
+
+def test_a_worker_that_was_frozen_before_its_cell_knew_the_store_asks_again(
+    redis_url: str,
+) -> None:
+    """The front has lost the entry meanwhile, and another worker has placed the store anew."""
+    cells = Cells(redis_url)
+    store_id = _moving_store()
+    refund_id = cells.request(store_id)
+    cells.front.run_queued()
+    old = choose(store_id, 3)
+    routes = cells.rigs[old].app.routes
+    assert routes is not None
+    home, looks = routes._directory.home, list[str]()
+
+    def frozen_after_the_first_look(store: str) -> str:
+        found = home(store)
+        if len(looks) < 2:
+            looks.append(found)
+        if len(looks) == 2:
+            looks.append("")
+            cells.front.redis.hdel(cells.front.key("homes"), store)
+            assert cells.directory_of(4).home(store) == choose(store, 4)
+        return found
+
+    routes._directory.home = frozen_after_the_first_look  # type: ignore[method-assign,assignment]
+    cells.rigs[old].run_queued()
+    assert cells.where(refund_id) == []
+    assert not cells.rigs[old].redis.sismember(cells.rigs[old].key("residents"), store_id)
+    assert cells.front.redis.llen(f"{{{cells.settings.namespace}:3}}:refunds") == 1
+    cells.close()
