@@ -70,7 +70,7 @@ def counts_of(step: Step | None, result: Advance, facts: Facts) -> dict[str, Any
     A cancellation that seems to be the merchant's was ours if Redis forgot all of ours.
     """
     in_doubt = result.by_merchant and result.to is State.CANCELLED
-    if step is None or not is_on(step.settings) or not (result.found or in_doubt):
+    if step is None or not (result.found or in_doubt) or not is_on(step.settings):
         return None
     amount = facts.refund_amount or facts.left_to_refund
     units = units_of(Decimal(amount)) if amount else NOT_KNOWN

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from worker.ledger.claims import Claim, StepCommit
-from worker.observability.compact import compact
-from worker.observability.redaction import redact
+from worker.observability.compact import redacted_json
 from worker.queue.delivery import Delivery
 from worker.refund.outcomes import about, outcome
 from worker.refund.producers import Signed
@@ -16,7 +15,7 @@ from worker.refund.request import RefundRequest
 
 def history_line(line: Mapping[str, Any]) -> str:
     """Return a line of the history, without its time."""
-    return compact(redact(line))
+    return redacted_json(line)
 
 
 def job_arguments(

@@ -56,6 +56,7 @@ class Broker(RedisBroker):
         #: By queue. It outlives a consumer, which dramatiq recreates after each connection error:
         #: the messages may still be running in a worker thread.
         self.held: dict[str, Held] = defaultdict(lambda: Held(room))
+        self._all_held = tuple(self.held[queue] for queue in QUEUES)
         #: What this worker says about itself with each heartbeat; nothing from a command.
         self.about: Callable[[], Mapping[str, str | int]] | None = None
         #: What it counts between two heartbeats.
@@ -147,7 +148,11 @@ class Broker(RedisBroker):
 
     def may_go_on(self) -> bool:
         """Whether a thread may go on: the worker does not stop, and nothing waits for a thread."""
-        return self.hands_over and not any(self.held[queue].is_waiting() for queue in QUEUES)
+        if self.hands_over:
+            for held in self._all_held:
+                if held.is_waiting():
+                    return False
+        return self.hands_over
 
     def beat(self) -> None:
         """Write this worker's heartbeat; a thread of its own calls this (pitfall 6)."""

@@ -40,9 +40,8 @@ class Held:
             self._begun.update(ids)
 
     def is_waiting(self) -> bool:
-        """Whether a message waits for a thread."""
-        with self._room:
-            return len(self._ids) > len(self._begun)
+        """Whether a message waits for a thread; asked often, so it waits for no lock."""
+        return len(self._ids) > len(self._begun)
 
     def has_room(self, limit: Callable[[], int], wait_s: float) -> bool:
         """Whether another message may be held; waits up to *wait_s* for one to leave."""

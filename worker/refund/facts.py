@@ -14,8 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from worker.observability.compact import compact
-from worker.observability.redaction import redact
+from worker.observability.compact import redacted_json
 from worker.refund.split import AmountSplit
 
 
@@ -249,7 +248,7 @@ class Facts(_Stored):
 
     def to_json(self) -> str:
         """Return the text that the record stores; secrets are masked."""
-        return compact(redact(self.known()))
+        return redacted_json(self.known())
 
     def _set(self) -> set[str]:
         names, extra = self.model_fields_set, self.model_extra

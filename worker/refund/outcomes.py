@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from statemachine.flows import State
-from worker.observability.compact import compact
-from worker.observability.redaction import redact
+from worker.observability.compact import compact, redacted_json
+from worker.observability.redaction import is_harmless_json, redact
 from worker.refund.approvals import Approval
 from worker.refund.facts import Facts
 from worker.refund.money import minor_units, money, with_minor_units
@@ -112,14 +112,13 @@ def outcome(kind: Kind, step: str, **content: Any) -> dict[str, str]:
 
     Secrets are masked, but not in `metadata`, which is the caller's.
     """
-    shown = redact({"status": STATUS_OF.get(kind, "processing"), **content})
-    # Both are the caller's; what a trace parent looks like is checked.
-    shown |= {name: content[name] for name in ("metadata", "traceparent") if name in content}
-    return {
-        "type": TYPES[kind],
-        "step": step,
-        "data": compact(shown),
-    }
+    told = {"status": STATUS_OF.get(kind, "processing"), **content}
+    data = compact(told)
+    if not is_harmless_json(data):
+        # Both are the caller's; what a trace parent looks like is checked.
+        kept = {name: content[name] for name in ("metadata", "traceparent") if name in content}
+        data = compact(redact(told) | kept)
+    return {"type": TYPES[kind], "step": step, "data": data}
 
 
 def of_store(
@@ -131,7 +130,7 @@ def of_store(
     return {
         "type": STORE_TYPES[kind],
         "step": kind,
-        "data": compact(redact({"store_id": store_id, **content})),
+        "data": redacted_json({"store_id": store_id, **content}),
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import fields, replace
+from operator import attrgetter
 from typing import Any
 
 from statemachine.flows import Transition, next_transition
@@ -26,7 +27,8 @@ JOINED = frozenset(
 )
 
 #: What else a commit can say, and what it says of that if it says nothing.
-_ALONE = tuple((one.name, one.default) for one in fields(StepCommit) if one.name not in JOINED)
+_OTHERS = tuple(one for one in fields(StepCommit) if one.name not in JOINED)
+_rest, _NOTHING = attrgetter(*(one.name for one in _OTHERS)), tuple(one.default for one in _OTHERS)
 
 
 def with_next_step(first: StepResult, step: Step, duration_ms: int) -> StepResult:
@@ -47,7 +49,7 @@ def with_next_step(first: StepResult, step: Step, duration_ms: int) -> StepResul
 
 def _next_of(commit: StepCommit) -> Transition | None:
     """Return the transition that can follow at once, if the step changes nothing else."""
-    says_more = any(getattr(commit, name) != default for name, default in _ALONE)
+    says_more = _rest(commit) != _NOTHING
     return next_transition(commit.state) if commit.next == "now" and not says_more else None
 
 

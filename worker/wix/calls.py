@@ -96,7 +96,6 @@ class Calls:
         if mutates:
             self._before_mutation()
         response = self._send(endpoint, method, path, body, mutates=mutates)
-        self.request_id = request_id(response)
         self.consistent = response.headers.get("x-wix-consistent") or self.consistent
         if response.status_code != 200:
             error = error_from(endpoint, response, mutates=mutates)
@@ -143,6 +142,7 @@ class Calls:
                 self._request(method, path, body), self._channel.place
             )
             result, wix_id = str(response.status_code), request_id(response)
+            self.request_id = wix_id
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             # Nothing was sent.
             result = type(error).__name__
