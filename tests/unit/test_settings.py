@@ -173,12 +173,12 @@ def test_an_unknown_variable_is_reported_with_the_most_similar_setting() -> None
 def test_only_the_given_environment_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """The demo must not use the real Redis because the caller's environment names it."""
     monkeypatch.setenv("REFUNDS_THREADS", "3")
-    assert load_settings(VALID).threads == 8
+    assert load_settings(VALID).threads == 16
 
 
 def test_names_of_variables_are_in_capitals() -> None:
     """`refunds_threads` is another program's variable."""
-    assert load_settings(VALID | {"refunds_threads": "3"}).threads == 8
+    assert load_settings(VALID | {"refunds_threads": "3"}).threads == 16
 
 
 def test_the_cutoff_may_be_in_any_time_zone() -> None:
@@ -201,7 +201,7 @@ def test_settings_are_frozen_and_show_no_secret() -> None:
 
 def test_an_empty_variable_counts_as_not_set() -> None:
     """Compose files and CI systems often set variables to an empty string."""
-    assert load_settings(VALID | {"REFUNDS_THREADS": ""}).threads == 8
+    assert load_settings(VALID | {"REFUNDS_THREADS": ""}).threads == 16
 
 
 def test_the_settle_delay_is_longer_than_a_call() -> None:

@@ -35,7 +35,7 @@ def test_nothing_needs_a_person(rig: Rig) -> None:
     told = _status(rig)
     assert (told["ok"], told["needs"]) == (True, [])
     [worker] = told["workers"]
-    assert (worker["state"], worker["threads"], worker["busy"]) == ("alive", 8, 0)
+    assert (worker["state"], worker["threads"], worker["busy"]) == ("alive", 16, 0)
     assert worker["version"]
     assert told["today"]["refunded_amounts"] == {"USD": "101.40"}
     assert (told["today"]["accepted"], told["today"]["refunded"]) == (1, 1)
