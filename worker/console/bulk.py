@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from starlette.responses import Response
@@ -80,7 +81,9 @@ def _number(visit: Visit, name: str, default: float, most: float) -> float:
 
 
 def _dry_run(desk: Desk, visit: Visit) -> Response:
-    ids = visit.form.all("id")
+    what, _ = _chosen(visit)
+    matches = chosen(desk.search, "dead.replay", what, lambda _: False)
+    ids = [one.refund_id for one in islice(matches, MOST_FORESEEN + 1)]
     if not 0 < len(ids) <= MOST_FORESEEN:
         raise Refusal(
             400,

@@ -172,6 +172,9 @@ def test_a_dry_run_asks_wix_and_changes_nothing(scene: Scene) -> None:
     with program.browser(ACT) as browser:
         answer = browser.post("/choose", {"id": ids, "act": "dry_run"})
         assert "2 would refund 202.80 USD" in text_of(answer)
+        every = {"id": ids[0], "every": "yes", "refund": ids[1], "act": "dry_run"}
+        page = text_of(browser.post("/choose", every))
+        assert (ids[0] in page, ids[1] in page) == (False, True)
         assert browser.post("/choose", {"act": "dry_run"}).status_code == 400
         many = {"id": [f"rf-{n}" for n in range(26)], "act": "dry_run"}
         assert browser.post("/choose", many).status_code == 400
