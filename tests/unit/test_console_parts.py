@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from starlette.requests import Request
 
+from config.access import ConsoleProxy, ConsoleUser
 from worker.console.attempts import (
     MOST_ADDRESSES,
     MOST_FAILURES,
@@ -16,9 +18,11 @@ from worker.console.attempts import (
     Attempts,
     address_of,
 )
+from worker.console.door import Door
 from worker.console.files import FILES
 from worker.console.forms import local_address
 from worker.console.plots import BAR_MIN, DAY_MIN, FRESH_S, HEIGHT, KINDS, WIDTH, Trends, plot
+from worker.console.refusals import Refusal
 from worker.console.rendering import FOLDER
 from worker.console.users import MOST_SESSIONS, SESSION_S, Sessions, User
 
@@ -127,6 +131,34 @@ def test_a_session_ends_after_a_working_day() -> None:
     assert sessions.of_name(ann) is by_proxy
     clock.now_s += SESSION_S
     assert sessions.of_name(ann) is not by_proxy
+
+
+@pytest.mark.parametrize(
+    ("login", "name"),
+    [
+        ("jürg@example.com".encode(), "ann"),
+        (b"bo", "bo"),
+        ("jürg@example.com".encode("latin-1"), ""),
+    ],
+)
+def test_a_proxy_names_people_in_utf_8(login: bytes, name: str) -> None:
+    """Whatever letters their names have; what cannot be read names nobody."""
+    secret = "x" * 32
+    users = {
+        "ann": ConsoleUser(role="act", login="jürg@example.com"),
+        "bo": ConsoleUser(role="view"),
+    }
+    proxy = ConsoleProxy(header="X-User", secret=SecretStr(secret))
+    door = Door(users, proxy, is_secure=True, behind_proxy=True)
+    headers = [(b"x-refunds-proxy-secret", secret.encode()), (b"x-user", login)]
+    request = Request({"type": "http", "headers": headers})
+    if not name:
+        with pytest.raises(Refusal):
+            door.session_of(request)
+        return
+    session = door.session_of(request)
+    assert session is not None
+    assert session.user.name == name
 
 
 @pytest.mark.parametrize(

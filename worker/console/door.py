@@ -62,7 +62,7 @@ class Door:
         if len(given) != 1 or not hmac.compare_digest(given[0].encode(), known.encode()):
             raise Refusal(403, "The request did not come through the proxy that signs users in.")
         logins = request.headers.getlist(self._proxy.header)
-        user = self._by_login.get(logins[0]) if len(logins) == 1 else None
+        user = self._by_login.get(_text(logins[0])) if len(logins) == 1 else None
         if user is None:
             raise Refusal(403, "The proxy names nobody who may use the console.")
         return self._sessions.of_name(user)
@@ -118,3 +118,11 @@ class Door:
 
     def _proof(self, cookie: str) -> str:
         return hmac.digest(self._entry_key, cookie.encode("utf-8", "replace"), "sha256").hex()
+
+
+def _text(header: str) -> str:
+    """Return a header that is in UTF-8, as proxies send names; ASGI servers read it as Latin-1."""
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return ""
