@@ -6,9 +6,11 @@ import copy
 import json
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from typing import Any
 
 from config.fields import ProducerEntry
+from tests.support.cells import Cells
 from tests.support.rig import AFTER, ANN, BEFORE, STORE_ID, Rig
 from worker.client import enqueue
 from worker.operations.acts.approvals import reject
@@ -181,11 +183,22 @@ def _numbered(orders: int) -> Case:
     return case
 
 
+def _in_two_cells(rig: Rig) -> Mapping[str, Any]:
+    url = rig.settings.redis_url.get_secret_value()
+    with closing(Cells(url, namespace=rig.settings.namespace)) as cells:
+        for cell in ("0", "2"):
+            cells.directory.move_in(cell, STORE_ID)
+        cells.request()
+        cells.run()
+        return next(iter(cells.front.broker.quarantined().values()))
+
+
 #: What happens to jobs that are valid but not taken.
 REFUSED_JOBS: Mapping[str, Case] = {
     "order_number_unknown": _numbered(0),
     "order_number_ambiguous": _numbered(2),
     "conflict": _conflict,
+    "store_in_two_cells": _in_two_cells,
     "bad_signature": refused_of_producer({"allow": ["*"]}, sign=False),
     "store_not_allowed": refused_of_producer({"allow": ["4b296c48-0000-4000-8000-000000000009"]}),
     "producer_limit": refused_of_producer({"allow": ["*"], "limit": {"USD": "1.00"}}),

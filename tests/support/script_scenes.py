@@ -154,7 +154,7 @@ DEAD: Changes = {**in_state("dead"), "dead>rf": "now"}
 
 def listed(reason: str, transition: str = "", died_in: str = "") -> Changes:
     """Return what lists the dead letter `rf`, whose amount is not known."""
-    card = [reason, "", "STORE", transition, died_in, "ORDER", "", "", " " * 4]
+    card = [reason, "", "STORE", transition, died_in, "ORDER", "", "", " " * 5]
     found: dict[str, Any] = {"cards.rf": "\x1f".join(card), "refund:rf.listed": 1}
     values = {"reason": reason, "code": "", "store": "STORE", "transition": transition}
     for kind, value in values.items():
