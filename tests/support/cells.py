@@ -10,6 +10,7 @@ from typing import Any
 import redis
 
 from tests.support.rig import AFTER, KEY, STORE_ID, Rig, settings_for
+from worker.cells.choosing import choose
 from worker.cells.directory import Directory
 from worker.cells.names import FRONT, all_cells
 from worker.cells.routing import directory_from
@@ -81,3 +82,12 @@ class Cells:
 def new_stores(count: int) -> list[str]:
     """Return the ids of stores that nobody knows."""
     return [str(uuid.uuid4()) for _ in range(count)]
+
+
+def spread_stores() -> list[str]:
+    """Return new stores: of each of three cells two that stay and two that a fourth would get."""
+    kinds: dict[tuple[str, bool], list[str]] = {}
+    for store_id in new_stores(600):
+        kind = choose(store_id, 3), choose(store_id, 4) == "3"
+        kinds.setdefault(kind, []).append(store_id)
+    return [store_id for _, found in sorted(kinds.items()) for store_id in found[:2]]

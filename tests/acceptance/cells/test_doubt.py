@@ -12,7 +12,7 @@ import redis
 from dramatiq.broker import MessageProxy
 
 from statemachine.flows import State
-from tests.support.cells import Cells, new_stores
+from tests.support.cells import Cells, spread_stores
 from tests.support.rig import ANN, STORE_ID, settings_for
 from worker.app import membership_from
 from worker.cells.choosing import choose
@@ -53,7 +53,7 @@ def test_a_store_of_which_two_cells_have_refunds_needs_a_person(
 
 def test_a_cell_that_does_not_answer_keeps_only_its_own_jobs_waiting(cells: Cells) -> None:
     """The others of the batch are accepted; these come again."""
-    stores = new_stores(12)
+    stores = spread_stores()
     ids = {store_id: cells.request(store_id) for store_id in stores}
     routes = routes_from(cells.front.settings, cells.front.broker)
     assert routes is not None

@@ -11,7 +11,7 @@ import redis
 from dramatiq.errors import ConnectionClosed
 
 from statemachine.flows import State
-from tests.support.cells import Cells, new_stores
+from tests.support.cells import Cells, new_stores, spread_stores
 from tests.support.rig import STORE_ID
 from worker.cells.choosing import choose
 from worker.cells.directory import Directory
@@ -85,7 +85,7 @@ def test_stores_that_were_there_before_there_were_cells_stay(redis_url: str) -> 
 
 def test_growing_moves_no_store_that_has_a_cell(cells: Cells, redis_url: str) -> None:
     """With four cells, jobs go to where the store's others are."""
-    stores = new_stores(12)
+    stores = spread_stores()
     for store_id in stores:
         cells.request(store_id)
     cells.front.run_queued()
@@ -165,7 +165,7 @@ def test_a_worker_that_is_killed_after_it_sent_a_job_on_sends_it_again(cells: Ce
 
 def test_a_directory_that_lost_a_store_finds_it_in_its_cell(cells: Cells) -> None:
     """Although there are more cells by now, and the store would get another one."""
-    stores = new_stores(12)
+    stores = spread_stores()
     for store_id in stores:
         cells.request(store_id)
     cells.front.run_queued()
