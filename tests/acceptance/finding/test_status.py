@@ -40,7 +40,7 @@ def test_nothing_needs_a_person(rig: Rig) -> None:
     assert told["today"]["refunded_amounts"] == {"USD": "101.40"}
     assert (told["today"]["accepted"], told["today"]["refunded"]) == (1, 1)
     assert told["wix"]["results"]["200"] == told["wix"]["calls"] > 3
-    assert told["wix"]["minutes"][-1]["finished"] == 1
+    assert sum(minute["finished"] for minute in told["wix"]["minutes"]) == 1
     assert "Nothing needs a person." in refunds(rig, "status").stdout
 
 

@@ -94,15 +94,15 @@ def test_calls_are_reserved_when_a_step_begins_and_given_back_when_it_made_fewer
     redis_url: str,
 ) -> None:
     """Else all steps that run at the same time would count only when it is too late."""
-    rig = Rig(settings_for(redis_url, store_calls_per_min="60"), Simulator())
-    each_ms = per_call_ms(60)
+    rig = Rig(settings_for(redis_url, store_calls_per_min="6"), Simulator())
+    each_ms = per_call_ms(6)
     order = rig.order(AFTER, payments=[{"amount": "1.00"}])
     rig.request(order)
     seen: list[float] = []
     clock = rig.redis.time
     rig.at["after_claim"] = lambda: seen.append(_paid_ms(rig) - 1000 * clock()[0])
     rig.run_queued()
-    assert len(seen) == 1  # the first call alone costs a second
+    assert len(seen) == 1  # the first call alone costs ten seconds
     rig.simulator.script(Fault("status", "list_transactions", status=503))
     before_ms = _paid_ms(rig)
     rig.redis.set(rig.key("rate", STORE_ID), 1)
