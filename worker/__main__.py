@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from worker.process.early_signals import hold_signals, is_program
+
+# Before all other imports: they take a second.
+if __name__ == "__main__" or is_program("refunds-worker"):
+    hold_signals()
+
 import argparse
 import os
 import subprocess

@@ -17,6 +17,7 @@ from worker.cli.common import WRONG_USAGE, AsJson, close_at_end, explain_errors,
 from worker.cli.serve import BehindProxy, Host, Pem, Port, Service, join, show_token
 from worker.ledger.search import Search
 from worker.observability.events import log_event
+from worker.process.early_signals import end_on_sigterm
 from worker.serving.binding import Binding
 from worker.serving.tokens import Tokens, hash_of, new_token
 
@@ -51,6 +52,7 @@ def run(
     """
     if context.invoked_subcommand:
         return
+    end_on_sigterm()
     given = settings()
     if not given.api_tokens:
         fail(NO_TOKENS, code=WRONG_USAGE)

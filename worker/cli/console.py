@@ -26,6 +26,7 @@ from worker.ledger.search import Search
 from worker.observability.events import log_event
 from worker.observability.redaction import register_secrets
 from worker.operations.acts.wix_desk import WixDesk
+from worker.process.early_signals import end_on_sigterm
 from worker.serving.binding import Binding
 from worker.serving.tokens import hash_of, new_token
 from worker.stores.examiner import Examiner
@@ -67,6 +68,7 @@ def run(
     """
     if context.invoked_subcommand:
         return
+    end_on_sigterm()
     given = settings_of_one_cell("console")
     if not given.console_tokens:
         fail(NO_USERS, code=WRONG_USAGE)

@@ -8,9 +8,8 @@ import threading
 from collections.abc import Callable
 
 from worker.observability.events import log_event
+from worker.process.early_signals import SIGNALS, deliver_signals
 
-#: What asks the program to stop. A terminal that is closed sends SIGHUP.
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 #: The part of the grace time that is reserved for the last log lines.
 LAST_LINES_S = 1.0
 
@@ -42,6 +41,7 @@ def stop_on_signals() -> Stop:
 
     for number in SIGNALS:
         signal.signal(number, on_signal)
+    deliver_signals()
     return stop
 
 

@@ -53,6 +53,8 @@ def run_simulator(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    # It may have waited while the program was loaded.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     with _served(simulator, port) as url:
         start = _start(simulator, url, what)
         sys.stdout.write(json.dumps(start) + "\n" if as_json else _text(start))
