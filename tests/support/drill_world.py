@@ -87,6 +87,13 @@ class DrillWorld:
         self.join()
         self.tick()
 
+    def restart(self, **settings: str) -> None:
+        """Let the worker start again with these settings."""
+        changed = self.rig.settings.model_copy(update=settings)
+        self.redis.delete(self.rig.key("workers"))
+        self.rig.close()
+        self._start(changed)
+
     def close(self) -> None:
         """Close the worker's connections, and stop servers that were started for it."""
         self.rig.close()

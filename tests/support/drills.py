@@ -6,6 +6,7 @@ import copy
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.support.drill_world import DrillWorld, order_id, store_id
 from tests.support.rig import KEY, STORE_ID
@@ -143,6 +144,15 @@ def _busy_store(world: DrillWorld) -> None:
     world.tick()
 
 
+def _guarded(world: DrillWorld) -> None:
+    """Three refunds pass a limit, the second one also what one person may approve."""
+    world.restart(guard_refund="50 USD", guard_two_people="100 USD")
+    for number, amount in ((1, "60.00"), (2, None), (3, "75.00")):
+        more: dict[str, Any] = {"amount": amount, "currency": "USD"} if amount else {}
+        world.request(number, requested_by="returns-service", **more)
+    world.work_for_hours()
+
+
 def _shift(world: DrillWorld) -> None:
     world.connect_stores(2)
     world.request(1)
@@ -185,5 +195,6 @@ DRILLS: Mapping[str, Drill] = {
     "never-came": Drill(begin=_never_came),
     "paid-twice": Drill(begin=_paid_twice),
     "stop-a-store": Drill(begin=_busy_store, before={"refunds list": DrillWorld.work_for_hours}),
+    "approval": Drill(begin=_guarded, before={"refunds list --since": DrillWorld.work_for_hours}),
     "hand-over": Drill(begin=_shift),
 }
