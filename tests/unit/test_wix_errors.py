@@ -70,6 +70,16 @@ def test_a_403_says_why_or_may_be_throttling() -> None:
     assert type(_error(403, mutates=True, json={"message": "Forbidden"})) is EffectUnknown
 
 
+def test_a_403_with_retry_after_is_throttling() -> None:
+    """A key that lacks a permission is not told to come back. W5, W8."""
+    response = httpx.Response(403, headers={"retry-after": "90"}, content=b"")
+    assert type(error_from("get_order", response, mutates=False)) is Retryable
+    assert type(error_from("cancel_order", response, mutates=True)) is EffectUnknown
+    body = {"message": "", "details": {"applicationError": {"code": "PERMISSION_DENIED"}}}
+    named = httpx.Response(403, headers={"retry-after": "90"}, json=body)
+    assert type(error_from("get_order", named, mutates=False)) is Unauthorized
+
+
 def test_code_request_id_and_facts_are_kept() -> None:
     """They are what Wix's support asks for; nothing else of the body is kept."""
     found = {"paymentId": "p", "nonRefundableReason": "PENDING_REFUND", "email": "a@b.co"}

@@ -13,13 +13,11 @@ from pydantic import BaseModel, ValidationError
 
 from worker.errors import CallFailed, EffectUnknown, Retryable, Unreadable
 from worker.observability.tracing import WixCall
-from worker.wix.errors import error_from, parse_body, request_id
+from worker.wix.errors import error_from, is_throttling, parse_body, request_id
 from worker.wix.exchange import Answer, Asked, Exchange, Place
 
 Model = TypeVar("Model", bound=BaseModel)
 
-#: Status of an answer to a store that makes too many calls.
-TOO_MANY = 429
 #: From this status on, Wix failed.
 FAILURE = 500
 
@@ -99,7 +97,7 @@ class Calls:
         self.consistent = response.headers.get("x-wix-consistent") or self.consistent
         if response.status_code != 200:
             error = error_from(endpoint, response, mutates=mutates)
-            if response.status_code == TOO_MANY:
+            if is_throttling(error):
                 self.throttled = error
             raise error
         found = self._read(endpoint, response, model, mutates=mutates)

@@ -107,6 +107,9 @@ def error_from(endpoint: str, response: Answer, *, mutates: bool) -> CallFailed:
     # Who answers for Wix may have sent the call on.
     is_doubtful = kind == "permanent" or (kind == "forbidden" and mutates)
     kind = "unclear" if is_doubtful and not is_wix else kind
+    # A key that lacks a permission is not told when to come back. W5.
+    wait_ms = retry_after_ms(response.headers, datetime.now(UTC))
+    kind = "unclear" if kind == "forbidden" and wait_ms is not None else kind
     error = _CLASSES[kind, mutates]
     return error(
         endpoint,
@@ -114,10 +117,16 @@ def error_from(endpoint: str, response: Answer, *, mutates: bool) -> CallFailed:
         code=redact_text(code) if code else None,
         request_id=request_id(response),
         detail=redact_text(", ".join(f"{v.field} breaks {v.rule}" for v in violations)[:300]),
-        retry_after_ms=retry_after_ms(response.headers, datetime.now(UTC)),
+        retry_after_ms=wait_ms,
         facts={name: redact_text(str(found[name])) for name in _FACTS if name in found},
         fields=tuple(violation.field for violation in violations),
     )
+
+
+def is_throttling(error: CallFailed) -> bool:
+    """Return whether the store makes too many calls: 429, or a 403 with a time to come back."""
+    says_when = error.retry_after_ms is not None and not isinstance(error, Unauthorized)
+    return error.status == 429 or (error.status == 403 and says_when)
 
 
 _CLASSES: Mapping[tuple[Kind, bool], type[CallFailed]] = MappingProxyType(

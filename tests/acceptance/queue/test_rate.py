@@ -156,12 +156,15 @@ def _calls_in(rig: Rig, time: VirtualTime, ms: int) -> int:
     return len(rig.simulator.calls) - before
 
 
-def test_retry_after_is_obeyed_and_calls_under_way_are_not_counted_twice(redis_url: str) -> None:
+@pytest.mark.parametrize("status", [429, 403])
+def test_retry_after_is_obeyed_and_calls_under_way_are_not_counted_twice(
+    redis_url: str, status: int
+) -> None:
     """Four refunds of a store run into the limit at the same time: that is one event."""
     rig = Rig(settings_for(redis_url), Simulator())
     time = VirtualTime(rig)
     rig.simulator.set_flags(throttled_s=90)
-    rig.simulator.script(Fault("status", "get_order", status=429, times=1, retry_after_s=90))
+    rig.simulator.script(Fault("status", "get_order", status=status, times=1, retry_after_s=90))
     rig.request(rig.order(AFTER))
     assert _calls_in(rig, time, 85_000) == 1
     rig.ledger.watched.throttled(STORE_ID, pause_ms=1_000)
