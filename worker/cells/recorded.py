@@ -1,11 +1,17 @@
-"""What the front remembers of each cell: its installation, so that an emptied cell is noticed."""
+"""What the front knows of each cell: its installation, so that an emptied cell is noticed.
+
+And whether all stores are paused, which is then true of a cell that is new, too.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+import redis
+
 from config.settings import Settings
-from worker.cells.names import FRONT, cell_of, front_of
+from worker.cells.names import FRONT, cell_of, front_of, namespace_of
+from worker.ledger.acts import ALL_STORES
 from worker.ledger.connection import redis_client
 
 
@@ -15,6 +21,7 @@ class RecordedCell:
     def __init__(self, url: str, front: str, cell: str) -> None:
         self._url = url
         self._front = front
+        self._cell = cell
         self._key = f"{{{front}}}:installation"
         self._field = f"cell:{cell}"
 
@@ -31,6 +38,16 @@ class RecordedCell:
                 client.hset(self._key, self._field, installation)
             else:
                 client.hsetnx(self._key, self._field, installation)
+
+    def take_over_pause(self, client: redis.Redis) -> None:
+        """Pause all stores of a new or emptied cell, given its client, if those of the front are.
+
+        Whoever paused everything did not know of this cell, but meant it.
+        """
+        with redis_client(self._url, namespace=self._front) as front:
+            pause: Any = front.hget(f"{{{self._front}}}:paused", ALL_STORES)
+        if pause:
+            client.hsetnx(f"{{{namespace_of(self._front, self._cell)}}}:paused", ALL_STORES, pause)
 
 
 def recorded_cell(settings: Settings) -> RecordedCell | None:

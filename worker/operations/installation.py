@@ -120,6 +120,9 @@ class Membership:
     def _install(
         self, new_id: str, *, adopt: bool = False, replaces: str = "", act: Act | None = None
     ) -> Installation:
+        # Before the ledger has an id: if we are killed between the two, the next one does it.
+        if self._recorded and not self._find():
+            self._recorded.take_over_pause(self._redis)
         return install(
             self._redis,
             self._settings.namespace,

@@ -20,6 +20,8 @@ from worker.cells.names import FRONT
 from worker.cells.routing import Valid, routes_from
 from worker.cells.settings import settings_of
 from worker.errors import OtherLedger, StoreInTwoCells
+from worker.ledger.acts import ALL_STORES
+from worker.operations.acts import stores
 from worker.queue.delivery import Delivery
 from worker.queue.jobs import Job, batch_of
 from worker.refund.request import parse_request
@@ -166,3 +168,19 @@ def test_a_signed_job_with_a_due_time_is_the_same_in_its_cell(redis_url: str) ->
     [letter] = cells.front.broker.quarantined().values()
     assert letter["reason"] == "bad_signature"
     cells.close()
+
+
+def test_a_new_cell_is_paused_while_all_stores_are(cells: Cells) -> None:
+    """Whoever paused everything in an incident is not surprised by a cell that is added then."""
+    stores.pause(cells.front.acts, ALL_STORES, operator=ANN)
+    given = settings_of(cells.settings.model_copy(update={"cells": 4}), "3", 4)
+    new = membership_from(given, cells.clients.of("3"))
+    key = f"{{{given.namespace}}}:paused"
+    assert new.join().installation
+    assert cells.clients.of("3").hget(key, ALL_STORES) == cells.front.redis.hget(
+        cells.front.key("paused"), ALL_STORES
+    )
+    # A person may resume it alone; a restart does not pause it again.
+    cells.clients.of("3").delete(key)
+    new.join()
+    assert not cells.clients.of("3").exists(key)
