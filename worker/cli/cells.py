@@ -24,7 +24,7 @@ from worker.cells.settings import settings_of
 from worker.cli.cell_results import NothingToDo, join_documents
 from worker.cli.choosing import Chosen
 from worker.cli.common import current_cell, fail, named, settings
-from worker.cli.output import collecting, print_json, print_line
+from worker.cli.output import collecting, print_json, print_line, say
 from worker.errors import StoreInTwoCells
 
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -96,14 +96,23 @@ def in_cell_of(look: Callable[[Finder, dict[str, Any]], Sequence[str]]) -> Calla
 
 
 def in_cells_of_chosen(command: Command) -> Command:
-    """Run an act on what was chosen: each id in its cell, and a selection in each cell."""
+    """Run an act on what was chosen: each id in its cell, and a selection in each cell.
+
+    All cells share its rate. A canary is done in one cell, and nothing is begun in the others.
+    """
 
     @wraps(command)
     def inner(*, chosen: Chosen, **options: Any) -> None:
         with finder() as find:
             parts, count = _parts(find, chosen), find.count
-        as_json = bool(options.get("as_json"))
-        _run_in(parts, count, lambda cell: command(chosen=parts[cell], **options), as_json=as_json)
+        parts = {cell: replace(one, rate=one.rate / len(parts)) for cell, one in parts.items()}
+        _run_in(
+            parts,
+            count,
+            lambda cell: command(chosen=parts[cell], **options),
+            as_json=bool(options.get("as_json")),
+            in_one=bool(chosen.canary) and not options.get("dry_run"),
+        )
 
     return inner  # type: ignore[return-value]  # functools.wraps keeps the signature
 
@@ -139,7 +148,15 @@ def _parts(find: Finder, chosen: Chosen) -> dict[str, Chosen]:
     return {cell: replace(chosen, ids=tuple(ids)) for cell, ids in by_cell.items()}
 
 
-def _run_in(cells: Iterable[str], count: int, run: Callable[[str], None], *, as_json: bool) -> None:
+def _run_in(
+    cells: Iterable[str],
+    count: int,
+    run: Callable[[str], None],
+    *,
+    as_json: bool,
+    in_one: bool = False,
+) -> None:
+    """Run in one cell after the other; with *in_one* until one of them has something to do."""
     names, codes, documents = list(cells), [], {}
     if len(names) == 1:
         with _in(names[0], count):
@@ -156,12 +173,21 @@ def _run_in(cells: Iterable[str], count: int, run: Callable[[str], None], *, as_
             except typer.Exit as end:
                 codes.append(end.exit_code)
             documents[cell] = told
+        if in_one:
+            _say_left(names[names.index(cell) + 1 :])
+            break
     if not codes and not documents:
         fail("nothing matches in any cell")
     if as_json:
         print_json(join_documents(documents))
     if any(codes):
         raise typer.Exit(max(codes))
+
+
+def _say_left(cells: Sequence[str]) -> None:
+    if cells:
+        text = f"because of --canary nothing was begun in the cells {', '.join(cells)}"
+        say(f"{text}; after it, give the same command for the rest")
 
 
 @contextmanager

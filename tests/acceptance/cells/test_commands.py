@@ -114,6 +114,23 @@ def test_dead_letters_of_all_cells_are_listed_counted_and_replayed(cells: Cells)
     assert cells.load("rf-2").state is State.DEAD
 
 
+def test_a_canary_is_not_done_in_each_cell(cells: Cells) -> None:
+    """Whoever asks for one first gets no more, and is told what is left."""
+    arguments = ("hold", "--all", "--canary", "1", "--yes", "--reason", "a test")
+    run = refunds(cells.front, *arguments)
+    assert run.returncode == 0, run.stderr
+    assert "nothing was begun in the cells 1, 2" in run.stderr
+    [job] = _json(cells, "jobs", "list")["jobs"]
+    assert (job["cell"], job["total"], job["canary"]) == ("0", 1, 1)
+
+
+def test_all_cells_share_the_rate_of_a_bulk_act(cells: Cells) -> None:
+    """The front and three cells."""
+    _json(cells, "hold", "--all", "--rate", "2", "--yes", "--reason", "a test")
+    found = _json(cells, "jobs", "list")["jobs"]
+    assert [(job["cell"], job["rate"]) for job in found] == [("0", 0.5), ("1", 0.5), ("2", 0.5)]
+
+
 def test_the_status_adds_up_and_shows_each_cell(cells: Cells) -> None:
     """A need of one cell is a need of all."""
     told = _json(cells, "status", code=1)
