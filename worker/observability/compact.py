@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_json
@@ -19,7 +20,18 @@ def compact(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
+def harmless_json(value: Any) -> str | None:
+    """Return a JSON-like value as JSON without blanks; None if redact() must see it first.
+
+    It may hold a secret, or something that is no JSON as it is, such as a read-only mapping.
+    """
+    with suppress(TypeError):
+        text = compact(value)
+        if is_harmless_json(text):
+            return text
+    return None
+
+
 def redacted_json(value: Any) -> str:
     """Return a JSON-like value as JSON without blanks; every secret in it is masked."""
-    text = compact(value)
-    return text if is_harmless_json(text) else compact(redact(value))
+    return harmless_json(value) or compact(redact(value))

@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from statemachine.flows import State
-from worker.observability.compact import compact, redacted_json
-from worker.observability.redaction import is_harmless_json, redact
+from worker.observability.compact import compact, harmless_json, redacted_json
+from worker.observability.redaction import redact
 from worker.refund.approvals import Approval
 from worker.refund.facts import Facts
 from worker.refund.money import minor_units, money, with_minor_units
@@ -113,8 +113,8 @@ def outcome(kind: Kind, step: str, **content: Any) -> dict[str, str]:
     Secrets are masked, but not in `metadata`, which is the caller's.
     """
     told = {"status": STATUS_OF.get(kind, "processing"), **content}
-    data = compact(told)
-    if not is_harmless_json(data):
+    data = harmless_json(told)
+    if data is None:
         # Both are the caller's; what a trace parent looks like is checked.
         kept = {name: content[name] for name in ("metadata", "traceparent") if name in content}
         data = compact(redact(told) | kept)
