@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 
 from pydantic.fields import FieldInfo
 
 from config.loading import example, variable
 from config.settings import Settings
+
+_LINK = re.compile(r"\[[^]]+\]\(([^)]+)\)")
 
 
 def _default(info: FieldInfo) -> str:
@@ -32,9 +35,16 @@ def env_example() -> str:
     for name, info in Settings.model_fields.items():
         mark = "" if info.is_required() else "#"
         value = shlex.quote(example(info)) if example(info) else ""
-        parts.append(f"\n# {_text(info)}\n{mark}{variable(name)}={value}")
+        parts.append(f"\n# {_without_links(_text(info))}\n{mark}{variable(name)}={value}")
     return "\n".join(parts) + "\n"
 
 
 def _text(info: FieldInfo) -> str:
     return " ".join((info.description or "").split())
+
+
+def _without_links(text: str) -> str:
+    """Put the target of each link in its place, as seen from the top of the repository."""
+    return _LINK.sub(
+        lambda link: f"config/README.md{link[1]}".replace("config/README.md../", ""), text
+    )

@@ -245,6 +245,14 @@ def test_times_that_barely_fit_together_are_accepted() -> None:
     assert len(str(caught.value).splitlines()) == 2
 
 
+def test_the_example_file_names_documents_as_seen_from_where_it_is() -> None:
+    """It is not Markdown: a link would not work, least of all one that says "below"."""
+    text = env_example()
+    assert "](" not in text
+    assert "see config/README.md#addresses-of-redis." in text
+    assert "explained in worker/operations/README.md#money-guards." in text
+
+
 def test_every_setting_is_documented() -> None:
     """The table and the example file describe every variable."""
     for name, info in Settings.model_fields.items():
