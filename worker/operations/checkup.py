@@ -19,6 +19,8 @@ from worker.wix.status_page import STATUS_PAGE, Told
 
 #: The part of `maxmemory` above which somebody should act.
 MOST_FILL = 0.8
+#: With fewer refunds, what the server uses is mostly its own, and says nothing about a refund.
+FEWEST_TO_DIVIDE_BY = 1_000
 #: The leader ticks several times a second; after this time it has stopped.
 LATE_MS = 15_000
 #: Reconcile runs every few seconds, by REFUNDS_RECONCILE_EVERY_MS.
@@ -48,10 +50,10 @@ def settings_findings(
 def server_findings(client: redis.Redis, told: Mapping[str, Any]) -> Iterator[Finding]:
     """Check fill, growth and rights."""
     used, most = told["redis"]["used_bytes"], told["redis"]["max_bytes"]
-    accepted = max(1, sum(told["refunds"]["states"].values()))
-    daily = told["today"]["accepted"]
-    each = used // accepted
-    text = f"{used / 1e6:.1f} MB used, {each / 1e3:.1f} kB for each of {accepted:,} refunds"
+    accepted, daily = sum(told["refunds"]["states"].values()), told["today"]["accepted"]
+    each = used // accepted if accepted >= FEWEST_TO_DIVIDE_BY else 0
+    text = f"{used / 1e6:.1f} MB used"
+    text += f", {each / 1e3:.1f} kB for each of {accepted:,} refunds" if each else ""
     if not most:
         yield Finding("fill", "ok", f"{text}; maxmemory is not set, so the machine is the limit")
     elif used > MOST_FILL * most:
@@ -59,7 +61,7 @@ def server_findings(client: redis.Redis, told: Mapping[str, Any]) -> Iterator[Fi
         yield Finding("fill", "warning", f"{text}, {used / most:.0%} of maxmemory", todo)
     else:
         left = (most - used) // max(1, each * daily)
-        grows = f"; full in about {left:,} days like today" if daily else ""
+        grows = f"; full in about {left:,} days like today" if each and daily else ""
         yield Finding("fill", "ok", f"{text}, {used / most:.0%} of maxmemory{grows}")
     yield from _rights(client)
 

@@ -92,7 +92,8 @@ def money(refund: Refund) -> dict[str, Any]:
         "to_recover": of(facts.overpaid.amount) if facts.overpaid else None,
         "moved_by_wix": of(facts.moved_by_wix),
         "to_pay_back": of(facts.to_pay_back),
-        "left_to_refund": of(facts.left_to_refund),
+        # Read before our refund, and not again: afterwards it would say that all is still left.
+        "left_to_refund": None if facts.refund_amount else of(facts.left_to_refund),
         "wix_refund_id": facts.wix_refund_id or None,
         "payments": [
             {"payment_id": p.payment_id, "amount": of(p.amount or ""), "status": p.status}

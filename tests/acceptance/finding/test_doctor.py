@@ -18,7 +18,7 @@ import pytest
 
 from tests.support.commands import refunds, settings_of
 from tests.support.rig import AFTER, KEY, STORE_ID, Rig
-from worker.operations.checkup import status_page_finding
+from worker.operations.checkup import server_findings, status_page_finding
 from worker.operations.vault_check import vault_finding
 from worker.process.children import REFUSED
 from worker.process.starting import join
@@ -57,6 +57,27 @@ def test_workers_scheduler_reconcile_and_queue_are_checked(rig: Rig) -> None:
     assert found["settings"]["what_to_do"] == "did you mean REFUNDS_THREADS?"
     rig.redis.delete(rig.key("workers"))
     assert _doctor(rig)["workers"]["what_to_do"] == "start it: python -m worker"
+
+
+@pytest.mark.parametrize(
+    ("refunds_known", "text"),
+    [
+        (2, "5.0 MB used, 5% of maxmemory"),
+        (1_000, "5.0 MB used, 5.0 kB for each of 1,000 refunds, 5% of maxmemory"),
+    ],
+)
+def test_what_a_refund_takes_is_told_once_there_are_some(
+    rig: Rig, refunds_known: int, text: str
+) -> None:
+    """An almost empty ledger would say that a refund takes a megabyte, and that the end is near."""
+    told = {
+        "redis": {"used_bytes": 5_000_000, "max_bytes": 100_000_000},
+        "refunds": {"states": {"refunded": refunds_known}},
+        "today": {"accepted": 2},
+    }
+    fill = next(server_findings(rig.redis, told))
+    grows = "; full in about 9,500 days like today" if refunds_known > 2 else ""
+    assert (fill.check, fill.level, fill.text) == ("fill", "ok", text + grows)
 
 
 def test_a_refund_in_no_place_is_noticed(rig: Rig) -> None:

@@ -36,6 +36,7 @@ def test_a_finished_refund_shows_its_money_first(rig: Rig) -> None:
     told = _json(rig, "show", refund.refund_id)
     assert told["money"]["refunded"] == "101.40 USD"
     assert told["money"]["payments"][0]["status"] == "SUCCEEDED"
+    assert told["money"]["left_to_refund"] is None  # it was known before our refund: no longer true
     assert told["waits"]["for"] == ""
     assert all(line["wix_request_id"] for line in told["timeline"][1:])
     assert told["timeline"][1]["after_ms"] >= 0
