@@ -42,14 +42,24 @@ class Directory:
         self._wait_replicas = wait_replicas
         self._front = clients.of(FRONT)
         self.ns = clients.ns(FRONT)
-        self._grow = self._front.register_script(_GROW_LUA)
 
     def grow(self) -> int:
         """Record how many cells there are, unless more are known; return how many there are.
 
         From then on a worker that knows of no cells accepts no job (accept.lua).
         """
-        return int(self._grow(keys=[f"{self.ns}:installation"], args=[self._count]))
+        return self._grow(FRONT, self._count)
+
+    def _grow(self, cell: str, count: int) -> int:
+        grow = self._clients.of(cell).register_script(_GROW_LUA)
+        return int(grow(keys=[f"{self._clients.ns(cell)}:installation"], args=[count]))
+
+    def _grow_everywhere(self) -> int:
+        """Let each cell know, too, how many there are: the front may have forgotten it."""
+        count = self.grow()
+        while (known := max(self._grow(cell, count) for cell in all_cells(count))) > count:
+            count = known
+        return count
 
     def count(self) -> int:
         """Return how many cells there are: as many as are recorded, or as the settings say."""
@@ -69,7 +79,7 @@ class Directory:
         """
         if found := self.known(store_id):
             return found
-        count = self.grow()
+        count = self._grow_everywhere()
         cell = self.evidence(store_id, all_cells(count)) or choose(store_id, count)
         with self._front.pipeline(transaction=True) as pipe:
             pipe.hsetnx(f"{self.ns}:homes", store_id, cell)
@@ -83,18 +93,22 @@ class Directory:
     def settle(self, store_id: str) -> str:
         """Return the cell of a store, and let this cell itself know it from now on.
 
-        The directory is asked again after that: if it had lost the store, whoever placed it anew in
-        the meantime did so before the cell knew it, and then the directory decides.
+        The cell keeps the store among its newcomers while the directory is asked again: if that had
+        lost the store, whoever placed it anew in the meantime did so before the cell knew it, and
+        then the directory decides. Only then it is a resident, whose jobs the cell accepts.
 
         Raises:
             StoreInTwoCells: see `home`.
         """
         home = self.home(store_id)
         while home != FRONT:
-            self.move_in(home, store_id)
-            if (now := self.home(store_id)) == home:
+            if self.living_in(home, [store_id]):
                 break
-            self._move_out(home, store_id)
+            self._announce(home, store_id)
+            if (now := self.home(store_id)) == home:
+                self.move_in(home, store_id)
+                break
+            self._retract(home, store_id)
             home = now
         return home
 
@@ -102,10 +116,10 @@ class Directory:
         """Return the cell that knows a store; of several, the one that has its refunds.
 
         Raises:
-            StoreInTwoCells: several have its refunds, or only its key.
+            StoreInTwoCells: several have its refunds, or none has and several expect some.
         """
         found = {cell: self._traces(store_id, cell) for cell in cells}
-        for wanted in (_WORK, _KEY):
+        for wanted in (_WORK, _NEW, _KEY):
             with_it = [cell for cell, traces in found.items() if traces >= wanted]
             if len(with_it) > 1:
                 raise StoreInTwoCells(store_id, with_it)
@@ -120,8 +134,9 @@ class Directory:
             pipe.sismember(f"{ns}:residents", store_id)
             pipe.exists(*(f"{ns}:{name}:{store_id}" for name in ("of_store", "lane", "busy")))
             pipe.exists(*(f"{ns}:{name}:{store_id}" for name in ("store", "suspended", "worked")))
-            is_resident, work, key = pipe.execute()
-        return _WORK if is_resident or work else _KEY if key else 0
+            pipe.sismember(f"{ns}:newcomers", store_id)
+            is_resident, work, key, is_new = pipe.execute()
+        return _WORK if is_resident or work else _NEW if is_new else _KEY if key else 0
 
     def living_in(self, cell: str, store_ids: Iterable[str]) -> set[str]:
         """Return which of these stores a cell itself knows to be there."""
@@ -148,11 +163,17 @@ class Directory:
     def move_in(self, cell: str, store_id: str) -> None:
         """Record in a cell that a store lives there, before anything of the store is."""
         ns = self._clients.ns(cell)
-        self._clients.of(cell).sadd(f"{ns}:residents", store_id)
+        with self._clients.of(cell).pipeline(transaction=True) as pipe:
+            pipe.sadd(f"{ns}:residents", store_id)
+            pipe.srem(f"{ns}:newcomers", store_id)
+            pipe.execute()
 
-    def _move_out(self, cell: str, store_id: str) -> None:
-        self._clients.of(cell).srem(f"{self._clients.ns(cell)}:residents", store_id)
+    def _announce(self, cell: str, store_id: str) -> None:
+        self._clients.of(cell).sadd(f"{self._clients.ns(cell)}:newcomers", store_id)
+
+    def _retract(self, cell: str, store_id: str) -> None:
+        self._clients.of(cell).srem(f"{self._clients.ns(cell)}:newcomers", store_id)
 
 
-#: What a cell has of a store: its refunds, or its key alone.
-_WORK, _KEY = 2, 1
+#: What a cell has of a store: its refunds, the intention to accept some, or its key alone.
+_WORK, _NEW, _KEY = 3, 2, 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -97,4 +98,46 @@ def test_a_worker_that_was_frozen_before_its_cell_knew_the_store_asks_again(
     assert cells.where(refund_id) == []
     assert not cells.rigs[old].redis.sismember(cells.rigs[old].key("residents"), store_id)
     assert cells.front.redis.llen(f"{{{cells.settings.namespace}:3}}:refunds") == 1
+    cells.close()
+
+
+def test_a_worker_that_is_killed_before_it_asks_again_leaves_no_resident(redis_url: str) -> None:
+    """The others of its cell would accept the jobs of a store that has got another cell."""
+    cells = Cells(redis_url)
+    store_id = _moving_store()
+    refund_id = cells.request(store_id)
+    cells.front.run_queued()
+    old = choose(store_id, 3)
+    routes = cells.rigs[old].app.routes
+    assert routes is not None
+    directory, looks = routes._directory, list[str]()
+    home = directory.home
+
+    def killed_at_the_second_look(store: str) -> str:
+        looks.append(store)
+        if len(looks) == 2:
+            raise redis.ConnectionError("killed")
+        cells.front.redis.hdel(cells.front.key("homes"), store)
+        assert cells.directory_of(4).home(store) == "3"
+        return old
+
+    directory.home = killed_at_the_second_look  # type: ignore[method-assign,assignment]
+    with pytest.raises(redis.ConnectionError):
+        directory.settle(store_id)
+    directory.home = home  # type: ignore[method-assign]
+    for rig in (cells.rigs[old], cells.front):
+        rig.run_queued()
+    assert cells.where(refund_id) == []
+    assert cells.front.redis.llen(f"{{{cells.settings.namespace}:3}}:refunds") == 1
+    cells.close()
+
+
+def test_a_cell_that_the_front_forgets_is_known_to_the_others(redis_url: str) -> None:
+    """A worker that was started before it was added still runs, and would place its stores anew."""
+    cells = Cells(redis_url, 4)
+    store_id = _moving_store()
+    assert cells.directory_of(4).settle(store_id) == "3"
+    cells.front.redis.hdel(cells.front.key("homes"), store_id)
+    cells.front.redis.hdel(cells.front.key("installation"), "cells")
+    assert cells.directory_of(3).home(store_id) == "3"
     cells.close()
