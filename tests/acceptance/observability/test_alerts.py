@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -14,10 +15,12 @@ from typing import Any
 import pytest
 
 from tests.house.documents import ROOT
+from tests.support.processes import wait_until
 from tests.support.rig import AFTER, Rig
 from tests.support.scrapes import Series, page_of, scrape
 from worker.observability.events import log_event, observe
 from worker.operations.metrics.of_program import Report
+from worker.operations.metrics.relay import Reports
 from worker.operations.metrics.table import METRICS
 from worker.process.reporting import report_of
 
@@ -224,3 +227,33 @@ def test_each_alert_fires_in_its_incident(rig: Rig, tmp_path: Path, alert: str) 
     quiet = _quiet(rig)
     series = _series(quiet, _incident(alert, rig, quiet))
     _firing(tmp_path, [(series, {"29m": [], WHEN.get(alert, "42m"): [alert]})])
+
+
+def _of_a_stopped_child(report: Report, stopped_s: float) -> Report:
+    """Return what a parent says of a child whose last report was this one, so long ago."""
+    now_s = [0.0]
+    reports = Reports(lambda: now_s[0])
+    reads, writes = os.pipe()
+    with os.fdopen(writes, "w") as pipe:
+        reports.listen(reads)
+        print(json.dumps(report.fields()), file=pipe, flush=True)
+        wait_until(lambda: reports.look()[0] == [report])
+        now_s[0] += stopped_s
+        [found], _ = reports.look()
+    return found
+
+
+@needs_promtool
+def test_a_child_that_is_stopped_sends_no_heartbeat(rig: Rig, tmp_path: Path) -> None:
+    """Its last report cannot say so; its parent does, also while other children work."""
+    observe(rig.app.counts.saw_event)
+    quiet = _quiet(rig)
+    last = report_of(rig.app, threading.Event(), None)._replace(silent_s=0.5)
+    incident = scrape(page_of(rig, report=_of_a_stopped_child(last, 200.0)))
+    assert incident["refunds_worker_heartbeat_age_seconds{}"] == 200.5
+    _firing(tmp_path, [(_series(quiet, incident), {"29m": [], "42m": ["RefundsHeartSilent"]})])
+
+
+def test_a_child_that_has_sent_no_heartbeat_yet_is_not_late() -> None:
+    """It waits for Redis, or has just started."""
+    assert _of_a_stopped_child(Report({}, threads=1), 10.0).silent_s is None

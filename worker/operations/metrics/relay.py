@@ -49,16 +49,18 @@ class Reports:
             self._ended = added([self._ended, last.counts])
 
     def look(self) -> tuple[list[Report], Snapshot]:
-        """Return the last report of each child, and what the ended ones counted."""
+        """Return the last report of each child as of now, and what the ended ones counted."""
         now_s = self._monotonic()
         with self._lock:
-            reports = [
-                report
-                if now_s - at_s <= LATE_S
-                else report._replace(is_healthy=False, is_ready=False)
-                for at_s, report in self._last.values()
-            ]
+            reports = [_aged(report, now_s - at_s) for at_s, report in self._last.values()]
             return reports, self._ended
+
+
+def _aged(report: Report, age_s: float) -> Report:
+    """Return what a report says when it is so old: there was no later heartbeat."""
+    if report.silent_s is not None:
+        report = report._replace(silent_s=report.silent_s + age_s)
+    return report if age_s <= LATE_S else report._replace(is_healthy=False, is_ready=False)
 
 
 def report_to(descriptor: int, report: Callable[[], Report], is_over: threading.Event) -> None:
