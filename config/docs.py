@@ -16,7 +16,7 @@ _LINK = re.compile(r"\[[^]]+\]\(([^)]+)\)")
 def _default(info: FieldInfo) -> str:
     if info.is_required():
         return "required"
-    return "" if info.default in (None, "{}", "null") else f"`{example(info)}`"
+    return "" if info.default in (None, "", "{}", "null") else f"`{example(info)}`"
 
 
 def settings_table() -> str:

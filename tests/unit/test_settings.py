@@ -259,6 +259,7 @@ def test_every_setting_is_documented() -> None:
         assert f"| `{variable(name)}` |" in settings_table()
         assert f"{variable(name)}=" in env_example()
         assert info.description
+    assert "| `` |" not in settings_table()  # no default is an empty cell
 
 
 @pytest.mark.parametrize(
