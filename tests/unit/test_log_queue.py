@@ -6,12 +6,14 @@ import fcntl
 import io
 import json
 import os
+import select
 from collections.abc import Iterator
 
 import pytest
 
 from tests.support.logs import restored_logging
 from tests.support.processes import wait_until
+from worker.observability import log_queue
 from worker.observability.log_queue import LogQueue
 from worker.observability.logs import configure_logs
 
@@ -49,6 +51,30 @@ def test_lines_arrive_in_order(pipe: tuple[int, int]) -> None:
     queue.close(60)
     assert _read_all(pipe[0]).splitlines() == [f"line {number}" for number in range(50)]
     assert queue.dropped == 0
+
+
+def test_a_whole_batch_waits_for_no_more_lines(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a reader had stopped, what waits is written as fast as it is read."""
+    monkeypatch.setattr(log_queue, "BATCH", 3)
+    queue = LogQueue(pipe[1])
+    queue.put("x" * 2 * _PAGE)
+    wait_until(lambda: bool(select.select([pipe[0]], [], [], 0)[0]))
+    # Longer than the test may take: a wait for more lines would never end.
+    monkeypatch.setattr(log_queue, "GATHER_S", 3_600)
+    for number in range(4):
+        queue.put(f"line {number}")
+    text = ""
+
+    def is_written() -> bool:
+        nonlocal text
+        text += _read_all(pipe[0])
+        return text.endswith("line 0\nline 1\nline 2\n")
+
+    wait_until(is_written)
+    queue.close(60)
+    assert _read_all(pipe[0]) == "line 3\n"
 
 
 def test_nobody_waits_for_a_reader_that_stopped_and_the_loss_is_told(pipe: tuple[int, int]) -> None:

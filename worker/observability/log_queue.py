@@ -64,7 +64,9 @@ class LogQueue:
 
     def _batch(self) -> list[str | None]:
         batch = [self._lines.get()]
-        self._closing.wait(GATHER_S)
+        # If a batch waits already, to wait for more would only let more be dropped.
+        if self._lines.qsize() < BATCH:
+            self._closing.wait(GATHER_S)
         with suppress(Empty):
             while len(batch) < BATCH and batch[-1] is not None:
                 batch.append(self._lines.get_nowait())
