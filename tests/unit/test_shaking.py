@@ -78,3 +78,20 @@ def test_a_script_has_all_shared_functions_that_it_calls(name: str) -> None:
     defined = set(re.findall(r"\blocal function (\w+)", text))
     called = set(re.findall(r"(?<![\w.:])(\w+)\(", text))
     assert called & shared <= defined
+
+
+@pytest.mark.parametrize("part", [*scripts.SHARED, *scripts.SOMETIMES])
+def test_all_variables_of_a_shared_statement_are_known(part: str) -> None:
+    """One that is not seen would be left out, although a script uses it, and be nil there."""
+    text = shaking.without_comments((LUA / f"{part}.lua").read_text())
+    assert not re.search(r"\[=*\[", text)
+    found = [one for one in shaking.statements(text) if one.text.startswith("local ")]
+    assert found
+    for one in found:
+        line = one.text.splitlines()[0]
+        if line.startswith("local function "):
+            assert one.defined == set(re.findall(r"^local function (\w+)\(", line))
+            continue
+        names = line.removeprefix("local ").partition("=")[0].split(",")
+        assert one.defined == {name.strip() for name in names}
+        assert not re.search(r";| local ", line)
