@@ -13,7 +13,9 @@ from dataclasses import replace
 from functools import wraps
 from typing import Any, TypeVar
 
+import redis
 import typer
+from dramatiq.errors import ConnectionClosed
 
 from config.loading import load_settings
 from config.settings import Settings
@@ -26,6 +28,7 @@ from worker.cli.choosing import Chosen
 from worker.cli.common import current_cell, fail, named, settings
 from worker.cli.output import collecting, print_json, print_line, say
 from worker.errors import StoreInTwoCells
+from worker.queue.server_errors import explain
 
 Command = TypeVar("Command", bound=Callable[..., None])
 #: The cell that `refunds --cell` names; "" for all.
@@ -167,11 +170,9 @@ def _run_in(
             print_line(f"Cell {cell}:")
         with collecting() if as_json else _shown() as told, _in(cell, count):
             try:
-                run(cell)
+                codes.append(_code_of(run, cell, told))
             except NothingToDo:
                 continue
-            except typer.Exit as end:
-                codes.append(end.exit_code)
             documents[cell] = told
         if in_one:
             _say_left(names[names.index(cell) + 1 :])
@@ -182,6 +183,25 @@ def _run_in(
         print_json(join_documents(documents))
     if any(codes):
         raise typer.Exit(max(codes))
+
+
+def _code_of(run: Callable[[str], None], cell: str, told: list[Any]) -> int:
+    """Run in one cell and return the exit code; if its server fails, the others go on.
+
+    Above all a pause must reach as many as possible.
+    """
+    try:
+        run(cell)
+    except NothingToDo:
+        raise
+    except typer.Exit as end:
+        return end.exit_code
+    except (redis.RedisError, ConnectionClosed) as error:
+        text = f"cell {cell}: {explain(error)}"
+        say(text)
+        told.append({"ok": False, "error": {"message": text}})
+        return 1
+    return 0
 
 
 def _say_left(cells: Sequence[str]) -> None:

@@ -170,6 +170,20 @@ def test_a_pause_of_everything_reaches_every_cell(cells: Cells) -> None:
     assert paused == {"front": 0, "0": 0, "1": 1, "2": 0}
 
 
+def test_a_cell_that_fails_does_not_keep_the_others_from_being_paused(cells: Cells) -> None:
+    """In an incident as many as possible stop, and the person is told which do not."""
+    broken = cells.rigs["1"]
+    broken.redis.set(broken.key("paused"), "no hash")
+    run = refunds(cells.front, "pause", "--all", "--reason", "incident 17")
+    assert run.returncode == 1
+    assert "cell 1: Redis" in run.stderr
+    paused = [cell for cell in ("front", "0", "2") if cells.rigs[cell].acts.pauses()]
+    assert paused == ["front", "0", "2"]
+    again = _json(cells, "pause", "--all", "--reason", "incident 17", code=1)
+    assert not again["ok"]
+    assert "error" in again["cells"]["1"]
+
+
 def test_each_store_is_listed_once(cells: Cells) -> None:
     """Also one whose key is in the settings of all cells."""
     environment = settings_of(cells.front) | {
