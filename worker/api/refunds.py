@@ -51,8 +51,10 @@ class Refunds:
             Problem: it is invalid, more than this producer may ask for, or in conflict with a known
                 refund.
         """
-        request, ledger = self._checked(key, job)
+        request = self._checked(key, job)
+        # A store that this caller may not use gets no place in a cell.
         self._check_caller(caller, request)
+        ledger = self._home(request)
         with structlog.contextvars.bound_contextvars(
             refund_id=request.refund_id, store_id=request.store_id, order_id=request.order_id
         ):
@@ -66,25 +68,26 @@ class Refunds:
             )
         return answer == "accepted", _view(ledger, request)
 
-    def _checked(self, header: str | None, job: Mapping[str, Any]) -> tuple[RefundRequest, Ledger]:
-        """Return the job, with the idempotency key as its id, and the ledger of its store."""
+    def _checked(self, header: str | None, job: Mapping[str, Any]) -> RefundRequest:
+        """Return the job, with the idempotency key as its id."""
         key = _key(header)
         try:
             request = parse_request({"refund_id": key, **job})
-            ledger = self._ledgers.home(request.store_id)
-            check_callback(request, self._webhooks, ledger)
         except InvalidJob as error:
-            log_event("refund.invalid", problems=error.problems)
-            raise invalid(
-                [
-                    {"field": one.field, "rule": one.rule, "detail": one.text, "value": one.value}
-                    for one in error.errors
-                ]
-            ) from None
+            raise _refused(error) from None
         if request.refund_id != key:
             text = "refund_id and Idempotency-Key must be the same; the job need not have it."
             raise Problem("conflict", text)
-        return request, ledger
+        return request
+
+    def _home(self, request: RefundRequest) -> Ledger:
+        """Return the ledger of a job's store, if somebody hears the end."""
+        ledger = self._ledgers.home(request.store_id)
+        try:
+            check_callback(request, self._webhooks, ledger)
+        except InvalidJob as error:
+            raise _refused(error) from None
+        return ledger
 
     def _check_caller(self, caller: Caller, request: RefundRequest) -> None:
         if not caller.may_see(request.store_id):
@@ -125,6 +128,16 @@ class Refunds:
             for refund in ledger.load_all(search.of_order(order_id.lower()))
         ]
         return RefundList(refunds=[view_of(one) for one in found if _is_seen(caller, one)])
+
+
+def _refused(error: InvalidJob) -> Problem:
+    log_event("refund.invalid", problems=error.problems)
+    return invalid(
+        [
+            {"field": one.field, "rule": one.rule, "detail": one.text, "value": one.value}
+            for one in error.errors
+        ]
+    )
 
 
 def _view(ledger: Ledger, request: RefundRequest) -> RefundView:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.api import ONE, api_program, ask
 from tests.support.cells import Cells, new_stores
 from worker.cells.choosing import choose
 from worker.upstream import AsyncRefundQueue, RefundQueue
@@ -132,3 +133,15 @@ def test_coroutines_read_all_cells_too(cells: Cells) -> None:
             return {one.event["subject"] async for one in queue.outcomes()}
 
     assert asyncio.run(_read()) >= {"rf-0", "rf-1", "rf-2"}
+
+
+def test_a_store_that_a_caller_of_the_api_may_not_use_gets_no_cell(cells: Cells) -> None:
+    """Otherwise each token could fill the directory, where no store is ever removed."""
+    url, (store_id,) = cells.settings.redis_url.get_secret_value(), new_stores(1)
+    namespace = cells.settings.namespace
+    with api_program(url, namespace, REFUNDS_CELLS="3") as api, api.client(ONE) as client:
+        assert ask(client, "rf-1", store_id=store_id).status_code == 403
+        assert cells.directory.known(store_id) is None
+        with api.client() as other:
+            assert ask(other, "rf-1", store_id=store_id).status_code == 202
+        assert cells.directory.known(store_id) is not None
