@@ -257,3 +257,16 @@ def test_a_child_that_is_stopped_sends_no_heartbeat(rig: Rig, tmp_path: Path) ->
 def test_a_child_that_has_sent_no_heartbeat_yet_is_not_late() -> None:
     """It waits for Redis, or has just started."""
     assert _of_a_stopped_child(Report({}, threads=1), 10.0).silent_s is None
+
+
+@needs_promtool
+def test_a_worker_that_ends_at_each_start_is_noticed(tmp_path: Path) -> None:
+    """It is scraped now and then, so it is never absent for long, and wakes nothing."""
+    at_start = "stale {0} stale stale {1} stale {2} "
+    lag = "".join(at_start.format(n, n + 180, n + 300) for n in range(120, 3_600, 420))
+    info = "".join(at_start.format(1, 1, 1) for _ in range(9))
+    series = [
+        {"series": 'refunds_scheduler_lag_seconds{instance="a"}', "values": f"0x29 {lag}"},
+        {"series": 'refunds_worker_info{instance="a"}', "values": f"1x29 {info}"},
+    ]
+    _firing(tmp_path, [(series, {"29m": [], "42m": ["RefundsSchedulerLate"]})])
