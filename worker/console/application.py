@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from worker.cells.names import cell_of
 from worker.console.desk import Desk, Visit
 from worker.console.door import Door
 from worker.console.entrance import Entrance, to_sign_in
@@ -42,6 +43,8 @@ class Console:
         self._door = door
         self.templates = environment()
         self.templates.globals["navigation"] = NAVIGATION
+        given = desk.settings
+        self.templates.globals["only_cell"] = cell_of(given.namespace) if given.cells > 1 else ""
 
     def endpoint(self, page: Page) -> Endpoint:
         """Return what answers requests for one page."""

@@ -11,6 +11,8 @@ import pytest
 from statemachine.flows import State
 from tests.support.cells import Cells, new_stores
 from tests.support.commands import refunds, settings_of
+from tests.support.console import USERS, VIEW, ConsoleProgram
+from tests.support.http_program import http_program
 from tests.support.rig import STORE_ID
 from worker.cells.choosing import choose
 
@@ -236,3 +238,15 @@ def test_the_console_asks_for_a_cell(cells: Cells) -> None:
     run = refunds(cells.front, "--cell", "7", "list")
     assert run.returncode == 2
     assert "there are front, 0, 1, 2" in run.stderr
+
+
+def test_each_page_of_the_console_says_which_cell_it_shows(cells: Cells, redis_url: str) -> None:
+    """That nothing needs a person is true of this one only."""
+    settings = {"REFUNDS_CONSOLE_TOKENS": json.dumps(USERS)}
+    front, command = cells.settings.namespace, ("--cell", "1", "console")
+    with (
+        http_program(redis_url, front, *command, settings=settings) as program,
+        ConsoleProgram(*program).browser(VIEW) as browser,
+    ):
+        pages = [browser.send("GET", path).text for path in ("/", "/dead")]
+    assert ["Refunds, cell 1 only" in page for page in pages] == [True, True]
