@@ -67,6 +67,22 @@ def test_the_lane_continues_when_the_calls_are_paid_off(slow: Rig) -> None:
     assert slow.simulator.books()["refunds_per_order"] != {}
 
 
+@pytest.mark.parametrize("facts", ["", "x", '{"fulfillments":null}', "null"])
+def test_a_record_with_unreadable_facts_holds_up_no_other(slow: Rig, facts: str) -> None:
+    """The calls of its step cannot be told from them, but the store's other refunds go on."""
+    slow.may_have_bugs = True  # The step of the damaged one cannot read it either.
+    damaged = slow.request(slow.order(BEFORE, fulfillments=1))
+    slow.run_queued()
+    assert slow.load(damaged).state is State.FULFILLED
+    slow.redis.hset(slow.key("refund", damaged), "facts", facts)
+    other = slow.request(slow.order(AFTER))
+    for _ in range(20):
+        slow.run_queued()
+        slow.let_an_hour_pass()
+        _let_time_pass(slow)
+    assert slow.load(other).state is State.REFUNDED
+
+
 def test_the_time_at_which_the_lane_continues_is_exact(slow: Rig) -> None:
     """A call costs a minute, and calls may run ahead of the rate by a second."""
     slow.request(slow.order(AFTER))

@@ -12,13 +12,7 @@ local LONGEST_TEXT = 200
 -- The amount of a refund that is not known.
 local UNKNOWN = '?'
 
--- A JSON object as a table; empty if it is none.
-local function decoded(text)
-    local is_fine, found = pcall(cjson.decode, text or '')
-    return is_fine and type(found) == 'table' and found or {}
-end
-
--- A field of one as text without control characters; '' if it is none.
+-- A field of a JSON object as text without control characters; '' if it is none.
 local function text_of(value)
     if type(value) ~= 'string' then return '' end
     -- Not in the middle of a character.

@@ -8,6 +8,12 @@ local function key(a, b, c)
     return ns .. ':' .. a
 end
 
+-- A JSON object as a table; empty if it is none.
+local function decoded(text)
+    local is_fine, found = pcall(cjson.decode, text or '')
+    return is_fine and type(found) == 'table' and found or {}
+end
+
 -- A worker names the installation that it belongs to. In any other ledger it does nothing.
 -- Its second field is the number of cells, if there are several.
 local identity = args.installation and redis.call('HMGET', key('installation'), 'id', 'cells') or {}

@@ -56,8 +56,11 @@ end
 local function more_deletions(id)
     local record = record_of(id)
     if record.state ~= 'fulfilled' then return 0 end
-    local facts = cjson.decode(record.facts or '{}')
-    return math.max(0, #(facts.fulfillments or {}) - #(facts.deleted or {}) - 1)
+    -- Facts that cannot be read are a matter of this refund's step; the other refunds go on.
+    local facts = decoded(record.facts)
+    local listed, deleted = facts.fulfillments, facts.deleted
+    if type(listed) ~= 'table' then return 0 end
+    return math.max(0, #listed - (type(deleted) == 'table' and #deleted or 0) - 1)
 end
 
 -- The calls of a refund's next step; usual: if its transition makes another number than in CALLS.
