@@ -69,8 +69,9 @@ class Routes:
         """
         result, elsewhere = Sorted(), dict[str, list[Valid]]()
         homes = self._homes({request.store_id for _, request, _ in valid})
+        repeated = self._known_here([request.refund_id for _, request, _ in valid])
         for each in valid:
-            home = homes[each[1].store_id]
+            home = self._cell if each[1].refund_id in repeated else homes[each[1].store_id]
             if isinstance(home, StoreInTwoCells):
                 result.in_doubt.append((each, home))
             elif home == self._cell:
@@ -108,6 +109,19 @@ class Routes:
         # What a cell itself has recorded is right, also if the directory has lost it.
         here = self._directory.living_in(self._cell, store_ids)
         return {one: self._cell if one in here else self._settle(one) for one in store_ids}
+
+    def _known_here(self, refund_ids: list[str]) -> set[str]:
+        """Return the refunds that the front has, or had: a repeat of their jobs is found there.
+
+        What is left of a refund that it has forgotten does not say where its store lives.
+        """
+        if self._cell != FRONT:
+            return set()
+        ns = self._broker.namespace
+        with self._broker.client.pipeline(transaction=False) as pipe:
+            for refund_id in refund_ids:
+                pipe.exists(f"{ns}:refund:{refund_id}")
+            return {one for one, has in zip(refund_ids, pipe.execute(), strict=True) if has}
 
     def _ask(self, store_id: str, *, settle: bool = False) -> str | StoreInTwoCells:
         look = self._directory.settle if settle else self._directory.home

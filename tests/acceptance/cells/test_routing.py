@@ -206,3 +206,23 @@ def test_an_assignment_that_no_replica_has_is_not_used(cells: Cells) -> None:
     careful = Directory(cells.clients, count=3, wait_replicas=1)
     with pytest.raises(redis.ConnectionError, match="too few replicas"):
         careful.home(STORE_ID)
+
+
+def test_a_repeat_of_what_the_front_has_forgotten_is_found_there(redis_url: str) -> None:
+    """Its store has left no other trace, and gets a cell: the tombstone is at the front."""
+    alone = Cells(redis_url, 1)
+    refund_id = alone.request()
+    alone.front.run_queued()
+    [job] = [alone.load(refund_id).request]
+    namespace = alone.settings.namespace
+    for name in ("of_store", "lane", "busy", "worked", "suspended"):
+        alone.front.redis.delete(alone.front.key(f"{name}:{STORE_ID}"))
+    grown = Cells(redis_url, 3, namespace=namespace)
+    assert grown.directory.home(STORE_ID) == choose(STORE_ID, 3)
+    order = alone.simulator.orders[job.order_id]
+    grown.front.request(order, refund_id)
+    grown.run()
+    assert grown.where(refund_id) == [FRONT]
+    assert not grown.front.broker.quarantined()
+    alone.close()
+    grown.close()
