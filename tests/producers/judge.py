@@ -127,8 +127,9 @@ class Got(NamedTuple):
 
 
 def read_lines(path: Path) -> list[Key]:
-    """Return the events in the file of a consumer."""
-    rows = (line.split("\t") for line in path.read_text().splitlines())
+    """Return the events in the file of a consumer, which has none while it starts."""
+    text = path.read_text() if path.exists() else ""
+    rows = (line.split("\t") for line in text.splitlines())
     return [(row[0], row[1], row[2]) for row in rows]
 
 

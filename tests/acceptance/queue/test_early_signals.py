@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -29,13 +30,15 @@ PROGRAMS = {
     "refunds simulator": (*REFUNDS, "simulator", "--port", "0"),
 }
 SETTINGS = {
-    # Nobody answers, so a worker that did not get the signal would wait for ever.
-    "REFUNDS_REDIS_URL": "redis://127.0.0.1:1/0",
     "REFUNDS_STORES": json.dumps({STORE_ID: {"account_id": "a", "api_key": KEY}}),
     "REFUNDS_API_TOKENS": json.dumps({"a": TOKEN | {"stores": ["*"]}}),
     "REFUNDS_CONSOLE_TOKENS": json.dumps({"ann": TOKEN | {"role": "view"}}),
     "REFUNDS_LOG_FORMAT": "json",
 }
+
+
+def _url_of(server: socket.socket) -> str:
+    return f"redis://127.0.0.1:{server.getsockname()[1]}/0"
 
 
 def _holds(pid: int, number: signal.Signals) -> bool:
@@ -49,13 +52,17 @@ def _holds(pid: int, number: signal.Signals) -> bool:
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_sigterm_while_a_program_is_loaded_ends_it_with_0(name: str) -> None:
     """It has begun nothing yet; a supervisor must not take it for a failure."""
-    with subprocess.Popen(
-        PROGRAMS[name],
-        env=environment_without_settings() | SETTINGS,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as program:
+    # A server that never answers: no program ends by itself while this test waits for its turn.
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        subprocess.Popen(
+            PROGRAMS[name],
+            env=environment_without_settings() | SETTINGS | {"REFUNDS_REDIS_URL": _url_of(silent)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as program,
+    ):
         try:
             wait_until(lambda: _holds(program.pid, signal.SIGTERM))
             os.kill(program.pid, signal.SIGTERM)
