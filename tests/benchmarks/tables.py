@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 KEPT = Path(__file__).parent / "results.json"
+PICTURE = KEPT.with_suffix(".png")
 
 #: What each figure is, and against what it was measured.
 MEANINGS: Mapping[str, str] = MappingProxyType(
@@ -49,4 +50,7 @@ def bench_table() -> str:
         for name, meaning in MEANINGS.items()
         if name in found
     ]
-    return "| figure | value | what it is |\n|---|---|---|\n" + "".join(rows)
+    table = "| figure | value | what it is |\n|---|---|---|\n" + "".join(rows)
+    picture = "![The figures, with the smallest and largest value](benchmarks/results.png)\n"
+    measured = f"Measured at {kept['measured_at']} on {kept['machine']}.\n"
+    return f"{measured}\n{table}\n{picture}" if PICTURE.exists() else f"{measured}\n{table}"

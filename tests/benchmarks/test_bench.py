@@ -80,12 +80,19 @@ def test_results_are_saved_and_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """Without matplotlib there is no picture, and that is no failure."""
     monkeypatch.setattr(bench, "PEERS", tmp_path / "none")
     place = tmp_path / "results.json"
-    results = {"ratios": {"throughput_vs_saq": 3.0}, "figures": {}}
+    results = {
+        "ratios": {"throughput_vs_saq": 3.0},
+        "figures": {},
+        "machine": "2 cores",
+        "measured_at": "2026-01-02",
+    }
     bench.save(results, place)
     assert json.loads(place.read_text()) == results
     assert plot.main(place, tmp_path / "results.png") == 0
     monkeypatch.setattr(tables, "KEPT", place)
-    assert "| `throughput_vs_saq` | 3 | ... ÷" in bench_table()
+    table = bench_table()
+    assert "Measured at 2026-01-02 on 2 cores." in table
+    assert "| `throughput_vs_saq` | 3 | ... ÷" in table
 
 
 @pytest.mark.parametrize(("sliding", "allowed"), [(True, [2, 0, 1]), (False, [2, 2, 0])])
