@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.cells import Cells, new_stores
 from worker.cells.choosing import choose
+from worker.cells.directory import Directory
 
 #: What may happen to a store that would get another cell if there were one more.
 EVENTS = st.sampled_from(["send", "front", "other front", "old cell", "new cell", "forget", "grow"])
@@ -70,18 +71,23 @@ def test_a_store_never_has_refunds_in_two_cells(cells: Cells, events: list[str])
     assert len({cells.where(refund_id)[0] for refund_id in sent}) <= 1
 
 
+def _sent_to_its_cell(cells: Cells, store_id: str) -> tuple[str, str, Directory]:
+    """Let the front send on a job; return its refund, its cell and the directory of that cell."""
+    refund_id, cell = cells.request(store_id), choose(store_id, 3)
+    cells.front.run_queued()
+    routes = cells.rigs[cell].app.routes
+    assert routes is not None
+    return refund_id, cell, routes._directory
+
+
 def test_a_worker_that_was_frozen_before_its_cell_knew_the_store_asks_again(
     redis_url: str,
 ) -> None:
     """The front has lost the entry meanwhile, and another worker has placed the store anew."""
     cells = Cells(redis_url)
     store_id = _moving_store()
-    refund_id = cells.request(store_id)
-    cells.front.run_queued()
-    old = choose(store_id, 3)
-    routes = cells.rigs[old].app.routes
-    assert routes is not None
-    home, looks = routes._directory.home, list[str]()
+    refund_id, old, directory = _sent_to_its_cell(cells, store_id)
+    home, looks = directory.home, list[str]()
 
     def frozen_after_the_first_look(store: str) -> str:
         found = home(store)
@@ -93,7 +99,7 @@ def test_a_worker_that_was_frozen_before_its_cell_knew_the_store_asks_again(
             assert cells.directory_of(4).home(store) == choose(store, 4)
         return found
 
-    routes._directory.home = frozen_after_the_first_look  # type: ignore[method-assign,assignment]
+    directory.home = frozen_after_the_first_look  # type: ignore[method-assign,assignment]  # the moment
     cells.rigs[old].run_queued()
     assert cells.where(refund_id) == []
     assert not cells.rigs[old].redis.sismember(cells.rigs[old].key("residents"), store_id)
@@ -105,13 +111,8 @@ def test_a_worker_that_is_killed_before_it_asks_again_leaves_no_resident(redis_u
     """The others of its cell would accept the jobs of a store that has got another cell."""
     cells = Cells(redis_url)
     store_id = _moving_store()
-    refund_id = cells.request(store_id)
-    cells.front.run_queued()
-    old = choose(store_id, 3)
-    routes = cells.rigs[old].app.routes
-    assert routes is not None
-    directory, looks = routes._directory, list[str]()
-    home = directory.home
+    refund_id, old, directory = _sent_to_its_cell(cells, store_id)
+    home, looks = directory.home, list[str]()
 
     def killed_at_the_second_look(store: str) -> str:
         looks.append(store)
@@ -121,10 +122,10 @@ def test_a_worker_that_is_killed_before_it_asks_again_leaves_no_resident(redis_u
         assert cells.directory_of(4).home(store) == "3"
         return old
 
-    directory.home = killed_at_the_second_look  # type: ignore[method-assign,assignment]
+    directory.home = killed_at_the_second_look  # type: ignore[method-assign,assignment]  # the moment
     with pytest.raises(redis.ConnectionError):
         directory.settle(store_id)
-    directory.home = home  # type: ignore[method-assign]
+    directory.home = home  # type: ignore[method-assign]  # as it was
     for rig in (cells.rigs[old], cells.front):
         rig.run_queued()
     assert cells.where(refund_id) == []

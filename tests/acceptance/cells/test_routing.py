@@ -130,7 +130,7 @@ def test_of_two_workers_that_choose_at_once_the_first_one_decides(cells: Cells) 
         assert late.home(store) == choose(store, 4)
         return found
 
-    cells.directory.evidence = while_the_other_one_looks  # type: ignore[method-assign,assignment]
+    cells.directory.evidence = while_the_other_one_looks  # type: ignore[method-assign,assignment]  # the moment
     assert cells.directory.home(store_id) == choose(store_id, 4)
 
 
@@ -141,10 +141,10 @@ def test_a_worker_that_is_killed_after_it_sent_a_job_on_sends_it_again(cells: Ce
 
     def killed(name: str, *given: object, **more: object) -> object:
         if name == "ack_all":
-            raise ConnectionClosed(ConnectionError("killed"))  # type: ignore[no-untyped-call]
-        return command(name, *given, **more)  # type: ignore[arg-type]
+            raise ConnectionClosed(ConnectionError("killed"))  # type: ignore[no-untyped-call]  # dramatiq's has no hints
+        return command(name, *given, **more)  # type: ignore[arg-type]  # passed on
 
-    cells.front.broker.command = killed  # type: ignore[method-assign]
+    cells.front.broker.command = killed  # type: ignore[method-assign]  # the moment
     consumer = cells.front.broker.consume("refunds", prefetch=2, timeout=1)
     message = next(consumer)
     assert message is not None
@@ -152,7 +152,7 @@ def test_a_worker_that_is_killed_after_it_sent_a_job_on_sends_it_again(cells: Ce
     home = cells.rigs[_home(cells)]
     home.run_until_idle()
     assert home.load(refund_id).state is State.REFUNDED
-    cells.front.broker.command = command  # type: ignore[method-assign]
+    cells.front.broker.command = command  # type: ignore[method-assign]  # as it was
     consumer.ack(message)
     consumer.close()
     assert cells.front.redis.hkeys(cells.front.key("refunds.msgs")) == [f"{refund_id}/job"]
