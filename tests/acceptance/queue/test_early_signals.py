@@ -13,7 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import PATIENCE_S, environment_without_settings, wait_until
+from tests.support.processes import (
+    PATIENCE_S,
+    environment_without_coverage,
+    environment_without_settings,
+    wait_until,
+)
 from tests.support.rig import KEY, STORE_ID
 from worker.serving.tokens import hash_of
 
@@ -37,8 +42,11 @@ SETTINGS = {
 }
 
 
-def _url_of(server: socket.socket) -> str:
-    return f"redis://127.0.0.1:{server.getsockname()[1]}/0"
+def _environment(server: socket.socket) -> dict[str, str]:
+    """Return the settings of a program; the coverage measurement would handle SIGTERM itself."""
+    plain = environment_without_settings().items() & environment_without_coverage().items()
+    address = f"redis://127.0.0.1:{server.getsockname()[1]}/0"
+    return dict(plain) | SETTINGS | {"REFUNDS_REDIS_URL": address}
 
 
 def _holds(pid: int, number: signal.Signals) -> bool:
@@ -57,7 +65,7 @@ def test_sigterm_while_a_program_is_loaded_ends_it_with_0(name: str) -> None:
         socket.create_server(("127.0.0.1", 0)) as silent,
         subprocess.Popen(
             PROGRAMS[name],
-            env=environment_without_settings() | SETTINGS | {"REFUNDS_REDIS_URL": _url_of(silent)},
+            env=_environment(silent),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
