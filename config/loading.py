@@ -63,11 +63,21 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         SettingsError: a variable is missing or invalid; the text never repeats its value.
     """
     given = {name: _unquoted(value) for name, value in environ.items()}
+    if bad := [name for name in _known() if not is_utf_8(given.get(name, ""))]:
+        raise SettingsError("\n".join(f"{name} is not valid UTF-8" for name in bad))
     try:
         return Settings.model_validate(_Environment(given | _from_files(given))())
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False, include_context=False)
         raise SettingsError("\n".join(map(_line, problems))) from None
+
+
+def is_utf_8(text: str) -> bool:
+    """Whether a text from the environment or the command line was valid UTF-8.
+
+    Python stands a lone surrogate for each byte that was not.
+    """
+    return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _unquoted(value: str) -> str:
@@ -120,9 +130,13 @@ def _line(problem: ErrorDetails) -> str:
 
 def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """Map variables with our prefix that are not settings to the most similar setting, or ""."""
-    known = [*map(variable, Settings.model_fields), *map(file_variable, SECRETS)]
+    known = _known()
     return {
         name: (difflib.get_close_matches(name, known, n=1, cutoff=0.8) or [""])[0]
         for name in sorted(environ)
         if name.startswith(PREFIX) and name not in known
     }
+
+
+def _known() -> list[str]:
+    return [*map(variable, Settings.model_fields), *map(file_variable, SECRETS)]

@@ -20,10 +20,17 @@ def check_redis_url(url: str) -> str:
     """
     address = parse_address(url)
     try:
+        options = connection_options(address, "refunds")
         # redis-py checks the options only when it connects.
-        redis.ConnectionPool(**connection_options(address, "refunds")).make_connection()
+        redis.ConnectionPool(**options).make_connection()
     except (ValueError, TypeError, redis.RedisError):
         raise ValueError(f"an option after the ? is unknown or invalid; {FORMATS}") from None
+    for host in [host for host, _ in address.nodes] or [options.get("host", "")]:
+        try:
+            # Nor does it check the host, which the lookup of its address encodes like this.
+            host.encode("idna")
+        except UnicodeError:
+            raise ValueError(f"the host is not a valid name; {FORMATS}") from None
     return url.strip()
 
 

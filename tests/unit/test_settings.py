@@ -62,6 +62,9 @@ def test_a_missing_variable_stops_the_start_with_its_name_and_an_example() -> No
         ("REFUNDS_STORES", '{"s": {"account_id": "a"}}'),
         ("REFUNDS_STORES", '{"s": {"account_id": "a", "api_key": "k", "IST.canary": 1}}'),
         ("REFUNDS_NAMESPACE", "{x}"),
+        # A host name that cannot be looked up: an empty or too long label.
+        ("REFUNDS_REDIS_URL", "redis://canary..example/0"),
+        ("REFUNDS_REDIS_URL", f"redis+sentinel://one,{'canary' * 11}/refunds"),
     ],
 )
 def test_a_malformed_variable_is_named_without_its_value(name: str, value: str) -> None:

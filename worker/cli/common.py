@@ -7,7 +7,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from contextvars import ContextVar
 from functools import wraps
@@ -17,7 +17,7 @@ import redis
 import typer
 from dramatiq.errors import ConnectionClosed
 
-from config.loading import SettingsError, load_settings, unknown_variables
+from config.loading import SettingsError, is_utf_8, load_settings, unknown_variables
 from config.settings import Settings
 from worker.app import acts_from, ledger_from
 from worker.cells.settings import settings_of
@@ -85,8 +85,13 @@ def _print_error(text: str, more: Mapping[str, object]) -> None:
 def run(app: typer.Typer) -> None:
     """Run the program and exit.
 
-    Wrong usage that typer finds before it calls a command is reported as JSON too.
+    Wrong usage that is found before a command is called is reported as JSON too.
     """
+    if problem := _not_utf_8(sys.argv[1:]):
+        say(problem)
+        if "--json" in sys.argv:
+            _print_error(problem, {})
+        sys.exit(WRONG_USAGE)
     try:
         code = app(standalone_mode=False)
     except UsageError as error:
@@ -98,6 +103,23 @@ def run(app: typer.Typer) -> None:
         say("Aborted!")
         code = 1
     sys.exit(code)
+
+
+def _not_utf_8(arguments: Sequence[str]) -> str:
+    """Return which argument is not valid UTF-8, as Redis and JSON need it; "" if all are."""
+    for place, argument in enumerate(arguments, 1):
+        if is_utf_8(argument):
+            continue
+        option, equals, _ = argument.partition("=")
+        before = arguments[place - 2] if place > 1 else ""
+        if equals and named(option) == option:
+            where = f", {option},"
+        elif before and named(before) == before:
+            where = f", after {before},"
+        else:
+            where = ""
+        return f"argument {place}{where} is not valid UTF-8"
+    return ""
 
 
 def _usage_error(error: Any) -> list[str]:

@@ -137,6 +137,31 @@ def test_a_key_in_the_wrong_place_is_not_repeated(
 
 
 @pytest.mark.parametrize(
+    ("command", "where"),
+    [
+        ("hold \udcff --reason x", "argument 2, after hold,"),
+        ("show \udcff", "argument 2, after show,"),
+        ("dead discard rf-1 \udcff --reason x", "argument 4, after rf-1,"),
+        ("jobs show \udcff", "argument 3, after show,"),
+        ("list --text \udcff", "argument 3, after --text,"),
+        ("list --text=\udcff", "argument 2, --text,"),
+        ("--cell \udcff list", "argument 2, after --cell,"),
+        ("\udcff", "argument 1"),
+        (f"show {KEYS[0]} \udcff", "argument 3"),
+    ],
+)
+def test_an_argument_that_is_not_utf_8_is_named(
+    refunds: Callable[..., Done], command: str, where: str
+) -> None:
+    """Python stands a lone surrogate for a byte that is not UTF-8; Redis cannot take it."""
+    expected = f"{where} is not valid UTF-8"
+    assert refunds(*command.split()) == (2, "", f"{expected}\n")
+    code, out, _ = refunds(*command.split(), "--json")
+    assert code == 2
+    assert json.loads(out) == {"ok": False, "error": {"message": expected}}
+
+
+@pytest.mark.parametrize(
     ("encoding", "commands"),
     [("ascii", ["stores list", "stores connect --help"]), ("latin-1", ["stores list --json"])],
 )
