@@ -19,7 +19,7 @@ from worker.cells.routing import Routes, routes_from
 from worker.flows.backlog import Backlog
 from worker.flows.reads import RecentReads
 from worker.ledger.acts import Acts
-from worker.ledger.connection import redis_client
+from worker.ledger.connection import TRIES, redis_client
 from worker.ledger.jobs import Jobs
 from worker.ledger.lanes import LaneRules
 from worker.ledger.memory import Memory, default_directory
@@ -87,11 +87,11 @@ def _lanes(settings: Settings) -> LaneRules:
     return LaneRules(settings.lane_width, settings.store_calls_per_min)
 
 
-def ledger_from(settings: Settings) -> tuple[Broker, Ledger]:
+def ledger_from(settings: Settings, *, tries: int = TRIES) -> tuple[Broker, Ledger]:
     """Connect to queues and ledger: what a producer or an operator needs."""
     url = settings.redis_url.get_secret_value()
     register_secrets([url])
-    client = redis_client(url, namespace=settings.namespace)
+    client = redis_client(url, namespace=settings.namespace, tries=tries)
     broker = Broker(client, namespace=settings.namespace, middleware=[MessageContext()])
     ledger = Ledger(
         client,

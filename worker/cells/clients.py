@@ -8,16 +8,19 @@ from collections.abc import Mapping
 import redis
 
 from worker.cells.names import namespace_of
-from worker.ledger.connection import redis_client
+from worker.ledger.connection import TRIES, redis_client
 
 
 class Clients:
     """One client for each cell. A thread that talks to one cell at a time uses one connection."""
 
-    def __init__(self, url: str, front: str, known: Mapping[str, redis.Redis]) -> None:
+    def __init__(
+        self, url: str, front: str, known: Mapping[str, redis.Redis], *, tries: int = TRIES
+    ) -> None:
         self.front = front
         """The namespace of the front."""
         self._url = url
+        self._tries = tries
         self._lock = threading.Lock()
         self._clients = dict(known)
         self._own: list[redis.Redis] = []
@@ -26,7 +29,8 @@ class Clients:
         """Return the client of a cell."""
         with self._lock:
             if cell not in self._clients:
-                opened = redis_client(self._url, namespace=namespace_of(self.front, cell))
+                namespace = namespace_of(self.front, cell)
+                opened = redis_client(self._url, namespace=namespace, tries=self._tries)
                 self._clients[cell] = opened
                 self._own.append(opened)
             return self._clients[cell]

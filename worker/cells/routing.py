@@ -18,6 +18,7 @@ from worker.cells.clients import Clients
 from worker.cells.directory import Directory
 from worker.cells.names import FRONT, cell_of, front_of, namespace_of
 from worker.errors import StoreInTwoCells
+from worker.ledger.connection import TRIES
 from worker.queue.broker import INTAKE, Broker
 from worker.queue.jobs import Job
 from worker.refund.producers import Signed
@@ -157,11 +158,11 @@ class Routes:
 
 
 def directory_from(
-    settings: Settings, known: Mapping[str, redis.Redis]
+    settings: Settings, known: Mapping[str, redis.Redis], *, tries: int = TRIES
 ) -> tuple[Clients, Directory]:
     """Return the directory and the clients of the cells, of which some are *known*."""
     front = front_of(settings.namespace)
-    clients = Clients(settings.redis_url.get_secret_value(), front, known)
+    clients = Clients(settings.redis_url.get_secret_value(), front, known, tries=tries)
     wait = settings.redis_wait_replicas
     return clients, Directory(clients, count=settings.cells, wait_replicas=wait)
 

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
     from worker.serving.server import Server
 
+#: Whoever sends a request waits for the answer, so a command that Redis does not answer is not
+#: repeated: with all its retries a page took more than a minute.
+TRIES = 1
+
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")]
 Pem = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="PEM file for TLS.")]

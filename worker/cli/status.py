@@ -12,6 +12,7 @@ from worker.app import ledger_from, membership_from
 from worker.cli.cells import all_settings
 from worker.cli.common import AsJson, close_at_end, explain_errors, settings
 from worker.cli.output import print_json, print_line, print_table
+from worker.ledger.connection import TRIES
 from worker.operations import status as looking
 from worker.operations.joined_status import add_up
 from worker.operations.status_lines import need_lines, status_lines
@@ -58,9 +59,9 @@ def cell_row(cell: str, told: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def reader_for(given: Settings) -> Callable[[int], dict[str, Any]]:
+def reader_for(given: Settings, *, tries: int = TRIES) -> Callable[[int], dict[str, Any]]:
     """Return what reads the status of all cells, given for how many minutes it counts."""
-    opened = {cell: (one, _connect(one)) for cell, one in all_settings(given).items()}
+    opened = {cell: (one, _connect(one, tries)) for cell, one in all_settings(given).items()}
 
     def look(minutes: int) -> dict[str, Any]:
         told = {cell: _read(*one, minutes) for cell, one in opened.items()}
@@ -69,9 +70,9 @@ def reader_for(given: Settings) -> Callable[[int], dict[str, Any]]:
     return look
 
 
-def _connect(given: Settings) -> Any:
+def _connect(given: Settings, tries: int) -> Any:
     """Return a client that the command closes when it ends."""
-    broker, _ = ledger_from(given)
+    broker, _ = ledger_from(given, tries=tries)
     close_at_end(broker.client.close)
     return broker.client
 

@@ -18,7 +18,7 @@ from redis import exceptions
 from redis.commands.core import Script
 
 from worker.upstream import connection
-from worker.upstream.connection import MAX_CONNECTIONS, SOCKET_TIMEOUT_S
+from worker.upstream.connection import MAX_CONNECTIONS, SOCKET_TIMEOUT_S, TRIES
 
 #: What redis-py repeats, or what it does better.
 _REPEATED = (
@@ -109,7 +109,11 @@ class QuickScript(Script):
 
 
 def redis_client(
-    url: str, *, namespace: str = "refunds", tries: int = 4, timeout_s: float = SOCKET_TIMEOUT_S
+    url: str,
+    *,
+    namespace: str = "refunds",
+    tries: int = TRIES,
+    timeout_s: float = SOCKET_TIMEOUT_S,
 ) -> redis.Redis:
     """Return a client of the server that has the keys of *namespace*.
 
@@ -121,4 +125,4 @@ def redis_client(
     )
 
 
-__all__ = ["redis_client"]
+__all__ = ["TRIES", "redis_client"]

@@ -22,6 +22,8 @@ from .locators import ClusterLocator, Locator, SentinelLocator
 
 #: Blocking commands stay below it.
 SOCKET_TIMEOUT_S = 5
+#: How many times a command is tried, unless a person waits for the answer.
+TRIES = 4
 
 #: No limit: redis-py's own default is less than what many threads need.
 MAX_CONNECTIONS = 2**31
@@ -130,7 +132,7 @@ def redis_client(
     url: str,
     *,
     namespace: str = "refunds",
-    tries: int = 4,
+    tries: int = TRIES,
     timeout_s: float = SOCKET_TIMEOUT_S,
     kind: type[redis.Redis] = redis.Redis,
 ) -> redis.Redis:
