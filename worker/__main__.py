@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from importlib.metadata import version
 
 import redis
@@ -31,6 +32,7 @@ from worker.observability.program_log import LAST_LINES_S, begin_log
 from worker.observability.tracing import tracer_from
 from worker.process.children import OTHER_LEDGER, REFUSED, Children
 from worker.process.collecting import collect_less_often
+from worker.process.cores import cores_for, kept_to
 from worker.process.reporting import REPORT, report_app, report_children, start_child
 from worker.process.starting import POLL_S, prepare
 from worker.process.stopping import Stop, end_in_time, stop_on_signals
@@ -177,11 +179,14 @@ def _run_children(
     """
     command = [sys.executable, "-m", "worker", _CHILD]
     listen = report_children(settings, log)
+    count = max(settings.processes, len(served))
+    cores = cores_for(count)
 
     def start(place: int) -> subprocess.Popen[bytes]:
-        return start_child([*command, _CELL, served[place % len(served)]], listen)
+        with kept_to(cores[place]) if cores else nullcontext():
+            return start_child([*command, _CELL, served[place % len(served)]], listen)
 
-    children = Children(max(settings.processes, len(served)), start)
+    children = Children(count, start)
     found = None
     while found is None and not stop.wait(POLL_S):
         found = children.look()

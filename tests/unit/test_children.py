@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 
 import pytest
@@ -15,6 +16,7 @@ from worker.process.children import (
     STEADY_S,
     Children,
 )
+from worker.process.cores import kept_to
 
 
 class _Child:
@@ -110,3 +112,12 @@ def test_auto_is_one_process_for_each_core() -> None:
     assert load_settings(environ).processes == 1
     with pytest.raises(SettingsError, match="PROCESSES"):
         load_settings(environ | {"REFUNDS_PROCESSES": "many"})
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux only")
+def test_a_core_that_cannot_be_had_leaves_the_choice_to_the_system() -> None:
+    """A core may be taken away while the worker runs; a child still starts."""
+    before = os.sched_getaffinity(0)
+    with kept_to(4_000):
+        assert os.sched_getaffinity(0) == before
+    assert os.sched_getaffinity(0) == before

@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +30,9 @@ from worker.ledger.lanes import LaneRules
 from worker.ledger.stores import Stores
 from worker.simulator import Fault, Simulator, serve
 from worker.stores.vault import Credentials, Vault, new_key
+
+#: Those that this process and its children may use.
+CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
 def _is_up(rig: Rig, programs: int = 1) -> Callable[[], bool]:
@@ -98,6 +102,34 @@ def test_a_child_that_dies_is_started_again(rig: Rig) -> None:
         _, log = program.communicate(timeout=PATIENCE_S)
     assert "worker.child_ended" in log
     assert program.returncode == 0
+
+
+def _cores(pid: int) -> list[int]:
+    """Return the cores that the threads of a process may use."""
+    threads = (int(path.name) for path in Path(f"/proc/{pid}/task").iterdir())
+    return sorted(set().union(*(os.sched_getaffinity(thread) for thread in threads)))
+
+
+@pytest.mark.skipif(not 2 <= len(CORES) <= 8, reason="this test needs two to eight cores")
+def test_as_many_processes_as_cores_keep_to_one_core_each(rig: Rig) -> None:
+    """With all of their threads, also after a new start; the parent may use each core."""
+    with serve(rig.simulator) as url, worker(rig, url, REFUNDS_PROCESSES="auto") as program:
+        wait_until(_is_up(rig, len(CORES)))
+        children = child_pids(program.pid)
+        assert sorted(map(_cores, children)) == [[core] for core in CORES]
+        before = rig.redis.zcard(rig.key("workers"))
+        os.kill(children[0], signal.SIGKILL)
+        wait_until(lambda: rig.redis.zcard(rig.key("workers")) > before)
+        assert sorted(map(_cores, child_pids(program.pid))) == [[core] for core in CORES]
+        assert _cores(program.pid) == CORES
+
+
+def test_other_numbers_of_processes_use_any_core(rig: Rig) -> None:
+    """Another program may keep to the same one."""
+    count = str(len(CORES) + 1)
+    with serve(rig.simulator) as url, worker(rig, url, REFUNDS_PROCESSES=count) as program:
+        wait_until(_is_up(rig, len(CORES) + 1))
+        assert all(_cores(pid) == CORES for pid in child_pids(program.pid))
 
 
 def test_a_vault_key_that_opens_no_store_ends_all_processes(rig: Rig) -> None:
