@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
@@ -13,7 +13,7 @@ from worker.app import acts_from, jobs_from, ledger_from
 from worker.cli.all_lists import search_for
 from worker.cli.cell_results import NothingToDo
 from worker.cli.choosing import Chosen
-from worker.cli.common import close_at_end, fail, settings
+from worker.cli.common import WRONG_USAGE, close_at_end, fail, settings
 from worker.cli.following import follow
 from worker.cli.output import print_json, print_line, say
 from worker.cli.results import act_on_each
@@ -24,6 +24,8 @@ from worker.ledger.search import Match
 from worker.operations.jobs import freezing
 from worker.operations.jobs.freezing import amounts_text, freeze
 from worker.queue.broker import Broker
+
+GONE = "the selection is gone: it waited too long for a confirmation, or was forgotten elsewhere"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,9 +73,11 @@ def do(
     _confirm(bulk, job_id, sentence, yes=chosen.yes)
     job = bulk.jobs.find(job_id)
     if job is None:
-        fail("the selection is gone: it waited too long for a confirmation")
+        fail(GONE)
     after = {"act": name, "selection": str(chosen), "total": job.total, **job.amounts}
-    bulk.jobs.step(job_id, "start", who.act("jobs.start", job_id, {}, after))
+    did, state = bulk.jobs.step(job_id, "start", who.act("jobs.start", job_id, {}, after))
+    if not did:
+        fail(_started_elsewhere(job_id, state) if state else GONE)
     if as_json:
         print_json({"ok": True, **job.public(), "state": "running"})
     else:
@@ -120,8 +124,8 @@ def _confirm(bulk: Bulk, job_id: str, sentence: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        bulk.jobs.forget(job_id)
-        fail(f"{sentence}: confirm it with --yes; nothing was done", code=2)
+        text = f"{sentence}: confirm it with --yes; nothing was done"
+        _forget(bulk, job_id, text, code=WRONG_USAGE)
     total = getattr(bulk.jobs.find(job_id), "total", 0)
     say(sentence)
     if total > bulk.confirm_above:
@@ -129,5 +133,14 @@ def _confirm(bulk: Bulk, job_id: str, sentence: str, *, yes: bool) -> None:
     else:
         is_sure = typer.confirm("Start?", err=True)
     if not is_sure:
-        bulk.jobs.forget(job_id)
-        fail("nothing was done")
+        _forget(bulk, job_id, "nothing was done", code=1)
+
+
+def _forget(bulk: Bulk, job_id: str, text: str, *, code: int) -> NoReturn:
+    if state := bulk.jobs.forget(job_id):
+        fail(_started_elsewhere(job_id, state))
+    fail(text, code=code)
+
+
+def _started_elsewhere(job_id: str, state: str) -> str:
+    return f"{job_id} was started in the console meanwhile, and is {state}: see refunds jobs show"

@@ -90,7 +90,7 @@ def _step(step: str, job_id: str, by: str, reason: str, *, as_json: bool) -> Non
     act = who.act(f"jobs.{step}", job_id, {"state": job.state, "left": job.left})
     did, state = bulk.jobs.step(job_id, step, act)
     if not did:
-        fail(f"{job_id} is {state}, so it cannot {step}")
+        fail(f"{job_id} is {state or 'forgotten'}, so it cannot {step}")
     if as_json:
         print_json({"ok": True, "job_id": job_id, "state": state})
         return

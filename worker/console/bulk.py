@@ -135,14 +135,16 @@ def step_job(desk: Desk, visit: Visit) -> Response:
     who = Operator(visit.session.user.name, found.order.why)
     act = who.act(f"jobs.{step}", found.id, before, after)
     did, state = desk.jobs.step(found.id, step, act)
+    if not state:
+        note = f"Refused: {found.id} was forgotten before, and nothing was done"
+        return visit.go_to("/jobs", note)
     note = f"{found.id} is {state}" if did else f"Refused: {found.id} is {state}"
     return visit.go_to(query("/job", {"id": found.id}), note)
 
 
 def _forget(desk: Desk, visit: Visit, found: Job) -> Response:
-    if found.state != "frozen":
-        raise Refusal(409, f"It is {found.state}: stop it instead.")
-    desk.jobs.forget(found.id)
+    if state := desk.jobs.forget(found.id):
+        raise Refusal(409, f"It is {state}: stop it instead.")
     return visit.go_to("/jobs", f"{found.id} was not started, and is forgotten")
 
 

@@ -21,7 +21,7 @@ from worker.ledger.refunds import Ledger
 from worker.ledger.scripts import load_scripts
 
 #: One file each, in lua/.
-SCRIPTS = ("job_add", "job_set", "job_due", "job_refuse")
+SCRIPTS = ("job_add", "job_set", "job_due", "job_refuse", "job_forget")
 #: How long a selection waits for a confirmation.
 UNCONFIRMED_S = 86_400
 #: Maximum number of items that are handed out at once.
@@ -159,7 +159,10 @@ class Jobs:
         self._redis.hset(f"{self.ns}:job:{job_id}", "amounts", json.dumps(dict(amounts)))
 
     def step(self, job_id: str, step: str, act: Act) -> tuple[bool, str]:
-        """Start, stop or continue; returns whether it did, and the state that the job has."""
+        """Start, stop or continue; returns whether it did, and the state that the job has.
+
+        The state is "" if there is no such job: somebody else has decided not to start it.
+        """
         before, to = STEPS[step]
         did, state = self._run(
             "job_set", act, job=job_id, to=to, **{"from": dict.fromkeys(before, True)}
@@ -176,13 +179,12 @@ class Jobs:
         """Record why an item was refused."""
         self._run("job_refuse", job=job_id, id=item_id, text=text)
 
-    def forget(self, job_id: str) -> None:
-        """Delete a selection that somebody decided not to start."""
-        names = (f"{self.ns}:job:{job_id}{part}" for part in ("", ":todo", ":items"))
-        with self._redis.pipeline(transaction=True) as pipe:
-            pipe.delete(*names)
-            pipe.zrem(f"{self.ns}:jobs", job_id)
-            pipe.execute()
+    def forget(self, job_id: str) -> str:
+        """Delete a selection that somebody decided not to start.
+
+        Returns "" if it is gone, else the state that it has: somebody else has started it.
+        """
+        return str(self._run("job_forget", job=job_id))
 
     def find(self, job_id: str) -> Job | None:
         """Return one bulk act, None if there is none."""
