@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import islice
 from typing import Any
@@ -25,6 +26,10 @@ from worker.operations.selection import Selection
 MOST_FORESEEN = 25
 #: Results of a bulk act that are shown, the latest first.
 MOST_RESULTS = 500
+#: Items per second, as `--rate` takes them.
+SLOWEST, FASTEST = 0.01, 1_000
+#: The largest canary.
+MOST_FIRST = 1_000_000
 
 
 def choose(desk: Desk, visit: Visit) -> Response:
@@ -40,8 +45,8 @@ def choose(desk: Desk, visit: Visit) -> Response:
         by=operator.by,
         why=operator.why,
         selection=said,
-        rate=_number(visit, "rate", DEFAULT_RATE, 1_000),
-        canary=round(_number(visit, "canary", 0, 1_000_000)),
+        rate=_rate(visit),
+        canary=_canary(visit),
     )
     messages = set(desk.broker.quarantined())
     found = list(chosen(desk.search, name, what, messages.__contains__))
@@ -70,14 +75,22 @@ def _arguments(visit: Visit, name: str) -> dict[str, Any]:
     return {"amount": "0"} if name == "dead.resolve" else {}
 
 
-def _number(visit: Visit, name: str, default: float, most: float) -> float:
+def _rate(visit: Visit) -> float:
     try:
-        given = float(visit.form.one(name) or default)
+        given = float(visit.form.one("rate") or DEFAULT_RATE)
     except ValueError:
         given = -1
-    if not (given == default or 0.01 <= given <= most):
-        raise Refusal(400, f"“{name}” takes a number of at most {most:,}.")
+    if not SLOWEST <= given <= FASTEST:
+        raise Refusal(400, f"“rate” takes a number from {SLOWEST} to {FASTEST:,}.")
     return given
+
+
+def _canary(visit: Visit) -> int:
+    """Return how many are done first; a share of all, like 0.4, is refused."""
+    given = visit.form.one("canary") or "0"
+    if not re.fullmatch("[0-9]{1,7}", given) or int(given) > MOST_FIRST:
+        raise Refusal(400, f"“canary” takes a whole number from 0 to {MOST_FIRST:,}.")
+    return int(given)
 
 
 def _dry_run(desk: Desk, visit: Visit) -> Response:
