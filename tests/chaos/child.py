@@ -21,8 +21,9 @@ import pytest
 from config.loading import load_settings
 from tests.chaos.steppable import make_steppable
 from tests.support.processes import COVERAGE
-from worker.__main__ import run_worker
+from worker.__main__ import run_worker, served_cells
 from worker.app import Seams, build
+from worker.cells.settings import settings_of
 from worker.observability.logs import configure_logs
 from worker.process.stopping import Stop
 
@@ -89,7 +90,9 @@ def _work(
                 # To this thread: a signal to the process would take effect a little later.
                 signal.pthread_kill(threading.get_ident(), number)
 
-    app = build(load_settings(environ), Seams(checkpoint=at))
+    given = load_settings(environ)
+    settings = settings_of(given, served_cells(given)[0], given.cells)
+    app = build(settings, Seams(checkpoint=at))
     make_steppable(app.broker, app.ledger, app.stores)
     os._exit(run_worker(app, stop, lambda: True))
 
@@ -121,7 +124,8 @@ def start(
 ) -> BaseProcess:
     """Start a worker; with *crash_at* it kills itself at the nth visit of a named point.
 
-    If *crash_by* is SIGSTOP, it freezes there. It logs to *log*.
+    If *crash_by* is SIGSTOP, it freezes there. With cells it serves the first one that the settings
+    name. It logs to *log*.
     """
     # The server may be the tests' own: what a worker remembers must not outlive its namespace.
     state = _state() / environ.get("REFUNDS_NAMESPACE", "refunds")

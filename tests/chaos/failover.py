@@ -29,6 +29,7 @@ from tests.chaos.upstream import Upstream
 from tests.support.processes import wait_until
 from tests.support.servers import FAST, Node, node, sentinel, wait_for_link
 from worker.app import ledger_from
+from worker.cells.names import FRONT
 from worker.simulator import Simulator, serve
 
 NAMESPACE = "failover"
@@ -65,6 +66,7 @@ class Scene:
     def lead_to(self, url: str) -> None:
         """Connect upstream, and what is counted, to this address."""
         self.settings = load_settings(self._environ | {"REFUNDS_REDIS_URL": url})
+        self.upstream.url = url
         self.upstream.broker, self.ledger = ledger_from(self.settings)
         self._clients.append(self.upstream.broker.client)
 
@@ -97,8 +99,8 @@ class Scene:
 
     def finish(self) -> dict[str, int]:
         """Wait until every refund has ended; returns what went wrong."""
-        wait_until(lambda: ended(self.ledger) == len(self.upstream.orders))
-        return count_failures(self.ledger, self.upstream.orders, self.settings)
+        wait_until(lambda: ended([self.ledger]) == len(self.upstream.orders))
+        return count_failures({FRONT: (self.settings, self.ledger)}, self.upstream.orders)
 
 
 @contextmanager

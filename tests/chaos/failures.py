@@ -24,44 +24,72 @@ PATIENT = dict.fromkeys(
 )
 
 
-def ended(ledger: Ledger) -> int:
+def ended(ledgers: Iterable[Ledger]) -> int:
     """Count the refunds that have ended or wait for a person; the count only grows.
 
     Counting the active ones, state by state, misses a refund that moves to a state already counted.
     """
-    return sum(ledger.count(state) for state in (*TERMINAL, State.DEAD))
+    return sum(ledger.count(state) for ledger in ledgers for state in (*TERMINAL, State.DEAD))
 
 
 def count_failures(
-    ledger: Ledger, orders: Mapping[str, tuple[Scene, Order]], settings: Settings
+    cells: Mapping[str, tuple[Settings, Ledger]], orders: Mapping[str, tuple[Scene, Order]]
 ) -> dict[str, int]:
     """Count what went wrong; *orders* maps each refund to its order, one to one."""
-    problems = list(audit(ledger, repair=None, progress=lambda _: None))
-    active = [
-        r.refund_id for state in ACTIVE for r in ledger.newest(state=state, limit=len(orders))
-    ]
-    unknown = [refund_id for refund_id in orders if ledger.load(refund_id) is None]
+    ledgers, limit = [ledger for _, ledger in cells.values()], len(orders)
+    problems = [p for one in ledgers for p in audit(one, repair=None, progress=lambda _: None)]
+    unknown = [refund_id for refund_id in orders if not any(one.load(refund_id) for one in ledgers)]
     wrong = {
         "lost": [i for i, (scene, order) in orders.items() if scene.missing(order)],
         "doubled": [i for i, (scene, order) in orders.items() if scene.surplus(order)],
-        "stuck": sorted({*active, *unknown, *(p.refund_id for p in problems)}),
-        "dead": [r.refund_id for r in ledger.newest(state=State.DEAD, limit=len(orders))],
-        "rejected": [r.refund_id for r in ledger.newest(state=State.REJECTED, limit=len(orders))],
-        "wrong_events": _with_wrong_events(ledger, settings, orders),
-        "disagreeing": _disagreeing(ledger, settings, len(orders)),
+        "stuck": sorted(
+            {*_in_states(ledgers, ACTIVE, limit), *unknown, *(p.refund_id for p in problems)}
+        ),
+        "dead": _in_states(ledgers, [State.DEAD], limit),
+        "rejected": _in_states(ledgers, [State.REJECTED], limit),
+        "wrong_events": _with_wrong_events(cells, orders),
+        "disagreeing": [
+            i for one, ledger in cells.values() for i in _disagreeing(ledger, one, limit)
+        ],
+        "in_two_cells": _in_two_cells(cells, limit),
     }
     for name, ids in wrong.items():
         for refund_id in ids[:SHOWN]:
-            sys.stderr.write(f"{name} {refund_id}: {ledger.history(refund_id)}\n")
+            lines = {c: ledger.history(refund_id) for c, (_, ledger) in cells.items()}
+            sys.stderr.write(f"{name} {refund_id}: {lines}\n")
     for problem in problems[:SHOWN]:
         sys.stderr.write(f"audit: {problem}\n")
     return {name: len(ids) for name, ids in wrong.items()}
 
 
-def _with_wrong_events(ledger: Ledger, settings: Settings, orders: Iterable[str]) -> list[str]:
+def _in_states(ledgers: Iterable[Ledger], states: Iterable[State], limit: int) -> list[str]:
+    wanted = [(ledger, state) for ledger in ledgers for state in states]
+    return [r.refund_id for one, state in wanted for r in one.newest(state=state, limit=limit)]
+
+
+def stores_of(cells: Mapping[str, tuple[Settings, Ledger]], limit: int) -> dict[str, set[str]]:
+    """Return the cells that have refunds of each store."""
+    found: dict[str, set[str]] = {}
+    for cell, (_, ledger) in cells.items():
+        for state in (*ACTIVE, *TERMINAL, State.DEAD):
+            for refund in ledger.newest(state=state, limit=limit):
+                found.setdefault(refund.request.store_id, set()).add(cell)
+    return found
+
+
+def _in_two_cells(cells: Mapping[str, tuple[Settings, Ledger]], limit: int) -> list[str]:
+    """Return the stores of which several cells have refunds: nothing keeps those apart."""
+    return sorted(one for one, homes in stores_of(cells, limit).items() if len(homes) > 1)
+
+
+def _with_wrong_events(
+    cells: Mapping[str, tuple[Settings, Ledger]], orders: Iterable[str]
+) -> list[str]:
     """Return the refunds without exactly one event of acceptance and one of the end."""
     seen = Counter(
-        (event["subject"], event["type"]) for _, event in read(ledger._redis, settings.namespace)
+        (event["subject"], event["type"])
+        for settings, ledger in cells.values()
+        for _, event in read(ledger._redis, settings.namespace)
     )
     expected = {(i, kind) for i in orders for kind in ("refund.accepted", "refund.finished")}
     wrong = {key for key in expected | set(seen) if seen[key] != (key in expected)}

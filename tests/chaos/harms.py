@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from tests.chaos.crew import Crew
+from tests.chaos.nodes import Nodes
+from tests.chaos.plan import CELLS, NUMBERS_OF_CELLS
 from tests.chaos.report import OLDER_KILL
 from tests.chaos.servers import Servers
-from tests.chaos.steppable import step_clock
 from tests.chaos.stormy_wix import StormySimulator
 from tests.chaos.upstream import Upstream
 from tests.support.dark_link import Link
@@ -20,6 +21,8 @@ HOUR_S = 3_600
 #: How long a blackout lasts: some outlast the settle delay. A kernel that kept a call would deliver
 #: it after such a one, when the worker has looked already.
 BLACKOUT_S = (0.5, 12.0)
+#: When a server crashes after a cell was added: by then most workers know of it.
+GROWING_S = 4.0
 
 
 class Harms:
@@ -28,19 +31,21 @@ class Harms:
     def __init__(
         self,
         crew: Crew,
-        servers: Servers,
+        nodes: Nodes,
         wix: StormySimulator,
         link: Link | None,
         upstream: Upstream,
         freeze_s: float,
     ) -> None:
         self._crew = crew
-        self._servers = servers
+        self._nodes = nodes
         self._wix = wix
         self._link = link
         self._upstream = upstream
         self._freeze_s = freeze_s
         self._is_dark = threading.Lock()
+        self._grows = threading.Lock()
+        self._numbers = iter(NUMBERS_OF_CELLS[1:])
         self._pause = threading.Event()
         self._counted = threading.Lock()
         self._pool = ThreadPoolExecutor(32)
@@ -50,13 +55,14 @@ class Harms:
             "deploy": lambda _: crew.start(),
             "retire": lambda _: self._retire(),
             "kill": self._kill,
-            "restart": lambda _: self._shake(lambda: servers.restart(signal.SIGTERM)),
-            "server_kill": lambda _: self._shake(lambda: servers.restart(signal.SIGKILL)),
-            "crash": lambda _: self._shake(servers.crash),
-            "failover": lambda _: self._shake(servers.fail_over),
+            "restart": lambda size: self._shake(size, lambda one: one.restart(signal.SIGTERM)),
+            "server_kill": lambda size: self._shake(size, lambda one: one.restart(signal.SIGKILL)),
+            "crash": lambda size: self._shake(size, Servers.crash),
+            "failover": lambda size: self._shake(size, Servers.fail_over),
             "step": self._step,
             "blackout": self._black_out,
             "freeze": lambda _: crew.freeze(self._freeze_s, self._pause),
+            CELLS: self._grow,
         }
 
     def begin(self, what: str, size: float) -> None:
@@ -90,18 +96,25 @@ class Harms:
         if self._crew.kill(size):
             self.count(OLDER_KILL)
 
-    def _shake(self, accident: Callable[[], None]) -> None:
-        """Let the server have an accident while Wix is slow; then upstream sends its jobs again."""
-        self._wix.is_sluggish = True
-        accident()
-        self._wix.is_sluggish = False
+    def _shake(self, size: float, accident: Callable[[Servers], None]) -> None:
+        """Let a server have an accident while Wix is slow; then upstream sends its jobs again."""
+        with self._wix.sluggish():
+            self._nodes.strike(size, accident)
         self.count("jobs sent again", self._upstream.send_again())
 
     def _step(self, size: float) -> None:
         """Step the clock ahead or back."""
-        with self._servers.lock:
-            by_s = HOUR_S if size < 0.5 else -HOUR_S
-            step_clock(self._upstream.broker.client, self._upstream.broker.namespace, by_s)
+        self._nodes.step(size * 2 % 1, HOUR_S if size < 0.5 else -HOUR_S)
+
+    def _grow(self, size: float) -> None:
+        """Add a cell; meanwhile a server forgets what it has just learned of it."""
+        with self._grows:
+            cells = next(self._numbers)
+            growing = threading.Thread(target=self._crew.grow, args=(cells, self._pause))
+            growing.start()
+            self._pause.wait(size * GROWING_S)
+            self._shake(size * 7 % 1, Servers.crash)
+            growing.join()
 
     def _black_out(self, size: float) -> None:
         """Unplug the link to Wix for a while."""

@@ -13,8 +13,10 @@ REFUNDS = 2_400
 #: When this version is deployed beside the older one, and when the older one is stopped: shares of
 #: the storm.
 DEPLOYED_AT, RETIRED_AT = 0.05, 0.25
-#: What leaves out the older version.
-OLDER = "older"
+#: What leaves out the older version, and what leaves out the cells.
+OLDER, CELLS = "older", "cells"
+#: How many cells there are, one number after the other.
+NUMBERS_OF_CELLS = (1, 2, 3)
 
 
 class Disturbance(NamedTuple):
@@ -28,6 +30,10 @@ class Disturbance(NamedTuple):
     """What it is, after a number."""
     suits_older: bool = False
     """Whether it may happen while the older version runs: that one survives it, too."""
+    last: float = 1.0
+    """The share of the storm by which the last one begins."""
+    is_fixed: bool = False
+    """Whether it happens as often in a run of any length."""
 
 
 DISTURBANCES: Mapping[str, Disturbance] = {
@@ -39,7 +45,16 @@ DISTURBANCES: Mapping[str, Disturbance] = {
     "step": Disturbance(4, 1, "steps of its clock by an hour"),
     "blackout": Disturbance(8, 1, "blackouts of the link to Wix"),
     "freeze": Disturbance(1, 1, "freeze of a worker"),
+    # Last, so that the others happen at the same times with and without it.
+    CELLS: Disturbance(
+        len(NUMBERS_OF_CELLS) - 1, 1, "times more cells, during a crash", last=0.6, is_fixed=True
+    ),
 }
+
+
+def has_cells(seed: int) -> bool:
+    """Return whether stores are spread over cells: in three of nine seeds, in a row."""
+    return seed // 3 % 3 == 0
 
 
 class Action(NamedTuple):
@@ -63,10 +78,12 @@ def plan(seed: int, minutes: float, without: Collection[str] = ()) -> list[Actio
         actions += [Action(storm_s * DEPLOYED_AT, "deploy"), Action(storm_s * RETIRED_AT, "retire")]
     for what, disturbance in DISTURBANCES.items():
         count = max(disturbance.least, round(disturbance.usual * share))
+        count = disturbance.usual if disturbance.is_fixed else count
         first = 0.02 if disturbance.suits_older else begins + 0.05
         # Drawn even if it is left out, so that the others stay where they are.
         drawn = [
-            Action(chance.uniform(first, 1) * storm_s, what, chance.random()) for _ in range(count)
+            Action(chance.uniform(first, disturbance.last) * storm_s, what, chance.random())
+            for _ in range(count)
         ]
         actions += [] if what in without else drawn
     return sorted(actions)

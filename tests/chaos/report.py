@@ -5,12 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from tests.chaos.plan import DISTURBANCES, OLDER
-from tests.chaos.upstream import HOPEFUL, STORES
+from tests.chaos.upstream import HOPEFUL
 
 #: Counted in addition to the kill itself.
 OLDER_KILL = "kill of an older worker"
 #: What must be 0.
-WRONG = ("lost", "doubled", "stuck", "dead", "rejected", "wrong_events", "disagreeing")
+WRONG = (
+    "lost",
+    "doubled",
+    "stuck",
+    "dead",
+    "rejected",
+    "wrong_events",
+    "disagreeing",
+    "in_two_cells",
+)
 
 
 def failures(summary: dict[str, Any]) -> list[str]:
@@ -30,7 +39,7 @@ def sentence(summary: dict[str, Any]) -> str:
         harms.insert(1, f"{actions.get(OLDER_KILL, 0)} of them of the older version")
     left_out = ", ".join(f"{name} ({why})" for name, why in summary["left_out"].items())
     return (
-        f"{summary['runs']:,} refunds of {len(HOPEFUL)} kinds on {STORES} stores in"
+        f"{summary['runs']:,} refunds of {len(HOPEFUL)} kinds on {_spread(summary['stores'])} in"
         f" {summary['took_s']} s: {', '.join(harms)};"
         f" {sum(summary['wix_wrongs'].values()):,} of {summary['wix_calls']:,} calls gone wrong,"
         f" fingerprints {summary['reason_text']};"
@@ -39,3 +48,10 @@ def sentence(summary: dict[str, Any]) -> str:
         + f"; lost {summary['lost']}, doubled {summary['doubled']}, stuck {summary['stuck']},"
         f" dead {summary['dead']} (seed {summary['seed']})"
     )
+
+
+def _spread(stores: dict[str, int]) -> str:
+    """Say how many stores there were, and in which cells if there were any."""
+    text = f"{sum(stores.values())} stores"
+    named = ", ".join(f"{count} in {cell}" for cell, count in stores.items())
+    return f"{text} ({named})" if len(stores) > 1 else text

@@ -42,7 +42,8 @@ class Servers:
         """Start both."""
         self._primary.start()
         self._proxy = Proxy(self._primary.port, lambda _: "", len)
-        self.url = f"redis://127.0.0.1:{self._proxy.port}/0"
+        self.port = self._proxy.port
+        self.url = f"redis://127.0.0.1:{self.port}/0"
         self._replicate()
 
     def end(self) -> None:

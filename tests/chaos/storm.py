@@ -26,22 +26,27 @@ from config.loading import load_settings
 from config.settings import Settings
 from tests.chaos import child, figures
 from tests.chaos.crew import Crew
-from tests.chaos.failures import count_failures, ended
+from tests.chaos.failures import count_failures, ended, stores_of
 from tests.chaos.harms import Harms
-from tests.chaos.plan import DISTURBANCES, OLDER, plan
+from tests.chaos.nodes import Nodes
+from tests.chaos.plan import CELLS, DISTURBANCES, NUMBERS_OF_CELLS, OLDER, has_cells, plan
 from tests.chaos.report import failures, sentence
-from tests.chaos.servers import Servers
 from tests.chaos.steppable import make_steppable
 from tests.chaos.stormy_wix import FLAGS, StormySimulator, served
-from tests.chaos.upstream import Upstream
+from tests.chaos.upstream import STORES, STORES_IN_CELLS, Upstream
 from tests.support.dark_link import why_not
 from worker.app import ledger_from
+from worker.cells.names import FRONT, all_cells
+from worker.cells.settings import settings_of
+from worker.ledger.refunds import Ledger
 
 #: A refund that has not ended so long after the last job is stuck.
 PATIENCE_S = 600
 TELL_EVERY_S = 5.0
 #: A frozen worker stays frozen for this share of the run: one minute of five.
 FREEZE_SHARE = 0.2
+#: Which share of the stores has jobs from the beginning where they are spread over cells.
+FIRST_STORES = 0.1
 NAMESPACE = "chaos"
 SETTINGS = child.QUICK | {
     "REFUNDS_THREADS": "8",
@@ -71,9 +76,11 @@ class Storm:
         self.minutes = minutes
         self.left_out = left_out
         self.simulator = StormySimulator(FLAGS, seed=seed)
-        self.upstream = Upstream(self.simulator, seed + 1, NAMESPACE)
+        self.cells = 1 if CELLS in left_out else NUMBERS_OF_CELLS[-1]
+        stores = STORES if CELLS in left_out else STORES_IN_CELLS
+        self.upstream = Upstream(self.simulator, seed + 1, NAMESPACE, stores)
         self.place = Path(tempfile.mkdtemp(prefix="refunds-chaos-"))
-        self.servers = Servers(self.place)
+        self.nodes = Nodes(self.place, NAMESPACE, self.cells)
         self.pause = threading.Event()
         self._told = 0.0
 
@@ -83,35 +90,46 @@ class Storm:
         is_far = "blackout" not in self.left_out
         with self._running_servers(), served(self.simulator, is_far=is_far) as (url, link):
             environ = self._environ(url)
-            settings = load_settings(environ)
-            self.broker, self.ledger = ledger_from(settings)
-            make_steppable(self.broker, self.ledger)
-            self.upstream.broker = self.broker
-            self.crew = Crew(environ, self.place)
+            self._connect(load_settings(environ | {"REFUNDS_CELLS": str(self.cells)}))
+            self.crew = Crew(environ, self.place, self.nodes.front_url)
             freeze_s = self.minutes * 60 * FREEZE_SHARE
-            self.harms = Harms(
-                self.crew, self.servers, self.simulator, link, self.upstream, freeze_s
-            )
+            self.harms = Harms(self.crew, self.nodes, self.simulator, link, self.upstream, freeze_s)
             try:
-                summary = self._storm(settings)
+                summary = self._storm()
             finally:
                 self.crew.end()
-                self.broker.client.close()
+                for one in self.ledgers:
+                    one._redis.close()
         if not failures(summary):
             shutil.rmtree(self.place)
         return summary
 
-    def _storm(self, settings: Settings) -> dict[str, Any]:
+    def _connect(self, given: Settings) -> None:
+        """Connect upstream and what is counted, to all cells that there will be."""
+        self.ledgers_by_cell: dict[str, tuple[Settings, Ledger]] = {}
+        for cell in all_cells(self.cells):
+            settings = settings_of(given, cell, self.cells)
+            broker, ledger = ledger_from(settings)
+            make_steppable(broker, ledger)
+            self.ledgers_by_cell[cell] = settings, ledger
+            if cell == FRONT:
+                self.upstream.broker, self.upstream.url = broker, self.nodes.url
+        self.ledgers = [ledger for _, ledger in self.ledgers_by_cell.values()]
+
+    def _storm(self) -> dict[str, Any]:
         if OLDER in self.left_out:
             self.simulator.change_reasons()
             self.crew.start()
         else:
             self.crew.start_older()
         begun = time.monotonic()
-        for action in plan(self.seed, self.minutes, self.left_out):
+        actions = plan(self.seed, self.minutes, self.left_out)
+        for action in actions:
             self._wait_until(begun + action.at_s)
             if action.what == "job":
-                self.upstream.send_new()
+                # Where stores are spread over cells, new ones come as long as cells are added.
+                known = action.at_s / actions[-1].at_s if self.cells > 1 else 1.0
+                self.upstream.send_new(max(known, FIRST_STORES))
             else:
                 self.harms.begin(action.what, action.size)
         self.harms.finish()
@@ -119,7 +137,8 @@ class Storm:
         self._wait_for_the_end()
         return {
             "runs": len(self.upstream.orders),
-            **count_failures(self.ledger, self.upstream.orders, settings),
+            "stores": self._stores(),
+            **count_failures(self.ledgers_by_cell, self.upstream.orders),
             "actions": dict(self.harms.counts),
             "left_out": dict(self.left_out),
             "wix_calls": len(self.simulator.calls),
@@ -131,16 +150,21 @@ class Storm:
 
     @contextmanager
     def _running_servers(self) -> Iterator[None]:
-        self.servers.start()
+        self.nodes.start()
         try:
             yield
         finally:
-            self.servers.end()
+            self.nodes.end()
+
+    def _stores(self) -> dict[str, int]:
+        """Return how many stores have refunds in each cell."""
+        homes = stores_of(self.ledgers_by_cell, len(self.upstream.orders))
+        return {c: sum(c in found for found in homes.values()) for c in self.ledgers_by_cell}
 
     def _environ(self, wix_url: str) -> dict[str, str]:
         entry = {"account_id": "a", "api_key": "IST.simulator"}
         return SETTINGS | {
-            "REFUNDS_REDIS_URL": self.servers.url,
+            "REFUNDS_REDIS_URL": self.nodes.url,
             "REFUNDS_WIX_BASE_URL": wix_url,
             "REFUNDS_STORES": json.dumps(dict.fromkeys(self.upstream.stores, entry)),
         }
@@ -158,8 +182,9 @@ class Storm:
         self._told = now
         progress = "server is down"
         try:
-            done = ended(self.ledger)
-            progress = f"{done} ended, {self.ledger.count() - done} on their way"
+            done = ended(self.ledgers)
+            known = sum(ledger.count() for ledger in self.ledgers)
+            progress = f"{done} ended, {known - done} on their way"
         except redis.RedisError:
             pass
         others = ", ".join(f"{n} x {what}" for what, n in self.harms.counts.items())
@@ -175,17 +200,19 @@ class Storm:
         while time.monotonic() < until:
             if dead := self.crew.replace_dead():
                 self.harms.count("died by itself", dead)
-            if ended(self.ledger) == len(self.upstream.orders):
+            if ended(self.ledgers) == len(self.upstream.orders):
                 return
             self._tell()
             self.pause.wait(0.2)
 
 
-def _left_out(names: list[str]) -> dict[str, str]:
+def _left_out(names: list[str], seed: int) -> dict[str, str]:
     """Return what the run leaves out, and why."""
     left_out = dict.fromkeys(names, "not wanted")
     if "blackout" not in left_out and (reason := why_not()):
         left_out["blackout"] = reason
+    if CELLS not in left_out and not has_cells(seed):
+        left_out[CELLS] = "not with this seed"
     for name, reason in left_out.items():
         sys.stderr.write(f"without {name}: {reason}\n")
     return left_out
@@ -202,7 +229,7 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="write the figures into the README")
     options = parser.parse_args()
     sys.stderr.write(f"seed {options.seed}: repeat with --seed {options.seed}\n")
-    storm = Storm(options.seed, options.minutes, _left_out(options.without))
+    storm = Storm(options.seed, options.minutes, _left_out(options.without, options.seed))
     summary = storm.run()
     sys.stdout.write(json.dumps(summary) + "\n")
     if failures(summary):

@@ -46,8 +46,8 @@ class StormySimulator(Simulator):
 
     seed: int = 0
     is_calm: bool = False
-    is_sluggish: bool = False
-    """Whether every mutating call is carried out late: an accident of Redis seldom comes alone."""
+    accidents: int = 0
+    """While Redis has some, every mutating call is carried out late: they seldom come alone."""
     wrongs: Counter[str] = field(default_factory=Counter)
     _visits: Counter[str] = field(default_factory=Counter)
 
@@ -57,7 +57,7 @@ class StormySimulator(Simulator):
             visit = f"{endpoint}/{order_id}"
             self._visits[visit] += 1
             chance = random.Random(f"{self.seed}/{visit}/{self._visits[visit]}")  # noqa: S311 - repeatable
-            if self.is_sluggish and endpoint in MUTATING:
+            if self.accidents and endpoint in MUTATING:
                 name = LATE
             elif self.is_calm or chance.random() >= 0.1:
                 return None
@@ -65,6 +65,17 @@ class StormySimulator(Simulator):
                 name = chance.choice(sorted(WRONGS))
             self.wrongs[name] += 1
         return WRONGS[name]
+
+    @contextmanager
+    def sluggish(self) -> Iterator[None]:
+        """Carry out every mutating call late as long as this lasts."""
+        with self.lock:
+            self.accidents += 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.accidents -= 1
 
     def change_reasons(self) -> None:
         """Change the text with our fingerprint from now on, if the seed says so."""

@@ -6,17 +6,25 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
-from tests.chaos.plan import DISTURBANCES, OLDER, plan
+from tests.chaos.failures import count_failures
+from tests.chaos.nodes import Nodes
+from tests.chaos.plan import CELLS, DISTURBANCES, OLDER, has_cells, plan
 from tests.chaos.report import WRONG, failures, sentence
 from tests.chaos.servers import Servers
 from tests.chaos.stormy_wix import StormySimulator, served
+from tests.support.cells import Cells
 from tests.support.dark_link import why_not
 from tests.support.processes import wait_until
+from tests.support.rig import AFTER, STORE_ID
+from worker.ledger.connection import redis_client
 
 REASON = why_not()
 
@@ -43,6 +51,16 @@ def test_only_what_the_older_version_survives_happens_while_it_runs() -> None:
     assert without - meanwhile
 
 
+def test_a_third_of_the_seeds_has_cells_whatever_wix_does_to_fingerprints() -> None:
+    """And cells are added as often in a run of any length: there is a server for so many."""
+    assert [seed for seed in range(12) if has_cells(seed)] == [0, 1, 2, 9, 10, 11]
+    for minutes in (0.1, 30):
+        actions = plan(7, minutes)
+        assert sum(action.what == CELLS for action in actions) == DISTURBANCES[CELLS].usual
+    without = plan(7, 5, [CELLS])
+    assert without == [action for action in plan(7, 5) if action.what != CELLS]
+
+
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """A server and its replica."""
@@ -55,7 +73,8 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 def _acknowledged(servers: Servers, accident: Callable[[], None]) -> tuple[int, int]:
     """Count up during an accident; returns what was acknowledged, and what the server then has."""
     counted = [0]
-    client = redis.Redis.from_url(servers.url)
+    # One that tries again may never notice the accident, and would count for ever.
+    client = redis.Redis.from_url(servers.url, retry=Retry(NoBackoff(), 0))
     client.set("counter", 0)
     client.set("long ago", "kept")
 
@@ -93,6 +112,46 @@ def test_a_restart_loses_nothing(servers: Servers) -> None:
     assert kept - acknowledged in {0, 1}
 
 
+def test_cells_are_on_two_servers_that_can_crash_alone(tmp_path: Path) -> None:
+    """Each client finds its own; the clock of one of them steps alone, too."""
+    nodes = Nodes(tmp_path, "run", 3)
+    nodes.start()
+    try:
+        where = {}
+        for cell in ("run", "run:0", "run:1", "run:2"):
+            with redis_client(nodes.url, namespace=cell) as client:
+                where[cell] = client.info("server")["tcp_port"]
+        first, second = (nodes.struck(size)[0] for size in (0.0, 0.4))
+        assert where["run"] == where["run:0"] != where["run:1"] == where["run:2"]
+        assert list(nodes.struck(0.9)) == [first, second]
+        nodes.step(0.4, 3_600)
+        stepped = {}
+        for cell in where:
+            with redis_client(nodes.url, namespace=cell) as client:
+                stepped[cell] = client.get(f"{{{cell}}}:test_clock_s")
+        assert stepped == {"run": None, "run:0": None, "run:1": "3600", "run:2": "3600"}
+        crashed: list[Servers] = []
+        nodes.strike(0.9, crashed.append)
+        assert set(crashed) == {first, second}
+        with pytest.raises(RuntimeError, match="could not happen"):
+            nodes.strike(0.0, lambda _: crashed[0].no_such_accident())  # type: ignore[attr-defined]  # it fails
+    finally:
+        nodes.end()
+
+
+def test_a_store_with_refunds_in_two_cells_is_counted(redis_url: str) -> None:
+    """Nothing keeps two workers from refunding its orders at the same time."""
+    cells = Cells(redis_url)
+    order = cells.simulator.add_order(STORE_ID, created_date=AFTER)
+    for cell in ("0", "2"):
+        cells.directory.move_in(cell, STORE_ID)
+        cells.rigs[cell].request(order, f"rf-{cell}")
+        cells.rigs[cell].run_queued()
+    found = {cell: (rig.settings, rig.ledger) for cell, rig in cells.rigs.items()}
+    assert count_failures(found, {})["in_two_cells"] == 1
+    cells.close()
+
+
 @pytest.mark.skipif(bool(REASON), reason=REASON or "possible here")
 def test_wix_behind_the_link_answers_until_the_link_is_dark() -> None:
     """In a blackout no call gets through, and afterwards they do."""
@@ -115,10 +174,14 @@ def test_the_report_says_what_the_run_contained_and_what_not() -> None:
         "left_out": {"blackout": "network namespaces need root"},
         "wix_wrongs": {"429": 20},
         "reason_text": "spaced",
+        "stores": {"front": 20},
     }
     text = sentence(run)
     assert "9 kills of a worker, 2 of them of the older version, 3 crashes of its machine" in text
     assert "left out: blackout (network namespaces need root)" in text
     assert "blackouts of the link" not in text
+    assert "refunds of 4 kinds on 20 stores in 300 s" in text
+    spread = sentence(run | {"stores": {"front": 5, "0": 7, "1": 8}})
+    assert "on 20 stores (5 in front, 7 in 0, 8 in 1) in" in spread
     assert failures(run) == []
     assert failures(run | {"doubled": 1}) == ["doubled"]
