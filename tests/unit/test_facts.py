@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from worker.observability.redaction import MASK
@@ -142,3 +144,36 @@ def test_a_manual_amount_keeps_its_json_key() -> None:
     paid = ManualAmount(amount="5.00", already_returned="1.00")
     assert Facts(manual_paid={"p": paid}).to_json() == stored
     assert facts_from(stored).manual_paid == {"p": paid}
+
+
+#: Facts as a step may find them, some of a newer version.
+SOME = st.builds(
+    Facts.model_validate,
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "currency": st.sampled_from(["USD", "JPY"]),
+            "looks": st.integers(0, 3),
+            "refunds_before": st.lists(st.sampled_from("ab"), max_size=2),
+            "paid": st.none() | st.just([{"payment_id": "p", "amount": "1"}]),
+            "manual_asked": st.just({"p": {"amount": "1", "gone": "0", "newer": 1}}),
+            "of_a_newer_version": st.integers(0, 1),
+        },
+    ),
+)
+
+
+@given(SOME, SOME)
+def test_facts_are_joined_and_forgotten_as_by_copies_of_pydantic(old: Facts, new: Facts) -> None:
+    """Equal in their values, in what was set, in unknown fields, and in the text that is stored."""
+    names = new.model_fields_set | set(new.model_extra or {})
+    update = {name: getattr(new, name) for name in names}
+    joined, expected = old | new, old.model_copy(update=update)
+    assert joined == expected
+    assert joined.known() == expected.known()
+    assert joined.to_json() == expected.to_json()
+    kept = {name: one for name, one in update.items() if not lifetimes_of(name)}
+    left = new.forget(Lifetime.TRANSITION, Lifetime.REPLAY)
+    assert left == NO_FACTS.model_copy(update=kept)
+    assert left.to_json() == NO_FACTS.model_copy(update=kept).to_json()
+    assert not NO_FACTS.known()

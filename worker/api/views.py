@@ -83,7 +83,7 @@ def view_of(refund: Refund) -> RefundView:
         amount=money(facts.refund_amount),
         moved_by_wix=money(facts.moved_by_wix),
         to_pay_back=money(facts.to_pay_back),
-        payments=[Payment.model_validate(part) for part in facts.known().get("payments", [])],
+        payments=[Payment.model_validate(part.known()) for part in facts.payments],
         reason=(dict(refund.reason) or None) if refund.state in _WITH_REASON else None,
         requested_by=request.requested_by,
         metadata=request.metadata,

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from worker.refund.facts import Facts
-from worker.refund.money import money, with_minor_units
-from worker.refund.outcomes import outcome, payments_of
+from worker.refund.money import money
+from worker.refund.outcomes import outcome, paid_of, payments_of
 from worker.refund.public_status import Status
 
 
@@ -20,12 +20,11 @@ def observed(
     **names: str,
 ) -> dict[str, str]:
     """Return the event; *names* are `store_id`, `order_id` and `order_number`."""
-    paid = facts.known().get("paid")
     content: dict[str, Any] = {
         **names,
         "status": status,
         "happened_at": None if happened_at is None else happened_at.isoformat(),
-        "paid": None if paid is None else with_minor_units(paid, facts.currency),
+        "paid": paid_of(facts),
         "moved_by_wix": money(facts.moved_by_wix, facts.currency),
         "to_pay_back": money(facts.to_pay_back, facts.currency),
     }

@@ -164,17 +164,16 @@ def outcome_of_end(
         content["amount"] = money(facts.refund_amount, facts.currency)
         content["payments"] = payments_of(facts)
         if facts.not_refunded:
-            missing = facts.known()["not_refunded"]
+            missing = (one.known() for one in facts.not_refunded)
             content["not_refunded"] = with_minor_units(missing, facts.currency)
     return outcome(KIND_OF[to], step, **content)
 
 
 def _paid_back(facts: Facts) -> dict[str, Any]:
     """Return who has paid and paid back; None for what is not known."""
-    paid = facts.known().get("paid")
     return {
         "moved_by_wix": money(facts.moved_by_wix, facts.currency),
-        "paid": None if paid is None else with_minor_units(paid, facts.currency),
+        "paid": paid_of(facts),
         "to_pay_back": money(facts.to_pay_back, facts.currency),
     }
 
@@ -186,10 +185,17 @@ def progress(refund: Refund, to: State, step: str) -> dict[str, str]:
     )
 
 
+def paid_of(facts: Facts) -> list[dict[str, Any]] | None:
+    """Return what the order had taken; None if it is not known."""
+    if facts.paid is None:
+        return None
+    return with_minor_units((one.known() for one in facts.paid), facts.currency)
+
+
 def payments_of(facts: Facts) -> list[dict[str, Any]]:
     """Return the parts of the refund, each with the provider that took the payment."""
     providers = {one.payment_id: one.provider or None for one in facts.paid or ()}
-    parts = with_minor_units(facts.known().get("payments", []), facts.currency)
+    parts = with_minor_units((part.known() for part in facts.payments), facts.currency)
     return [part | {"provider": providers.get(part["payment_id"])} for part in parts]
 
 
