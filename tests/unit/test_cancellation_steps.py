@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -218,7 +217,7 @@ def test_a_refused_cancel_ends_or_restores_and_says_what_wix_said(
 
 def _restore(step: Step) -> Buried:
     refusal = CancelRefusal(reason="refused_by_wix", endpoint="cancel_order", request_id="r-1")
-    step.refund = replace(step.refund, facts=step.refund.facts | Facts(refusal=refusal))
+    step.refund = step.refund._replace(facts=step.refund.facts | Facts(refusal=refusal))
     with pytest.raises(Buried) as ended:
         restoring.restore_fulfillments(step)
     return ended.value

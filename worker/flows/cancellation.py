@@ -6,7 +6,6 @@ Cancelling an order at Wix moves no money; whoever took the payment returns it (
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
 
@@ -66,7 +65,7 @@ def begin_cancellation(step: Step, order: Order, facts: Facts = NO_FACTS) -> Adv
     state = state_of(order)
     if state is State.CANCELLED:
         found = found_cancelled(step, by_merchant=True)
-        return replace(found, flow=Flow.CANCELLATION, facts=facts | found.facts)
+        return found._replace(flow=Flow.CANCELLATION, facts=facts | found.facts)
     check_may_cancel(order)
     if state is State.FULFILLED:
         listed = step.read_fulfillments()

@@ -10,9 +10,9 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 from statemachine.flows import Transition
 from worker.refund.record import Refund
@@ -36,8 +36,7 @@ USED: Mapping[Transition, tuple[str, ...]] = MappingProxyType(
 Answer = TypeVar("Answer")
 
 
-@dataclass(frozen=True)
-class Seen(Generic[Answer]):
+class Seen(NamedTuple, Generic[Answer]):
     """An answer of Wix."""
 
     at_s: float
@@ -68,11 +67,21 @@ class Reads:
 
     def in_epoch(self, epoch: int) -> Reads:
         """Return the same for a step with this key of the store."""
-        return self if epoch == self.epoch else replace(self.told(), epoch=epoch)
+        if epoch == self.epoch:
+            return self
+        told = self.told()
+        told.epoch = epoch
+        return told
 
     def told(self) -> Reads:
         """Return the same once the ledger was told how the calls went."""
-        return replace(self, accepted_endpoints=set(), outcome="")
+        return Reads(
+            now_s=self.now_s,
+            order=self.order,
+            fulfillments=self.fulfillments,
+            transactions=self.transactions,
+            epoch=self.epoch,
+        )
 
     def replaces(self, transition: Transition) -> int:
         """Return how many calls of the step that follows they can replace."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from config.settings import Settings
 from statemachine.flows import Flow, State
@@ -25,8 +25,7 @@ MISSING_LOOKS = 8
 QUIET_LOOKS = 2
 
 
-@dataclass(frozen=True, kw_only=True)
-class Advance:
+class Advance(NamedTuple):
     """The transition is done."""
 
     to: State
@@ -40,8 +39,7 @@ class Advance:
     """Whether the merchant had already done it."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wait:
+class Wait(NamedTuple):
     """Nothing failed; look again later. This does not use up an attempt."""
 
     why: str
@@ -77,6 +75,19 @@ class Step:
     """Events that are logged and written into the history beside the step's own."""
     _known: tuple[Facts, Facts] | None = field(default=None, init=False, repr=False)
     """What was learned when `facts` was last asked for, and the facts."""
+
+    def followed_by(self, refund: Refund) -> Step:
+        """Return the step that follows at once, with this record; it makes no call."""
+        return Step(
+            refund=refund,
+            wix=self.wix.silent(),
+            now_ms=self.now_ms,
+            settings=self.settings,
+            refunds_of_order=self.refunds_of_order,
+            reads=self.reads,
+            shared_order=self.shared_order,
+            moves=self.moves,
+        )
 
     def learn(self, facts: Facts) -> None:
         """Add to what the step learned."""

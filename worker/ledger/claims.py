@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
@@ -12,8 +11,7 @@ from worker.refund.facts import Facts
 from worker.refund.record import Refund
 
 
-@dataclass(frozen=True)
-class Claim:
+class Claim(NamedTuple):
     """The answer to a claim; `refund` is None only when the id is not known."""
 
     status: Literal[
@@ -42,15 +40,14 @@ class Intent(NamedTuple):
     """The limits that it would pass, and how many people must approve it (`lua/guards.lua`)."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class StepCommit:
+class StepCommit(NamedTuple):
     """What a step changes."""
 
     state: State
     next: Literal["now", "later", "end", "lane"]
     """The next transition now; the same one later; none; the same one when the lane continues."""
     due_in_ms: int = 0
-    fields: Mapping[str, str | int] = field(default_factory=dict)
+    fields: Mapping[str, str | int] = MappingProxyType({})
     history: tuple[Mapping[str, Any], ...] = ()
     wix_calls: int = 0
     intent: Literal["clear", "keep", "open"] = "clear"
@@ -85,8 +82,7 @@ class StepCommit:
     """The endpoint that the store's key is not permitted to call, "" if none was found."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Change:
+class Change(NamedTuple):
     """What a look at a finished refund found to be different."""
 
     line: Mapping[str, Any]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from worker.queue.handover import Chain
 
 
-@dataclass(frozen=True)
-class Delivery:
+class Delivery(NamedTuple):
     """A message that a worker holds; the script that commits its step acknowledges it."""
 
     worker_id: str
@@ -20,7 +19,7 @@ class Delivery:
     """Distinguishes two runs of the same message."""
     due_at_ms: int = 0
     """Before when the producer does not want a job to start, unix ms; 0 for at once."""
-    problems: Mapping[str, str] = field(default_factory=dict)
+    problems: Mapping[str, str] = MappingProxyType({})
     """What is wrong with the message of a job, by its part."""
 
     chain: Chain | None = None

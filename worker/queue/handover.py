@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 #: A refund that a thread has run for longer gives way to a quiet store. Until then another thread
 #: will be free sooner than the message would pay that the rest of the refund costs.
 LONG_S = 0.25
 
 
-@dataclass(frozen=True)
-class Handed:
+class Handed(NamedTuple):
     """What the thread goes on with."""
 
     transition: str

@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import dramatiq
@@ -171,7 +170,7 @@ def _go_on(broker: Broker, first: Delivery) -> None:
         while first.chain and broker.hands_over and (handed := first.chain.take()):
             structlog.contextvars.clear_contextvars()
             _bind(
-                replace(first, message_id=handed.message_id, claimed=handed.claimed),
+                first._replace(message_id=handed.message_id, claimed=handed.claimed),
                 handed.refund_id,
                 handed.transition,
             )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from statemachine.flows import State
 from worker.refund.facts import Facts, facts_from
@@ -16,6 +16,7 @@ from worker.refund.request import RefundRequest, stored_request
 
 #: Maximum length of `customerReason`, W63. Whether Wix counts UTF-16 units is unknown; we do.
 LONGEST_REASON = 200
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @lru_cache(maxsize=256)
@@ -25,8 +26,7 @@ def fingerprint_of(store_id: str, order_id: str, refund_id: str) -> str:
     return hashlib.sha256(seed.encode()).hexdigest()[:20]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Refund:
+class Refund(NamedTuple):
     """Our record of one refund, as read from the ledger at one moment."""
 
     request: RefundRequest
@@ -55,13 +55,13 @@ class Refund:
     """What we know about the order and did to it."""
     reason: Mapping[str, Any]
     """Why it was rejected, became a dead letter or last failed; see `worker.refund.reasons`."""
-    hold: Mapping[str, Any] = field(default_factory=dict)
+    hold: Mapping[str, Any] = _NOTHING
     """Who stopped it where it is, and why; empty if nobody has."""
-    approval: Mapping[str, Any] = field(default_factory=dict)
+    approval: Mapping[str, Any] = _NOTHING
     """What people must approve, or have approved; see `worker.refund.approvals`."""
     approvals: tuple[Mapping[str, Any], ...] = ()
     """Who has approved it, and why."""
-    resolution: Mapping[str, Any] = field(default_factory=dict)
+    resolution: Mapping[str, Any] = _NOTHING
     """Who ended it, why, and what was paid elsewhere; empty if no person has."""
 
     @property
@@ -98,7 +98,7 @@ class Refund:
 
     def in_flow(self, flow: str) -> Refund:
         """Return the record as it is in this flow."""
-        return self if self.flow == flow else replace(self, flow=str(flow))
+        return self if self.flow == flow else self._replace(flow=str(flow))
 
     def public(self) -> dict[str, Any]:
         """Return the record as operators see it, ready for JSON."""

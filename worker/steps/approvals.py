@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from worker.flows.step import Step, Wait
@@ -29,4 +28,4 @@ def ask_for_approval(results: Results, step: Step, asks: Mapping[str, Any]) -> S
     }
     event = {name: value for name, value in waits.event.items() if name != "in_ms"}
     history = (*waits.commit.history[:-1], event)
-    return StepResult(replace(waits.commit, next="lane", asks=told, history=history), event)
+    return StepResult(waits.commit._replace(next="lane", asks=told, history=history), event)

@@ -7,7 +7,6 @@ own line in the history, and is done as such whenever it cannot be done here.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import fields, replace
 from operator import attrgetter
 from typing import Any
 
@@ -16,7 +15,7 @@ from worker.flows.actions import ACTIONS
 from worker.flows.step import Advance, Step
 from worker.ledger.claims import StepCommit
 from worker.ledger.rate import EXPECTED_CALLS
-from worker.refund.facts import NO_FACTS, facts_from
+from worker.refund.facts import facts_from
 from worker.refund.record import Refund
 from worker.steps.results import Results, StepResult
 
@@ -27,8 +26,9 @@ JOINED = frozenset(
 )
 
 #: What else a commit can say, and what it says of that if it says nothing.
-_OTHERS = tuple(one for one in fields(StepCommit) if one.name not in JOINED)
-_rest, _NOTHING = attrgetter(*(one.name for one in _OTHERS)), tuple(one.default for one in _OTHERS)
+_OTHERS = tuple(name for name in StepCommit._fields if name not in JOINED)
+_rest = attrgetter(*_OTHERS)
+_NOTHING = tuple(StepCommit._field_defaults[name] for name in _OTHERS)
 
 
 def with_next_step(first: StepResult, step: Step, duration_ms: int) -> StepResult:
@@ -37,7 +37,7 @@ def with_next_step(first: StepResult, step: Step, duration_ms: int) -> StepResul
     if not transition or step.reads.replaces(transition) < EXPECTED_CALLS[transition]:
         return first
     refund = _after(step.refund, first.commit)
-    following = replace(step, refund=refund, wix=step.wix.silent(), notices=[], learned=NO_FACTS)
+    following = step.followed_by(refund)
     # What it cannot do without a call, or not at all, is done, or told, by the step itself.
     with suppress(Exception):
         result = ACTIONS[transition](following)
@@ -55,8 +55,7 @@ def _next_of(commit: StepCommit) -> Transition | None:
 
 def _after(refund: Refund, commit: StepCommit) -> Refund:
     """Return the record as the next claim would load it."""
-    return replace(
-        refund,
+    return refund._replace(
         state=commit.state,
         flow=str(commit.fields["flow"]),
         version=refund.version + 1,
@@ -72,8 +71,7 @@ def _after(refund: Refund, commit: StepCommit) -> Refund:
 
 def _together(first: StepResult, second: StepResult, duration_ms: int) -> StepResult:
     own: dict[str, Any] = {**first.event, "duration_ms": duration_ms}
-    commit = replace(
-        second.commit,
+    commit = second.commit._replace(
         history=(*first.commit.history, *second.commit.history),
         wix_calls=first.commit.wix_calls,
         steps=2,

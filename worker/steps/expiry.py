@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from statemachine.flows import Transition
 from worker.flows.step import Step
 from worker.ledger.claims import Claim
@@ -23,4 +21,4 @@ def expires_at_ms(step: Step) -> int:
     until_ms = step.refund.request.expires_at_ms
     if not until_ms or step.wix.sent:
         return 0
-    return 0 if what_changed(replace(step.refund, facts=step.facts)) else until_ms
+    return 0 if what_changed(step.refund._replace(facts=step.facts)) else until_ms

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from worker.flows.step import Wait
 from worker.steps.results import Results, StepResult
 
@@ -16,4 +14,4 @@ def go_on_with(results: Results, order_id: str) -> StepResult:
     event["order_id"] = order_id
     fields = {**found.commit.fields, "request": request.canonical, "order_id": order_id}
     history = (*found.commit.history[:-1], event)
-    return StepResult(replace(found.commit, next="lane", fields=fields, history=history), event)
+    return StepResult(found.commit._replace(next="lane", fields=fields, history=history), event)

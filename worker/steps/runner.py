@@ -8,7 +8,7 @@ run harmless.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import redis
 import structlog
@@ -284,7 +284,7 @@ def _expected(transition: Transition, reads: Reads | None) -> int:
 def _with_calls(commit: StepCommit, reads: Reads) -> StepCommit:
     """Say how many calls the next step will make, for which they are reserved."""
     following = next_transition(commit.state) if commit.next == "now" else None
-    return replace(commit, next_calls=_expected(following, reads)) if following else commit
+    return commit._replace(next_calls=_expected(following, reads)) if following else commit
 
 
 def _end_of(error: Exception) -> Rejected | Buried | None:

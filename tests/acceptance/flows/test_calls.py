@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +101,7 @@ def test_what_was_read_is_for_the_step_after_the_commit(rig: Rig, steps: int) ->
     before, reads = rig.load(refund_id), Reads()
     for grown in range(3):
         rig.steps.recent.keep(before, reads, steps=steps)
-        taken = rig.steps.recent.take(replace(before, version=before.version + grown))
+        taken = rig.steps.recent.take(before._replace(version=before.version + grown))
         assert (taken is reads) == (grown == steps)
 
 

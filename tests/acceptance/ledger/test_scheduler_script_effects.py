@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -115,7 +114,7 @@ def _watched(
             elif version == 0:
                 watched.unchanged(STORE_ID, ["rf"], for_ms=for_ms)
             else:
-                looked_at = replace(rig.load("rf"), version=version)
+                looked_at = rig.load("rf")._replace(version=version)
                 watched.changed(looked_at, news, for_ms=for_ms)
 
         found = dict(changes(rig, act))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -46,7 +45,7 @@ def _fill_the_lane(rig: Rig) -> None:
 
 def _accepted_for_later(rig: Rig) -> Changes:
     due_at_ms = rig.redis.time()[0] * 1000 + 10 * MINUTE_MS
-    who = dataclasses.replace(rig.delivery(), due_at_ms=due_at_ms)
+    who = rig.delivery()._replace(due_at_ms=due_at_ms)
     return changes(rig, lambda: rig.ledger.accept(request(), who))
 
 

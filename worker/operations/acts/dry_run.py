@@ -125,8 +125,7 @@ def foresee(
     except NoKey as error:
         return Foreseen(refund.refund_id, "unasked", str(error))
     facts = facts_after_replay(refund, manual_done=manual_done, not_done=not_done)
-    replayed = replace(
-        refund,
+    replayed = refund._replace(
         state=State(refund.died_in),
         facts=facts,
         attempt=1,
@@ -156,17 +155,17 @@ def _walk(refund: Refund, wix: WixStore, desk: WixDesk, now_ms: int) -> Foreseen
             guard = guard_of(step, transition)
             asks = desk.ledger.guards.foresee(refund, guard) if guard else {}
             why = approval_from(asks).why if asks else ""
-            return replace(_change(replace(refund, facts=step.facts), change), approval=why)
+            return replace(_change(refund._replace(facts=step.facts), change), approval=why)
         except (Rejected, Buried, CallFailed) as error:
-            return _stopped(replace(refund, facts=step.facts), error)
+            return _stopped(refund._replace(facts=step.facts), error)
         if isinstance(result, Wait):
             if result.in_ms:
                 return Foreseen(refund.refund_id, "waits", result.why)
-            refund = replace(refund, facts=step.facts | result.facts)
+            refund = refund._replace(facts=step.facts | result.facts)
             continue
         facts = step.facts.forget(Lifetime.TRANSITION) | result.facts
         flow = result.flow.value if result.flow else refund.flow
-        refund = replace(refund, state=result.to, facts=facts, flow=flow)
+        refund = refund._replace(state=result.to, facts=facts, flow=flow)
     if refund.state in TERMINAL:
         return Foreseen(refund.refund_id, "done", amount=Decimal(0), currency=refund.facts.currency)
     return Foreseen(refund.refund_id, "unasked", "the order keeps changing")
