@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.observability import redaction
 from worker.observability.redaction import (
     _SHAPES,
     MASK,
@@ -113,8 +114,10 @@ def test_registered_values_are_masked_everywhere() -> None:
     assert redact({"x": object, "y": None, "z": True})["y"] is None
 
 
-def test_each_part_of_a_registered_key_is_masked() -> None:
-    """A key may be cut or wrapped; what is left of it is still a secret."""
+@pytest.mark.parametrize("few", [0, 1_000_000])
+def test_each_part_of_a_registered_key_is_masked(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key may be cut or wrapped; what is left of it is still a secret: of few keys, of many."""
+    monkeypatch.setattr(redaction, "_FEW", few)
     register_secrets(["IST.the_head_of-it.the-payload99.theSignature_0-1"])
     text = "payload=the-payload99, then theSignature_0-1\nand the_head_of-it."
     assert redact_text(text) == f"payload={MASK}, then {MASK}\nand {MASK}."

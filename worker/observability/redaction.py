@@ -68,19 +68,20 @@ def _mask_part(word: re.Match[str]) -> str:
 
 #: Each format in `_SHAPES` has one of these, or "bearer" in any case.
 _MARKS = ("@", "IST.", "eyJ", "://", "rfd_", "%40")
+#: To search for so many parts takes less time than to look at each word.
+_FEW = 16
 
 
 def _is_harmless(text: str) -> bool:
     """Whether it surely holds no secret and no lone surrogate; a fast check, and rarely wrong."""
-    if not text.isascii():
+    has = text.__contains__
+    if not text.isascii() or any(map(has, _MARKS)) or any(map(has, _VALUES)):
         return False
-    for mark in _MARKS:
-        if mark in text:
-            return False
-    for value in _VALUES:
-        if value in text:
-            return False
-    return "bearer" not in text.lower() and (not _PARTS or _PARTS.isdisjoint(_WORD.findall(text)))
+    if "bearer" in text.lower():
+        return False
+    if len(_PARTS) <= _FEW:
+        return not any(map(has, _PARTS))
+    return _PARTS.isdisjoint(_WORD.findall(text))
 
 
 def redact_text(text: str) -> str:
@@ -129,11 +130,13 @@ def is_harmless_json(text: str) -> bool:
     """
     if "\\" in text or not _is_harmless(text):
         return False
-    new = set(_KEY_IN_JSON.findall(text)) - _HARMLESS_NAMES
-    if any(map(_names_a_secret, new)):
+    names = _KEY_IN_JSON.findall(text)
+    if _HARMLESS_NAMES.issuperset(names):
+        return True
+    if any(map(_names_a_secret, names)):
         return False
     if len(_HARMLESS_NAMES) < _MOST_NAMES:
-        _HARMLESS_NAMES.update(new)
+        _HARMLESS_NAMES.update(names)
     return True
 
 
