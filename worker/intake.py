@@ -9,11 +9,11 @@ from types import MappingProxyType
 from typing import Any
 
 import redis
-import structlog
 
 from config.webhooks import WebhookEntry
 from worker.cells.routing import Routes, Valid
 from worker.ledger.refunds import Ledger
+from worker.observability.context import bound
 from worker.observability.events import log_event
 from worker.observability.redaction import redact
 from worker.queue.broker import MAX_LETTER, Broker
@@ -189,9 +189,7 @@ def _named(job: Job, **more: str) -> AbstractContextManager[None]:
     """Name the job in each log line."""
     message_id = job.delivery.message_id
     refund_id = str(job.fields.get("refund_id"))[:100]
-    return structlog.contextvars.bound_contextvars(
-        refund_id=refund_id, message_id=message_id, **more
-    )
+    return bound(refund_id=refund_id, message_id=message_id, **more)
 
 
 def _quarantine(broker: Broker, job: Job, reason: str, more: dict[str, Any]) -> None:

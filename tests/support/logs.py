@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import structlog
 
+from worker.observability.context import bind_only
 from worker.observability.logs import configure_logs
 
 
@@ -22,7 +23,7 @@ def restored_logging() -> Iterator[None]:
     finally:
         root.handlers, root.level = handlers, level
         structlog.reset_defaults()
-        structlog.contextvars.clear_contextvars()
+        bind_only()
 
 
 @contextmanager

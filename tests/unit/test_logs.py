@@ -13,11 +13,11 @@ from decimal import Decimal
 from typing import Any, get_args
 
 import pytest
-import structlog
 
 from statemachine.flows import State, Transition
 from tests.support.logs import restored_logging
 from tests.support.plain_fields import not_plain
+from worker.observability.context import bound
 from worker.observability.event import Event
 from worker.observability.events import EVENTS, events_table, log_event
 from worker.observability.foreign import Foreign
@@ -32,7 +32,7 @@ def _lines(log: io.StringIO) -> list[dict[str, object]]:
 
 def test_an_event_is_one_json_line_with_its_context(log: io.StringIO) -> None:
     """Fields that are bound once are on every line."""
-    with structlog.contextvars.bound_contextvars(refund_id="rf-1"):
+    with bound(refund_id="rf-1"):
         log_event("step.waiting", why="provider", in_ms=5)
     line = _lines(log)[0]
     assert (line["event"], line["level"], line["refund_id"]) == ("step.waiting", "info", "rf-1")

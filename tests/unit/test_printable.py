@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.cli import output
+from worker.observability.context import bound
 from worker.observability.events import log_event
 from worker.observability.logs import configure_logs
 from worker.observability.printable import printable, printable_json
@@ -80,7 +81,7 @@ def test_the_console_log_is_escaped(text: str) -> None:
     """One line for one event, whatever is in its fields."""
     out = io.StringIO()
     configure_logs("console", "info", out)
-    with structlog.contextvars.bound_contextvars(refund_id=text):
+    with bound(refund_id=text):
         log_event("refund.invalid", problems={text: f"is {text}"})
         log_event("demo.step", text=f"hello {text}")
     structlog.reset_defaults()

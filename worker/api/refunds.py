@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import redis
-import structlog
 
 from config.webhooks import WebhookEntry
 from worker.api.bodies import invalid
@@ -16,6 +15,7 @@ from worker.api.problems import Problem
 from worker.api.views import RefundList, RefundView, view_of, view_of_end
 from worker.intake import ACCEPT_EVENTS, check_callback
 from worker.ledger.refunds import Ledger
+from worker.observability.context import bound
 from worker.observability.events import log_event
 from worker.queue.delivery import Delivery
 from worker.queue.names import INTAKE
@@ -55,7 +55,7 @@ class Refunds:
         # A store that this caller may not use gets no place in a cell.
         self._check_caller(caller, request)
         ledger = self._home(request)
-        with structlog.contextvars.bound_contextvars(
+        with bound(
             refund_id=request.refund_id, store_id=request.store_id, order_id=request.order_id
         ):
             answer = self._accept(ledger, request, caller.name)

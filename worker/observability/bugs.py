@@ -12,8 +12,7 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
-import structlog
-
+from worker.observability.context import bound_fields
 from worker.observability.events import log_event, observe
 from worker.observability.redaction import register_secrets
 
@@ -73,7 +72,7 @@ def reporter(capture: Capture) -> Callable[[str, Mapping[str, Any]], None]:
 def _report(event: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     found = _PLACE.fullmatch(str(fields.get("error", "")))
     kind, place = (found[1], found[2]) if found else ("", "")
-    known = structlog.contextvars.get_contextvars()
+    known = bound_fields()
     step = fields.get("transition") or known.get("actor") or ""
     return {
         "level": "error",

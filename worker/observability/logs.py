@@ -6,11 +6,13 @@ import logging
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from worker.observability.context import bound_fields
 from worker.observability.foreign import Foreign, type_and_place
 from worker.observability.formats import encoded, renderer, this_process
 from worker.observability.printable import printable
@@ -25,6 +27,15 @@ Write = Callable[[str], None]
 def _ordered(event: EventDict) -> EventDict:
     """The refund comes first, because readers look for it."""
     return {"refund_id": event["refund_id"], **event} if "refund_id" in event else event
+
+
+def _stamped(_: WrappedLogger, level: str, event: EventDict) -> EventDict:
+    """Add what is bound, the level and the time, which cannot be given."""
+    for name, value in bound_fields().items():
+        event.setdefault(name, value)
+    event["level"] = level
+    event["timestamp"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    return event
 
 
 def _redacted(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -110,12 +121,7 @@ def configure_logs(
     # The INFO lines of libraries repeat what our events say, and some carry whole jobs.
     root.setLevel(logging.WARNING)
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.stdlib.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *last,
-        ],
+        processors=[_stamped, *last],
         logger_factory=lambda *_: lines,
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=False,

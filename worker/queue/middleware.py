@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import dramatiq
 import redis
-import structlog
 from dramatiq.errors import ConnectionClosed
 
 from worker.errors import LeaseLost, OtherLedger
+from worker.observability.context import bind_only
 from worker.observability.events import log_event
 from worker.queue.delivery import Delivery
 from worker.queue.handover import Chain, Handed
@@ -111,11 +111,10 @@ class MessageContext(dramatiq.Middleware):
         """Bind before the actor runs."""
         ours = _ours(broker)
         held = ours.held[message.queue_name]
-        structlog.contextvars.clear_contextvars()
         if batch := batch_of(message):
             held.begin(*(each.options["redis_message_id"] for each in batch))
             set_jobs([Job(each, _delivery_of(ours, each)) for each in batch])
-            structlog.contextvars.bind_contextvars(actor=message.actor_name)
+            bind_only(actor=message.actor_name)
             return
         delivery = _delivery_of(ours, message)
         held.begin(delivery.message_id)
@@ -138,7 +137,7 @@ class MessageContext(dramatiq.Middleware):
             _judge(message, exception)
         if not batch_of(message):
             _go_on(_ours(broker), current_delivery())
-        structlog.contextvars.clear_contextvars()
+        bind_only()
 
 
 def _ours(broker: dramatiq.Broker) -> Broker:
@@ -147,9 +146,7 @@ def _ours(broker: dramatiq.Broker) -> Broker:
 
 def _bind(delivery: Delivery, refund_id: str, actor: str) -> None:
     _delivery.set(delivery)
-    structlog.contextvars.bind_contextvars(
-        refund_id=refund_id[:100], actor=actor, message_id=delivery.message_id
-    )
+    bind_only(refund_id=refund_id[:100], actor=actor, message_id=delivery.message_id)
 
 
 def _judge(message: dramatiq.broker.MessageProxy, error: BaseException) -> None:
@@ -168,7 +165,6 @@ def _go_on(broker: Broker, first: Delivery) -> None:
     """Run what the thread was handed, step by step; what it does not run is given back."""
     try:
         while first.chain and broker.hands_over and (handed := first.chain.take()):
-            structlog.contextvars.clear_contextvars()
             _bind(
                 first._replace(message_id=handed.message_id, claimed=handed.claimed),
                 handed.refund_id,

@@ -6,9 +6,8 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-import structlog
-
 from worker.ledger.refunds import Ledger
+from worker.observability.context import bound
 from worker.observability.events import log_event
 
 #: How many refunds one turn looks at, and how often all of them are looked at.
@@ -57,6 +56,6 @@ def log_requeued(refund_ids: Iterable[str]) -> int:
     requeued = 0
     for refund_id in refund_ids:
         requeued += 1
-        with structlog.contextvars.bound_contextvars(refund_id=refund_id):
+        with bound(refund_id=refund_id):
             log_event("refund.roused")
     return requeued

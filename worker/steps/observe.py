@@ -11,12 +11,11 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Literal
 
-import structlog
-
 from worker.errors import CallFailed
 from worker.flows.observing import Act, Watched, acts_of
 from worker.ledger.observed import GIVE_UP_MS, PER_PAGE, Look, News, ObservedStores
 from worker.ledger.records import Records
+from worker.observability.context import bound
 from worker.observability.events import log_event
 from worker.refund.observed import observed
 from worker.refund.record import Refund
@@ -49,7 +48,7 @@ class Observer:
     def turn(self, is_stopping: Callable[[], bool]) -> None:
         """Make all looks that are due."""
         while not is_stopping() and (look := self._stores.take()):
-            with structlog.contextvars.bound_contextvars(store_id=look.store_id):
+            with bound(store_id=look.store_id):
                 self._look(look)
 
     def _look(self, look: Look) -> None:

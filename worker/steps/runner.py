@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import redis
-import structlog
 
 from config.settings import Settings
 from statemachine.flows import Transition, next_transition
@@ -39,6 +38,7 @@ from worker.ledger.claims import Claim, StepCommit
 from worker.ledger.rate import EXPECTED_CALLS
 from worker.ledger.refunds import Ledger
 from worker.ledger.stores import NOT_CONNECTED, Stores
+from worker.observability.context import bind
 from worker.observability.events import log_event
 from worker.observability.tracing import Tracer
 from worker.queue.delivery import Delivery
@@ -99,7 +99,7 @@ class Steps:
             return
         self.checkpoint("after_claim")
         request = claim.refund.request
-        structlog.contextvars.bind_contextvars(store_id=request.store_id, order_id=request.order_id)
+        bind(store_id=request.store_id, order_id=request.order_id)
         self.tracer.about(refund_id, request.store_id, request.traceparent)
         reads = self.recent.take(claim.refund).in_epoch(claim.epoch)
         if is_too_late(transition, claim.refund, claim):

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Literal
 
-import structlog
-
 from config.settings import Settings
 from worker.errors import Buried, CallFailed
 from worker.flows.own_refunds import facts_of, find_ours, overpayment, overpayment_text
 from worker.ledger.claims import Change
 from worker.ledger.looks import Looks, WatchedRefunds
+from worker.observability.context import bound
 from worker.observability.events import log_event
 from worker.refund.facts import Facts, Overpayment, RefundedPayment
 from worker.refund.money import money
@@ -53,7 +52,7 @@ class Watch:
     def turn(self, is_stopping: Callable[[], bool]) -> None:
         """Make all looks that are due; those of one store share a call."""
         while not is_stopping() and (looks := self._watched.take()):
-            with structlog.contextvars.bound_contextvars(store_id=looks.store_id):
+            with bound(store_id=looks.store_id):
                 self._look(looks)
 
     def _look(self, looks: Looks) -> None:

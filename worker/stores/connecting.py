@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import structlog
-
 from worker.errors import Buried
 from worker.ledger.audit_log import Operator
 from worker.ledger.refunds import Ledger
 from worker.ledger.stores import Stores
+from worker.observability.context import bound
 from worker.observability.events import log_event
 from worker.observability.redaction import register_secrets
 from worker.refund.reasons import reason_of
@@ -40,7 +39,7 @@ def connect(
         after["key"] = "replaced" if known.sealed else "new"
         act = operator.act("stores.connect", pasted.site_id, before, after)
         result = stores.connect(pasted.site_id, sealed, profile, findings.accepted_endpoints, act)
-        with structlog.contextvars.bound_contextvars(store_id=pasted.site_id):
+        with bound(store_id=pasted.site_id):
             log_event(
                 "store.connected",
                 name=findings.name,
@@ -109,7 +108,7 @@ def disconnect(
     act = operator.act("stores.disconnect", store_id, {"state": known.state}, after)
     stores.disconnect(store_id, act)
     buried = sum(_bury(refund_id, ledger, stores) for refund_id in unfinished)
-    with structlog.contextvars.bound_contextvars(store_id=store_id):
+    with bound(store_id=store_id):
         log_event("store.disconnected", dead_letters=buried, operator=operator.by)
     return buried, len(unfinished) - buried
 

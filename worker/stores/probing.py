@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import structlog
-
 from config.settings import Settings
 from worker.errors import CallFailed, Unauthorized
 from worker.ledger.stores import Stores
+from worker.observability.context import bound
 from worker.observability.events import log_event
 from worker.stores.keyring import Keyring
 from worker.stores.vault import Credentials, NoKey
@@ -43,7 +42,7 @@ class Prober:
         for store_id in self.stores.due_probes(limit=BATCH):
             if is_stopping():
                 return
-            with structlog.contextvars.bound_contextvars(store_id=store_id):
+            with bound(store_id=store_id):
                 self._probe(store_id)
 
     def _probe(self, store_id: str) -> None:

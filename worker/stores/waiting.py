@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import structlog
-
 from config.settings import Settings
 from worker.errors import Buried
 from worker.ledger.records import Records
 from worker.ledger.stores import StoreRecord, Stores
+from worker.observability.context import bound
 from worker.observability.events import log_event
 from worker.refund.reasons import reason_of
 from worker.stores.keyring import Keyring, UnknownStore
@@ -68,8 +67,6 @@ class Unconnected:
             refund, reason=reason, line=line, step="wait_for_store", epoch=store.suspended_epoch
         )
         if is_buried:
-            with structlog.contextvars.bound_contextvars(
-                refund_id=refund_id, order_id=refund.request.order_id
-            ):
+            with bound(refund_id=refund_id, order_id=refund.request.order_id):
                 log_event("step.dead", from_state=refund.state.value, **shown)
         return is_buried
