@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType
+from typing import Any
 
 from statemachine.flows import Flow, State, flow_for
 from worker.errors import Permanent
@@ -71,12 +72,12 @@ def _standard(step: Step, order: Order) -> Advance:
 
 
 def _placed(order: Order) -> Facts:
-    facts = Facts(placed_at=order.created_date.isoformat(), currency=order.currency)
+    found: dict[str, Any] = {}
     if split := split_of_order(order):
-        facts |= Facts(split=split)
-    if order.left_to_refund is None:
-        return facts
-    return facts | Facts(left_to_refund=f"{order.left_to_refund:f}")
+        found["split"] = split
+    if (left := order.left_to_refund) is not None:
+        found["left_to_refund"] = f"{left:f}"
+    return Facts(placed_at=order.created_date.isoformat(), currency=order.currency, **found)
 
 
 def _not_ready(step: Step, status: str) -> Wait:

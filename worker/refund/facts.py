@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -235,15 +234,18 @@ class Facts(_Stored):
     def __or__(self, newer: Facts) -> Facts:
         """Return these facts with those that *newer* sets."""
         names = newer._set()
-        return self._with({name: getattr(newer, name) for name in names}) if names else self
+        if not names or newer is self:
+            return self
+        return self._with({name: getattr(newer, name) for name in names}) if self._set() else newer
 
     def forget(self, *lifetimes: Lifetime) -> Facts:
         """Return the facts that remain once these lifetimes have ended."""
-        ended = frozenset(lifetimes)
         names = self._set()
-        kept = {name: getattr(self, name) for name in names if ended.isdisjoint(lifetimes_of(name))}
+        kept = names.difference(*(_ENDED_BY[lifetime] for lifetime in lifetimes))
+        if len(kept) == len(names):
+            return self
         # Not by model_construct, which copies the default of each field that was not set.
-        return NO_FACTS._with(kept)
+        return NO_FACTS._with({name: getattr(self, name) for name in kept})
 
     def to_json(self) -> str:
         """Return the text that the record stores; secrets are masked."""
@@ -280,13 +282,17 @@ _LIFETIMES: Mapping[str, frozenset[Lifetime]] = {
     )
     for name, field in Facts.model_fields.items()
 }
+_ENDED_BY: Mapping[Lifetime, frozenset[str]] = {
+    lifetime: frozenset(name for name in _LIFETIMES if lifetime in lifetimes_of(name))
+    for lifetime in Lifetime
+}
 
 
 def facts_from(text: str) -> Facts:
     """Read what a record stores; "" stands for nothing."""
     if not text:
         return NO_FACTS
-    with suppress(ValidationError):
+    try:
         return Facts.model_validate_json(text)
-    stored: Mapping[str, Any] = json.loads(text)
-    return Facts.model_validate(stored)
+    except ValidationError:
+        return Facts.model_validate(json.loads(text))

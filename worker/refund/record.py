@@ -135,10 +135,6 @@ def is_whole(fields: Mapping[str, str]) -> bool:
 def refund_from(fields: Mapping[str, str]) -> Refund:
     """Build a record from the fields of its Redis hash (see worker/ledger/README.md)."""
 
-    def number(name: str) -> int:
-        text = fields.get(name) or "0"
-        return int(text) if text.isdecimal() else int(Decimal(text))
-
     def known(name: str) -> Any:
         text = fields.get(name)
         return json.loads(text) if text and text != "{}" else {}
@@ -147,16 +143,7 @@ def refund_from(fields: Mapping[str, str]) -> Refund:
         request=stored_request(fields["request"]),
         state=State(fields["state"]),
         flow=fields.get("flow", ""),
-        version=number("version"),
-        attempt=number("attempt"),
-        attempts=number("attempts"),
-        wix_calls=number("wix_calls"),
-        failing_since_ms=number("failing_since_ms"),
-        intent_at_ms=number("intent_at_ms"),
-        accepted_at_ms=number("accepted_at_ms"),
-        updated_at_ms=number("updated_at_ms"),
-        due_at_ms=number("due_at_ms"),
-        replayed_at_ms=number("replayed_at_ms"),
+        **_numbers(fields),
         died_in=fields.get("died_in", ""),
         facts=facts_from(fields.get("facts", "")),
         reason=known("reason"),
@@ -165,3 +152,18 @@ def refund_from(fields: Mapping[str, str]) -> Refund:
         approvals=tuple(known("approvals")),
         resolution=known("resolution"),
     )
+
+
+#: The fields that are whole numbers; 0 if they are absent.
+_NUMBERS = (
+    *("version", "attempt", "attempts", "wix_calls", "failing_since_ms", "intent_at_ms"),
+    *("accepted_at_ms", "updated_at_ms", "due_at_ms", "replayed_at_ms"),
+)
+
+
+def _numbers(fields: Mapping[str, str]) -> dict[str, int]:
+    try:
+        return {name: int(fields.get(name) or 0) for name in _NUMBERS}
+    except ValueError:
+        # Lua writes a large number as 1.7e+12.
+        return {name: int(Decimal(fields.get(name) or 0)) for name in _NUMBERS}

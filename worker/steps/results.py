@@ -280,7 +280,8 @@ class Results:
     def _fields(self, facts: Facts) -> dict[str, str | int]:
         """Add Wix's consistency token, so that the next step reads what this one wrote."""
         token = self.step.wix.consistent if self.step else ""
-        if token and len(token) <= LONGEST_TOKEN and redact_text(token) == token:
+        is_new = token and token != facts.consistent
+        if is_new and len(token) <= LONGEST_TOKEN and redact_text(token) == token:
             facts |= Facts(consistent=token)
         return {"facts": facts.to_json()}
 
