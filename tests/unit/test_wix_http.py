@@ -59,6 +59,13 @@ def test_a_whole_answer_is_read(pieces: tuple[bytes, ...], *, is_reusable: bool)
     assert reader.is_reusable is is_reusable
 
 
+def test_the_names_of_headers_are_read_in_lower_case() -> None:
+    """Servers and proxies write them in any case."""
+    reader = _read(OK + b"CONTENT-length: 2\r\nX-Wix-Consistent: Abc\r\n\r\n{}")
+    assert reader.headers == [(b"content-length", b"2"), (b"x-wix-consistent", b"Abc")]
+    assert reader.is_reusable
+
+
 @pytest.mark.parametrize("status", [b"204", b"304"])
 def test_some_answers_have_no_body(status: bytes) -> None:
     """Whatever length they state, as some proxies do for 304."""

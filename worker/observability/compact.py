@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_json
@@ -25,11 +24,11 @@ def harmless_json(value: Any) -> str | None:
 
     It may hold a secret, or something that is no JSON as it is, such as a read-only mapping.
     """
-    with suppress(TypeError):
+    try:
         text = compact(value)
-        if is_harmless_json(text):
-            return text
-    return None
+    except TypeError:
+        return None
+    return text if is_harmless_json(text) else None
 
 
 def redacted_json(value: Any) -> str:

@@ -90,10 +90,9 @@ class Results:
         # Waiting for the effect of an unclear call is part of the failure: its clock keeps running.
         failing_since_ms = 0 if result.effect_known else self.refund.failing_since_ms
         fields = {"attempt": self.refund.attempt - 1, "failing_since_ms": failing_since_ms}
-        known = self.refund.facts
-        answered = (
-            Facts(unreadable=0, refusals=0) if known.unreadable or known.refusals else NO_FACTS
-        )
+        known, answered = self.refund.facts, NO_FACTS
+        if known.unreadable or known.refusals:
+            answered = Facts(unreadable=0, refusals=0)
         commit = self._commit(
             event,
             state=self.refund.state,

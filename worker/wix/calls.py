@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import httpx
@@ -29,6 +28,7 @@ _SENT_ALWAYS: tuple[tuple[bytes, bytes], ...] = (
     (b"User-Agent", f"python-httpx/{httpx.__version__}".encode()),
 )
 _JSON = (b"Content-Type", b"application/json")
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 class Channel(NamedTuple):
@@ -105,9 +105,15 @@ class Calls:
         return found
 
     def _read(self, endpoint: str, response: Answer, model: type[Model], *, mutates: bool) -> Model:
-        # In one go, which is faster; what pydantic cannot read so is parsed first.
-        with suppress(ValidationError):
+        try:
             return model.model_validate_json(response.content)
+        except ValidationError:
+            return self._read_again(endpoint, response, model, mutates=mutates)
+
+    def _read_again(
+        self, endpoint: str, response: Answer, model: type[Model], *, mutates: bool
+    ) -> Model:
+        """Parse first what pydantic could not read in one go, which is faster."""
         answer = parse_body(response)
         try:
             return model.model_validate(answer)
@@ -162,8 +168,7 @@ class Calls:
         if self.consistent:
             headers = (*headers, (b"X-Wix-Consistent", self.consistent.encode()))
         if body is not None:
-            text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-            content = text.encode()
+            content = _ENCODER.encode(body).encode()
             headers = (*headers, (b"Content-Length", b"%d" % len(content)), _JSON)
         return Asked(method, path, headers, content)
 

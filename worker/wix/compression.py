@@ -13,7 +13,7 @@ _FORMATS = {b"gzip": (31,), b"deflate": (zlib.MAX_WBITS, -zlib.MAX_WBITS)}
 
 
 def decompressed(headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bytes:
-    """Return the body of an answer with these headers.
+    """Return the body of an answer with these headers, whose names are in lower case.
 
     A few kilobytes can stand for gigabytes, so it is not decompressed any further than an answer
     may be long, and never twice.
@@ -21,7 +21,7 @@ def decompressed(headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bytes:
     Raises:
         BrokenAnswer: it is damaged, too long, or in an encoding that was not asked for.
     """
-    named = [text.strip().lower() for name, text in headers if name.lower() == b"content-encoding"]
+    named = [text.strip().lower() for name, text in headers if name == b"content-encoding"]
     encodings = [name for name in named if name not in {b"", b"identity"}]
     if not encodings or not body:
         return body

@@ -12,7 +12,7 @@ import httpx
 from worker.wix.compression import decompressed
 from worker.wix.exchange import MAX_BODY_BYTES, Answer, Asked, Origin, Place, answer_from
 from worker.wix.http import AnswerReader, request_bytes
-from worker.wix.network_errors import httpx_errors
+from worker.wix.network_errors import ERRORS, httpx_error
 
 READ_BYTES = 64 * 1024
 
@@ -96,13 +96,15 @@ class Connection:
 
     def _body(self, reader: AnswerReader, place: Place) -> Iterator[bytes]:
         # The caller may be one of httpx's.
-        with httpx_errors():
+        try:
             while True:
                 chunks, reader.chunks = reader.chunks, []
                 yield from chunks
                 if reader.is_complete:
                     return
                 reader.feed(self._read(place))
+        except ERRORS as error:
+            raise httpx_error(error) from error
 
     def _read(self, place: Place) -> bytes:
         limit_s = self.deadline.limit(place.timeouts_s.get("read"), httpcore.ReadTimeout)

@@ -27,7 +27,7 @@ import httpx
 from worker.wix.connection import Connection, Deadline, Line
 from worker.wix.exchange import Answer, Asked, Origin, Place, as_asked
 from worker.wix.names import Resolve, resolve
-from worker.wix.network_errors import httpx_errors
+from worker.wix.network_errors import ERRORS, httpx_error
 from worker.wix.sockets import socket_options
 from worker.wix.tunnel import Proxy, open_tunnel
 
@@ -64,15 +64,19 @@ class DeadlineTransport(httpx.BaseTransport):
 
     def exchange(self, asked: Asked, place: Place) -> Answer:
         """Send a request and read the answer, within the deadline."""
-        with httpx_errors():
+        try:
             return self._connection(place).call(asked, place)
+        except ERRORS as error:
+            raise httpx_error(error) from error
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Do the same as a transport of httpx's, whose caller reads the body."""
         total_s = request.extensions.get("total_s", float("inf"))
         asked, place = as_asked(request, total_s)
-        with httpx_errors():
+        try:
             return self._connection(place).open(asked, place)
+        except ERRORS as error:
+            raise httpx_error(error) from error
 
     def _connection(self, place: Place) -> Connection:
         return self._take(place) or Connection(self._connect(place), self._keep)

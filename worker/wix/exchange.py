@@ -12,7 +12,7 @@ import httpx
 MAX_BODY_BYTES = 5_000_000
 #: The headers of an answer that are read.
 KEPT_HEADERS = frozenset({"x-wix-request-id", "x-wix-consistent", "retry-after", "content-type"})
-_KEPT_BYTES = frozenset(name.encode() for name in KEPT_HEADERS)
+_KEPT = {name.encode(): name for name in KEPT_HEADERS}
 
 
 class Asked(NamedTuple):
@@ -133,22 +133,19 @@ def read(response: httpx.Response, total_s: float) -> Read:
                 raise httpx.ReadTimeout("the answer took longer than the total timeout")
     finally:
         response.close()
-    return Read(response.status_code, _kept(response.headers.items()), bytes(content))
+    headers = ((name.lower(), text) for name, text in response.headers.items())
+    kept = _kept((name, text) for name, text in headers if name in KEPT_HEADERS)
+    return Read(response.status_code, kept, bytes(content))
 
 
 def answer_from(status: int, headers: Sequence[tuple[bytes, bytes]], content: bytes) -> Read:
-    """Return the answer with these headers and this body."""
-    texts = (
-        (name.decode("latin-1"), text.decode("latin-1"))
-        for name, text in headers
-        if name.lower() in _KEPT_BYTES
-    )
+    """Return the answer with these headers, whose names are in lower case, and this body."""
+    texts = [(_KEPT[name], text.decode("latin-1")) for name, text in headers if name in _KEPT]
     return Read(status, _kept(texts), content)
 
 
 def _kept(headers: Iterable[tuple[str, str]]) -> Mapping[str, str]:
     kept: dict[str, str] = {}
     for name, text in headers:
-        if (key := name.lower()) in KEPT_HEADERS:
-            kept[key] = f"{kept[key]}, {text}" if key in kept else text
+        kept[name] = f"{kept[name]}, {text}" if name in kept else text
     return kept

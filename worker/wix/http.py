@@ -15,6 +15,8 @@ MAX_HEAD_BYTES = 100 * 1024
 MAX_ANSWER_BYTES = MAX_HEAD_BYTES + 2 * MAX_BODY_BYTES
 #: Interim answers, such as 100 Continue, have statuses below.
 _FINAL = 200
+#: The headers that say where the body ends; without them, it ends with the connection.
+_SAY_LENGTH = frozenset({b"content-length", b"transfer-encoding"})
 #: Control characters: with a line break in it a header could begin another one.
 _UNSAFE = re.compile(rb"[^\t\x20-\x7e\x80-\xff]")
 
@@ -48,6 +50,7 @@ class AnswerReader:
         self.status = 0
         """The HTTP status; 0 until the headers were read."""
         self.headers: list[tuple[bytes, bytes]] = []
+        """Their names in lower case."""
         self.chunks: list[bytes] = []
         """The parts of the body that were read, compressed or not."""
         self.length = 0
@@ -89,8 +92,9 @@ class AnswerReader:
         """Keep a header, or drop the trailer of a body in chunks."""
         if self.status or self.is_complete:
             return
+        name = name.lower()
         self.headers.append((name, value))
-        if name.lower() in {b"content-length", b"transfer-encoding"}:
+        if name in _SAY_LENGTH:
             self._ends_with_the_connection = False
 
     def on_headers_complete(self) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from types import MappingProxyType
 
 import httpcore
@@ -25,11 +24,10 @@ HTTPX_ERRORS: Mapping[type[Exception], type[httpx.TransportError]] = MappingProx
 )
 
 
-@contextmanager
-def httpx_errors() -> Iterator[None]:
-    """Raise httpx's error in place of one of a connection."""
-    try:
-        yield
-    except tuple(HTTPX_ERRORS) as error:
-        raised = next(to for known, to in HTTPX_ERRORS.items() if isinstance(error, known))
-        raise raised(str(error)) from error
+#: What to catch.
+ERRORS = tuple(HTTPX_ERRORS)
+
+
+def httpx_error(error: Exception) -> httpx.TransportError:
+    """Return httpx's error for one of `ERRORS`."""
+    return next(to for known, to in HTTPX_ERRORS.items() if isinstance(error, known))(str(error))
