@@ -115,6 +115,9 @@ def _send_on(
         with _named(job, store_id=request.store_id, order_id=request.order_id):
             _quarantine(broker, job, "store_in_two_cells", {"detail": str(error)})
             log_event("store.in_two_cells", cells=error.cells)
+    for job, request, _ in found.taken:
+        with _named(job, store_id=request.store_id, order_id=request.order_id):
+            _conclude(broker, job, "conflict")
     return found.own, found.problems
 
 

@@ -38,12 +38,13 @@ class Ledgers:
         """The only ledger, or that of the front."""
         return self._places[FRONT]
 
-    def home(self, store_id: str) -> Ledger:
-        """Return the ledger that accepts the jobs of a store."""
+    def home(self, store_id: str, refund_id: str) -> Ledger | None:
+        """Return the ledger that accepts a job, None if another one has a refund with its id."""
         if self._finder is None:
             return self.front.ledger
         try:
-            return self._at(self._finder().home(store_id)).ledger
+            home = self._finder().home_of_job(store_id, refund_id)
+            return self._at(home).ledger if home else None
         except StoreInTwoCells as error:
             raise redis.ResponseError(str(error)) from None
 

@@ -61,11 +61,7 @@ class Refunds:
             answer = self._accept(ledger, request, caller.name)
             log_event(ACCEPT_EVENTS[answer], producer=caller.name)
         if answer == "conflict":
-            raise Problem(
-                "conflict",
-                f"There is a refund {request.refund_id} whose job has other content;"
-                " it is not changed.",
-            )
+            raise _conflict(request)
         return answer == "accepted", _view(ledger, request)
 
     def _checked(self, header: str | None, job: Mapping[str, Any]) -> RefundRequest:
@@ -82,7 +78,10 @@ class Refunds:
 
     def _home(self, request: RefundRequest) -> Ledger:
         """Return the ledger of a job's store, if somebody hears the end."""
-        ledger = self._ledgers.home(request.store_id)
+        ledger = self._ledgers.home(request.store_id, request.refund_id)
+        if ledger is None:
+            log_event(ACCEPT_EVENTS["conflict"], refund_id=request.refund_id)
+            raise _conflict(request)
         try:
             check_callback(request, self._webhooks, ledger)
         except InvalidJob as error:
@@ -128,6 +127,13 @@ class Refunds:
             for refund in ledger.load_all(search.of_order(order_id.lower()))
         ]
         return RefundList(refunds=[view_of(one) for one in found if _is_seen(caller, one)])
+
+
+def _conflict(request: RefundRequest) -> Problem:
+    return Problem(
+        "conflict",
+        f"There is a refund {request.refund_id} whose job has other content; it is not changed.",
+    )
 
 
 def _refused(error: InvalidJob) -> Problem:

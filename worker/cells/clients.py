@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import redis
 
 from worker.cells.names import namespace_of
 from worker.ledger.connection import TRIES, redis_client
+
+#: How long a cell that did not answer is not asked what can be done without it.
+AWAY_S = 30.0
 
 
 class Clients:
@@ -24,6 +29,7 @@ class Clients:
         self._lock = threading.Lock()
         self._clients = dict(known)
         self._own: list[redis.Redis] = []
+        self._away_until: dict[str, float] = {}
 
     def of(self, cell: str) -> redis.Redis:
         """Return the client of a cell."""
@@ -38,6 +44,19 @@ class Clients:
     def ns(self, cell: str) -> str:
         """Return how the keys of a cell begin."""
         return f"{{{namespace_of(self.front, cell)}}}"
+
+    def is_away(self, cell: str) -> bool:
+        """Whether a cell has not answered a moment ago."""
+        return time.monotonic() < self._away_until.get(cell, 0.0)
+
+    @contextmanager
+    def watched(self, cell: str) -> Iterator[None]:
+        """Note it if the cell does not answer."""
+        try:
+            yield
+        except redis.RedisError:
+            self._away_until[cell] = time.monotonic() + AWAY_S
+            raise
 
     def close(self) -> None:
         """Close those that were opened here."""

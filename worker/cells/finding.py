@@ -10,6 +10,8 @@ import redis
 from worker.cells.clients import Clients
 from worker.cells.directory import Directory
 from worker.cells.names import all_cells
+from worker.cells.repeats import checked_home, holders
+from worker.errors import StoreInTwoCells
 from worker.queue.broker import INTAKE
 from worker.upstream.wire import place_of
 
@@ -42,6 +44,18 @@ class Finder:
             StoreInTwoCells: see `of_store`.
         """
         return self._directory.settle(store_id)
+
+    def home_of_job(self, store_id: str, refund_id: str) -> str | None:
+        """Return the cell that accepts a job, None if another one has a refund with its id.
+
+        Raises:
+            StoreInTwoCells: see `of_store`; or the refund in the other cell is of the same store.
+        """
+        held = holders(self._clients, self.cells, [refund_id])
+        home = checked_home(store_id, self.home(store_id), held.get(refund_id, {}))
+        if isinstance(home, StoreInTwoCells):
+            raise home
+        return home
 
     def of_refund(self, refund_id: str) -> list[str]:
         """Return the cells that have a refund, or a letter with this id; else those of its job."""

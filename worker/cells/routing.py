@@ -6,7 +6,7 @@ between the two sends it a second time, and its cell accepts it once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,8 @@ from dramatiq.errors import ConnectionClosed
 from config.settings import Settings
 from worker.cells.clients import Clients
 from worker.cells.directory import Directory
-from worker.cells.names import FRONT, cell_of, front_of, namespace_of
+from worker.cells.names import FRONT, all_cells, cell_of, front_of, namespace_of
+from worker.cells.repeats import checked_home, holders
 from worker.errors import StoreInTwoCells
 from worker.ledger.connection import TRIES
 from worker.queue.broker import INTAKE, Broker
@@ -43,6 +44,8 @@ class Sorted:
     """The jobs of stores that live here."""
     sent: list[tuple[Valid, str]] = field(default_factory=list)
     """Those that were sent on, and to which cell."""
+    taken: list[Valid] = field(default_factory=list)
+    """Those whose id is that of a refund in another cell, of another store."""
     in_doubt: list[tuple[Valid, StoreInTwoCells]] = field(default_factory=list)
     """Those of stores of which several cells have refunds."""
     problems: list[Exception] = field(default_factory=list)
@@ -71,10 +74,11 @@ class Routes:
         result, elsewhere = Sorted(), dict[str, list[Valid]]()
         homes = self._homes({request.store_id for _, request, _ in valid})
         repeated = self._known_here([request.refund_id for _, request, _ in valid])
-        for each in valid:
-            home = self._cell if each[1].refund_id in repeated else homes[each[1].store_id]
+        for each, home in zip(valid, self._checked(valid, homes, repeated), strict=True):
             if isinstance(home, StoreInTwoCells):
                 result.in_doubt.append((each, home))
+            elif home is None:
+                result.taken.append(each)
             elif home == self._cell:
                 result.own.append(each)
             else:
@@ -123,6 +127,30 @@ class Routes:
             for refund_id in refund_ids:
                 pipe.exists(f"{ns}:refund:{refund_id}")
             return {one for one, has in zip(refund_ids, pipe.execute(), strict=True) if has}
+
+    def _checked(
+        self,
+        valid: list[Valid],
+        homes: Mapping[str, str | StoreInTwoCells],
+        repeated: set[str],
+    ) -> Iterator[str | StoreInTwoCells | None]:
+        """Yield the cell of each job, None if its id is that of a refund in another one.
+
+        The front compares the ids of all cells.
+        """
+        held: dict[str, dict[str, str]] = {}
+        if self._cell == FRONT:
+            cells = all_cells(self._directory.count())[1:]
+            new = {request.refund_id for _, request, _ in valid} - repeated
+            held = holders(self._clients, cells, new)
+        for _, request, _ in valid:
+            home = homes[request.store_id]
+            if request.refund_id in repeated:
+                yield self._cell
+            elif isinstance(home, StoreInTwoCells):
+                yield home
+            else:
+                yield checked_home(request.store_id, home, held.get(request.refund_id, {}))
 
     def _ask(self, store_id: str, *, settle: bool = False) -> str | StoreInTwoCells:
         look = self._directory.settle if settle else self._directory.home

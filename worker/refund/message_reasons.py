@@ -16,7 +16,7 @@ MESSAGE_REASONS: Mapping[str, Reason] = MappingProxyType({
         "Find out who wrote it to the queue. If it is wanted, its producer sends it again, signed.",
         replayable=False),
     "store_in_two_cells": dead(
-        "Several cells have refunds of the store, and the directory of the cells has lost it.",
+        "The store has refunds in several cells, or in another cell than the directory says.",
         "Write into the directory which cell is right (worker/cells/README.md); then send the job"
         " again.",
         replayable=False),

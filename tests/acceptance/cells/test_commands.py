@@ -13,7 +13,7 @@ from tests.support.cells import Cells, new_stores
 from tests.support.commands import refunds, settings_of
 from tests.support.console import USERS, VIEW, ConsoleProgram
 from tests.support.http_program import http_program
-from tests.support.rig import STORE_ID
+from tests.support.rig import AFTER, KEY, STORE_ID
 from worker.cells.choosing import choose
 
 
@@ -47,9 +47,12 @@ def test_a_refund_is_shown_wherever_it_is(cells: Cells) -> None:
 
 
 def test_a_refund_that_two_cells_have_is_not_mixed_up(cells: Cells) -> None:
-    """A producer has used an id twice, for stores that live in different cells."""
+    """A producer has used an id twice at the same moment, for stores in different cells."""
     store_id = next(one for one in new_stores(60) if choose(one, 3) == "2")
-    cells.request(store_id, "rf-0")
+    cells.directory.settle(store_id)
+    cells.simulator.add_store(store_id, KEY)
+    order = cells.simulator.add_order(store_id, created_date=AFTER)
+    cells.rigs["2"].request(order, "rf-0", store_id=store_id)
     cells.run()
     assert cells.where("rf-0") == ["0", "2"]
     run = refunds(cells.front, "hold", "rf-0", "--reason", "which one?")
