@@ -31,13 +31,13 @@ THROTTLED: Mapping[str, float] = MappingProxyType(
 #: The calls that a step reserves; worker/README.md says what each is for.
 EXPECTED_CALLS: Mapping[Transition, int] = MappingProxyType(
     {
-        Transition.ASSESS_ORDER: 1,
+        Transition.ASSESS_ORDER: 1,  # and one if the order is fulfilled, as only this call shows
         Transition.UNFULFILL_ORDER: 3,  # and one for each fulfillment after the first
         Transition.CANCEL_ORDER: 4,
         Transition.VOID_PAYMENTS: 2,
         Transition.CONFIRM_VOID: 1,
         Transition.RESTORE_FULFILLMENTS: 2,
-        Transition.SUBMIT_REFUND: 3,
+        Transition.SUBMIT_REFUND: 3,  # and one or two if the job names parts of the order
         Transition.CONFIRM_REFUND: 1,
     }
 )

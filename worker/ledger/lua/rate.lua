@@ -28,8 +28,9 @@ local function share_of(store)
     return shares[store]
 end
 
--- Write what was set. The key outlives its use by a minute, as the server's clock may step; and the
--- share of a store that was throttled, which is looked for only where there is this key.
+-- Write what was set. The key outlives its use by a minute, as the server's clock may step; then Wix counts
+-- none of these calls any more, so a step of many calls may start. And it outlives the share of a store
+-- that was throttled, which is looked for only where there is this key.
 local function write_rates()
     for store in pairs(set_rates) do
         local more_ms = share_of(store) < 1 and THROTTLED.RECOVER_MS or 60000
@@ -63,8 +64,25 @@ local function more_deletions(id)
     return math.max(0, #listed - (type(deleted) == 'table' and #deleted or 0) - 1)
 end
 
+local function is_given(value) return value and value ~= cjson.null and value ~= '' end
+
+-- Wix calculates the total of the parts that a job names: of lines with an amount, and of all else.
+local function calculations(id)
+    local record = record_of(id)
+    if NEXT[record.state] ~= 'submit_refund' then return 0 end
+    local job = decoded(record.request)
+    local fees, of_amounts, of_others = job.additional_fees, 0, 0
+    if is_given(job.shipping) or type(fees) == 'table' and #fees > 0 then of_others = 1 end
+    for _, line in ipairs(type(job.lines) == 'table' and job.lines or {}) do
+        if is_given(line.amount) then of_amounts = 1 else of_others = 1 end
+    end
+    return of_amounts + of_others
+end
+
 -- The calls of a refund's next step; usual: if its transition makes another number than in CALLS.
-local function calls_of(id, usual) return (usual or CALLS[record_of(id).state] or 0) + more_deletions(id) end
+local function calls_of(id, usual)
+    return (usual or CALLS[record_of(id).state] or 0) + more_deletions(id) + calculations(id)
+end
 
 -- The calls of a step beyond those for which there is room after its start.
 local function surplus(calls) return math.max(0, calls - 1 - MORE_CALLS) end
