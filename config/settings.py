@@ -160,7 +160,7 @@ class Settings(BaseSettings):
     served_cells: str = Field(default="", pattern=r"^(front|\d\d?)?(,(front|\d\d?))*$")
     """Cells that this worker serves, such as `front,0,1`; all of them if not set."""
     threads: int = Field(default=16, ge=1, le=256)
-    """Number of threads per process; each runs one step at a time."""
+    """Number of threads per process that run steps, one at a time each; one more takes jobs in."""
     grace_s: int = Field(default=25, ge=1, le=600)
     """Time that running steps have to finish after SIGTERM; longer than any call to Wix takes."""
     lane_width: int = Field(default=4, ge=1, le=1000)

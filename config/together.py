@@ -10,8 +10,8 @@ from config.urls import is_unencrypted, max_connections
 if TYPE_CHECKING:
     from config.settings import Settings
 
-#: Connections to Redis besides those of the worker's threads: two consumers, the scheduler, and the
-#: checks at the start.
+#: Connections to Redis besides those of the threads for steps: the consumer of steps, that of jobs
+#: (which waits while its thread needs one), the scheduler, and the checks at the start.
 OTHER_CONNECTIONS = 4
 
 

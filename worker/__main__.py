@@ -143,7 +143,7 @@ def run_worker(app: App, stop: Stop, has_parent: Callable[[], bool]) -> int:
         known = app.ledger.installation or ""
         log_event("worker.other_ledger", installation=known, text=membership.lost(known))
     worker.stop(timeout=max(0, app.settings.grace_s - CLOSING_S) * 1000)
-    is_busy = any(thread.is_alive() for thread in worker.workers)
+    is_busy = worker.is_busy
     app.scheduler.stop()
     if is_busy:
         log_event("worker.grace_over")

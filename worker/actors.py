@@ -29,8 +29,8 @@ def declare_actors(
 ) -> None:
     """Declare the actors on the broker. The ledger retries, so no actor has a retry option."""
 
-    # It goes before steps that have been fetched but have not begun.
-    @actor(broker=broker, queue_name=INTAKE, priority=-1)
+    # It has a thread of its own (worker.queue.threads).
+    @actor(broker=broker, queue_name=INTAKE)
     def request_refund(**_: Any) -> None:
         """Turn upstream's jobs into refunds, all of a batch at once."""
         intake.take(

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import dramatiq
 import redis
 
 from config.settings import Settings
@@ -35,6 +34,7 @@ from worker.operations.jobs.runner import JobRunner
 from worker.operations.turns import keep_turn, prober_of
 from worker.queue.broker import Broker
 from worker.queue.middleware import MessageContext, Running
+from worker.queue.threads import Threads
 from worker.refund.producers import Producers
 from worker.scheduler.heart import Heart
 from worker.scheduler.scheduler import Scheduler, Turn, Turns
@@ -76,11 +76,9 @@ class App:
     scheduler: Scheduler
     routes: Routes | None
 
-    def worker(self) -> dramatiq.Worker:
+    def worker(self) -> Threads:
         """Return the worker threads on our broker; not started yet."""
-        return dramatiq.Worker(
-            self.broker, worker_threads=self.settings.threads, worker_timeout=100
-        )
+        return Threads(self.broker, threads=self.settings.threads)
 
 
 def _lanes(settings: Settings) -> LaneRules:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import json
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 from worker.queue.middleware import Running
+from worker.queue.names import STEPS
 from worker.scheduler.heart import OVERSTAYS_S, Heart
 
 
@@ -40,7 +42,9 @@ def test_a_step_that_overstays_stops_the_heart_until_it_ends(log: io.StringIO) -
     """It is told once, with the thread; a step that goes on makes calls, and may take long."""
     clock = _Clock()
     heart, broker, running = _heart(clock)
-    running.before_process_message()
+    message: Any = SimpleNamespace(queue_name=STEPS)
+    running.before_process_message(message, message)
+    assert (running.count, running.steps) == (1, 1)
     for _ in range(10):
         clock.now_s += OVERSTAYS_S
         running.saw_call()
@@ -54,6 +58,7 @@ def test_a_step_that_overstays_stops_the_heart_until_it_ends(log: io.StringIO) -
     assert (line["event"], line["silent_s"]) == ("worker.stuck", 75)
     assert line["thread"] == threading.current_thread().name
     running.after_process_message()
+    assert (running.count, running.steps) == (0, 0)
     heart.beat()
     assert broker.beats == 11
 

@@ -36,7 +36,7 @@ def report_of(app: App, stop: threading.Event, log: LogQueue | None) -> Report:
     return Report(
         counts=_with_drops(app.counts, log),
         threads=app.settings.threads,
-        busy=app.running.count,
+        busy=app.running.steps,
         silent_s=silent_s,
         is_healthy=app.heart.moves(),
         is_ready=is_fit and app.fitness.is_fit and is_fresh and not stop.is_set(),

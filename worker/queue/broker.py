@@ -6,7 +6,6 @@ The pitfalls that each override answers are listed in worker/queue/README.md.
 from __future__ import annotations
 
 import json
-import threading
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -52,11 +51,9 @@ class Broker(RedisBroker):
         super().__init__(  # type: ignore[no-untyped-call]  # dramatiq's is not annotated
             client=client, namespace=f"{{{namespace}}}", middleware=middleware
         )
-        room = threading.Condition()
         #: By queue. It outlives a consumer, which dramatiq recreates after each connection error:
         #: the messages may still be running in a worker thread.
-        self.held: dict[str, Held] = defaultdict(lambda: Held(room))
-        self._all_held = tuple(self.held[queue] for queue in QUEUES)
+        self.held: dict[str, Held] = defaultdict(Held)
         #: What this worker says about itself with each heartbeat; nothing from a command.
         self.about: Callable[[], Mapping[str, str | int]] | None = None
         #: What it counts between two heartbeats.
@@ -147,12 +144,8 @@ class Broker(RedisBroker):
             return self.fetch_steps(self.broker_id, wanted=wanted, known=known, block_ms=block_ms)
 
     def may_go_on(self) -> bool:
-        """Whether a thread may go on: the worker does not stop, and nothing waits for a thread."""
-        if self.hands_over:
-            for held in self._all_held:
-                if held.is_waiting():
-                    return False
-        return self.hands_over
+        """Whether a thread may go on: the worker does not stop, and no step waits for a thread."""
+        return self.hands_over and not self.held[STEPS].is_waiting()
 
     def beat(self) -> None:
         """Write this worker's heartbeat; a thread of its own calls this (pitfall 6)."""

@@ -42,7 +42,7 @@ class Consumer(dramatiq.Consumer):
 
     def __next__(self) -> dramatiq.broker.MessageProxy | None:
         """Return the next message, None after a short wait without one."""
-        if not self._fetched and not self._held.has_room(self._limit, self.block_s):
+        if not self._fetched and not self._held.has_room(self.prefetch, self.block_s):
             return None
         if not self._fetched:
             self._fetched = self._fetch()
@@ -51,10 +51,6 @@ class Consumer(dramatiq.Consumer):
             if message := self._decode(message_id, body):
                 return message
         return None
-
-    def _limit(self) -> int:
-        """Return how many messages may be held: one for each thread that no jobs occupy."""
-        return self.prefetch - (1 if self.broker.held[INTAKE].ids() else 0)
 
     def _fetch(self) -> list[tuple[str, str]]:
         flat = self._take()
@@ -68,7 +64,7 @@ class Consumer(dramatiq.Consumer):
         held = self._held.ids()
         return self.broker.fetch(
             self.queue_name,
-            wanted=self._limit() - len(held),
+            wanted=self.prefetch - len(held),
             # What was handed over has no message, unless the server has forgotten that.
             known=[*held, *self.broker.handed],
             block_ms=round(self.block_s * 1000),

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 
 class Held:
-    """The messages of one queue that this process holds, whichever consumer fetched them.
+    """The messages of one queue that this process holds, whichever consumer fetched them."""
 
-    All queues share *room*, because the threads do.
-    """
-
-    def __init__(self, room: threading.Condition) -> None:
+    def __init__(self) -> None:
         self._ids: set[str] = set()
         self._begun: set[str] = set()
-        self._room = room
+        self._room = threading.Condition()
 
     def ids(self) -> list[str]:
         """Return the ids of these messages."""
@@ -43,7 +40,7 @@ class Held:
         """Whether a message waits for a thread; asked often, so it waits for no lock."""
         return len(self._ids) > len(self._begun)
 
-    def has_room(self, limit: Callable[[], int], wait_s: float) -> bool:
+    def has_room(self, limit: int, wait_s: float) -> bool:
         """Whether another message may be held; waits up to *wait_s* for one to leave."""
         with self._room:
-            return self._room.wait_for(lambda: len(self._ids) < limit(), wait_s)
+            return self._room.wait_for(lambda: len(self._ids) < limit, wait_s)

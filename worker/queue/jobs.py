@@ -75,7 +75,7 @@ class JobConsumer(Consumer):
         """Return the next batch; None after a short wait without a job."""
         if self._others:
             return self._others.pop(0)
-        if not self._held.has_room(lambda: 1, self.block_s):
+        if not self._held.has_room(1, self.block_s):
             return None
         batch = []
         self._fetched = self._fetch()
@@ -90,9 +90,6 @@ class JobConsumer(Consumer):
         return dramatiq.broker.MessageProxy(
             batch[0].copy(options={**batch[0].options, "batch": batch})
         )
-
-    def _limit(self) -> int:
-        return self.prefetch
 
     def ack(self, message: dramatiq.broker.MessageProxy) -> None:
         """Acknowledge each job of a batch, except those that become letters."""

@@ -66,20 +66,34 @@ class Running(dramatiq.Middleware):
         self._monotonic = monotonic
         #: By the thread's id: its name, and when it was seen.
         self._threads: dict[int, tuple[str, float]] = {}
+        #: The ids of those that run steps.
+        self._of_steps: set[int] = set()
 
     @property
     def count(self) -> int:
         """The number of these threads."""
         return len(self._threads)
 
-    def before_process_message(self, *_: object) -> None:
+    @property
+    def steps(self) -> int:
+        """The number of those that run a step."""
+        return len(self._of_steps)
+
+    def before_process_message(
+        self,
+        broker: dramatiq.Broker,  # noqa: ARG002 - dramatiq's signature
+        message: dramatiq.broker.MessageProxy,
+    ) -> None:
         """Count the thread."""
-        thread = threading.current_thread()
-        self._threads[threading.get_ident()] = (thread.name, self._monotonic())
+        thread, ident = threading.current_thread(), threading.get_ident()
+        self._threads[ident] = (thread.name, self._monotonic())
+        if message.queue_name == STEPS:
+            self._of_steps.add(ident)
 
     def after_process_message(self, *_: object, **_more: object) -> None:
         """Count it no longer."""
         self._threads.pop(threading.get_ident(), None)
+        self._of_steps.discard(threading.get_ident())
 
     def saw_call(self) -> None:
         """The calling thread has ended a call, so its step goes on."""
@@ -110,14 +124,12 @@ class MessageContext(dramatiq.Middleware):
     ) -> None:
         """Bind before the actor runs."""
         ours = _ours(broker)
-        held = ours.held[message.queue_name]
         if batch := batch_of(message):
-            held.begin(*(each.options["redis_message_id"] for each in batch))
             set_jobs([Job(each, _delivery_of(ours, each)) for each in batch])
             bind_only(actor=message.actor_name)
             return
         delivery = _delivery_of(ours, message)
-        held.begin(delivery.message_id)
+        ours.held[message.queue_name].begin(delivery.message_id)
         ours.executions.add(delivery.execution)
         refund_id = message.args[0] if message.args else message.kwargs.get("refund_id")
         _bind(delivery, str(refund_id), message.actor_name)

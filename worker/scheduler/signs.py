@@ -50,4 +50,4 @@ def about(settings: Settings, running: Running) -> Callable[[], dict[str, str | 
         "pid": os.getpid(),
         "started_at_ms": round(time.time() * 1000),
     }
-    return lambda: {**fixed, "busy": running.count}
+    return lambda: {**fixed, "busy": running.steps}

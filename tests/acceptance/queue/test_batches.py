@@ -12,9 +12,9 @@ import redis
 from statemachine.flows import State
 from tests.support.lost_replies import lose_reply
 from tests.support.own_server import own_server
-from tests.support.rig import AFTER, STORE_ID, Rig
+from tests.support.rig import STORE_ID, Rig
 from worker import intake
-from worker.queue.broker import INTAKE, STEPS
+from worker.queue.broker import INTAKE
 from worker.queue.jobs import BATCH
 from worker.refund.request import parse_request
 
@@ -162,23 +162,3 @@ def test_a_batch_that_was_not_begun_goes_back_at_shutdown(rig: Rig) -> None:
     consumer.requeue([message])
     consumer.close()
     assert rig.redis.llen(rig.key("refunds")) == 3
-
-
-def test_a_process_holds_one_batch_and_leaves_a_thread_to_it(rig: Rig) -> None:
-    """Steps are fetched for the other threads only; the next batch waits for this one."""
-    for n in range(4):
-        rig.request(rig.order(AFTER), f"rf-{n}")
-    rig._one(INTAKE)
-    _send(rig, "rf-9")
-    jobs = rig.broker.consume(INTAKE, prefetch=8, timeout=1)
-    batch = next(jobs)
-    assert batch is not None
-    _send(rig, "rf-10")
-    assert next(jobs) is None
-    steps = rig.broker.consume(STEPS, prefetch=8, timeout=1)
-    for _ in range(3):
-        assert next(steps) is not None
-    assert next(steps) is None
-    rig._run(rig.broker.get_actor(batch.actor_name), batch)
-    jobs.ack(batch)
-    assert next(steps) is not None

@@ -87,7 +87,7 @@ OF_PROGRAM: Mapping[str, Metric] = MappingProxyType(
         "refunds_worker_info": Metric("gauge", "1, with the version.", ("version",)),
         "refunds_worker_processes": Metric("gauge", "Processes that report."),
         "refunds_worker_threads": Metric("gauge", "Threads for steps."),
-        "refunds_worker_threads_busy": Metric("gauge", "Threads that run a step or take jobs in."),
+        "refunds_worker_threads_busy": Metric("gauge", "Threads that run a step."),
         "refunds_worker_heartbeat_age_seconds": Metric(
             "gauge", "Time since the last heartbeat of the process that is silent for longest."
         ),
