@@ -7,44 +7,11 @@ from typing import Any
 
 from worker.ledger.claims import Claim, StepCommit
 from worker.observability.compact import redacted_json
-from worker.queue.delivery import Delivery
-from worker.refund.outcomes import about, outcome
-from worker.refund.producers import Signed
-from worker.refund.request import RefundRequest
 
 
 def history_line(line: Mapping[str, Any]) -> str:
     """Return a line of the history, without its time."""
     return redacted_json(line)
-
-
-def job_arguments(
-    request: RefundRequest, delivery: Delivery, signed: Signed | None = None, *, producer: str = ""
-) -> dict[str, Any]:
-    """Return what `accept.lua` needs of a job; *signed* says who signed it, if that was checked.
-
-    *producer* is who sent it, if that is known in another way.
-    """
-    line: dict[str, Any] = {"event": "refund.accepted", "requested_by": request.requested_by}
-    due_at_ms = max(delivery.due_at_ms, request.not_before_ms)
-    if due_at_ms:
-        line["due_at_ms"] = due_at_ms
-    if name := signed.producer if signed else producer:
-        line["producer"] = name
-    return {
-        **({"message_id": delivery.message_id} if delivery.message_id else {}),
-        **({"nonce": signed.nonce} if signed else {}),
-        "refund_id": request.refund_id,
-        "store_id": request.store_id,
-        "order_id": request.order_id,
-        "request": request.canonical,
-        "digest": request.digest,
-        "due_at_ms": due_at_ms,
-        "goes_first": request.priority == "high",
-        "schema": request.schema_needed,
-        "history": history_line(line),
-        "outcome": outcome("accepted", "request_refund", **about(request)),
-    }
 
 
 def commit_arguments(claim: Claim, commit: StepCommit) -> dict[str, Any]:

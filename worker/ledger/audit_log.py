@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -118,13 +118,20 @@ class AuditLog:
         self._redis = client
         self.ns = ns
 
-    def call(self, script: Script, arguments: Mapping[str, Any], act: Act | None = None) -> Any:
+    def call(
+        self,
+        script: Script,
+        arguments: Mapping[str, Any],
+        act: Act | None = None,
+        texts: Iterable[str] = (),
+    ) -> Any:
         """Call a script of the ledger, with the entry of an act if it is one.
 
-        If another entry came first, the entry is made again.
+        If another entry came first, the entry is made again. *texts* are more arguments of a script
+        that is no act.
         """
         if act is None:
-            return script(keys=[self.ns], args=[compact(arguments)])
+            return script(keys=[self.ns], args=[compact(arguments), *texts])
         act_id = uuid.uuid4().hex
         for _ in range(TRIES):
             item = {"job": act.job, "subject": act.subject}

@@ -13,12 +13,13 @@ import redis
 from statemachine.flows import Transition
 from statemachine.machine import sources
 from worker.errors import OtherLedger
-from worker.ledger.arguments import commit_arguments, history_line, job_arguments
+from worker.ledger.arguments import commit_arguments, history_line
 from worker.ledger.audit_log import Act, AuditLog
 from worker.ledger.circuit import Circuit
 from worker.ledger.claims import Claim, Intent, StepCommit, Woken
 from worker.ledger.durability import is_confirmed
 from worker.ledger.guards import Guards
+from worker.ledger.job_arguments import ACCEPTED, JOB_FIELDS, job_arguments
 from worker.ledger.keeping import Keeping
 from worker.ledger.lanes import LaneRules
 from worker.ledger.looks import WatchedRefunds
@@ -91,12 +92,12 @@ class Ledger(Records):
         self.keeping = Keeping(client, self.ns, self._run)
         self.webhooks = Webhooks(client, self.ns, self._run)
 
-    def _run(self, script: str, act: Act | None = None, /, **arguments: Any) -> Any:
+    def _run(self, script: str, act: Act | None = None, /, *texts: str, **arguments: Any) -> Any:
         given = {**self._common, **arguments}
         if self.installation:
             given["installation"] = self.installation
         try:
-            return self.audit_log.call(self._scripts[script], given, act)
+            return self.audit_log.call(self._scripts[script], given, act, texts)
         except redis.ResponseError as error:
             if "OTHERLEDGER" not in str(error):
                 raise
@@ -111,10 +112,8 @@ class Ledger(Records):
         It starts at the delivery's due time. *digest* is that of an older version; *producer* is
         who asked for it, if that is known without a signature.
         """
-        job = job_arguments(request, delivery, producer=producer) | (
-            {"digest": digest} if digest else {}
-        )
-        [answer] = self._accept([job], delivery)
+        job = job_arguments(request, delivery, producer=producer)
+        [answer] = self._accept([job | {"digest": digest} if digest else job], delivery)
         return answer  # type: ignore[return-value]  # one of the three words of accept.lua
 
     def accept_all(self, jobs: list[tuple[RefundRequest, Delivery, Signed | None]]) -> list[str]:
@@ -125,8 +124,10 @@ class Ledger(Records):
         given = [job_arguments(*job) for job in jobs]
         return self._accept(given, jobs[0][1]) if given else []
 
-    def _accept(self, jobs: list[dict[str, Any]], who: Delivery) -> list[str]:
-        return list(self._run("accept", worker_id=who.worker_id, queue=who.queue, jobs=jobs))
+    def _accept(self, jobs: list[dict[str, str]], who: Delivery) -> list[str]:
+        texts = [job[field] for job in jobs for field in JOB_FIELDS]
+        told = {"worker_id": who.worker_id, "queue": who.queue, "fields": JOB_FIELDS}
+        return list(self._run("accept", None, *texts, **told, **ACCEPTED))
 
     def fetch(self, worker_id: str, *, wanted: int, known: list[str], block_ms: int) -> list[str]:
         """Hand out messages for steps to a worker, of which it knows some (worker.queue.broker)."""

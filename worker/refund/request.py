@@ -165,7 +165,12 @@ class RefundRequest(Strict):
 
         A job has the same digest in every version that can read it.
         """
-        return hashlib.sha256(self.canonical.encode()).hexdigest()
+        return digest_of(self.canonical)
+
+
+def digest_of(canonical: str) -> str:
+    """Return the digest of a job with this canonical text."""
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 #: Upstream's client raises the same one.

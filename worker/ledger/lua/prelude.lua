@@ -86,7 +86,9 @@ local function note(id, ...)
 end
 
 -- The server's time as ISO 8601 (Howard Hinnant's civil_from_days; the sandbox has no os.date).
+local now_in_iso
 local function iso()
+    if now_in_iso then return now_in_iso end
     local days, ms = math.floor(wall / 86400000), wall % 86400000
     -- The year starts in March, so that the leap day is its last.
     local shifted = days + 719468
@@ -100,8 +102,9 @@ local function iso()
     local year = year_of_era + era * 400 + (month <= 2 and 1 or 0)
     local day = day_of_year - math.floor((153 * from_march + 2) / 5) + 1
     local seconds = math.floor(ms / 1000)
-    return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%03dZ', year, month, day,
+    now_in_iso = string.format('%04d-%02d-%02dT%02d:%02d:%02d.%03dZ', year, month, day,
         math.floor(seconds / 3600), math.floor(seconds / 60) % 60, seconds % 60, ms % 1000)
+    return now_in_iso
 end
 
 -- Append an outcome to the stream that upstream reads.
