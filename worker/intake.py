@@ -34,6 +34,9 @@ ACCEPT_EVENTS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+#: The answers after which nothing is left to do.
+TAKEN = frozenset({"accepted", "duplicate"})
+
 #: A copy of a message is refused, although it would change nothing.
 REPLAYED = Refusal("bad_signature", "another message had its nonce")
 
@@ -60,22 +63,35 @@ def take(
     valid = _with_callbacks(valid, ledger, broker, webhooks)
     answers = ledger.accept_all([(request, job.delivery, by) for job, request, by in valid])
     for (job, request, _), answer in zip(valid, answers, strict=True):
+        if answer in TAKEN:
+            _log_taken(job, request, answer)
+            continue
         with _named(job, store_id=request.store_id, order_id=request.order_id):
-            if answer == "conflict" and (digest := ledger.masked_digest(request)):
-                answer = ledger.accept(request, job.delivery, digest=digest)  # noqa: PLW2901
-            if answer == "replayed":
-                _refuse(broker, job, REPLAYED)
-                continue
-            if answer in ACCEPT_EVENTS:
-                _conclude(broker, job, answer)
-                continue
-            problem = redis.ResponseError(answer.removeprefix("failed: "))
-            if may_pass(problem):
+            if problem := _conclude(job, request, answer, ledger, broker):
                 problems.append(problem)
-            else:
-                job.fail(problem)
     if problems:
         raise problems[0]
+
+
+def _conclude(
+    job: Job, request: RefundRequest, answer: str, ledger: Ledger, broker: Broker
+) -> Exception | None:
+    """Decide what becomes of a job that the ledger did not take; return what may pass."""
+    if answer == "conflict" and (digest := ledger.masked_digest(request)):
+        answer = ledger.accept(request, job.delivery, digest=digest)
+    if answer in TAKEN:
+        _log_taken(job, request, answer)
+    elif answer == "replayed":
+        _refuse(broker, job, REPLAYED)
+    elif answer == "conflict":
+        log_event(ACCEPT_EVENTS[answer])
+        _quarantine(broker, job, "conflict", {})
+    else:
+        problem = redis.ResponseError(answer.removeprefix("failed: "))
+        if may_pass(problem):
+            return problem
+        job.fail(problem)
+    return None
 
 
 def _sort_out(
@@ -88,18 +104,17 @@ def _sort_out(
     now_ms = ledger.now_ms() if producers.must_sign else 0
     valid: list[Valid] = []
     for job in jobs:
-        with _named(job):
-            try:
-                checked = _checked(job, producers, now_ms)
-            except InvalidJob as error:
-                _quarantine_invalid(broker, job, error)
-            except Exception as bug:  # noqa: BLE001 - the other jobs do not suffer from it
-                job.fail(bug)
+        try:
+            checked = _checked(job, producers, now_ms)
+        except InvalidJob as error:
+            _quarantine_invalid(broker, job, error)
+        except Exception as bug:  # noqa: BLE001 - the other jobs do not suffer from it
+            job.fail(bug)
+        else:
+            if isinstance(checked, Refusal):
+                _refuse(broker, job, checked)
             else:
-                if isinstance(checked, Refusal):
-                    _refuse(broker, job, checked)
-                else:
-                    valid.append((job, *checked))
+                valid.append((job, *checked))
     return valid
 
 
@@ -128,13 +143,12 @@ def _with_callbacks(
     heard: list[Valid] = []
     for each in valid:
         job, request, _ = each
-        with _named(job):
-            try:
-                check_callback(request, webhooks, ledger)
-            except InvalidJob as error:
-                _quarantine_invalid(broker, job, error)
-            else:
-                heard.append(each)
+        try:
+            check_callback(request, webhooks, ledger)
+        except InvalidJob as error:
+            _quarantine_invalid(broker, job, error)
+        else:
+            heard.append(each)
     return heard
 
 
@@ -171,25 +185,32 @@ def check_callback(
 
 def _quarantine_invalid(broker: Broker, job: Job, error: InvalidJob) -> None:
     wrong = {"problems": redact(error.problems), "errors": as_tables(error.errors)}
-    _quarantine(broker, job, "invalid_job", wrong)
-    log_event("refund.invalid", problems=error.problems)
+    with _named(job):
+        _quarantine(broker, job, "invalid_job", wrong)
+        log_event("refund.invalid", problems=error.problems)
 
 
 def _refuse(broker: Broker, job: Job, refusal: Refusal) -> None:
-    _quarantine(broker, job, refusal.reason, {"detail": refusal.detail})
-    log_event("refund.not_authorized", reason=refusal.reason, detail=refusal.detail)
+    with _named(job):
+        _quarantine(broker, job, refusal.reason, {"detail": refusal.detail})
+        log_event("refund.not_authorized", reason=refusal.reason, detail=refusal.detail)
 
 
-def _conclude(broker: Broker, job: Job, answer: str) -> None:
-    """Log what became of a job; put it into quarantine if it is no refund."""
-    due = {"due_at_ms": job.delivery.due_at_ms} if job.delivery.due_at_ms else {}
-    log_event(ACCEPT_EVENTS[answer], **(due if answer == "accepted" else {}))
-    if answer == "conflict":
-        _quarantine(broker, job, "conflict", {})
+def _log_taken(job: Job, request: RefundRequest, answer: str) -> None:
+    """Log a job that the ledger took. To bind these names for each job would take far longer."""
+    due_at_ms = job.delivery.due_at_ms if answer == "accepted" else 0
+    log_event(
+        ACCEPT_EVENTS[answer],
+        refund_id=request.refund_id,
+        message_id=job.delivery.message_id,
+        store_id=request.store_id,
+        order_id=request.order_id,
+        **({"due_at_ms": due_at_ms} if due_at_ms else {}),
+    )
 
 
 def _named(job: Job, **more: str) -> AbstractContextManager[None]:
-    """Name the job in each log line."""
+    """Name the job in the log lines about it."""
     message_id = job.delivery.message_id
     refund_id = str(job.fields.get("refund_id"))[:100]
     return bound(refund_id=refund_id, message_id=message_id, **more)

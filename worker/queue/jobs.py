@@ -36,7 +36,7 @@ class Job:
 
     def fail(self, error: Exception) -> None:
         """Let this job's message become a letter, because of a bug."""
-        mark_failed(self.message, error)
+        mark_failed(self.message, type_and_place(error))
 
 
 _jobs: ContextVar[list[Job]] = ContextVar("jobs")
@@ -57,10 +57,21 @@ def batch_of(message: dramatiq.broker.MessageProxy) -> list[dramatiq.broker.Mess
     return list(message.options.get("batch", ()))
 
 
-def mark_failed(message: dramatiq.broker.MessageProxy, error: BaseException) -> None:
-    """Say why a message needs a person."""
+def jobs_of(message: dramatiq.broker.MessageProxy, worker_id: str) -> list[Job]:
+    """Return the jobs of the batch that this message stands for; [] if it stands for none."""
+    jobs = []
+    for each in batch_of(message):
+        options = each.options
+        place, due_at_ms = options["redis_message_id"], options.get("due_at_ms", 0)
+        problems = options.get("problems", {})
+        jobs.append(Job(each, Delivery(worker_id, each.queue_name, place, "", due_at_ms, problems)))
+    return jobs
+
+
+def mark_failed(message: dramatiq.broker.MessageProxy, error: str) -> None:
+    """Say why a message needs a person: the type and place of an error."""
     message.options["failed_with"] = "worker_error"
-    message.options["error"] = type_and_place(error)
+    message.options["error"] = error
 
 
 class JobConsumer(Consumer):
@@ -99,14 +110,14 @@ class JobConsumer(Consumer):
         for job in batch:
             if "failed_with" in job.options:
                 super().nack(job)
-            else:
-                job.options.update(_done(message))
-                super().ack(job)
+        # The script that accepted the others has acknowledged them; what it did not comes again.
+        self._held.discard(*(job.options["redis_message_id"] for job in batch))
 
     def nack(self, message: dramatiq.broker.MessageProxy) -> None:
         """Keep what no actor could take for a person."""
         for job in batch_of(message) or [message]:
-            job.options.update(_done(message))
+            if "failed_with" in message.options:
+                mark_failed(job, message.options["error"])
             super().nack(job)
 
     def requeue(self, messages: Iterable[dramatiq.broker.MessageProxy]) -> None:
@@ -114,8 +125,3 @@ class JobConsumer(Consumer):
         given = [job for message in messages for job in batch_of(message) or [message]]
         super().requeue([*given, *self._others])
         self._others = []
-
-
-def _done(message: dramatiq.broker.MessageProxy) -> dict[str, Any]:
-    names = ("acknowledged", "uncommitted", "failed_with", "error")
-    return {name: message.options[name] for name in names if name in message.options}

@@ -18,9 +18,10 @@ from dramatiq.errors import ConnectionClosed
 from worker.errors import LeaseLost, OtherLedger
 from worker.observability.context import bind_only
 from worker.observability.events import log_event
+from worker.observability.foreign import type_and_place
 from worker.queue.delivery import Delivery
 from worker.queue.handover import Chain, Handed
-from worker.queue.jobs import Job, batch_of, mark_failed, set_jobs
+from worker.queue.jobs import batch_of, jobs_of, mark_failed, set_jobs
 from worker.queue.names import STEPS
 from worker.queue.server_errors import explain
 
@@ -53,8 +54,6 @@ def _delivery_of(broker: Broker, message: dramatiq.broker.MessageProxy) -> Deliv
         message.queue_name,
         message.options["redis_message_id"],
         execution=uuid.uuid4().hex,
-        due_at_ms=message.options.get("due_at_ms", 0),
-        problems=message.options.get("problems", {}),
         chain=Chain(broker.may_go_on),
     )
 
@@ -124,8 +123,8 @@ class MessageContext(dramatiq.Middleware):
     ) -> None:
         """Bind before the actor runs."""
         ours = _ours(broker)
-        if batch := batch_of(message):
-            set_jobs([Job(each, _delivery_of(ours, each)) for each in batch])
+        if jobs := jobs_of(message, ours.broker_id):
+            set_jobs(jobs)
             bind_only(actor=message.actor_name)
             return
         delivery = _delivery_of(ours, message)
@@ -163,7 +162,7 @@ def _bind(delivery: Delivery, refund_id: str, actor: str) -> None:
 
 def _judge(message: dramatiq.broker.MessageProxy, error: BaseException) -> None:
     if not may_pass(error):
-        mark_failed(message, error)
+        mark_failed(message, type_and_place(error))
         message.fail()
         return
     message.options["uncommitted"] = True

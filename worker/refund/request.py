@@ -150,14 +150,13 @@ class RefundRequest(Strict):
         A field that was added later is in it only when it is given: the previous release refuses
         a record with a field that it does not know.
         """
-        fields = self.model_dump(mode="json")
-        given = self.model_dump(mode="json", exclude_defaults=True)
-        counted = {n: v for n, v in fields.items() if n in FIRST_FIELDS or n in given}
+        counted = {n: v for n, v in self.__dict__.items() if n in FIRST_FIELDS or v != DEFAULTS[n]}
+        counted["additional_fees"] = [fee.model_dump(mode="json") for fee in self.additional_fees]
         counted["lines"] = [
-            {n: v for n, v in line.items() if n in FIRST_LINE_FIELDS or v}
-            for line in fields["lines"]
+            {n: v for n, v in line.model_dump(mode="json").items() if n in FIRST_LINE_FIELDS or v}
+            for line in self.lines
         ]
-        return json.dumps(counted, sort_keys=True, separators=(",", ":"))
+        return _SORTED(counted)
 
     @property
     def digest(self) -> str:
@@ -181,6 +180,13 @@ FIRST_FIELDS = frozenset({
     "refund_id", "store_id", "order_id", "lines", "shipping", "additional_fees", "amount",
     "currency", "reason", "restock", "notify_buyer", "manual_payments", "requested_by", "metadata",
 })  # fmt: skip
+
+#: What stands for a field that is not given; the others are texts, flags and numbers.
+DEFAULTS: Mapping[str, Any] = {
+    name: field.default for name, field in RefundRequest.model_fields.items()
+}
+
+_SORTED = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 #: The same of a line.
 FIRST_LINE_FIELDS = frozenset({"line_item_id", "quantity"})
@@ -264,13 +270,15 @@ def parse_request(
     texts = {"reason": request.reason, "requested_by": request.requested_by}
     if problems := dict(wrong_texts(texts, request.metadata)) or _too_large(fields):
         raise InvalidJob(problems, fields)
-    lines = tuple(
-        line.model_copy(update={"reason": clean_text("lines", line.reason)})
-        if line.reason
-        else line
-        for line in request.lines
-    )
-    return request.model_copy(update={**clean_texts(texts), "lines": lines})
+    cleaned: dict[str, Any] = clean_texts(texts)
+    if any(line.reason for line in request.lines):
+        cleaned["lines"] = tuple(
+            line.model_copy(update={"reason": clean_text("lines", line.reason)})
+            if line.reason
+            else line
+            for line in request.lines
+        )
+    return request if cleaned == texts else request.model_copy(update=cleaned)
 
 
 def with_order_id(fields: Mapping[str, Any]) -> dict[str, Any]:
