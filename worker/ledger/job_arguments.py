@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from worker.ledger.arguments import history_line
@@ -20,6 +21,17 @@ JOB_FIELDS = (
 ACCEPTED: Mapping[str, str] = {"outcome_type": "refund.accepted", "outcome_step": "request_refund"}
 
 
+@lru_cache(maxsize=256)
+def _accepted_line(requested_by: str, producer: str, due_at_ms: int) -> str:
+    """Return the line of the history, which is the same for most jobs of a producer."""
+    line: dict[str, Any] = {"event": "refund.accepted", "requested_by": requested_by}
+    if due_at_ms:
+        line["due_at_ms"] = due_at_ms
+    if producer:
+        line["producer"] = producer
+    return history_line(line)
+
+
 def job_arguments(
     request: RefundRequest, delivery: Delivery, signed: Signed | None = None, *, producer: str = ""
 ) -> dict[str, str]:
@@ -27,12 +39,8 @@ def job_arguments(
 
     *producer* is who sent it, if that is known in another way.
     """
-    line: dict[str, Any] = {"event": "refund.accepted", "requested_by": request.requested_by}
     due_at_ms = max(delivery.due_at_ms, request.not_before_ms)
-    if due_at_ms:
-        line["due_at_ms"] = due_at_ms
-    if name := signed.producer if signed else producer:
-        line["producer"] = name
+    name = signed.producer if signed else producer
     canonical = request.canonical
     return {
         "refund_id": request.refund_id,
@@ -40,7 +48,7 @@ def job_arguments(
         "order_id": request.order_id,
         "request": canonical,
         "digest": digest_of(canonical),
-        "history": history_line(line),
+        "history": _accepted_line(request.requested_by, name, due_at_ms),
         "outcome": outcome("accepted", ACCEPTED["outcome_step"], **about(request))["data"],
         "due_at_ms": str(due_at_ms),
         "goes_first": "1" if request.priority == "high" else "",

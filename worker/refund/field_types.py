@@ -15,7 +15,7 @@ from worker.upstream.reason_codes import REASON_CODES
 
 def _as_uuid(text: str) -> str:
     """Normalize a GUID, so that one order always has the same id."""
-    return str(UUID(text))
+    return text if rules.PLAIN_GUID.fullmatch(text) else str(UUID(text))
 
 
 Guid = Annotated[str, Field(max_length=rules.LONGEST_GUID), AfterValidator(_as_uuid)]

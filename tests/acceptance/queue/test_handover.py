@@ -199,17 +199,28 @@ def test_a_refund_that_takes_long_gives_way_to_a_store_that_goes_ahead(
     assert _is_clean(chained)
 
 
-def test_a_message_that_waits_for_the_thread_comes_first(chained: Rig) -> None:
-    """For example a batch of jobs: the refund's next step is queued."""
+def test_a_step_that_waits_for_the_thread_comes_first(chained: Rig) -> None:
+    """The refund's next step is queued."""
+    first, _ = _accepted(chained), _accepted(chained)
+    steps = chained.broker.consume(STEPS, prefetch=4, timeout=1)
+    fetched: list[object] = []
+    chained.at["before_commit"] = lambda: fetched.append(next(steps)) if not fetched else None
+    chained._one(STEPS)
+    assert chained.load(first).state is State.REFUNDABLE
+    assert chained.redis.llen(chained.key("steps")) == 1
+    assert not _handed(chained)
+    steps.requeue([fetched[0]])  # type: ignore[list-item]  # a message
+
+
+def test_a_batch_of_jobs_does_not_wait_for_the_thread(chained: Rig) -> None:
+    """It has its own: the thread goes on with the refund."""
     first = _accepted(chained)
     chained.request(chained.order(AFTER))
     jobs = chained.broker.consume(INTAKE, prefetch=2, timeout=1)
     batch: list[object] = []
     chained.at["before_commit"] = lambda: batch.append(next(jobs)) if not batch else None
     chained._one(STEPS)
-    assert chained.load(first).state is State.REFUNDABLE
-    assert chained.redis.llen(chained.key("steps")) == 1
-    assert not _handed(chained)
+    assert chained.load(first).state is State.REFUNDED
     jobs.requeue([batch[0]])  # type: ignore[list-item]  # a message
 
 

@@ -86,9 +86,7 @@ local function note(id, ...)
 end
 
 -- The server's time as ISO 8601 (Howard Hinnant's civil_from_days; the sandbox has no os.date).
-local now_in_iso
 local function iso()
-    if now_in_iso then return now_in_iso end
     local days, ms = math.floor(wall / 86400000), wall % 86400000
     -- The year starts in March, so that the leap day is its last.
     local shifted = days + 719468
@@ -102,15 +100,16 @@ local function iso()
     local year = year_of_era + era * 400 + (month <= 2 and 1 or 0)
     local day = day_of_year - math.floor((153 * from_march + 2) / 5) + 1
     local seconds = math.floor(ms / 1000)
-    now_in_iso = string.format('%04d-%02d-%02dT%02d:%02d:%02d.%03dZ', year, month, day,
+    return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%03dZ', year, month, day,
         math.floor(seconds / 3600), math.floor(seconds / 60) % 60, seconds % 60, ms % 1000)
-    return now_in_iso
 end
 
--- Append an outcome to the stream that upstream reads.
+-- Append an outcome to the stream that upstream reads; all of a script have the same time.
+local emitted_at
 local function emit(outcome, subject, event_id)
+    emitted_at = emitted_at or iso()
     redis.call('XADD', key('outcomes'), '*', 'event', '{"specversion":"1.0","type":"' .. outcome.type
-        .. '","source":"' .. SOURCE .. '","id":"' .. event_id .. '","time":"' .. iso()
+        .. '","source":"' .. SOURCE .. '","id":"' .. event_id .. '","time":"' .. emitted_at
         .. '","subject":"' .. subject .. '","datacontenttype":"application/json","data":' .. outcome.data .. '}')
 end
 
