@@ -12,8 +12,9 @@ import redis
 from statemachine.flows import State
 from tests.support.lost_replies import lose_reply
 from tests.support.own_server import own_server
-from tests.support.rig import STORE_ID, Rig
+from tests.support.rig import ANN, STORE_ID, Rig
 from worker import intake
+from worker.operations import dead_letters
 from worker.queue.broker import INTAKE
 from worker.queue.jobs import BATCH
 from worker.refund.request import parse_request
@@ -51,6 +52,22 @@ def test_a_batch_is_accepted_by_one_script(rig: Rig) -> None:
     rig._one(INTAKE)
     assert sorted(rig.ledger.all_ids()) == sorted(ids)
     assert _is_clean(rig)
+
+
+def test_a_job_of_a_batch_costs_five_commands(rig: Rig) -> None:
+    """Look, and write the record, its history, its outcome and its order; the rest is shared."""
+    _send(rig, "rf-first")
+    rig._one(INTAKE)
+    for n in range(BATCH):
+        _send(rig, f"rf-{n}")
+    rig.redis.delete(rig.key("idle"))
+    rig.redis.config_resetstat()
+    rig._one(INTAKE)
+    calls = {name: each["calls"] for name, each in rig.redis.info("commandstats").items()}
+    of_each_job = {name.removeprefix("cmdstat_") for name, n in calls.items() if n >= BATCH}
+    assert of_each_job == {"hmget", "hset", "rpush", "xadd", "sadd"}
+    assert sum(calls.values()) < 5 * BATCH + 50
+    assert rig.ledger.count(State.ACCEPTED) == 1 + BATCH
 
 
 def test_the_jobs_of_a_batch_keep_their_order(rig: Rig) -> None:
@@ -105,6 +122,36 @@ def test_a_record_that_the_script_cannot_read_fails_one_job(rig: Rig) -> None:
     assert rig.ledger.load("last") is not None
     assert _is_clean(rig)
     rig.redis.delete(rig.key("refund", "broken"))
+
+
+@pytest.mark.parametrize("broken", ["lane", "history", "order"])
+def test_what_cannot_be_written_fails_the_jobs_that_need_it(rig: Rig, broken: str) -> None:
+    """Their messages are kept whole; no refund without a record waits anywhere."""
+    rig.may_have_bugs = True
+    rig.redis.delete(rig.key("idle"))
+    order_id, other = str(uuid.uuid4()), "4b296c48-0000-4000-8000-000000000002"
+    names = {"lane": (STORE_ID,), "history": ("rf-1",), "order": (STORE_ID, order_id)}
+    wrong = rig.key(broken, *names[broken])
+    rig.redis.set(wrong, "of the wrong type")
+    _send(rig, "rf-1", order_id=order_id)
+    _send(rig, "rf-1", order_id=order_id, message_id="again")
+    _send(rig, "rf-2", store_id=other)
+    rig._one(INTAKE)
+    assert list(rig.ledger.all_ids()) == ["rf-2"]
+    assert rig.ledger.load("rf-1") is None
+    assert not rig.redis.exists(rig.key("lane", STORE_ID)) or broken == "lane"
+    letters = rig.broker.quarantined()
+    assert {name: one["reason"] for name, one in letters.items()} == {
+        "m-rf-1": "worker_error",
+        "again": "worker_error",
+    }
+    assert _is_clean(rig)
+    rig.redis.delete(wrong)
+    for name in letters:
+        dead_letters.replay(rig.acts, name, operator=ANN)
+    rig._one(INTAKE)
+    assert rig.redis.zrange(rig.key("lane", STORE_ID), 0, -1) == ["rf-1"]
+    assert rig.load("rf-1").version == 1
 
 
 def test_a_bug_in_a_check_fails_one_job(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,8 +115,10 @@ for _, job in ipairs(new) do
     if not failed[id] then
         record(job)
         accepted = accepted + 1
-    elseif not job.is_early then
-        redis.pcall('ZREM', key('lane', job.store_id), id)
+    else
+        for _, set in ipairs({key('state', 'accepted'), key('accepted'), key('lane', job.store_id)}) do
+            redis.pcall('ZREM', set, id)
+        end
     end
 end
 -- A list that is wrong is put right by reindex.lua.
