@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from worker.refund.request import FIRST_FIELDS, InvalidJob, RefundRequest, parse_request
+from worker.refund.canonical import FIRST_FIELDS
+from worker.refund.request import InvalidJob, RefundRequest, parse_request
 
 JOB: dict[str, Any] = {
     "refund_id": "rf-1",

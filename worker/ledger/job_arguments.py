@@ -8,9 +8,10 @@ from typing import Any
 
 from worker.ledger.arguments import history_line
 from worker.queue.delivery import Delivery
+from worker.refund.canonical import digest_of
 from worker.refund.outcomes import about, outcome
 from worker.refund.producers import Signed
-from worker.refund.request import RefundRequest, digest_of
+from worker.refund.request import RefundRequest
 
 #: The texts of a job, in the order of the script's arguments.
 JOB_FIELDS = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -14,6 +13,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StrictBool, ValidationError, model_validator
 
+from worker.refund.canonical import FIRST_FIELDS, canonical_text, digest_of
 from worker.refund.field_errors import in_words
 from worker.refund.field_types import (
     Amount,
@@ -146,19 +146,8 @@ class RefundRequest(Strict):
 
     @property
     def canonical(self) -> str:
-        """The job as JSON; equal jobs give equal text.
-
-        A field that was added later is in it only when it is given: the previous release refuses
-        a record with a field that it does not know.
-        """
-        defaults = _defaults(type(self))
-        counted = {n: v for n, v in self.__dict__.items() if n in FIRST_FIELDS or v != defaults[n]}
-        counted["additional_fees"] = [fee.model_dump(mode="json") for fee in self.additional_fees]
-        counted["lines"] = [
-            {n: v for n, v in line.model_dump(mode="json").items() if n in FIRST_LINE_FIELDS or v}
-            for line in self.lines
-        ]
-        return _SORTED(counted)
+        """The job as JSON; equal jobs give equal text."""
+        return canonical_text(self)
 
     @property
     def digest(self) -> str:
@@ -169,31 +158,8 @@ class RefundRequest(Strict):
         return digest_of(self.canonical)
 
 
-def digest_of(canonical: str) -> str:
-    """Return the digest of a job with this canonical text."""
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
 #: Upstream's client raises the same one.
 InvalidJob = invalid.InvalidJob
-
-#: The fields of a job in the first version; each of them counts in the digest.
-FIRST_FIELDS = frozenset({
-    "refund_id", "store_id", "order_id", "lines", "shipping", "additional_fees", "amount",
-    "currency", "reason", "restock", "notify_buyer", "manual_payments", "requested_by", "metadata",
-})  # fmt: skip
-
-
-@lru_cache(maxsize=16)
-def _defaults(model: type[BaseModel]) -> dict[str, Any]:
-    """Return what stands for each field that is not given."""
-    return {name: field.default for name, field in model.model_fields.items()}
-
-
-_SORTED = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
-
-#: The same of a line.
-FIRST_LINE_FIELDS = frozenset({"line_item_id", "quantity"})
 
 #: The fields of a job, and of each item of its lists.
 KNOWN_FIELDS: Mapping[str, frozenset[str]] = {
