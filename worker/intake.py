@@ -84,8 +84,7 @@ def _conclude(
     elif answer == "replayed":
         _refuse(broker, job, REPLAYED)
     elif answer == "conflict":
-        log_event(ACCEPT_EVENTS[answer])
-        _quarantine(broker, job, "conflict", {})
+        _refuse_conflict(broker, job)
     else:
         problem = redis.ResponseError(answer.removeprefix("failed: "))
         if may_pass(problem):
@@ -132,7 +131,7 @@ def _send_on(
             log_event("store.in_two_cells", cells=error.cells)
     for job, request, _ in found.taken:
         with _named(job, store_id=request.store_id, order_id=request.order_id):
-            _conclude(broker, job, "conflict")
+            _refuse_conflict(broker, job)
     return found.own, found.problems
 
 
@@ -188,6 +187,11 @@ def _quarantine_invalid(broker: Broker, job: Job, error: InvalidJob) -> None:
     with _named(job):
         _quarantine(broker, job, "invalid_job", wrong)
         log_event("refund.invalid", problems=error.problems)
+
+
+def _refuse_conflict(broker: Broker, job: Job) -> None:
+    log_event(ACCEPT_EVENTS["conflict"])
+    _quarantine(broker, job, "conflict", {})
 
 
 def _refuse(broker: Broker, job: Job, refusal: Refusal) -> None:
