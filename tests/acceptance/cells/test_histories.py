@@ -142,3 +142,18 @@ def test_a_cell_that_the_front_forgets_is_known_to_the_others(redis_url: str) ->
     cells.front.redis.hdel(cells.front.key("installation"), "cells")
     assert cells.directory_of(3).home(store_id) == "3"
     cells.close()
+
+
+def test_a_front_that_forgets_that_there_are_cells_is_told_with_the_next_jobs(
+    redis_url: str,
+) -> None:
+    """A worker that knows of no cells may still run, and would accept jobs of stores in a cell."""
+    cells = Cells(redis_url)
+    store_id = _moving_store()
+    cells.request(store_id)
+    cells.front.run_queued()
+    cells.front.redis.hdel(cells.front.key("installation"), "cells")
+    cells.request(store_id)
+    cells.front.run_queued()
+    assert cells.front.redis.hget(cells.front.key("installation"), "cells") == "3"
+    cells.close()
