@@ -22,6 +22,7 @@ from config.settings import Settings
 from worker.app import acts_from, ledger_from
 from worker.cells.settings import settings_of
 from worker.cli.output import print_json, say
+from worker.cli.similar import similar_options
 from worker.demo.demo import DemoFailed
 from worker.demo.embedded import NoServer
 from worker.ledger.acts import Acts
@@ -124,6 +125,9 @@ def _not_utf_8(arguments: Sequence[str]) -> str:
 
 def _usage_error(error: Any) -> list[str]:
     """Return the lines of typer's message, which repeats arguments: one may be a pasted key."""
+    if hasattr(error, "possibilities"):
+        known = [name for option in error.ctx.command.params for name in option.opts]
+        error.possibilities = similar_options(error.option_name, known)
     text = io.StringIO()
     error.show(text)
     shown = text.getvalue().rstrip("\n")

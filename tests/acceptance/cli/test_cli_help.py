@@ -103,6 +103,26 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
     assert "--json" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("command", "suggestion"),
+    [
+        ("request --id rf-1", " (Possible options: --refund-id)"),
+        ("request --refund rf-1", " (Possible options: --refund-id)"),
+        ("request --order-nr 1", " (Possible options: --order, --order-number)"),
+        ("request --reson x", " (Possible options: --reason)"),
+        ("list --store-id x", " (Possible options: --store)"),
+        ("list --sku x", ""),
+    ],
+)
+def test_a_wrong_option_is_answered_with_the_one_that_was_meant(
+    command: str, suggestion: str
+) -> None:
+    """By its words, or by its spelling; without any that is merely as long."""
+    done = refunds(None, *command.split(), environment={})
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"\nError: No such option: {command.split()[1]}{suggestion}\n")
+
+
 def test_the_diagram_is_printed() -> None:
     """One for each flow: as plain Mermaid text, or as JSON."""
     text = refunds(None, "diagram", environment={}).stdout
