@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+import worker.observability
 from worker.cli.common import AsJson, explain_errors, fail
-from worker.cli.output import print_json, say
+from worker.cli.output import print_json, print_line
+from worker.deploy.files import export as export_files
 
 observability = typer.Typer(
     help="Files for Prometheus and Grafana.",
@@ -30,23 +31,21 @@ def _group() -> None:
 )
 @explain_errors
 def export(
-    directory: Annotated[Path, typer.Argument(help="Where to write them; is made if necessary.")],
+    directory: Annotated[Path, typer.Argument(help="Where to write them; made if necessary.")],
     as_json: AsJson = False,
 ) -> None:
     """Write the alert rules for Prometheus and the dashboard for Grafana.
 
     Files of the same names are replaced.
     """
-    written = []
+    folder = Path(worker.observability.__file__).parent
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        for name in FILES:
-            text = files("worker.observability").joinpath(name).read_text(encoding="utf-8")
-            (directory / name).write_text(text, encoding="utf-8")
-            written.append(str(directory / name))
+        exported = export_files(directory, force=True, folder=folder, names=FILES)
+        written = [str(path) for path in exported]
     except OSError as error:
-        fail(f"{directory} cannot be written: {error.strerror}")
+        fail(f"{error.filename} cannot be written: {error.strerror}")
     if as_json:
         print_json({"ok": True, "files": written})
-    for path in written:
-        say(f"written: {path}")
+    else:
+        for path in written:
+            print_line(path)

@@ -30,8 +30,10 @@ class AlreadyThere(Exception):
         super().__init__(f"already there: {', '.join(map(str, paths))}")
 
 
-def export(directory: Path, *, force: bool) -> Iterator[Path]:
-    """Write the files, making directories as needed; yields the path of each file.
+def export(
+    directory: Path, *, force: bool, folder: Path = FOLDER, names: Sequence[str] = FILES
+) -> Iterator[Path]:
+    """Write the files *names* of a folder, making directories as needed; yields the path of each.
 
     Raises:
         AlreadyThere: there are such files, and *force* does not say to replace them.
@@ -39,11 +41,11 @@ def export(directory: Path, *, force: bool) -> Iterator[Path]:
     """
     if directory.exists() and not directory.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(directory))
-    paths = {name: directory / name for name in FILES}
+    paths = {name: directory / name for name in names}
     present = [path for path in paths.values() if path.exists()]
     if present and not force:
         raise AlreadyThere(present)
     for name, path in paths.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes((FOLDER / name).read_bytes())
+        path.write_bytes((folder / name).read_bytes())
         yield path

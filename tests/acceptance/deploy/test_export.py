@@ -53,10 +53,24 @@ def test_nothing_is_overwritten_by_accident(tmp_path: Path) -> None:
     assert (tmp_path / "other").read_text() == "mine"
 
 
-def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_what_is_written_for_prometheus_and_grafana_is_told_in_the_same_way(tmp_path: Path) -> None:
+    """The paths, one per line; nothing of them is to be adapted, so they are replaced."""
+    names = ("alerts.yml", "dashboard.json")
+    paths = [str(tmp_path / "a" / name) for name in names]
+    for _ in range(2):
+        done = refunds(None, "observability", "export", str(tmp_path / "a"))
+        assert (done.stdout.splitlines(), done.stderr) == (paths, "")
+    done = refunds(None, "observability", "export", str(tmp_path / "a"), "--json")
+    assert json.loads(done.stdout) == {"ok": True, "files": paths}
+    folder = FOLDER.parent / "observability"
+    assert _files(tmp_path / "a") == {name: (folder / name).read_bytes() for name in names}
+
+
+@pytest.mark.parametrize("group", ["deploy", "observability"])
+def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path, group: str) -> None:
     """Without a traceback."""
     (tmp_path / "file").write_text("")
-    done = refunds(None, "deploy", "export", str(tmp_path / "file"))
+    done = refunds(None, group, "export", str(tmp_path / "file"))
     assert done.returncode == 1
     assert done.stderr == f"{tmp_path / 'file'} cannot be written: Not a directory\n"
 
