@@ -28,7 +28,7 @@ from worker.wix.connection import Connection, Deadline, Line
 from worker.wix.exchange import Answer, Asked, Origin, Place, as_asked
 from worker.wix.names import Resolve, resolve
 from worker.wix.network_errors import ERRORS, httpx_error
-from worker.wix.sockets import socket_options
+from worker.wix.sockets import direct, socket_options
 from worker.wix.tunnel import Proxy, open_tunnel
 
 #: How long a connection may be idle; Wix's own limit is not known.
@@ -134,7 +134,8 @@ class DeadlineTransport(httpx.BaseTransport):
             except BaseException:
                 stream.close()
                 raise
-        return Line(origin, self._encrypted(stream, origin, timeout_s, deadline), deadline)
+        stream = self._encrypted(stream, origin, timeout_s, deadline)
+        return Line(origin, direct(stream), deadline)
 
     def _encrypted(
         self,

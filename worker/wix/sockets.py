@@ -1,10 +1,12 @@
-"""Socket options for Wix, so that the kernel gives up a call when we do."""
+"""Sockets for Wix: their options, so that the kernel gives up a call when we do, and their use."""
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 import sys
+from typing import Any
 
 import httpcore
 
@@ -34,3 +36,46 @@ def socket_options(
         seconds = max(1, total_timeout_ms // 1000)
         options.append((socket.IPPROTO_TCP, _DARWIN_RXT_CONNDROPTIME, seconds))
     return options
+
+
+class SocketStream(httpcore.NetworkStream):
+    """A connected socket. It does the same as httpcore's own stream, in a third of the steps."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+        self._poll = select.poll()
+        self._poll.register(connected, select.POLLIN)
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Return what has come; wait for it if necessary."""
+        try:
+            self._socket.settimeout(timeout)
+            return self._socket.recv(max_bytes)
+        except TimeoutError as error:
+            raise httpcore.ReadTimeout(error) from error
+        except OSError as error:
+            raise httpcore.ReadError(error) from error
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Send all of it."""
+        try:
+            self._socket.settimeout(timeout)
+            self._socket.sendall(buffer)
+        except TimeoutError as error:
+            raise httpcore.WriteTimeout(error) from error
+        except OSError as error:
+            raise httpcore.WriteError(error) from error
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        """Return "is_readable": whether something has come, or the server has closed it."""
+        return bool(self._poll.poll(0)) if info == "is_readable" else None
+
+
+def direct(stream: httpcore.NetworkStream) -> httpcore.NetworkStream:
+    """Return a stream on the socket of httpcore's stream; the same one if it has no socket."""
+    connected = stream.get_extra_info("socket")
+    return SocketStream(connected) if isinstance(connected, socket.socket) else stream
