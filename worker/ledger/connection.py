@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import hiredis
 import redis
 from redis import exceptions
 from redis.commands.core import Script
@@ -92,7 +93,7 @@ class QuickScript(Script):
         try:
             # It may lead to a server that is not the primary any more.
             used.connect()
-            used.send_packed_command(used.pack_command("EVALSHA", self.sha, *arguments))
+            used.send_packed_command([hiredis.pack_command(("EVALSHA", self.sha, *arguments))])
             reply = used.read_response()
             is_clean = True
         except redis.ResponseError:

@@ -57,7 +57,8 @@ class _Follows:
         locator = self._locator
         if locator and locator.current and locator.current != (self.host, self.port):
             self.disconnect()  # type: ignore[attr-defined]  # redis-py's connection
-        super().connect()  # type: ignore[misc]  # redis-py's connection
+        if self._sock is None:  # type: ignore[attr-defined]  # redis-py's connection
+            super().connect()  # type: ignore[misc]  # redis-py's connection
 
     def _connect(self) -> Any:
         if self._locator:
