@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from worker.refund.canonical import FIRST_FIELDS
+from worker.refund.field_types import _as_uuid
 from worker.refund.request import InvalidJob, RefundRequest, parse_request
 
 JOB: dict[str, Any] = {
@@ -69,3 +74,11 @@ def test_a_record_holds_no_field_that_the_previous_release_does_not_know() -> No
         stored = json.loads(parse_request(job).canonical)
         assert set(stored) == FIRST_FIELDS
         assert stored["lines"] == ([line] if "lines" in job else [])
+
+
+@given(
+    st.uuids().map(str), st.sampled_from([str, str.upper, "{{{}}}".format, "urn:uuid:{}".format])
+)
+def test_an_id_is_written_in_one_way(text: str, spelled: Callable[[str], str]) -> None:
+    """Also the one that is written so already, and is not parsed."""
+    assert _as_uuid(spelled(text)) == text == str(UUID(text))

@@ -5,8 +5,8 @@ OpenTelemetry is an extra: `otel.py` needs it, this module and the rest of the w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from typing import NamedTuple, Protocol
 
@@ -50,13 +50,20 @@ class Tracer(Protocol):
         """Send what waits, but give up after *within_s*."""
 
 
+_NOTHING = nullcontext()
+
+
 class Untraced:
     """Makes no traces."""
 
-    @contextmanager
-    def step(self, transition: str, queue: str, message_id: str) -> Iterator[None]:  # noqa: ARG002 - see Tracer
+    def step(
+        self,
+        transition: str,  # noqa: ARG002 - see Tracer
+        queue: str,  # noqa: ARG002 - see Tracer
+        message_id: str,  # noqa: ARG002 - see Tracer
+    ) -> AbstractContextManager[None]:
         """Do nothing."""
-        yield
+        return _NOTHING
 
     def about(self, refund_id: str, store_id: str, traceparent: str | None) -> None:
         """Do nothing."""

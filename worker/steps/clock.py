@@ -9,11 +9,12 @@ import time
 import uuid
 from pathlib import Path
 
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", None)
+
 
 def boottime() -> float:
     """Return seconds since an arbitrary moment, including suspensions where possible (Linux)."""
-    clock = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if clock is None else time.clock_gettime(clock)
+    return time.monotonic() if _CLOCK is None else time.clock_gettime(_CLOCK)
 
 
 def boot_id(file: Path = Path("/proc/sys/kernel/random/boot_id")) -> str:
