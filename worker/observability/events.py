@@ -65,7 +65,7 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
         "step.retry": Event(
             "warning",
             "The step failed and will be retried.",
-            (*_STEP, "reason", "error", *_WIX, "in_ms", "outcome_unknown"),
+            (*_STEP, "reason", "error", "stack", *_WIX, "in_ms", "outcome_unknown"),
         ),
         "step.rejected": Event(
             "warning",
@@ -75,7 +75,7 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
         "step.dead": Event(
             "error",
             "The refund became a dead letter: a person must decide.",
-            (*_STEP, "from_state", "reason", "sentence", *_WIX),
+            (*_STEP, "from_state", "reason", "sentence", "stack", *_WIX),
         ),
         "order.also_refundable": Event(
             "info",

@@ -52,7 +52,7 @@ from worker.steps.found_order import go_on_with
 from worker.steps.refused_key import Pause, judge, pause_ms
 from worker.steps.results import Results, StepResult
 from worker.steps.retry import COMMIT_PAUSES_S, HELD_BACK, RetryPolicy
-from worker.steps.step_logs import log_committed, log_unclaimed
+from worker.steps.step_logs import log_committed, log_unclaimed, with_stack
 from worker.steps.traced import traced
 from worker.stores.keyring import Keyring, UnknownStore
 from worker.stores.vault import Credentials, NoKey
@@ -226,7 +226,8 @@ class Steps:
             # A gateway's 403 to a mutating call.
             is_forbidden = isinstance(error, EffectUnknown) and error.status == 403
             wait_ms = pause_ms(step) if is_forbidden else 0
-            return results.failed(error, self._next_try(step, error), pause_ms=wait_ms)
+            failed = results.failed(error, self._next_try(step, error), pause_ms=wait_ms)
+            return with_stack(failed, error)
 
     def _refused(self, results: Results, step: Step, refusal: Unauthorized) -> StepResult:
         """Wix refused the key: pause or suspend the store, or end with what is missing."""

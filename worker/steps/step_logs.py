@@ -9,8 +9,10 @@ from typing import Any
 
 from statemachine.flows import State, Transition
 from statemachine.machine import Redundant, TransitionError, check
+from worker.errors import CallFailed
 from worker.ledger.claims import Claim
 from worker.observability.events import log_event
+from worker.observability.foreign import stack_of
 from worker.steps.results import StepResult
 
 #: The event for each status of a claim that is not granted.
@@ -40,6 +42,13 @@ def log_committed(result: StepResult, event: Mapping[str, Any], status: str) -> 
         log_event("store.throttled", pause_ms=commit.pause_ms)
     if status == "suspended" and commit.suspension:
         log_event("store.suspended", **json.loads(commit.suspension["reason"]))
+
+
+def with_stack(result: StepResult, error: Exception) -> StepResult:
+    """Let the log say which calls led to an error of ours; the ledger keeps its place only."""
+    if isinstance(error, CallFailed):
+        return result
+    return result._replace(event=result.event | {"stack": stack_of(error)})
 
 
 def _overpaid(event: Mapping[str, str]) -> dict[str, Any]:

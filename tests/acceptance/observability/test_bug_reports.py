@@ -55,10 +55,15 @@ def test_a_bug_is_reported_with_its_place_and_nothing_of_the_job(
     rig.at["before_intent"] = fail
     refund_id = rig.request(order, reason=EMAIL, requested_by=KEY, metadata={"x": EMAIL})
     rig.run_until_idle()
-    assert sent
+    # The ledger keeps the place only.
+    assert "stack" not in json.dumps(rig.ledger.history(refund_id))
+    assert {report["logger"] for report in sent} == {"step.retry", "step.dead"}
     [fault] = sent[0]["exception"]["values"]
     assert fault["type"] == "KeyError"
     assert fault["value"].startswith("at test_bug_reports.py:")
+    frames = [(f["filename"], f["function"]) for f in fault["stacktrace"]["frames"]]
+    assert (frames[0], frames[-1]) == (("runner.py", "_act"), ("test_bug_reports.py", "fail"))
+    assert ("standard.py", "submit_refund") in frames
     assert sent[0]["tags"]["step"] == "submit_refund"
     assert sent[0]["release"].startswith("wix-refund-worker@")
     assert len({json.dumps(report["fingerprint"]) for report in sent}) == 1
