@@ -43,12 +43,19 @@ def _archive_of(archive: Path | None, cell: str) -> Path | None:
 
 
 def share(text: str | None, shares: int) -> str | None:
-    """Return an equal share of a limit for all stores, rounded down, but at least one refund."""
+    """Return an equal share of a limit for all stores, rounded down.
+
+    It is at least one refund, unless the limit is none.
+    """
     if text is None:
         return None
     limit = parse_limits(text)[EVERY_STORE]
-    parts = [] if limit.count is None else [f"{max(1, limit.count // shares)} refunds"]
+    parts = [] if limit.count is None else [f"{_part(limit.count, shares)} refunds"]
     for currency, amount in limit.amounts.items():
         part = (amount / shares).quantize(_SMALLEST, rounding=ROUND_DOWN)
         parts.append(f"{part:f} {currency}")
     return ", ".join(parts)
+
+
+def _part(count: int, shares: int) -> int:
+    return max(min(count, 1), count // shares)

@@ -202,7 +202,9 @@ def _of_ledger(given: Settings, client: redis.Redis) -> Iterator[Finding]:
     yield from outcomes_findings(told, ledger.ns)
     clients, directory = directory_from(given, {})
     close_at_end(clients.close)
-    yield from cell_findings(given, directory)
+    whole = load_settings(os.environ)
+    limits = {name: getattr(whole, name) for name in ("guard_all_hour", "guard_all_day")}
+    yield from cell_findings(given, directory, limits)
 
 
 def _reach(given: Settings) -> Reached:

@@ -233,6 +233,21 @@ def test_the_doctor_names_a_store_that_is_in_the_wrong_cell(cells: Cells) -> Non
     assert f"cell 1 has store {store_id}, which is in cell 2" in failed["text"]
 
 
+def test_the_doctor_warns_of_a_limit_below_the_number_of_cells(cells: Cells) -> None:
+    """Each ledger lets at least one refund pass: together more than the limit says."""
+    more = settings_of(cells.front) | {
+        "REFUNDS_GUARD_ALL_HOUR": "3 refunds",
+        "REFUNDS_GUARD_ALL_DAY": "4 refunds, 100 USD",
+    }
+    run = refunds(None, "doctor", "--json", environment=more)
+    told = [one for one in json.loads(run.stdout)["findings"] if one["check"] == "cells"]
+    [found] = [one for one in told if one["verdict"] == "warning"]
+    assert found["cell"] == "front"
+    assert "REFUNDS_GUARD_ALL_HOUR allows 3 refunds" in found["text"]
+    assert "together up to 4 refunds" in found["text"]
+    assert found["what_to_do"]
+
+
 def test_the_console_asks_for_a_cell(cells: Cells) -> None:
     """It shows one."""
     run = refunds(cells.front, "console")
