@@ -16,7 +16,9 @@ from worker.console.approvals import requested_by_login
 from worker.console.desk import Desk, Visit
 from worker.console.forms import Fields
 from worker.console.lists import query
+from worker.console.marks import id_of
 from worker.console.refusals import Refusal
+from worker.console.rendering import marked
 from worker.ledger.audit_log import Operator
 from worker.ledger.jobs import Due
 from worker.operations import dead_letters
@@ -74,14 +76,16 @@ def act_on_one(desk: Desk, visit: Visit) -> Response:
     What stops it, or shortens a wait, is done in any case: a refund that runs changes all the time.
     """
     name, rule = rule_of(visit)
-    item_id, operator = visit.form.one("id"), visit.operator(needs_reason=rule.needs_reason)
+    item_id = id_of(desk, visit.form.one("id"))
+    operator = visit.operator(needs_reason=rule.needs_reason)
     if name == "approve" and requested_by_login(desk, visit, [item_id]):
         raise Refusal(403, OWN)
+    address = query("/refund", {"id": marked(item_id)})
     try:
         said = perform(desk, name, item_id, _version(visit.form), operator, visit.form)
     except CannotAct as refusal:
-        return visit.go_to(query("/refund", {"id": item_id}), f"Refused: {item_id} {refusal}")
-    return visit.go_to(query("/refund", {"id": item_id}), f"{item_id}: {said or rule.done}")
+        return visit.go_to(address, f"Refused: {item_id} {refusal}")
+    return visit.go_to(address, f"{item_id}: {said or rule.done}")
 
 
 def perform(

@@ -13,6 +13,7 @@ from worker.console.acting import ACTS, OWN, rule_of
 from worker.console.approvals import requested_by_login
 from worker.console.desk import Desk, Visit
 from worker.console.lists import given_filters, query, selection
+from worker.console.marks import ids_of
 from worker.console.refusals import Refusal
 from worker.ledger.audit_log import Operator
 from worker.ledger.jobs import Job, Order
@@ -37,7 +38,7 @@ def choose(desk: Desk, visit: Visit) -> Response:
     if visit.form.one("act") == "dry_run":
         return _dry_run(desk, visit)
     name, rule = rule_of(visit)
-    what, said = _chosen(visit)
+    what, said = _chosen(desk, visit)
     operator = visit.operator(needs_reason=rule.needs_reason)
     order = Order(
         act=name,
@@ -58,12 +59,12 @@ def choose(desk: Desk, visit: Visit) -> Response:
     return visit.go_to(query("/job", {"id": frozen.job_id}))
 
 
-def _chosen(visit: Visit) -> tuple[Selection | Sequence[str], str]:
+def _chosen(desk: Desk, visit: Visit) -> tuple[Selection | Sequence[str], str]:
     """Return what is selected, and what to say of it."""
     if visit.form.one("every") == "yes":
         wanted = selection(given_filters(visit.form))
         return wanted, redact_text(str(wanted))
-    ids = visit.form.all("id")
+    ids = ids_of(desk, visit.form.all("id"))
     if not ids:
         raise Refusal(400, "Select at least one.")
     return ids, f"{len(ids)} ids"
@@ -94,7 +95,7 @@ def _canary(visit: Visit) -> int:
 
 
 def _dry_run(desk: Desk, visit: Visit) -> Response:
-    what, _ = _chosen(visit)
+    what, _ = _chosen(desk, visit)
     matches = chosen(desk.search, "dead.replay", what, lambda _: False)
     ids = [one.refund_id for one in islice(matches, MOST_FORESEEN + 1)]
     if not 0 < len(ids) <= MOST_FORESEEN:

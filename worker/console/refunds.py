@@ -20,6 +20,7 @@ from worker.console.lists import (
     sort_of,
     with_search,
 )
+from worker.console.marks import id_of
 from worker.console.refusals import Refusal
 from worker.operations import listing
 from worker.operations.dead_letters import find as find_letter
@@ -76,7 +77,7 @@ def _queued(desk: Desk, named: str) -> list[dict[str, Any]]:
 
 def refund(desk: Desk, visit: Visit) -> Response:
     """Show one refund: its amounts, what it waits for, its timeline, and what can be done."""
-    refund_id = visit.query.one("id")
+    refund_id = id_of(desk, visit.query.one("id"))
     known = desk.ledger.load(refund_id)
     if known is not None:
         told = describe(known, desk.ledger.history(refund_id), desk.broker, desk.stores)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +29,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for filter_ in (moment, span, amounts, document, words, plain):
+    for filter_ in (moment, span, amounts, document, words, plain, marked):
         made.filters[filter_.__name__] = filter_
     return made
 
@@ -41,6 +42,16 @@ def shown(value: object) -> object:
     if isinstance(value, Markup):
         return value
     return "" if value is None else printable(redact_text(str(value)))
+
+
+def marked(item_id: object) -> str:
+    """Return an id for a link or a form: itself, or a mark of it if it cannot be shown as it is.
+
+    Such is the id of a message that looks like a secret, or has characters that cannot be seen.
+    """
+    if shown(item_id) == item_id:
+        return str(item_id)
+    return f"masked-{hashlib.sha256(str(item_id).encode()).hexdigest()[:16]}"
 
 
 def moment(unix_ms: Any) -> Markup:
