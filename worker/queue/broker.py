@@ -25,6 +25,7 @@ from worker.queue.consumer import Consumer
 from worker.queue.held import Held
 from worker.queue.jobs import JobConsumer
 from worker.queue.names import INTAKE, MAX_LETTER, QUEUES, STEPS
+from worker.queue.precedence import Precedence
 from worker.queue.server_errors import explain
 from worker.upstream import wire
 
@@ -54,6 +55,7 @@ class Broker(RedisBroker):
         #: By queue. It outlives a consumer, which dramatiq recreates after each connection error:
         #: the messages may still be running in a worker thread.
         self.held: dict[str, Held] = defaultdict(Held)
+        self.precedence = Precedence()
         #: What this worker says about itself with each heartbeat; nothing from a command.
         self.about: Callable[[], Mapping[str, str | int]] | None = None
         #: What it counts between two heartbeats.
@@ -144,8 +146,9 @@ class Broker(RedisBroker):
             return self.fetch_steps(self.broker_id, wanted=wanted, known=known, block_ms=block_ms)
 
     def may_go_on(self) -> bool:
-        """Whether a thread may go on: the worker does not stop, and no step waits for a thread."""
-        return self.hands_over and not self.held[STEPS].is_waiting()
+        """Whether a thread may go on: nothing waits that comes first, and the worker works."""
+        waits = self.held[STEPS].is_waiting() or self.precedence.holds()
+        return self.hands_over and not waits
 
     def beat(self) -> None:
         """Write this worker's heartbeat; a thread of its own calls this (pitfall 6)."""

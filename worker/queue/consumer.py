@@ -42,29 +42,31 @@ class Consumer(dramatiq.Consumer):
 
     def __next__(self) -> dramatiq.broker.MessageProxy | None:
         """Return the next message, None after a short wait without one."""
-        if not self._fetched and not self._held.has_room(self.prefetch, self.block_s):
-            return None
         if not self._fetched:
-            self._fetched = self._fetch()
+            limit = self.broker.precedence.threads(self.prefetch)
+            if not self._held.has_room(limit, self.block_s):
+                return None
+            self._fetched = self._fetch(limit)
         while self._fetched:
             message_id, body = self._fetched.pop(0)
             if message := self._decode(message_id, body):
                 return message
         return None
 
-    def _fetch(self) -> list[tuple[str, str]]:
-        flat = self._take()
+    def _fetch(self, limit: int) -> list[tuple[str, str]]:
+        """Fetch as many messages as may be held; wait a short time for the first one."""
+        flat = self._take(limit)
         if not flat and self._wait():
-            flat = self._take()
+            flat = self._take(limit)
         pairs = list(zip(flat[::2], flat[1::2], strict=True))
         self._held.add(message_id for message_id, _ in pairs)
         return pairs
 
-    def _take(self) -> list[str]:
+    def _take(self, limit: int) -> list[str]:
         held = self._held.ids()
         return self.broker.fetch(
             self.queue_name,
-            wanted=self.prefetch - len(held),
+            wanted=limit - len(held),
             # What was handed over has no message, unless the server has forgotten that.
             known=[*held, *self.broker.handed],
             block_ms=round(self.block_s * 1000),

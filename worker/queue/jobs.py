@@ -79,7 +79,6 @@ class JobConsumer(Consumer):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.prefetch = BATCH
         self._others: list[dramatiq.broker.MessageProxy] = []
 
     def __next__(self) -> dramatiq.broker.MessageProxy | None:
@@ -89,7 +88,8 @@ class JobConsumer(Consumer):
         if not self._held.has_room(1, self.block_s):
             return None
         batch = []
-        self._fetched = self._fetch()
+        self._fetched = self._fetch(BATCH)
+        self.broker.precedence.saw_line(is_long=len(self._fetched) >= BATCH)
         while self._fetched:
             message = self._decode(*self._fetched.pop(0))
             if message and message.actor_name == TAKES_JOBS:

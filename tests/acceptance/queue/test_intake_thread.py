@@ -13,6 +13,7 @@ from tests.support.processes import wait_until
 from tests.support.rig import AFTER, STORE_ID, Rig, settings_for
 from worker.queue.broker import INTAKE, STEPS
 from worker.queue.jobs import BATCH
+from worker.queue.precedence import LONGEST_S, Precedence
 from worker.simulator import Simulator
 
 THREADS = 2
@@ -76,6 +77,36 @@ def test_a_batch_that_was_not_begun_at_the_end_goes_back(rig: Rig) -> None:
     assert not worker.is_busy
     assert rig.redis.lrange(rig.key(INTAKE), 0, -1) == ["m-rf-1"]
     assert not rig.redis.exists(rig.key(INTAKE, "inflight", rig.broker.broker_id))
+
+
+def test_jobs_go_before_steps_while_their_line_is_long(
+    redis_url: str, simulator: Simulator
+) -> None:
+    """A quarter of the threads run steps meanwhile, and none of them goes on; but not for ever."""
+    now_s = 0.0
+    rig = Rig(settings_for(redis_url, lane_width="8"), simulator)
+    rig.broker.precedence = Precedence(lambda: now_s)
+    rig.broker.hands_over = True
+    for _ in range(8):
+        rig.request(rig.order(AFTER))
+    rig._one(INTAKE)
+    assert rig.broker.may_go_on()
+    for n in range(BATCH + 1):
+        _send(rig, f"rf-{n}")
+    rig._one(INTAKE)
+    assert not rig.broker.may_go_on()
+    steps = rig.broker.consume(STEPS, prefetch=2 * 8, timeout=1)
+    fetched = [next(steps), next(steps)]
+    assert next(steps) is None
+    now_s = LONGEST_S
+    fetched += [next(steps) for _ in range(6)]
+    assert None not in fetched
+    steps.requeue([message for message in fetched if message])
+    assert rig.broker.may_go_on()
+    now_s = 0.0
+    rig._one(INTAKE)
+    assert rig.broker.may_go_on()
+    rig.close()
 
 
 def test_steps_have_all_other_threads_while_jobs_are_taken_in(rig: Rig) -> None:
