@@ -1,7 +1,8 @@
 """Jobs go before steps while their line is long, for some seconds.
 
 Where Wix answers quickly, steps would otherwise take most of the CPU time, and upstream would hear
-late that its jobs are accepted. Where it answers slowly, the steps of a quiet store must not wait.
+late that its jobs are accepted. Where it answers slowly, steps cost little, and a quiet store must
+not wait for a thread: so half of them go on. With a quarter, jobs were not accepted much sooner.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable
 #: For how long steps give way at most, until the line has been short again.
 LONGEST_S = 5.0
 #: One in so many threads runs steps meanwhile.
-SHARE = 4
+SHARE = 2
 
 
 class Precedence:

@@ -82,7 +82,7 @@ def test_a_batch_that_was_not_begun_at_the_end_goes_back(rig: Rig) -> None:
 def test_jobs_go_before_steps_while_their_line_is_long(
     redis_url: str, simulator: Simulator
 ) -> None:
-    """A quarter of the threads run steps meanwhile, and none of them goes on; but not for ever."""
+    """Half of the threads run steps meanwhile, and none of them goes on; but not for ever."""
     now_s = 0.0
     rig = Rig(settings_for(redis_url, lane_width="8"), simulator)
     rig.broker.precedence = Precedence(lambda: now_s)
@@ -96,10 +96,10 @@ def test_jobs_go_before_steps_while_their_line_is_long(
     rig._one(INTAKE)
     assert not rig.broker.may_go_on()
     steps = rig.broker.consume(STEPS, prefetch=2 * 8, timeout=1)
-    fetched = [next(steps), next(steps)]
+    fetched = [next(steps) for _ in range(4)]
     assert next(steps) is None
     now_s = LONGEST_S
-    fetched += [next(steps) for _ in range(6)]
+    fetched += [next(steps) for _ in range(4)]
     assert None not in fetched
     steps.requeue([message for message in fetched if message])
     assert rig.broker.may_go_on()
