@@ -114,13 +114,16 @@ class Crew:
                 _signal(one, signal.SIGCONT)
             self._frozen = set()
 
-    def replace_dead(self) -> int:
-        """Start another process for each that has ended by itself; returns how many had."""
+    def count_dead(self) -> int:
+        """Return how many processes have ended by themselves."""
         with self.lock:
-            ended = [post for post, one in self._here.items() if not one.is_alive()]
-            for post in ended:
+            return sum(not one.is_alive() for one in self._here.values())
+
+    def replace_dead(self) -> None:
+        """Start another process for each that has ended by itself."""
+        with self.lock:
+            for post in [post for post, one in self._here.items() if not one.is_alive()]:
                 self._start(post)
-            return len(ended)
 
     def end(self) -> None:
         """Kill all."""

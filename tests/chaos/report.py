@@ -9,6 +9,8 @@ from tests.chaos.upstream import HOPEFUL
 
 #: Counted in addition to the kill itself.
 OLDER_KILL = "kill of an older worker"
+#: What a person does after a crash in the first second of a cell.
+ADOPTED = "adoptions of a cell that lost its first second"
 #: What must be 0.
 WRONG = (
     "lost",
@@ -37,6 +39,8 @@ def sentence(summary: dict[str, Any]) -> str:
     ]
     if OLDER not in summary["left_out"]:
         harms.insert(1, f"{actions.get(OLDER_KILL, 0)} of them of the older version")
+    if actions.get(ADOPTED):
+        harms.append(f"{actions[ADOPTED]} {ADOPTED}")
     left_out = ", ".join(f"{name} ({why})" for name, why in summary["left_out"].items())
     return (
         f"{summary['runs']:,} refunds of {len(HOPEFUL)} kinds on {_spread(summary['stores'])} in"

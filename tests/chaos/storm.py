@@ -25,12 +25,13 @@ import redis
 from config.loading import load_settings
 from config.settings import Settings
 from tests.chaos import child, figures
+from tests.chaos.adopting import adopt_emptied
 from tests.chaos.crew import Crew
 from tests.chaos.failures import count_failures, ended, stores_of
 from tests.chaos.harms import Harms
 from tests.chaos.nodes import Nodes
 from tests.chaos.plan import CELLS, DISTURBANCES, NUMBERS_OF_CELLS, OLDER, has_cells, plan
-from tests.chaos.report import failures, sentence
+from tests.chaos.report import ADOPTED, failures, sentence
 from tests.chaos.steppable import make_steppable
 from tests.chaos.stormy_wix import FLAGS, StormySimulator, served
 from tests.chaos.upstream import STORES, STORES_IN_CELLS, Upstream
@@ -166,20 +167,33 @@ class Storm:
         return SETTINGS | {
             "REFUNDS_REDIS_URL": self.nodes.url,
             "REFUNDS_WIX_BASE_URL": wix_url,
+            "REFUNDS_STATE_DIR": str(self.place / "state"),
             "REFUNDS_STORES": json.dumps(dict.fromkeys(self.upstream.stores, entry)),
         }
 
     def _wait_until(self, moment: float) -> None:
         while (left_s := moment - time.monotonic()) > 0:
-            self._tell()
+            self._look()
             self.pause.wait(min(left_s, TELL_EVERY_S))
 
-    def _tell(self) -> None:
-        """Print the progress on standard error every few seconds."""
+    def _look(self) -> None:
+        """Every few seconds do what a person would do, and print the progress."""
         now = time.monotonic()
-        if now - self._told < TELL_EVERY_S:
-            return
-        self._told = now
+        if now - self._told >= TELL_EVERY_S:
+            self._told = now
+            self._mend()
+            self._tell(now)
+
+    def _mend(self) -> None:
+        """Start workers again that have ended by themselves, after what they wait for is done."""
+        if dead := self.crew.count_dead():
+            if adopted := adopt_emptied(self.ledgers_by_cell):
+                self.harms.count(ADOPTED, adopted)
+            self.harms.count("died by itself", dead)
+            self.crew.replace_dead()
+
+    def _tell(self, now: float) -> None:
+        """Print the progress on standard error."""
         progress = "server is down"
         try:
             done = ended(self.ledgers)
@@ -198,11 +212,9 @@ class Storm:
         """Wait until nothing is running."""
         until = time.monotonic() + PATIENCE_S
         while time.monotonic() < until:
-            if dead := self.crew.replace_dead():
-                self.harms.count("died by itself", dead)
             if ended(self.ledgers) == len(self.upstream.orders):
                 return
-            self._tell()
+            self._look()
             self.pause.wait(0.2)
 
 

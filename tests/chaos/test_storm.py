@@ -14,6 +14,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from tests.chaos.adopting import adopt_emptied
 from tests.chaos.failures import count_failures
 from tests.chaos.nodes import Nodes
 from tests.chaos.plan import CELLS, DISTURBANCES, OLDER, has_cells, plan
@@ -24,6 +25,7 @@ from tests.support.cells import Cells
 from tests.support.dark_link import why_not
 from tests.support.processes import wait_until
 from tests.support.rig import AFTER, STORE_ID
+from worker.app import membership_from
 from worker.ledger.connection import redis_client
 
 REASON = why_not()
@@ -149,6 +151,22 @@ def test_a_store_with_refunds_in_two_cells_is_counted(redis_url: str) -> None:
         cells.rigs[cell].run_queued()
     found = {cell: (rig.settings, rig.ledger) for cell, rig in cells.rigs.items()}
     assert count_failures(found, {})["in_two_cells"] == 1
+    cells.close()
+
+
+def test_a_cell_that_lost_its_first_second_is_adopted_and_no_other(redis_url: str) -> None:
+    """Its workers refuse to start until a person has looked."""
+    cells = Cells(redis_url)
+    found = {cell: (rig.settings, rig.ledger) for cell, rig in cells.rigs.items()}
+    assert adopt_emptied(found) == 0
+    rig = cells.rigs["1"]
+    membership = membership_from(rig.settings, rig.broker.client)
+    assert membership.join().installation
+    rig.redis.delete(rig.key("installation"))
+    assert membership.join().installation == ""
+    assert adopt_emptied(found) == 1
+    rig.ledger.installation = membership.join().installation
+    assert rig.ledger.installation
     cells.close()
 
 
