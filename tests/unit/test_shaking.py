@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from worker.ledger import scripts, shaking
+from worker.ledger import nesting, scripts, shaking
 from worker.ledger.lanes import LaneRules
 
 SHARED = """
@@ -38,7 +38,7 @@ class _Client:
 
 def _shaken(main: str) -> str:
     statements = shaking.statements(shaking.without_comments(SHARED))
-    return shaking.shaken(statements, main)[0]
+    return "".join(one.text for one in shaking.shaken(statements, main)[0])
 
 
 def _scripts() -> dict[str, Any]:
@@ -57,6 +57,67 @@ def test_a_function_is_left_out_with_what_only_it_uses() -> None:
 def test_what_a_function_uses_is_kept_in_order() -> None:
     """Also over several functions, and a table of several lines."""
     assert _shaken("return second()") == shaking.without_comments(SHARED).lstrip()
+
+
+def test_a_function_is_put_into_the_only_one_that_uses_it() -> None:
+    """Also over several functions; one that the script itself uses stays where it is."""
+    text = """
+local a = 1
+local function lowest(x) return a + x end
+local function low() return lowest(1) end
+local function other()
+    return lowest(2)
+end
+local function high(b) return low() + other() + b end
+local function both() return a end
+local function top() return both() end
+"""
+    found = nesting.nested(shaking.statements(text), "return high(1) + both() + top()")
+    assert (
+        found
+        == """\
+local a = 1
+local function high(b)
+ local function lowest(x) return a + x end
+ local function low() return lowest(1) end
+ local function other()
+     return lowest(2)
+ end
+ return low() + other() + b end
+local function both() return a end
+local function top() return both() end
+"""
+    )
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        "local function user(a) return inner() + a end\n",
+        "local TABLE = {inner()}\n",
+        f"local function user() return inner({', '.join(f'v{n}' for n in range(60))}) end\n",
+    ],
+)
+def test_a_function_stays_where_it_is(user: str) -> None:
+    """It would see a parameter in the place of its variable, or there are too many of them."""
+    many = "".join(f"local v{n} = {n}\n" for n in range(60))
+    text = f"local a = 1\n{many}local function inner() return a end\n{user}"
+    assert nesting.nested(shaking.statements(text), "return user or TABLE") == text
+
+
+@pytest.mark.parametrize("name", sorted(scripts.OF_STEPS))
+def test_a_function_in_another_one_is_used_nowhere_else(name: str) -> None:
+    """Elsewhere its name would mean nothing."""
+    text = _scripts()[name]
+    tops = [one for one in shaking.statements(text) if one.defined or "main()" in one.text]
+    inner = {
+        found: one
+        for one in tops
+        for found in re.findall(r"^ +local function (\w+)", one.text, re.MULTILINE)
+    }
+    assert inner
+    for found, holder in inner.items():
+        assert all(one is holder or found not in one.used for one in tops)
 
 
 def test_a_script_that_leaves_nothing_to_the_end_does_not_call_finish() -> None:

@@ -13,6 +13,7 @@ from statemachine.flows import TERMINAL, State, Transition, next_transition
 from worker.ledger import circuit
 from worker.ledger.lanes import LaneRules
 from worker.ledger.lua_tables import lua_table
+from worker.ledger.nesting import nested
 from worker.ledger.shaking import shaken, statements, without_comments
 from worker.queue.broker import CLOCK_LUA
 from worker.refund.request import KNOWN_SCHEMA
@@ -40,6 +41,10 @@ SOMETIMES = {
     "guards": re.compile(r"\b(guarded|asked|uncount|count_found|await_approval)\("),
 }
 
+#: The scripts of a step. Others call functions once for each of many refunds, and would make what
+#: is inside of them as often.
+OF_STEPS = frozenset({"claim", "commit", "fetch", "intent"})
+
 #: Where a script leaves what finish() writes: records, lanes, rates, counts.
 LEFT = frozenset({"changes", "removals", "touched", "set_rates", "state_counts", "new_totals"})
 
@@ -66,13 +71,14 @@ def load_scripts(
                 head + "".join(parts[part] for part in parts if SOMETIMES[part].search(text)),
                 text,
                 "with_record" if SOMETIMES["acts"].search(text) else "",
+                nests=name in OF_STEPS,
             )
         )
         for name, text in texts.items()
     }
 
 
-def _whole(head: str, text: str, last: str) -> str:
+def _whole(head: str, text: str, last: str, *, nests: bool) -> str:
     """Return a script with what it uses of *head*, and with *last* for its reply.
 
     If it leaves anything to finish() (lua/lanes.lua), that is called at its end.
@@ -83,4 +89,6 @@ def _whole(head: str, text: str, last: str) -> str:
     shared = statements(without_comments(head))
     _, used = shaken(shared, main + ends[0])
     end = ends[bool(used & LEFT)]
-    return shaken(shared, main + end)[0] + main + end
+    kept, _ = shaken(shared, main + end)
+    front = nested(kept, main + end) if nests else "".join(one.text for one in kept)
+    return front + main + end

@@ -7,6 +7,7 @@ looks at all scripts again and again. So what a script never calls costs as much
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -49,12 +50,12 @@ def names_in(text: str) -> frozenset[str]:
     return frozenset(_NAME.findall(text))
 
 
-def shaken(shared: tuple[Statement, ...], main: str) -> tuple[str, frozenset[str]]:
+def shaken(shared: Sequence[Statement], main: str) -> tuple[list[Statement], frozenset[str]]:
     """Return what *main* uses of the shared statements, and all names that are used then."""
     kept, used = [], set(names_in(main))
     # In Lua a local variable is defined before the functions that use it.
     for one in reversed(shared):
         if not one.defined or one.defined & used:
-            kept.append(one.text)
+            kept.append(one)
             used |= one.used
-    return "".join(reversed(kept)), frozenset(used)
+    return kept[::-1], frozenset(used)

@@ -110,7 +110,7 @@ def test_a_reader_continues_where_it_stopped(rig: Rig) -> None:
 )
 def test_the_scripts_calendar_is_right(rig: Rig, unix_ms: int, text: str) -> None:
     """Leap years, ends of years, milliseconds."""
-    prelude = str(rig.ledger._scripts["commit"].script)
+    prelude = str(rig.ledger._scripts["accept"].script)
     start, end = prelude.index("local function iso("), prelude.index("local function emit(")
     iso = prelude[start:end]
     assert (
