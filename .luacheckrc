@@ -7,7 +7,7 @@ read_globals = {"redis", "cjson", "KEYS", "ARGV"}
 local shared = {
     "AHEAD_MS", "wall", "offset", "last", "kept", "ns", "args", "now", "int", "identity", "SOURCE", "NEXT", "ENDED", "SCHEMA", "is_newer", "WIDTH", "PER_CALL_MS",
     "BURST_MS", "MORE_CALLS", "CALLS", "THROTTLED", "CIRCUIT", "note_answer", "is_cut_off", "key", "record_of", "change", "remove", "forget_changes", "write_changes", "note", "emit",
-    "publish", "publish_store", "is_suspended", "record_accepted", "write_message", "send", "set_state",
+    "publish", "publish_store", "quiet", "is_quiet", "is_suspended", "record_accepted", "write_message", "send", "set_state",
     "acknowledge", "ack", "is_alive", "is_held", "is_lost", "server_lost_writes_at", "step_messages",
     "add_counts", "add_totals", "records", "changes", "follow_changes", "decoded", "text_of", "card_of", "joined", "WHOLE_CARD", "split", "units", "list_dead", "list_by", "list_failing", "list_accepted",
     "KINDS", "SEPARATOR", "UNKNOWN", "total",

@@ -16,6 +16,7 @@ end
 
 -- Whether the circuit holds back a store; if so, wake.lua tries its lane again.
 local function is_cut_off(store)
+    if is_quiet(store) then return false end
     local share = redis.call('HGET', key('outage'), 'share')
     if not share or tonumber(string.sub(redis.sha1hex(store), 1, 2), 16) < tonumber(share) then return false end
     redis.call('ZADD', key('paced'), now + CIRCUIT.AGAIN_MS, store)

@@ -75,6 +75,7 @@ local goes_on = args.next == 'now' and not is_held_back and not is_paused(store)
     and not is_paced(store, surplus(calls_of(id, args.next_calls)))
 -- A refund that takes long gives way to a store that goes ahead of the others.
 if args.gives_way then enter_ring() end
+    quiet[store] = nil
 local hands_own = goes_on and args.hands_over and not (args.gives_way and is_ahead())
 -- The step that the same thread goes on with says it again.
 if not hands_own or args.wix_outcome == 'failed' then note_answer(store, args.wix_outcome) end

@@ -26,6 +26,7 @@ local function schema_on_hold(id, knows_holds) return math.max(tonumber(record_o
 
 -- Whether a person has paused a store, or all. The lane is remembered, so that it goes on afterwards.
 local function is_paused(store)
+    if is_quiet(store) then return false end
     local found = redis.call('HMGET', key('paused'), store, '*')
     if not found[1] and not found[2] then return false end
     redis.call('SADD', key('paused_lanes'), store)

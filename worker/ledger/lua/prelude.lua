@@ -128,7 +128,19 @@ local function publish_store(store, outcome)
     emit(outcome, store, store .. '/' .. number .. '/' .. outcome.step)
 end
 
-local function is_suspended(store) return redis.call('EXISTS', key('suspended', store)) == 1 end
+-- Whether nothing holds a store back: it is not suspended, nothing is paused, and the circuit is closed. Most
+-- stores need one command for this. A script that suspends a store forgets what it found.
+local quiet = {}
+local function is_quiet(store)
+    if quiet[store] == nil then
+        quiet[store] = redis.call('EXISTS', key('suspended', store), key('paused'), key('outage')) == 0
+    end
+    return quiet[store]
+end
+
+local function is_suspended(store)
+    return not is_quiet(store) and redis.call('EXISTS', key('suspended', store)) == 1
+end
 
 -- Record that args.accepted_endpoints of Wix have accepted the store's key, unless they did a moment ago.
 -- What a step says of a key that was exchanged meanwhile, or that was suspended, says nothing of this one.
