@@ -3,18 +3,18 @@
 -- args: refunds, each with: refund_id; version, lines (of its history) as they were read; fields {name: text},
 --       dropped (names); is_damaged (leave it as it is); states {state: true} that a finished refund has.
 -- Returns how many were packed.
-local count = 0
+local done, histories = {}, {}
 for _, given in ipairs(args.refunds) do
     local id = given.refund_id
     local record = record_of(id)
     if not args.states[record.state] or given.is_damaged then
-        redis.call('SREM', key('unpacked'), id)
+        done[#done + 1] = id
     elseif record.version == given.version and redis.call('LLEN', key('history', id)) == given.lines then
         change(id, given.fields)
         remove(id, unpack(given.dropped))
-        redis.call('DEL', key('history', id))
-        redis.call('SREM', key('unpacked'), id)
-        count = count + 1
+        done[#done + 1], histories[#histories + 1] = id, key('history', id)
     end
 end
-return count
+if #histories > 0 then redis.call('DEL', unpack(histories)) end
+if #done > 0 then redis.call('SREM', key('unpacked'), unpack(done)) end
+return #histories
