@@ -36,12 +36,12 @@ local function claim_answer(id, status, goes_on)
         known = redis.call('HMGET', key('store', record.store_id), 'sealed', 'epoch', 'disconnected_at_ms')
         fence, waiting = record.fence, goes_on and 0 or redis.call('ZCARD', key('lane', record.store_id))
     end
-    local flat = {status, int(now), fence, known[1] or '', known[2] or 0, known[3] or '', waiting}
+    -- The table of the reply is long enough already.
+    local flat, size = replies[id], 0
     for field, value in pairs(record) do
-        flat[#flat + 1] = field
-        flat[#flat + 1] = value
+        flat[size + 1], flat[size + 2], size = field, value, size + 2
     end
-    return flat
+    return {status, int(now), fence, known[1] or '', known[2] or 0, known[3] or '', waiting, unpack(flat, 1, size)}
 end
 
 -- Hand a refund that has a slot to the execution of this script: {transition, message id, claim...}.

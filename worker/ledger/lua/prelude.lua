@@ -23,7 +23,7 @@ end
 
 -- The records that this script has read, and the fields that it changes. They are written when it
 -- ends, so that a record costs one command to read and one to write.
-local records = {}
+local records, replies = {}, {}
 local changes, removals = {}, {}
 
 -- The fields of a refund's record: {field: text}; empty if there is none.
@@ -31,7 +31,7 @@ local function record_of(id)
     if not records[id] then
         local fields, flat = {}, redis.call('HGETALL', key('refund', id))
         for place = 1, #flat, 2 do fields[flat[place]] = flat[place + 1] end
-        records[id] = fields
+        records[id], replies[id] = fields, flat
     end
     return records[id]
 end
@@ -69,12 +69,11 @@ local function write_changes()
         if #names > 0 then redis.call('HDEL', key('refund', id), unpack(names)) end
     end
     for id, fields in pairs(changes) do
-        local flat = {}
+        local flat, size = {}, 0
         for field, value in pairs(fields) do
-            flat[#flat + 1] = field
-            flat[#flat + 1] = value
+            flat[size + 1], flat[size + 2], size = field, value, size + 2
         end
-        if #flat > 0 then redis.call('HSET', key('refund', id), unpack(flat)) end
+        if size > 0 then redis.call('HSET', key('refund', id), unpack(flat)) end
     end
 end
 
