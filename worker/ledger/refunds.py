@@ -185,16 +185,15 @@ class Ledger(Records):
         suspended its store.
         """
         chain = delivery.chain
+        arguments, texts = commit_arguments(claim, commit, delivery)
         status, *handed = self._run(
             "commit",
-            **delivery.fields(),
+            None,
+            *texts,
             refund_id=refund_id,
-            token=delivery.token,
-            hands_over=chain is not None and chain.may_go_on(),
-            gives_way=chain is not None and chain.is_long,
             settle_delay_ms=self._settle_delay_ms,
             lease_cap_ms=LEASE_CAP_MS,
-            **commit_arguments(claim, commit),
+            **arguments,
         )
         if chain and handed:
             transition, message_id, *claimed = handed

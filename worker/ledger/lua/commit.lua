@@ -1,7 +1,7 @@
 -- Everything a step changes, at once: state, history, facts, next message or due time, lane,
 -- lease and the acknowledgement.
 -- args: refund_id, token, fence; state; next "now" | "later" | "lane" | "end"; due_in_ms;
---       fields {name: text}; history (JSON lines); wix_calls; intent "clear" | "keep" | "open";
+--       wix_calls; intent "clear" | "keep" | "open"; fields and lines, how many of them are below;
 --       uncounted; steps, how many this is the result of; watch_in_ms; accepted_endpoints; lacking;
 --       throttled, pause_ms; wix_outcome; epoch;
 --       suspension, outcome and also (a second outcome), if any; asks, if the refund needs an approval,
@@ -9,10 +9,19 @@
 --       server that lost writes can have forgotten that it was ours;
 --       hands_over, whether the thread goes on with what it is handed (leases.lua); gives_way, whether to
 --       a store that goes ahead before the refund has ended; next_calls, that its next step will make;
---       lease_cap_ms, settle_delay_ms, dead_after_ms;
+--       lease_cap_ms, settle_delay_ms, dead_after_ms. What is 0, false or '' may be absent;
 --       worker_id, queue, message_id and execution of the delivery; is_handed, whether it was handed over.
+-- The other arguments are texts, since in JSON they would cost twice as much: name and text of each field, the
+-- lines of the history (JSON), data of outcome and of also, if there are any.
 -- Returns {status} or {status, transition, message id, claim...} of the refund that is handed over;
 -- status: committed | suspended (the store, by this step) | stale (the lease was lost).
+local fields, place = {}, 2 + 2 * args.fields
+for name = 2, place - 1, 2 do fields[ARGV[name]] = ARGV[name + 1] end
+local history = {unpack(ARGV, place, place + args.lines - 1)}
+place = place + args.lines
+if args.outcome then args.outcome.data, place = ARGV[place], place + 1 end
+if args.also then args.also.data = ARGV[place] end
+
 local id = args.refund_id
 local record = record_of(id)
 local store = record.store_id
@@ -29,8 +38,8 @@ end
 local was_forgotten = args.counts and may_have_forgotten(id)
 local intent = {clear = 0, keep = record.prior_intent_at_ms or 0, open = now}
 charge(store, args.wix_calls - (record.reserved or 0))
-if args.throttled then throttle(store, args.pause_ms) end
-change(id, args.fields)
+if args.throttled then throttle(store, args.pause_ms or 0) end
+change(id, fields)
 change(id, {
     intent_at_ms = intent[args.intent], version = record.version + args.steps,
     wix_calls = (record.wix_calls or 0) + args.wix_calls,
@@ -49,23 +58,24 @@ if record.order_id ~= order_before then
 end
 set_state(id, args.state)
 if tonumber(record.due_at_ms or 0) > 0 then redis.call('ZREM', key('due'), id) end
-note(id, unpack(args.history))
+note(id, unpack(history))
 publish(id, args)
 if args.asks then await_approval(id, args.asks) end
 if args.counts and (was_forgotten or not args.counts.in_doubt) then count_found(id, args.counts) end
 -- Nothing was done for a rejected refund.
 if args.state == 'rejected' and tonumber(record.intent_at_ms) == 0 then uncount(id) end
-if args.watch_in_ms > 0 then plan_look(id, now, args.watch_in_ms) end
+if args.watch_in_ms then plan_look(id, now, args.watch_in_ms) end
 ack()
 -- A rejected refund is an answer for upstream, not an error.
-if args.state ~= 'rejected' and args.fields.reason and args.fields.reason ~= '{}' then
-    redis.call('HSET', key('store', store), 'last_error', args.fields.reason, 'last_error_at_ms', int(now))
+if args.state ~= 'rejected' and fields.reason and fields.reason ~= '{}' then
+    redis.call('HSET', key('store', store), 'last_error', fields.reason, 'last_error_at_ms', int(now))
 end
 local status, is_held_back = 'committed', (args.suspension or args.next == 'now') and is_suspended(store)
 -- A refusal of a key that was exchanged meanwhile, or of a suspension that is over, says nothing.
 if args.suspension and not is_held_back and (redis.call('HGET', key('store', store), 'epoch') or '0') == args.epoch then
     redis.call('HSET', suspended, 'by', args.token, 'since_ms', int(now), 'probes', 0, 'epoch', args.epoch,
         'endpoint', args.suspension.endpoint, 'reason', args.suspension.reason)
+    quiet[store] = nil
     redis.call('ZADD', key('probes'), now + args.suspension.probe_in_ms, store)
     publish_store(store, args.suspension.outcome)
     status, is_held_back = 'suspended', true
@@ -75,7 +85,6 @@ local goes_on = args.next == 'now' and not is_held_back and not is_paused(store)
     and not is_paced(store, surplus(calls_of(id, args.next_calls)))
 -- A refund that takes long gives way to a store that goes ahead of the others.
 if args.gives_way then enter_ring() end
-    quiet[store] = nil
 local hands_own = goes_on and args.hands_over and not (args.gives_way and is_ahead())
 -- The step that the same thread goes on with says it again.
 if not hands_own or args.wix_outcome == 'failed' then note_answer(store, args.wix_outcome) end
@@ -83,7 +92,7 @@ if not hands_own then
     drop_lease(id)
     record_accepted(store)
 end
-if args.lacking ~= '' then
+if args.lacking then
     redis.call('HSET', key('lacking', store), args.lacking, int(now))
     redis.call('HDEL', key('worked', store), args.lacking)
 end
@@ -94,7 +103,7 @@ elseif goes_on then
 elseif args.next == 'now' or args.next == 'lane' then
     stand_back(id, store)
 elseif args.next == 'later' then
-    postpone(id, store, args.due_in_ms)
+    postpone(id, store, args.due_in_ms or 0)
 else
     if args.state == 'dead' then redis.call('ZADD', key('dead'), now, id) end
     redis.call('ZREM', key('busy', store), id)
