@@ -5,13 +5,18 @@
 -- Returns how many were packed.
 local done, histories = {}, {}
 for _, given in ipairs(args.refunds) do
-    local id = given.refund_id
-    local record = record_of(id)
-    if not args.states[record.state] or given.is_damaged then
+    local id, record = given.refund_id, key('refund', given.refund_id)
+    local known = redis.call('HMGET', record, 'state', 'version')
+    if not args.states[known[1]] or given.is_damaged then
         done[#done + 1] = id
-    elseif record.version == given.version and redis.call('LLEN', key('history', id)) == given.lines then
-        change(id, given.fields)
-        remove(id, unpack(given.dropped))
+    elseif known[2] == given.version and redis.call('LLEN', key('history', id)) == given.lines then
+        -- Nothing that a list follows is changed, so the whole record need not be read.
+        local flat, size = {}, 0
+        for field, text in pairs(given.fields) do
+            flat[size + 1], flat[size + 2], size = field, text, size + 2
+        end
+        if size > 0 then redis.call('HSET', record, unpack(flat)) end
+        if #given.dropped > 0 then redis.call('HDEL', record, unpack(given.dropped)) end
         done[#done + 1], histories[#histories + 1] = id, key('history', id)
     end
 end
