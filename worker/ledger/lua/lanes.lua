@@ -42,11 +42,13 @@ local function admit(store) touched[store] = touched[store] or false end
 -- The round of the last turn; and whether that was one more of a store that had had its turn in this
 -- round, which the half of a round stands for in the key.
 local last_round, was_extra
+local function know_round(text)
+    local kept_round = tonumber(text or 0)
+    last_round, was_extra = math.floor(kept_round), kept_round % 1 ~= 0
+end
+
 local function round()
-    if not last_round then
-        local kept_round = tonumber(redis.call('GET', key('round')) or 0)
-        last_round, was_extra = math.floor(kept_round), kept_round % 1 ~= 0
-    end
+    if not last_round then know_round(redis.call('GET', key('round'))) end
     return last_round
 end
 
@@ -99,15 +101,16 @@ local function is_ahead()
     return store and at % 1 ~= 0
 end
 
--- Who holds a refund's order; nil if nobody does. The same command reads the rate of its store.
+-- Who holds a refund's order; nil if nobody does. The same command reads the rate of its store, and the round.
 local holders, leases = {}, {}
 local function holder_of(id)
     if holders[id] == nil then
         local record = record_of(id)
         local store = record.store_id or ''
         leases[id] = key('lease', store, record.order_id or '')
-        local found = redis.call('MGET', leases[id], key('rate', store))
+        local found = redis.call('MGET', leases[id], key('rate', store), key('round'))
         holders[id], paid[store] = found[1], paid[store] or tonumber(found[2] or 0)
+        if not last_round then know_round(found[3]) end
     end
     return holders[id]
 end
