@@ -13,7 +13,7 @@ import redis
 
 from config.settings import Settings
 from worker.app import membership_from
-from worker.cells.recorded import recorded_cell
+from worker.cells.names import FRONT
 from worker.ledger.audit_log import Operator
 from worker.ledger.installation import find_installation
 from worker.ledger.refunds import Ledger
@@ -22,13 +22,14 @@ _PERSON = Operator("chaos", "its server crashed")
 
 
 def adopt_emptied(cells: Mapping[str, tuple[Settings, Ledger]]) -> int:
-    """Adopt the cells that the front knows and that are empty now; returns how many."""
+    """Adopt the cells that are empty, and that workers refuse for it; returns how many."""
     adopted = 0
-    for settings, ledger in cells.values():
+    for cell, (settings, ledger) in cells.items():
         with suppress(redis.RedisError):  # a server is down: the next time
-            recorded = recorded_cell(settings)
-            is_known = recorded is not None and recorded.known() != ""
-            if is_known and find_installation(ledger._redis, settings.namespace) is None:
-                membership_from(settings, ledger._redis).adopt(_PERSON)
+            membership = membership_from(settings, ledger._redis)
+            is_empty = find_installation(ledger._redis, settings.namespace) is None
+            is_refused = any(one.level == "refused" for one in membership.findings())
+            if cell != FRONT and is_empty and is_refused:
+                membership.adopt(_PERSON)
                 adopted += 1
     return adopted
