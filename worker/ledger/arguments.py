@@ -51,7 +51,7 @@ def commit_arguments(
     always = {
         **_of(delivery),
         "fence": str(claim.fence),
-        "state": commit.state.value,
+        "state": str(commit.state),
         "next": commit.next,
         "fields": len(commit.fields),
         "lines": len(commit.history),

@@ -156,7 +156,7 @@ def outcome_of_end(
     """Return the event of a refund that ends in *to*; None if that state is not reported."""
     if to not in KIND_OF:
         return None
-    content = about(refund.request) | {"state": to.value, "flow": refund.flow or None} | more
+    content = about(refund.request) | {"state": str(to), "flow": refund.flow or None} | more
     if KIND_OF[to] == "finished":
         content |= {"effect": facts.effect, "amount": None, "split": split_of(facts)}
         content |= {"status": status_after(to, facts)} | _paid_back(facts)
@@ -181,7 +181,7 @@ def _paid_back(facts: Facts) -> dict[str, Any]:
 def progress(refund: Refund, to: State, step: str) -> dict[str, str]:
     """Return the event of a refund that has come to its next state, and goes on."""
     return outcome(
-        "progress", step, **about(refund.request), state=to.value, flow=refund.flow or None
+        "progress", step, **about(refund.request), state=str(to), flow=refund.flow or None
     )
 
 

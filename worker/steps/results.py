@@ -52,13 +52,14 @@ class Results:
         """The transition is done: continue with the next one, or finish."""
         flow = result.flow or Flow(self.refund.flow)
         # An assessment chooses the flow; another step may only lead out of one.
-        edges_of = flow if self.refund.state is State.ACCEPTED else Flow(self.refund.flow)
+        is_free = result.flow is None or self.refund.state is State.ACCEPTED
+        edges_of = flow if is_free else Flow(self.refund.flow)
         to = apply(self.refund.state, self.transition, result.to, flow=edges_of)
         facts = self._facts().forget(Lifetime.TRANSITION) | result.facts
         marks = {name: True for name in ("found", "by_merchant") if getattr(result, name)}
         event = self._event("step.done")
-        event |= {"from_state": self.refund.state.value, "to_state": to.value} | marks
-        fields = {"attempt": 0, "failing_since_ms": 0, "reason": "{}", "flow": flow.value}
+        event |= {"from_state": str(self.refund.state), "to_state": str(to)} | marks
+        fields = {"attempt": 0, "failing_since_ms": 0, "reason": "{}", "flow": str(flow)}
         commit = self._commit(
             event,
             state=to,
@@ -165,7 +166,7 @@ class Results:
         logged = {name: reason[name] for name in reason if name not in {"remedy", "detail"}}
         if reason.get("detail"):
             logged["error"] = reason["detail"]
-        event = self._event(END_EVENTS[to]) | {"from_state": self.refund.state.value} | logged
+        event = self._event(END_EVENTS[to]) | {"from_state": str(self.refund.state)} | logged
         facts = self._facts(unclear=unclear)
         fields: dict[str, str | int] = {
             "reason": json.dumps(reason),
@@ -244,11 +245,10 @@ class Results:
         calls = self.step.wix.calls if self.step else 0
         outcome = self.step.wix.outcome if self.step else ""
         accepted = tuple(sorted(self.step.wix.accepted_endpoints)) if self.step else ()
-        notices = self.step.notices if self.step else []
         if self.step and (answer := self.step.wix.throttled):
             fields = {"throttled": True, "pause_ms": answer.retry_after_ms or 0} | fields
         return StepCommit(
-            history=(*notices, event),
+            history=(*(self.step.notices if self.step else ()), event),
             wix_calls=calls,
             wix_outcome=outcome,
             accepted_endpoints=accepted,
@@ -258,7 +258,7 @@ class Results:
     def _event(self, name: str) -> dict[str, Any]:
         event: dict[str, Any] = {
             "event": name,
-            "transition": self.transition.value,
+            "transition": str(self.transition),
             "attempt": self.refund.attempt,
             "wix_calls": self.step.wix.calls if self.step else 0,
         }
