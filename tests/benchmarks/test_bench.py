@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import bench, plot, tables
+from tests.benchmarks import bench, intake, plot, tables
 from tests.benchmarks.contenders import PLAIN, Floor, Ours, Size
 from tests.benchmarks.parts import (
     Found,
@@ -24,6 +24,7 @@ from tests.benchmarks.parts import (
 )
 from tests.benchmarks.stub import Quota, Wix
 from tests.benchmarks.tables import bench_table
+from tests.benchmarks.throughput import WARM_UP
 from tests.benchmarks.world import ROOT, world
 
 TINY = Plan(1, refunds=8, paced=4, idle=1, busy=8, quiet=1, minutes=0.02, few=2, many=5)
@@ -64,6 +65,15 @@ def test_fairness_beside_busy_stores(size: Size) -> None:
     """Beside accepted refunds, and beside jobs that are not accepted yet."""
     scenes = ("beside_1", "beside_5", "beside_20", "beside_intake")
     _check(run_fairness(TINY, size), *(f"quiet_p95_{name}" for name in scenes))
+
+
+@pytest.mark.parametrize("scene", intake.SCENES)
+def test_how_long_jobs_wait_to_be_accepted(size: Size, scene: str) -> None:
+    """While nothing else is done, beside steps, and while Wix does not answer."""
+    with world() as place:
+        found = intake.run(scene, place, size, 150)
+        assert place.redis.zcard("{refunds}:accepted") == WARM_UP + 150
+    assert found.commands_per_job > 5
 
 
 def test_the_use_of_a_quota(size: Size) -> None:
