@@ -31,8 +31,8 @@ class BrokenAnswer(Exception):
 
 def request_bytes(asked: Asked, target: bytes) -> bytes:
     """Return a request as it is sent. Raises UnsafeRequest."""
-    first = b"%s %s HTTP/1.1" % (asked.method.encode(), target)
-    lines = [first, *map(b"%s: %s".__mod__, asked.headers)]
+    lines = [b"%s %s HTTP/1.1" % (asked.method.encode(), target)]
+    lines += [b"%s: %s" % header for header in asked.headers]
     if _UNSAFE.search(b"".join(lines)) or b" " in target:
         raise UnsafeRequest("a header or the path has a character that HTTP does not allow")
     return b"\r\n".join((*lines, b"", asked.content))
