@@ -18,6 +18,8 @@ from worker.queue.names import INTAKE
 
 #: How often a thread without work looks whether it must stop.
 LOOKS_MS = 100
+#: How long a thread that fetches waits for a message, of which Redis tells it at once.
+WAITS_MS = 500
 
 
 class Threads(dramatiq.Worker):
@@ -56,16 +58,13 @@ class Threads(dramatiq.Worker):
         with suppress(ConnectionClosed):  # then another worker takes them over
             jobs.requeue_messages(left)
 
-    def _add_consumer(self, queue_name: str, *, delay: bool = False) -> None:
-        """Add the consumer of a queue, as dramatiq does, but let jobs go to their own thread."""
-        if queue_name != INTAKE:
-            super()._add_consumer(queue_name, delay=delay)
-            return
-        jobs = self.consumers[queue_name] = ConsumerThread(
+    def _add_consumer(self, queue_name: str, *, delay: bool = False) -> None:  # noqa: ARG002 - there are no delay queues
+        """Add the consumer of a queue; jobs go to their own thread."""
+        consumer = self.consumers[queue_name] = ConsumerThread(
             broker=self.broker,
             queue_name=queue_name,
             prefetch=self.queue_prefetch,
-            work_queue=self._batches,
-            worker_timeout=self.worker_timeout,
+            work_queue=self._batches if queue_name == INTAKE else self.work_queue,
+            worker_timeout=WAITS_MS,
         )
-        jobs.start()
+        consumer.start()
