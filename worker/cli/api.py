@@ -14,7 +14,7 @@ from worker.cells.finding import Finder
 from worker.cells.routing import directory_from
 from worker.cells.settings import settings_of
 from worker.cli.common import WRONG_USAGE, AsJson, close_at_end, explain_errors, fail, settings
-from worker.cli.serve import TRIES, BehindProxy, Host, Pem, Port, Service, join, show_token
+from worker.cli.serve import ONCE, BehindProxy, Host, Pem, Port, Service, join, show_token
 from worker.ledger.search import Search
 from worker.observability.events import log_event
 from worker.process.early_signals import end_on_sigterm
@@ -71,7 +71,7 @@ def _application(given: Settings, server: Server) -> tuple[Starlette, str]:
 
     def connect(cell: str) -> Place:
         of_cell = settings_of(given, cell, given.cells)
-        broker, ledger = ledger_from(of_cell, tries=TRIES)
+        broker, ledger = ledger_from(of_cell, tries=ONCE)
         close_at_end(broker.client.close)
         ledger.installation = join(of_cell, broker.client)
         search = Search(broker.client, namespace=of_cell.namespace)
@@ -88,7 +88,7 @@ def _finder(given: Settings) -> Callable[[], Finder] | None:
     """Return what looks for the cells of stores and refunds; None where there is one ledger."""
     if given.cells == 1:
         return None
-    clients, directory = directory_from(given, {}, tries=TRIES)
+    clients, directory = directory_from(given, {}, tries=ONCE)
     close_at_end(clients.close)
     return lambda: Finder(clients, directory)
 

@@ -21,7 +21,7 @@ from worker.app import (
 from worker.cli import status
 from worker.cli.cells import settings_of_one_cell
 from worker.cli.common import WRONG_USAGE, AsJson, close_at_end, explain_errors, fail
-from worker.cli.serve import TRIES, BehindProxy, Host, Pem, Port, Service, join, show_token
+from worker.cli.serve import ONCE, BehindProxy, Host, Pem, Port, Service, join, show_token
 from worker.ledger.search import Search
 from worker.observability.events import log_event
 from worker.observability.redaction import register_secrets
@@ -104,8 +104,8 @@ def _desk(given: Settings) -> tuple[Desk, str]:
     from worker.console.desk import Desk  # noqa: PLC0415 - see _application
     from worker.console.plots import Trends  # noqa: PLC0415 - see _application
 
-    read_status = status.reader_for(given, tries=TRIES)
-    broker, ledger = ledger_from(given, tries=TRIES)
+    read_status = status.reader_for(given, tries=ONCE)
+    broker, ledger = ledger_from(given, tries=ONCE)
     close_at_end(broker.client.close)
     ledger.installation = join(given, broker.client)
     wix, pause = wix_from(given), threading.Event()

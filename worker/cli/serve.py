@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 #: Whoever sends a request waits for the answer, so a command that Redis does not answer is not
 #: repeated: with all its retries a page took more than a minute.
-TRIES = 1
+ONCE = 1
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")]
