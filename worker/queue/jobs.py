@@ -89,7 +89,6 @@ class JobConsumer(Consumer):
             return None
         batch = []
         self._fetched = self._fetch(BATCH)
-        self.broker.precedence.saw_line(is_long=len(self._fetched) >= BATCH)
         while self._fetched:
             message = self._decode(*self._fetched.pop(0))
             if message and message.actor_name == TAKES_JOBS:
@@ -101,6 +100,12 @@ class JobConsumer(Consumer):
         return dramatiq.broker.MessageProxy(
             batch[0].copy(options={**batch[0].options, "batch": batch})
         )
+
+    def _take(self, limit: int) -> list[str]:
+        """Take up to *limit* jobs. Steps learn whether more wait before this thread does."""
+        flat = super()._take(limit)
+        self.broker.precedence.saw_line(is_long=len(flat) >= 2 * limit)
+        return flat
 
     def ack(self, message: dramatiq.broker.MessageProxy) -> None:
         """Acknowledge each job of a batch, except those that become letters."""

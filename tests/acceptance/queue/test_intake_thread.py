@@ -109,6 +109,22 @@ def test_jobs_go_before_steps_while_their_line_is_long(
     rig.close()
 
 
+def test_steps_go_on_while_the_thread_of_jobs_waits_for_more(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full batch was the last one: the line is short before anybody waits for the next job."""
+    rig.broker.hands_over = True
+    for n in range(BATCH):
+        _send(rig, f"rf-{n}")
+    rig._one(INTAKE)
+    seen = []
+    jobs = rig.broker.consume(INTAKE, prefetch=2 * THREADS, timeout=1)
+    monkeypatch.setattr(jobs, "_wait", lambda: seen.append(rig.broker.may_go_on()))
+    assert next(jobs) is None
+    assert seen == [True]
+    jobs.close()
+
+
 def test_steps_have_all_other_threads_while_jobs_are_taken_in(rig: Rig) -> None:
     """A process holds a batch, and a step for each thread; the next batch waits for this one."""
     for n in range(THREADS + 1):
