@@ -7,21 +7,22 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import structlog
+
 from worker.observability.context import bind_only
 from worker.observability.logs import configure_logs
-from worker.observability.sink import SINK
 
 
 @contextmanager
 def restored_logging() -> Iterator[None]:
     """Restore the logging configuration when the context ends."""
     root = logging.getLogger()
-    handlers, level, write = list(root.handlers), root.level, SINK.write
+    handlers, level = list(root.handlers), root.level
     try:
         yield
     finally:
         root.handlers, root.level = handlers, level
-        SINK.write = write
+        structlog.reset_defaults()
         bind_only()
 
 

@@ -7,10 +7,10 @@ import json
 import sys
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.logs import restored_logging
 from worker.cli import output
 from worker.observability.context import bound
 from worker.observability.events import log_event
@@ -80,10 +80,11 @@ def test_a_line_end_from_outside_makes_no_line(capsys: pytest.CaptureFixture[str
 def test_the_console_log_is_escaped(text: str) -> None:
     """One line for one event, whatever is in its fields."""
     out = io.StringIO()
-    with restored_logging(), bound(refund_id=text):
-        configure_logs("console", "info", out)
+    configure_logs("console", "info", out)
+    with bound(refund_id=text):
         log_event("refund.invalid", problems={text: f"is {text}"})
         log_event("demo.step", text=f"hello {text}")
+    structlog.reset_defaults()
     lines = out.getvalue().split("\n")
     assert len(lines) == 3
     assert all(printable(line) == line for line in lines)
@@ -93,9 +94,9 @@ def test_the_console_log_is_escaped(text: str) -> None:
 def test_the_json_log_is_exact(text: str) -> None:
     """One line for one event; a program reads the same text."""
     out = io.StringIO()
-    with restored_logging():
-        configure_logs("json", "info", out)
-        log_event("demo.step", text=text)
+    configure_logs("json", "info", out)
+    log_event("demo.step", text=text)
+    structlog.reset_defaults()
     [line, rest] = out.getvalue().split("\n")
     assert (json.loads(line)["text"], rest, printable(line)) == (text, "", line)
 

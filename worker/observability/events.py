@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+import structlog
+
 from worker.observability.act_events import ACT_EVENTS
-from worker.observability.event import Event
+from worker.observability.event import LEVELS, Event
 from worker.observability.program_events import PROGRAM_EVENTS
-from worker.observability.sink import SINK
 
 #: Bound once per message, so they are on every line of a step.
 BOUND = ("refund_id", "actor", "message_id", "store_id", "order_id")
@@ -272,10 +273,10 @@ def log_event(event: str, **fields: Any) -> None:
     Raises:
         KeyError: the table has no such event.
     """
-    level = EVENTS[event].level
+    level = LEVELS[EVENTS[event].level]
     for observer in _OBSERVERS:
         observer(event, fields)
-    SINK.write(level, {**fields, "event": event})
+    _LOGGER.log(level, event, **fields)
 
 
 def observe(observer: Callable[[str, Mapping[str, Any]], None]) -> None:
@@ -284,6 +285,8 @@ def observe(observer: Callable[[str, Mapping[str, Any]], None]) -> None:
 
 
 _OBSERVERS: list[Callable[[str, Mapping[str, Any]], None]] = []
+#: Reads the configuration at each call.
+_LOGGER = structlog.get_logger()
 
 
 def events_table() -> str:
