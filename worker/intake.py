@@ -183,7 +183,8 @@ def check_callback(
 
 
 def _quarantine_invalid(broker: Broker, job: Job, error: InvalidJob) -> None:
-    wrong = {"problems": redact(error.problems), "errors": as_tables(error.errors)}
+    # The names of metadata are the caller's, as are its texts.
+    wrong = redact({"problems": error.problems, "errors": as_tables(error.errors)})
     with _named(job):
         _quarantine(broker, job, "invalid_job", wrong)
         log_event("refund.invalid", problems=error.problems)

@@ -209,3 +209,14 @@ def test_a_batch_that_was_not_begun_goes_back_at_shutdown(rig: Rig) -> None:
     consumer.requeue([message])
     consumer.close()
     assert rig.redis.llen(rig.key("refunds")) == 3
+
+
+@pytest.mark.parametrize("name", ["\ud83d", "IST.a-key-of-wix.aaaabbbb.ccccdddd"])
+def test_a_name_in_the_metadata_of_an_invalid_job_harms_no_other_job(rig: Rig, name: str) -> None:
+    """Half a character cannot be written, and a secret must not be; the letter masks both."""
+    ids = [_send(rig, "rf-1"), _send(rig, "rf-2", metadata={name: "\ud83d"}), _send(rig, "rf-3")]
+    rig._one(INTAKE)
+    assert sorted(rig.ledger.all_ids()) == [ids[0], ids[2]]
+    [(message_id, letter)] = rig.broker.quarantined().items()
+    assert (message_id, letter["reason"]) == ("m-rf-2", "invalid_job")
+    assert name not in json.dumps(letter, ensure_ascii=False)

@@ -156,6 +156,7 @@ def test_a_message_out_of_order_is_redundant_or_illegal_and_harmless(rig: Rig) -
     [
         {"metadata": {"\ud83d": "x"}},
         {"metadata": {"a": "\ud83d"}},
+        {"metadata": {"\ud83d": "\ud83d"}},
         {"metadata": {"a": "x" * 1_001}},
         {"metadata": {"x" * 101: "a"}},
         {"reason": "x" * 501},
