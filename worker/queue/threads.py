@@ -55,8 +55,10 @@ class Threads(dramatiq.Worker):
         self._intake.stop()
         self._intake.join(timeout / 1000)
         left = [self._batches.get_nowait().message for _ in range(self._batches.qsize())]
-        with suppress(ConnectionClosed):  # then another worker takes them over
-            jobs.requeue_messages(left)
+        # Without any there may be nothing to give them to: the thread may not have begun to fetch.
+        if left:
+            with suppress(ConnectionClosed):  # then another worker takes them over
+                jobs.requeue_messages(left)
 
     def _add_consumer(self, queue_name: str, *, delay: bool = False) -> None:  # noqa: ARG002 - there are no delay queues
         """Add the consumer of a queue; jobs go to their own thread."""

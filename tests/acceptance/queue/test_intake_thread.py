@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -147,3 +148,17 @@ def test_steps_have_all_other_threads_while_jobs_are_taken_in(rig: Rig) -> None:
     again = rig.broker.consume(INTAKE, prefetch=2 * THREADS, timeout=1)
     assert next(again) is not None
     again.close()
+
+
+def test_a_worker_may_be_stopped_before_it_has_begun_to_fetch(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal comes right after the start, and there is no time to wait."""
+    may_fetch, consume = threading.Event(), rig.broker.consume
+    monkeypatch.setattr(rig.broker, "consume", lambda **how: may_fetch.wait() and consume(**how))
+    worker = rig.app.worker()
+    worker.start()
+    worker.stop(timeout=0)
+    may_fetch.set()
+    for thread in worker.consumers.values():
+        thread.join()
