@@ -9,6 +9,7 @@ from tests.benchmarks.contenders import STORES, Ours, Size, send_one
 from tests.benchmarks.fairness import wait_for_outcomes
 from tests.benchmarks.peers.calls import order_id
 from tests.benchmarks.world import World
+from tests.support.processes import wait_until
 from worker.client import RefundClient
 
 TEMPLATE, COPIES = 4_000_000, 4_000_001
@@ -23,6 +24,8 @@ def fill(world: World, size: Size, count: int) -> None:
     try:
         send_one(RefundClient(world.redis_url), STORES[0], template)
         wait_for_outcomes(world, "refund.finished", 1)
+        # Soon after its end a record is packed; else all copies would be packed while we measure.
+        wait_until(lambda: not world.redis.exists("{refunds}:unpacked"))
     finally:
         group.end()
     traces = [

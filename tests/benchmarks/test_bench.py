@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import bench, intake, plot, tables
+from tests.benchmarks import bench, growth, intake, plot, tables
 from tests.benchmarks.contenders import PLAIN, Floor, Ours, Size
 from tests.benchmarks.parts import (
     Found,
@@ -84,6 +84,14 @@ def test_the_use_of_a_quota(size: Size) -> None:
 def test_the_cost_of_growth(size: Size) -> None:
     """In a ledger with copies of a finished refund."""
     _check(run_growth(TINY, size), "cpu_at_300k_vs_1k")
+
+
+def test_the_copies_of_a_finished_refund_are_packed_already(size: Size) -> None:
+    """As in a ledger that has grown; otherwise the worker packs them while it is measured."""
+    with world() as place:
+        growth.fill(place, size, 5)
+        assert len(list(place.redis.scan_iter("{refunds}:refund:*"))) == 1 + 5
+        assert not place.redis.exists("{refunds}:unpacked")
 
 
 def test_results_are_saved_and_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 Where Wix answers quickly, steps would otherwise take most of the CPU time, and upstream would hear
 late that its jobs are accepted. Where it answers slowly, steps cost little, and a quiet store must
-not wait for a thread: so half of them go on. With a quarter, jobs were not accepted much sooner.
+not wait for a thread: so half of them go on.
 """
 
 from __future__ import annotations
