@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from worker.ledger import circuit
 from worker.ledger.lanes import LaneRules
 from worker.ledger.lua_tables import lua_table
 from worker.ledger.nesting import nested
-from worker.ledger.shaking import shaken, statements, without_comments
+from worker.ledger.shaking import Statement, shaken, statements, without_comments
 from worker.queue.broker import CLOCK_LUA
 from worker.refund.request import KNOWN_SCHEMA
 
@@ -49,46 +50,55 @@ OF_STEPS = frozenset({"claim", "commit", "fetch", "intent"})
 LEFT = frozenset({"changes", "removals", "touched", "set_rates", "state_counts", "new_totals"})
 
 
+#: In the texts of the scripts, where the namespace belongs.
+_NAMESPACE = "@namespace@"
+
+
 def load_scripts(
     client: redis.Redis, names: Iterable[str], *, namespace: str, lanes: LaneRules
 ) -> dict[str, Script]:
     """Register the named scripts; each takes KEYS[1] "{namespace}" and ARGV[1], a JSON object."""
+    texts = {name: _script(name, lanes) for name in names}
+    return {
+        name: client.register_script(text.replace(_NAMESPACE, namespace))
+        for name, text in texts.items()
+    }
+
+
+@cache
+def _script(name: str, lanes: LaneRules) -> str:
+    """Return a script with what it uses of the shared parts, and what finishes it at its end.
+
+    If it leaves anything to finish() (lua/lanes.lua), that is called at its end.
+    """
+    text = _lua(name)
+    shared = _shared(tuple(part for part in SOMETIMES if SOMETIMES[part].search(text)), lanes)
+    reply = "with_record(main())" if SOMETIMES["acts"].search(text) else "main()"
+    main = f"local function main()\n{without_comments(text)}\nend\n"
+    ends = (f"return {reply}\n", f"local reply = {reply}\nfinish()\nreturn reply\n")
+    _, used = shaken(shared, main + ends[0])
+    end = ends[bool(used & LEFT)]
+    kept, _ = shaken(shared, main + end)
+    nests = name in OF_STEPS
+    front = nested(kept, main + end) if nests else "".join(one.text for one in kept)
+    return front + main + end
+
+
+@cache
+def _shared(parts: tuple[str, ...], lanes: LaneRules) -> tuple[Statement, ...]:
+    """Return the statements in front of every script, and then of these parts."""
     following = {s.value: t.value for s in State if (t := next_transition(s))}
-    head = f"local SOURCE = 'wix-refund-worker/{namespace}'\n"
+    head = f"local SOURCE = 'wix-refund-worker/{_NAMESPACE}'\n"
     head += f"local NEXT = {lua_table(following)}\n"
     # Sorted, so that all processes send the same script.
     ended = {state.value: True for state in sorted((*TERMINAL, State.DEAD))}
     head += f"local ENDED = {lua_table(ended)}\nlocal SCHEMA = {KNOWN_SCHEMA}\n"
     mutating = {transition.value: True for transition in sorted(MUTATING)}
     head += f"local MUTATES = {lua_table(mutating)}\n"
-    head += lanes.constants() + circuit.constants()
-    head += CLOCK_LUA + "".join((_LUA / f"{part}.lua").read_text() for part in SHARED)
-    parts = {name: (_LUA / f"{name}.lua").read_text() for name in SOMETIMES}
-    texts = {name: (_LUA / f"{name}.lua").read_text() for name in names}
-    return {
-        name: client.register_script(
-            _whole(
-                head + "".join(parts[part] for part in parts if SOMETIMES[part].search(text)),
-                text,
-                "with_record" if SOMETIMES["acts"].search(text) else "",
-                nests=name in OF_STEPS,
-            )
-        )
-        for name, text in texts.items()
-    }
+    head += lanes.constants() + circuit.constants() + CLOCK_LUA
+    head += "".join(map(_lua, (*SHARED, *parts)))
+    return statements(without_comments(head))
 
 
-def _whole(head: str, text: str, last: str, *, nests: bool) -> str:
-    """Return a script with what it uses of *head*, and with *last* for its reply.
-
-    If it leaves anything to finish() (lua/lanes.lua), that is called at its end.
-    """
-    reply = f"{last}(main())" if last else "main()"
-    main = f"local function main()\n{without_comments(text)}\nend\n"
-    ends = (f"return {reply}\n", f"local reply = {reply}\nfinish()\nreturn reply\n")
-    shared = statements(without_comments(head))
-    _, used = shaken(shared, main + ends[0])
-    end = ends[bool(used & LEFT)]
-    kept, _ = shaken(shared, main + end)
-    front = nested(kept, main + end) if nests else "".join(one.text for one in kept)
-    return front + main + end
+def _lua(name: str) -> str:
+    return (_LUA / f"{name}.lua").read_text()

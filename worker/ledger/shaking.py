@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
 from typing import NamedTuple
 
 _COMMENT = re.compile(r"^[ \t]*--.*\n", re.MULTILINE)
@@ -33,7 +32,6 @@ def without_comments(text: str) -> str:
     return _COMMENT.sub("", text)
 
 
-@cache
 def statements(text: str) -> tuple[Statement, ...]:
     """Return the statements of a text that has no comments."""
     return tuple(map(_statement, filter(str.strip, _STATEMENT.split(text))))
