@@ -9,6 +9,9 @@ PEERS := .venv-bench
 # four at a time are not too many for two cores. In order, because the few longest tests are in short files.
 PARALLEL := -q --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
+# Programs start much faster with compiled modules, and the tests start hundreds of programs.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test unit check compat faults chaos recovery failover upstream fuzz scale cells letters bench contract docs runbook image wheel server run clean lock
 
