@@ -42,8 +42,10 @@ HARMS_AT_PLACES = {
 }
 #: The columns of the table.
 COLUMNS = (*HARMS, FROZEN)
-#: The first of these is in every sixth: each harm strikes claims, commits and fetches, and reading
-#: calls of each refund. So are all places, of one kind of refund.
+#: A sample is one in so many points.
+SHARE = 12
+#: Each harm strikes the first of each of these in every sample, of some kinds of refund that take
+#: turns; and all places, of one kind of refund.
 ALWAYS = ("claim", "commit", "fetch steps", "GET /ecom/v1/orders/*")
 
 
@@ -183,13 +185,14 @@ def run_all(todo: list[Point], redis_port: int, workers: int) -> list[Result]:
 
 
 def _is_always_run(point: Point) -> bool:
-    """Return whether this point is in every sixth: it occurs in every run of its kind of refund."""
-    kinds = ALWAYS if point.scene != next(iter(SCENES)) else (*ALWAYS, *PLACES)
-    return point.nth == 1 and point.kind in kinds
+    """Return whether this point is in every sample: it occurs in every run of its refund."""
+    turn = list(SCENES).index(point.scene)
+    kinds = {kind for place, kind in enumerate(ALWAYS) if place % 3 == turn % 3}
+    return point.nth == 1 and point.kind in (kinds if turn else kinds | set(PLACES))
 
 
-def a_sixth(todo: list[Point], seed: int) -> Iterator[Point]:
-    """Return a sixth of the points of each harm between a refund and a server, at least one.
+def sample(todo: list[Point], seed: int) -> Iterator[Point]:
+    """Return a share of the points of each harm between a refund and a server, at least one.
 
     Whether a point is chosen hardly depends on which others were found, or in which order.
     """
@@ -200,16 +203,16 @@ def a_sixth(todo: list[Point], seed: int) -> Iterator[Point]:
         drawn = {p: random.Random(f"{seed} {p}").random() for p in group}  # noqa: S311 - no secret
         group.sort(key=lambda point: (not _is_always_run(point), drawn[point]))
         always = sum(map(_is_always_run, group))
-        yield from group[: max(always, -(-len(group) // 6))]
+        yield from group[: max(always, -(-len(group) // SHARE))]
 
 
-def matrix(*, sixth: int | None, workers: int) -> list[Result]:
-    """Start a server, find the points, and run them: all, or a sixth that the seed chooses."""
+def matrix(*, seed: int | None, workers: int) -> list[Result]:
+    """Start a server, find the points, and run them: all, or a sample that the seed chooses."""
     with embedded_server() as redis_url:
         port = int(redis_url.rsplit(":", 1)[1].split("/")[0])
         todo = points(port)
-        if sixth is not None:
-            todo = list(a_sixth(todo, sixth))
+        if seed is not None:
+            todo = list(sample(todo, seed))
         return run_all(todo, port, workers)
 
 
@@ -228,13 +231,13 @@ def summary(results: list[Result], seed: int | None) -> dict[str, int | None]:
 def main() -> int:
     """Run the matrix; returns the exit code."""
     parser = argparse.ArgumentParser(prog="make faults", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--sixth", type=int, metavar="SEED", help="only a sixth, chosen by SEED")
+    parser.add_argument("--sample", type=int, metavar="SEED", help="only a sample, chosen by SEED")
     parser.add_argument("--workers", type=int, default=6, help="refunds at once")
     parser.add_argument("--write", action="store_true", help="write the table into the README")
     options = parser.parse_args()
-    results = matrix(sixth=options.sixth, workers=options.workers)
+    results = matrix(seed=options.sample, workers=options.workers)
     sys.stdout.write(table(results))
-    result = summary(results, options.sixth)
+    result = summary(results, options.sample)
     sys.stdout.write(json.dumps(result) + "\n")
     if options.write:
         write(with_part(documents(), "faults", table(results)))
