@@ -15,6 +15,7 @@ WorkerError
 ├── OrderFound            the id of an order whose number the job names: go on with it
 ├── LeaseLost             another worker may hold this order: stop at once, write nothing
 ├── OtherLedger           the ledger is not the one of this worker's installation: do nothing
+├── LivesElsewhere        a store does not live in this cell any more: ask again where it does
 └── StoreInTwoCells       several cells have refunds of a store: a person must say which is right
 """
 
@@ -166,6 +167,13 @@ class LeaseLost(WorkerError):
 
 class OtherLedger(WorkerError):
     """The ledger is empty or another one than at the start: do nothing in it."""
+
+
+class LivesElsewhere(WorkerError):
+    """A cell does not know a store, although it has just done so: its server forgot it."""
+
+    def __init__(self, store_id: str) -> None:
+        super().__init__(f"store {store_id} does not live in this cell, or not any more")
 
 
 class StoreInTwoCells(WorkerError):

@@ -12,6 +12,7 @@ import redis
 
 from config.webhooks import WebhookEntry
 from worker.cells.routing import Routes, Valid
+from worker.errors import LivesElsewhere
 from worker.ledger.refunds import Ledger
 from worker.observability.context import bound
 from worker.observability.events import log_event
@@ -65,6 +66,11 @@ def take(
     for (job, request, _), answer in zip(valid, answers, strict=True):
         if answer in TAKEN:
             _log_taken(job, request, answer)
+            continue
+        if answer == "elsewhere":
+            problems.append(LivesElsewhere(request.store_id))
+            if routes:
+                routes.forget(request.store_id)
             continue
         with _named(job, store_id=request.store_id, order_id=request.order_id):
             if problem := _conclude(job, request, answer, ledger, broker):

@@ -13,6 +13,7 @@ from worker.api.bodies import invalid
 from worker.api.ledgers import Ledgers
 from worker.api.problems import Problem
 from worker.api.views import RefundList, RefundView, view_of, view_of_end
+from worker.errors import LivesElsewhere
 from worker.intake import ACCEPT_EVENTS, check_callback
 from worker.ledger.refunds import Ledger
 from worker.observability.context import bound
@@ -101,6 +102,8 @@ class Refunds:
         answer: str = ledger.accept(request, self._delivery, producer=producer)
         if answer == "conflict" and (digest := ledger.masked_digest(request)):
             answer = ledger.accept(request, self._delivery, digest=digest)
+        if answer == "elsewhere":
+            raise redis.ResponseError(str(LivesElsewhere(request.store_id)))
         if answer not in ACCEPT_EVENTS:
             raise redis.ResponseError(answer.removeprefix("failed: "))
         return answer

@@ -97,6 +97,10 @@ class Routes:
         if self._cell == FRONT:
             self._directory.grow()
 
+    def forget(self, store_id: str) -> None:
+        """Ask the directory about a store again."""
+        self._remembered.pop(store_id, None)
+
     def close(self) -> None:
         """Close the connections to other cells."""
         self._clients.close()

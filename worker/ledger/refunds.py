@@ -119,7 +119,7 @@ class Ledger(Records):
     def accept_all(self, jobs: list[tuple[RefundRequest, Delivery, Signed | None]]) -> list[str]:
         """Record jobs of one worker, see `accept`.
 
-        An answer may also be "replayed" or "failed: ERROR".
+        An answer may also be "replayed", "elsewhere" or "failed: ERROR".
         """
         given = [job_arguments(*job) for job in jobs]
         return self._accept(given, jobs[0][1]) if given else []

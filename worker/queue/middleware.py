@@ -15,7 +15,7 @@ import dramatiq
 import redis
 from dramatiq.errors import ConnectionClosed
 
-from worker.errors import LeaseLost, OtherLedger
+from worker.errors import LeaseLost, LivesElsewhere, OtherLedger
 from worker.observability.context import bind_only
 from worker.observability.events import log_event
 from worker.observability.foreign import type_and_place
@@ -45,7 +45,9 @@ def may_pass(error: BaseException) -> bool:
     """Whether the message may succeed later; an error of a script itself is permanent."""
     if type(error) is redis.ResponseError:
         return bool(_CODED.search(str(error)))
-    return isinstance(error, LeaseLost | OtherLedger | redis.RedisError | ConnectionClosed)
+    return isinstance(
+        error, LeaseLost | LivesElsewhere | OtherLedger | redis.RedisError | ConnectionClosed
+    )
 
 
 def _delivery_of(broker: Broker, message: dramatiq.broker.MessageProxy) -> Delivery:

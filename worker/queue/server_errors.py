@@ -10,6 +10,8 @@ import redis
 from dramatiq.errors import ConnectionClosed
 from redis import exceptions
 
+from worker.errors import LivesElsewhere
+
 #: Servers differ: HELLO without a password, and any other command.
 _ASKS_FOR_PASSWORD = ("HELLO must be called", "Authentication required")
 
@@ -75,6 +77,8 @@ def is_permanent(error: BaseException) -> bool:
 def explain(error: BaseException) -> str:
     """Explain an error in one sentence."""
     cause = _cause(error)
+    if isinstance(cause, LivesElsewhere):
+        return str(cause)
     if code := _code(cause):
         return f"{_MEANINGS[code]} ({cause})"
     if isinstance(cause, redis.AuthenticationError):

@@ -5,8 +5,8 @@
 --   due_at_ms, by the server's time (0 for at once); goes_first (1: in the lane of its store);
 --   schema (the version that it needs); message_id of the delivery, '' if there is none; nonce of its
 --   signature, '' if that was not checked.
--- Returns accepted | duplicate | conflict | replayed (another message had this signature) | failed: ERROR,
--- for each job.
+-- Returns accepted | duplicate | conflict | replayed (another message had this signature) | elsewhere (the store
+-- lives in another cell, or this one has forgotten it) | failed: ERROR, for each job.
 
 -- A worker that runs since before there were cells would keep the jobs of stores that live elsewhere.
 if identity[2] and not args.knows_cells then
@@ -31,6 +31,18 @@ local function try(id, call, ...)
     failed[id] = type(answer) == 'table' and answer.err or tostring(answer)
 end
 
+-- Whether a store lives in this ledger. A worker has just looked, but the server may have forgotten the store
+-- since then, and it may have got another cell.
+local is_cell, residents = string.find(ns, ':', 1, true) ~= nil, {}
+local function lives_here(store)
+    if not args.knows_cells then return true end
+    if residents[store] == nil then
+        residents[store] = is_cell and redis.call('SISMEMBER', key('residents'), store) == 1
+            or not is_cell and redis.call('HGET', key('homes'), store) == 'front'
+    end
+    return residents[store]
+end
+
 -- The jobs that become refunds, and these by their ids: another job of the batch may be a repeat.
 local new, first_of = {}, {}
 local function answer_to(job)
@@ -45,6 +57,7 @@ local function answer_to(job)
     local is_copy = job.nonce ~= '' and known.nonce == job.nonce and known.message_id ~= job.message_id
     if is_copy then return 'replayed' end
     if known.digest then return 'duplicate' end
+    if not lives_here(job.store_id) then return 'elsewhere' end
     new[#new + 1], first_of[job.refund_id] = job, job
     return 'accepted'
 end
@@ -133,8 +146,8 @@ for place, job in ipairs(jobs) do
     local answer = answers[place]
     if failed[job.refund_id] then
         answers[place] = 'failed: ' .. failed[job.refund_id]
-    elseif answer ~= 'conflict' and answer ~= 'replayed' and job.message_id ~= '' then
-        -- The script that puts one of the others into quarantine acknowledges it.
+    elseif (answer == 'accepted' or answer == 'duplicate') and job.message_id ~= '' then
+        -- The script that puts one of the others into quarantine acknowledges it; what lives elsewhere comes again.
         done[#done + 1] = job.message_id
     end
 end
