@@ -146,7 +146,7 @@ def test_a_store_with_refunds_in_two_cells_is_counted(redis_url: str) -> None:
     cells = Cells(redis_url)
     order = cells.simulator.add_order(STORE_ID, created_date=AFTER)
     for cell in ("0", "2"):
-        cells.directory.move_in(cell, STORE_ID)
+        cells.move_in(cell, STORE_ID)
         cells.rigs[cell].request(order, f"rf-{cell}")
         cells.rigs[cell].run_queued()
     found = {cell: (rig.settings, rig.ledger) for cell, rig in cells.rigs.items()}

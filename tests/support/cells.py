@@ -48,7 +48,12 @@ class Cells:
 
     def directory_of(self, count: int) -> Directory:
         """Return the directory as a worker with another REFUNDS_CELLS sees it."""
-        return Directory(self.clients, count=count)
+        delay_ms = self.settings.settle_delay_ms
+        return Directory(self.clients, count=count, settle_delay_ms=delay_ms)
+
+    def move_in(self, cell: str, store_id: str) -> None:
+        """Let a store live in a cell, whatever the directory says."""
+        self.rigs[cell].redis.sadd(self.rigs[cell].key("residents"), store_id)
 
     def request(self, store_id: str = STORE_ID, refund_id: str = "", **more: Any) -> str:
         """Put a job for a new order on the queue of the front, as every producer does."""

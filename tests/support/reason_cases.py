@@ -187,7 +187,7 @@ def _in_two_cells(rig: Rig) -> Mapping[str, Any]:
     url = rig.settings.redis_url.get_secret_value()
     with closing(Cells(url, namespace=rig.settings.namespace)) as cells:
         for cell in ("0", "2"):
-            cells.directory.move_in(cell, STORE_ID)
+            cells.move_in(cell, STORE_ID)
         cells.request()
         cells.run()
         return next(iter(cells.front.broker.quarantined().values()))

@@ -3,7 +3,8 @@
 The keys are listed in worker/ledger/README.md. A store that has a cell never moves, so an entry
 never changes. What must not happen is that a store gets a second cell, even if the front forgets
 its last second. So a cell records in its own ledger that a store lives there before it accepts the
-first job, and a store that the directory does not know is looked for in all cells.
+first job, and a store that the directory does not know is looked for in all cells. Should the cell
+have forgotten it, too, the store may get another one: that changes nothing at Wix for a while.
 """
 
 from __future__ import annotations
@@ -16,18 +17,13 @@ import redis
 from worker.cells.choosing import choose
 from worker.cells.clients import Clients
 from worker.cells.names import FRONT, all_cells
+from worker.cells.placing import Growth, Home, Placing
 from worker.errors import StoreInTwoCells
 from worker.ledger.durability import is_confirmed
+from worker.observability.events import log_event
 
 #: How many stores are looked at with one command.
 PAGE = 500
-#: The number of cells only grows: several workers may know different ones.
-_GROW_LUA = """
-local count = tonumber(redis.call('HGET', KEYS[1], 'cells') or 1)
-if tonumber(ARGV[1]) <= count then return count end
-redis.call('HSET', KEYS[1], 'cells', ARGV[1])
-return tonumber(ARGV[1])
-"""
 
 
 class Directory:
@@ -36,8 +32,11 @@ class Directory:
     Its methods raise redis.RedisError if a server does not answer: nothing is guessed.
     """
 
-    def __init__(self, clients: Clients, *, count: int, wait_replicas: int = 0) -> None:
+    def __init__(
+        self, clients: Clients, *, count: int, settle_delay_ms: int, wait_replicas: int = 0
+    ) -> None:
         self._clients = clients
+        self._placing = Placing(clients, settle_delay_ms=settle_delay_ms)
         self._count = count
         self._wait_replicas = wait_replicas
         self._front = clients.of(FRONT)
@@ -48,18 +47,16 @@ class Directory:
 
         From then on a worker that knows of no cells accepts no job (accept.lua).
         """
-        return self._grow(FRONT, self._count)
+        return self._placing.grow(FRONT, self._count).cells
 
-    def _grow(self, cell: str, count: int) -> int:
-        grow = self._clients.of(cell).register_script(_GROW_LUA)
-        return int(grow(keys=[f"{self._clients.ns(cell)}:installation"], args=[count]))
-
-    def _grow_everywhere(self) -> int:
+    def _grow_everywhere(self) -> Growth:
         """Let each cell know, too, how many there are: the front may have forgotten it."""
-        count = self.grow()
-        while (known := max(self._grow(cell, count) for cell in all_cells(count))) > count:
-            count = known
-        return count
+        grow, count = self._placing.grow, self._count
+        while True:
+            front = grow(FRONT, count)
+            count = max(grow(cell, front.cells).cells for cell in all_cells(front.cells))
+            if count == front.cells:
+                return front
 
     def count(self) -> int:
         """Return how many cells there are: as many as are recorded, or as the settings say."""
@@ -77,18 +74,30 @@ class Directory:
         Raises:
             StoreInTwoCells: the directory does not know the store, and several cells do.
         """
-        if found := self.known(store_id):
-            return found
-        count = self._grow_everywhere()
-        cell = self.evidence(store_id, all_cells(count)) or choose(store_id, count)
-        with self._front.pipeline(transaction=True) as pipe:
-            pipe.hsetnx(f"{self.ns}:homes", store_id, cell)
-            pipe.hget(f"{self.ns}:homes", store_id)
-            home: str = pipe.execute()[1]
-        # An old primary that still answers must not send a store to another cell than the new one.
+        return self.look(store_id).cell
+
+    def look(self, store_id: str) -> Home:
+        """Return the home of a store, and how it moves in there.
+
+        Raises:
+            StoreInTwoCells: see `home`.
+        """
+        home = self._placing.look(store_id)
+        return home if home.cell else self._place(store_id)
+
+    def _place(self, store_id: str) -> Home:
+        while True:
+            asked = self._grow_everywhere()
+            cell = self.evidence(store_id, all_cells(asked.cells)) or choose(store_id, asked.cells)
+            home = self._placing.place(store_id, cell, asked)
+            if home.cell:
+                self._confirm()
+                return home
+
+    def _confirm(self) -> None:
+        """Make sure that the front is no old primary, which still answers beside the new one."""
         if not is_confirmed(self._front, f"{self.ns}:confirmations", self._wait_replicas):
             raise redis.ConnectionError("too few replicas have the cell of a store")
-        return home
 
     def settle(self, store_id: str) -> str:
         """Return the cell of a store, and let this cell itself know it from now on.
@@ -100,17 +109,19 @@ class Directory:
         Raises:
             StoreInTwoCells: see `home`.
         """
-        home = self.home(store_id)
-        while home != FRONT:
-            if self.living_in(home, [store_id]):
-                break
-            self._announce(home, store_id)
-            if (now := self.home(store_id)) == home:
-                self.move_in(home, store_id)
-                break
-            self._retract(home, store_id)
-            home = now
-        return home
+        cell = self.home(store_id)
+        while cell != FRONT and not self.living_in(cell, [store_id]):
+            announced = self._placing.announce(cell, store_id)
+            now = self.look(store_id)
+            if now.cell == cell:
+                self._confirm()
+                if self._placing.move_in(now, store_id, announced):
+                    _log_held_back(now, store_id)
+                    break
+            else:
+                self._placing.retract(cell, store_id)
+                cell = now.cell
+        return cell
 
     def evidence(self, store_id: str, cells: Iterable[str]) -> str | None:
         """Return the cell that knows a store; of several, the one that has its refunds.
@@ -160,19 +171,10 @@ class Directory:
             if not cursor:
                 return
 
-    def move_in(self, cell: str, store_id: str) -> None:
-        """Record in a cell that a store lives there, before anything of the store is."""
-        ns = self._clients.ns(cell)
-        with self._clients.of(cell).pipeline(transaction=True) as pipe:
-            pipe.sadd(f"{ns}:residents", store_id)
-            pipe.srem(f"{ns}:newcomers", store_id)
-            pipe.execute()
 
-    def _announce(self, cell: str, store_id: str) -> None:
-        self._clients.of(cell).sadd(f"{self._clients.ns(cell)}:newcomers", store_id)
-
-    def _retract(self, cell: str, store_id: str) -> None:
-        self._clients.of(cell).srem(f"{self._clients.ns(cell)}:newcomers", store_id)
+def _log_held_back(home: Home, store_id: str) -> None:
+    if home.hold_ms:
+        log_event("store.cell_held_back", store_id=store_id, cell=home.cell, in_ms=home.hold_ms)
 
 
 #: What a cell has of a store: its refunds, the intention to accept some, or its key alone.

@@ -196,8 +196,13 @@ def directory_from(
     """Return the directory and the clients of the cells, of which some are *known*."""
     front = front_of(settings.namespace)
     clients = Clients(settings.redis_url.get_secret_value(), front, known, tries=tries)
-    wait = settings.redis_wait_replicas
-    return clients, Directory(clients, count=settings.cells, wait_replicas=wait)
+    directory = Directory(
+        clients,
+        count=settings.cells,
+        settle_delay_ms=settings.settle_delay_ms,
+        wait_replicas=settings.redis_wait_replicas,
+    )
+    return clients, directory
 
 
 def routes_from(settings: Settings, broker: Broker) -> Routes | None:

@@ -36,8 +36,9 @@ MUTATING = frozenset(
 _LUA = Path(__file__).parent / "lua"
 #: In front of every script, in this order.
 SHARED = ("prelude", "circuit", "rate", "watch", "index", "lanes", "leases")
-#: In front of those scripts that call one of their functions: acts of people, and money guards.
+#: In front of those scripts that call one of their functions: acts of people, money guards, cells.
 SOMETIMES = {
+    "cells": re.compile(r"\bgrowth\("),
     "acts": re.compile(r"\b(record_act|end_item|finish_job)\("),
     "guards": re.compile(r"\b(guarded|asked|uncount|count_found|await_approval)\("),
 }

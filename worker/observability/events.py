@@ -1,7 +1,7 @@
 """The log events: one table for the code and the README. No other event can be logged.
 
 Here are those about refunds, stores and messages; `act_events.py` has those about what
-people do, and `program_events.py` those about the program.
+people do, `cell_events.py` those about cells, and `program_events.py` those about the program.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 
 from worker.observability.act_events import ACT_EVENTS
+from worker.observability.cell_events import CELL_EVENTS
 from worker.observability.event import LEVELS, Event
 from worker.observability.program_events import PROGRAM_EVENTS
 
@@ -28,12 +29,6 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
     {
         "refund.accepted": Event(
             "info", "A job was accepted and became a refund.", ("due_at_ms", "producer")
-        ),
-        "refund.sent_to_cell": Event(
-            "info", "A job was sent to the cell in which its store lives.", ("cell",)
-        ),
-        "store.in_two_cells": Event(
-            "error", "Several cells have refunds of a store; a person must decide.", ("cells",)
         ),
         "refund.duplicate": Event(
             "info", "The same job arrived again; nothing changed.", ("producer",)
@@ -261,6 +256,7 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             "A message could not be processed and became a dead letter.",
             ("reason", "queue", "error"),
         ),
+        **CELL_EVENTS,
         **ACT_EVENTS,
         **PROGRAM_EVENTS,
     }

@@ -41,7 +41,7 @@ def test_a_store_of_which_two_cells_have_refunds_needs_a_person(
 ) -> None:
     """Nothing is guessed: an order must have one lease."""
     for cell in ("0", "2"):
-        cells.directory.move_in(cell, STORE_ID)
+        cells.move_in(cell, STORE_ID)
     with pytest.raises(StoreInTwoCells, match="0 and 2"):
         cells.directory.home(STORE_ID)
     refund_id = cells.request()

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.support.cells import Cells, new_stores
 from worker.cells.choosing import choose
 from worker.cells.directory import Directory
+from worker.cells.placing import Home
 
 #: What may happen to a store that would get another cell if there were one more.
 EVENTS = st.sampled_from(["send", "front", "other front", "old cell", "new cell", "forget", "grow"])
@@ -87,19 +88,19 @@ def test_a_worker_that_was_frozen_before_its_cell_knew_the_store_asks_again(
     cells = Cells(redis_url)
     store_id = _moving_store()
     refund_id, old, directory = _sent_to_its_cell(cells, store_id)
-    home, looks = directory.home, list[str]()
+    look, looks = directory.look, list[str]()
 
-    def frozen_after_the_first_look(store: str) -> str:
-        found = home(store)
+    def frozen_after_the_first_look(store: str) -> Home:
+        found = look(store)
         if len(looks) < 2:
-            looks.append(found)
+            looks.append(found.cell)
         if len(looks) == 2:
             looks.append("")
             cells.front.redis.hdel(cells.front.key("homes"), store)
             assert cells.directory_of(4).home(store) == choose(store, 4)
         return found
 
-    directory.home = frozen_after_the_first_look  # type: ignore[method-assign,assignment]  # the moment
+    directory.look = frozen_after_the_first_look  # type: ignore[method-assign,assignment]  # the moment
     cells.rigs[old].run_queued()
     assert cells.where(refund_id) == []
     assert not cells.rigs[old].redis.sismember(cells.rigs[old].key("residents"), store_id)
@@ -112,20 +113,20 @@ def test_a_worker_that_is_killed_before_it_asks_again_leaves_no_resident(redis_u
     cells = Cells(redis_url)
     store_id = _moving_store()
     refund_id, old, directory = _sent_to_its_cell(cells, store_id)
-    home, looks = directory.home, list[str]()
+    look, looks = directory.look, list[str]()
 
-    def killed_at_the_second_look(store: str) -> str:
+    def killed_at_the_second_look(store: str) -> Home:
         looks.append(store)
         if len(looks) == 2:
             raise redis.ConnectionError("killed")
         cells.front.redis.hdel(cells.front.key("homes"), store)
         assert cells.directory_of(4).home(store) == "3"
-        return old
+        return Home(old, 0)
 
-    directory.home = killed_at_the_second_look  # type: ignore[method-assign,assignment]  # the moment
+    directory.look = killed_at_the_second_look  # type: ignore[method-assign,assignment]  # the moment
     with pytest.raises(redis.ConnectionError):
         directory.settle(store_id)
-    directory.home = home  # type: ignore[method-assign]  # as it was
+    directory.look = look  # type: ignore[method-assign]  # as it was
     for rig in (cells.rigs[old], cells.front):
         rig.run_queued()
     assert cells.where(refund_id) == []

@@ -182,7 +182,7 @@ def test_a_cell_knows_a_store_before_it_accepts_its_first_job(cells: Cells) -> N
     """If the directory loses the entry at that moment, the store does not get a second cell."""
     store_id = next(one for one in new_stores(60) if choose(one, 3) != choose(one, 4))
     home = cells.directory.home(store_id)
-    cells.directory.move_in(home, store_id)
+    cells.move_in(home, store_id)
     cells.front.redis.delete(cells.front.key("homes"))
     assert cells.directory_of(4).home(store_id) == home
 
@@ -203,7 +203,7 @@ def test_a_cell_sends_on_what_a_front_with_an_old_memory_has_sent_to_it(cells: C
 
 def test_an_assignment_that_no_replica_has_is_not_used(cells: Cells) -> None:
     """An old primary that still answers must not choose another cell than the new one."""
-    careful = Directory(cells.clients, count=3, wait_replicas=1)
+    careful = Directory(cells.clients, count=3, settle_delay_ms=1, wait_replicas=1)
     with pytest.raises(redis.ConnectionError, match="too few replicas"):
         careful.home(STORE_ID)
 
