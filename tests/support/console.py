@@ -116,6 +116,16 @@ def text_of(answer: httpx.Response) -> str:
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", answer.text)).split())
 
 
+def cookie(browser: Browser) -> dict[str, str]:
+    """Return the header with the session of a browser."""
+    return {"Cookie": "; ".join(f"{name}={value}" for name, value in browser.cookies.items())}
+
+
+def marks(answer: httpx.Response) -> Iterator[str]:
+    """Yield the mark of each change."""
+    return (line[6:] for line in answer.iter_lines() if line.startswith("data: "))
+
+
 @contextmanager
 def console_program(
     redis_url: str, namespace: str, *arguments: str, **more: str

@@ -59,7 +59,7 @@ class Finder:
 
     def of_refund(self, refund_id: str) -> list[str]:
         """Return the cells that have a refund, or a letter with this id; else those of its job."""
-        return self._with(refund_id, _has_refund) or self._with(refund_id, _has_queued)
+        return self._with(refund_id, has_refund) or self._with(refund_id, has_queued)
 
     def of_order(self, order_id: str) -> list[str]:
         """Return the cells that have refunds of an order."""
@@ -73,14 +73,16 @@ class Finder:
         return [c for c in self.cells if has(self._clients.of(c), self._clients.ns(c), wanted)]
 
 
-def _has_refund(client: redis.Redis, ns: str, refund_id: str) -> bool:
+def has_refund(client: redis.Redis, ns: str, refund_id: str) -> bool:
+    """Whether a cell has, or had, a refund with this id, or has such a letter."""
     with client.pipeline(transaction=False) as pipe:
         pipe.exists(f"{ns}:refund:{refund_id}")
         pipe.hexists(f"{ns}:quarantine", refund_id)
         return any(pipe.execute())
 
 
-def _has_queued(client: redis.Redis, ns: str, refund_id: str) -> bool:
+def has_queued(client: redis.Redis, ns: str, refund_id: str) -> bool:
+    """Whether the job of a refund is in the queue of a cell."""
     return bool(client.hexists(f"{ns}:{INTAKE}.msgs", place_of(refund_id)))
 
 

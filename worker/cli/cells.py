@@ -25,7 +25,7 @@ from worker.cells.routing import directory_from
 from worker.cells.settings import settings_of
 from worker.cli.cell_results import NothingToDo, join_documents
 from worker.cli.choosing import Chosen
-from worker.cli.common import current_cell, fail, named, settings
+from worker.cli.common import current_cell, fail, named
 from worker.cli.output import collecting, print_json, print_line, say
 from worker.errors import StoreInTwoCells
 from worker.queue.server_errors import explain
@@ -54,15 +54,6 @@ def all_settings(given: Settings) -> dict[str, Settings]:
         return {here[0]: given}
     with finder() as find:
         return {cell: settings_of(given, cell, find.count) for cell in _wanted(find.cells)}
-
-
-def settings_of_one_cell(what: str) -> Settings:
-    """Return the settings of the cell that `refunds --cell` names, for what shows one cell only."""
-    given = settings()
-    with finder() as find:
-        if find.count > 1 and not wanted_cell.get():
-            fail(f"{what} shows one cell: say which one, like refunds --cell 0 {what}", code=2)
-        return settings_of(given, wanted_cell.get() or FRONT, find.count)
 
 
 def in_cells(look: Callable[[Finder, dict[str, Any]], Sequence[str]]) -> Callable[..., Any]:

@@ -18,9 +18,11 @@ from worker.app import (
     stores_from,
     wix_from,
 )
+from worker.cells.finding import Finder
+from worker.cells.routing import directory_from
 from worker.cli import status
-from worker.cli.cells import settings_of_one_cell
-from worker.cli.common import WRONG_USAGE, AsJson, close_at_end, explain_errors, fail
+from worker.cli.cells import all_settings
+from worker.cli.common import WRONG_USAGE, AsJson, close_at_end, explain_errors, fail, settings
 from worker.cli.serve import ONCE, BehindProxy, Host, Pem, Port, Service, join, show_token
 from worker.ledger.search import Search
 from worker.observability.events import log_event
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from worker.console.desk import Desk
+    from worker.console.desks import Desks
     from worker.serving.server import Server
 
 NEXT = "Give this token to the person. Add this to REFUNDS_CONSOLE_TOKENS, restart the console:"
@@ -69,7 +72,7 @@ def run(
     if context.invoked_subcommand:
         return
     end_on_sigterm()
-    given = settings_of_one_cell("console")
+    given = settings()
     if not given.console_tokens:
         fail(NO_USERS, code=WRONG_USAGE)
     if given.console_proxy and not behind_proxy:
@@ -85,7 +88,7 @@ def _application(given: Settings, server: Server) -> tuple[Starlette, str]:
     from worker.console.application import application  # noqa: PLC0415 - the extra may be missing
     from worker.console.door import Door  # noqa: PLC0415 - see above
 
-    desk, installation = _desk(given)
+    desks = _desks(given)
     if proxy := given.console_proxy:
         register_secrets([proxy.secret.get_secret_value()])
     binding = server.binding
@@ -95,22 +98,35 @@ def _application(given: Settings, server: Server) -> tuple[Starlette, str]:
         is_secure=binding.has_tls or binding.behind_proxy,
         behind_proxy=binding.behind_proxy,
     )
-    app = application(desk, door, has_tls=binding.has_tls, is_stopping=lambda: server.is_stopping)
-    return app, installation
+    app = application(desks, door, has_tls=binding.has_tls, is_stopping=lambda: server.is_stopping)
+    return app, desks.first.ledger.installation or ""
 
 
-def _desk(given: Settings) -> tuple[Desk, str]:
-    """Return what the pages work with, and the installation that it belongs to."""
+def _desks(given: Settings) -> Desks:
+    """Return the desk of each cell that is shown; all must answer now."""
+    from worker.console.desks import Desks  # noqa: PLC0415 - see _application
+
+    of_each = all_settings(given)
+    if len(of_each) == 1:
+        return Desks({cell: _desk(one) for cell, one in of_each.items()})
+    desks = {cell: _desk(one, cell) for cell, one in of_each.items()}
+    clients, directory = directory_from(
+        given, {cell: desk.broker.client for cell, desk in desks.items()}, tries=ONCE
+    )
+    close_at_end(clients.close)
+    return Desks(desks, lambda: Finder(clients, directory))
+
+
+def _desk(given: Settings, cell: str = "") -> Desk:
+    """Return what the pages about one cell work with."""
     from worker.console.desk import Desk  # noqa: PLC0415 - see _application
-    from worker.console.plots import Trends  # noqa: PLC0415 - see _application
 
-    read_status = status.reader_for(given, tries=ONCE)
     broker, ledger = ledger_from(given, tries=ONCE)
     close_at_end(broker.client.close)
     ledger.installation = join(given, broker.client)
     wix, pause = wix_from(given), threading.Event()
     close_at_end(wix.close)
-    desk = Desk(
+    return Desk(
         settings=given,
         broker=broker,
         ledger=ledger,
@@ -125,10 +141,9 @@ def _desk(given: Settings) -> tuple[Desk, str]:
             settings=given,
         ),
         examiner=Examiner(wix=wix, progress=lambda _: None, pause=pause.wait),
-        read_status=read_status,
-        trends=Trends(read_status),
+        read_status=status.reader_of(given, tries=ONCE),
+        cell=cell,
     )
-    return desk, ledger.installation
 
 
 def _started(given: Settings, url: str, installation: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import typer
@@ -14,7 +14,7 @@ from worker.cli.common import AsJson, close_at_end, explain_errors, settings
 from worker.cli.output import print_json, print_line, print_table
 from worker.ledger.connection import TRIES
 from worker.operations import status as looking
-from worker.operations.joined_status import add_up
+from worker.operations.joined_status import CELL_COLUMNS, add_up, cell_row
 from worker.operations.status_lines import need_lines, status_lines
 
 EXAMPLE = "Example: refunds status --json | jq .needs"
@@ -43,38 +43,22 @@ def status(as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-CELL_COLUMNS = ("cell", "workers", "jobs", "unfinished", "in_flight", "dead", "needs")
-
-
-def cell_row(cell: str, told: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how a cell stands, in one row."""
-    return {
-        "cell": cell,
-        "workers": sum(worker["state"] == "alive" for worker in told["workers"]),
-        "jobs": told["intake"]["jobs"],
-        "unfinished": told["refunds"]["unfinished"],
-        "in_flight": told["refunds"]["in_flight"],
-        "dead": told["dead"]["refunds"] + told["dead"]["messages"],
-        "needs": len(told["needs"]),
-    }
-
-
-def reader_for(given: Settings, *, tries: int = TRIES) -> Callable[[int], dict[str, Any]]:
+def reader_for(given: Settings) -> Callable[[int], dict[str, Any]]:
     """Return what reads the status of all cells, given for how many minutes it counts."""
-    opened = {cell: (one, _connect(one, tries)) for cell, one in all_settings(given).items()}
+    readers = {cell: reader_of(one) for cell, one in all_settings(given).items()}
 
     def look(minutes: int) -> dict[str, Any]:
-        told = {cell: _read(*one, minutes) for cell, one in opened.items()}
+        told = {cell: read(minutes) for cell, read in readers.items()}
         return add_up(told) if len(told) > 1 else next(iter(told.values()))
 
     return look
 
 
-def _connect(given: Settings, tries: int) -> Any:
-    """Return a client that the command closes when it ends."""
+def reader_of(given: Settings, *, tries: int = TRIES) -> Callable[[int], dict[str, Any]]:
+    """Return what reads the status of one ledger; its client is closed when the command ends."""
     broker, _ = ledger_from(given, tries=tries)
     close_at_end(broker.client.close)
-    return broker.client
+    return lambda minutes: _read(given, broker.client, minutes)
 
 
 def _read(given: Settings, client: Any, minutes: int) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def act_on_one(desk: Desk, visit: Visit) -> Response:
     operator = visit.operator(needs_reason=rule.needs_reason)
     if name == "approve" and requested_by_login(desk, visit, [item_id]):
         raise Refusal(403, OWN)
-    address = query("/refund", {"id": marked(item_id)})
+    address = query("/refund", {"id": marked(item_id)}, cell=desk.cell)
     try:
         said = perform(desk, name, item_id, _version(visit.form), operator, visit.form)
     except CannotAct as refusal:

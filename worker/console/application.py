@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import redis
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -15,7 +14,8 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from worker.cells.names import cell_of
-from worker.console.desk import Desk, Visit
+from worker.console.desk import Visit
+from worker.console.desks import LOST, Desks, text_of
 from worker.console.door import Door
 from worker.console.entrance import Entrance, to_sign_in
 from worker.console.files import send_file
@@ -25,12 +25,7 @@ from worker.console.live import Live
 from worker.console.pages import NAVIGATION, PAGES, Page
 from worker.console.refusals import Refusal
 from worker.console.rendering import environment
-from worker.errors import OtherLedger
 from worker.observability.events import log_event
-from worker.queue.server_errors import explain
-
-#: What a form is answered that reached Redis, or did not: the reply is lost.
-NOT_KNOWN = "It is not known whether this was done: look before you repeat it."
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -38,13 +33,16 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 class Console:
     """The pages, for those whom the door lets in."""
 
-    def __init__(self, desk: Desk, door: Door) -> None:
-        self._desk = desk
+    def __init__(self, desks: Desks, door: Door) -> None:
+        self._desks = desks
         self._door = door
         self.templates = environment()
         self.templates.globals["navigation"] = NAVIGATION
-        given = desk.settings
-        self.templates.globals["only_cell"] = cell_of(given.namespace) if given.cells > 1 else ""
+        self.templates.globals["cells"] = desks.cells
+        self.templates.globals["cell_column"] = ["Cell"] if desks.cells else []
+        given, shows_all = desks.first.settings, bool(desks.cells)
+        only = cell_of(given.namespace) if given.cells > 1 and not shows_all else ""
+        self.templates.globals["only_cell"] = only
 
     def endpoint(self, page: Page) -> Endpoint:
         """Return what answers requests for one page."""
@@ -71,7 +69,7 @@ class Console:
                 takes_tokens=self._door.takes_tokens,
                 is_live="x-refunds-live" in request.headers,
             )
-            return await run_in_threadpool(page.run, self._desk, visit)
+            return await run_in_threadpool(page.run, self._desks.for_visit(visit), visit)
 
         return answer
 
@@ -89,22 +87,18 @@ class Console:
         if isinstance(error, HTTPException):
             what = "does not exist" if error.status_code == 404 else "cannot be asked for like this"
             return self.refuse(Refusal(error.status_code, f"This page {what}.", error.headers))
-        text = str(error) if isinstance(error, OtherLedger) else explain(error)
+        text = text_of(error, is_act=request.method == "POST")
         log_event("console.redis_lost", error=text)
-        if request.method == "POST" and isinstance(
-            error, redis.ConnectionError | redis.TimeoutError
-        ):
-            text = f"{text} {NOT_KNOWN}"
         return self.refuse(Refusal(503, text, {"Retry-After": "5"}))
 
 
 def application(
-    desk: Desk, door: Door, *, has_tls: bool, is_stopping: Callable[[], bool]
+    desks: Desks, door: Door, *, has_tls: bool, is_stopping: Callable[[], bool]
 ) -> Starlette:
     """Return the application."""
-    console = Console(desk, door)
+    console = Console(desks, door)
     entrance = Entrance(door, console.templates)
-    live = Live(door, lambda: _look(desk), is_stopping)
+    live = Live(door, lambda: _look(desks), is_stopping)
     routes = [
         *(Route(page.path, console.endpoint(page), methods=[page.method]) for page in PAGES),
         Route("/sign-in", entrance.show, methods=["GET"]),
@@ -113,7 +107,7 @@ def application(
         Route("/live", live.stream, methods=["GET"]),
         Route("/static/{name}", send_file, methods=["GET"]),
     ]
-    expected = (Refusal, HTTPException, redis.RedisError, OtherLedger)
+    expected = (Refusal, HTTPException, *LOST)
     app = Starlette(
         routes=routes,
         middleware=[Middleware(Gate, has_tls=has_tls, refuse=console.refuse)],
@@ -124,6 +118,7 @@ def application(
     return app
 
 
-def _look(desk: Desk) -> dict[str, Any]:
+def _look(desks: Desks) -> dict[str, Any]:
     """Return what the live pages follow: the status, and how many acts there were."""
-    return {**desk.read_status(1), "acts": desk.ledger.audit_log.count()}
+    acts = desks.each(lambda desk: desk.ledger.audit_log.count())
+    return {**desks.read_status(1), "acts": sum(acts.values())}

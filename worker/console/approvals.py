@@ -7,23 +7,17 @@ from collections.abc import Sequence
 from starlette.responses import Response
 
 from worker.console.desk import Desk, Visit
-from worker.console.lists import MOST_ROWS, cursor_of, query
-from worker.operations import listing
+from worker.console.desks import Desks
+from worker.console.lists import cursor_of, list_all, query
 from worker.operations.selection import Selection
 from worker.refund.approvals import NEEDS_APPROVAL, is_requester
 
 
-def approvals(desk: Desk, visit: Visit) -> Response:
+def approvals(desks: Desks, visit: Visit) -> Response:
     """List what waits for an approval, the oldest first."""
-    found = listing.list_refunds(
-        desk.search,
-        desk.ledger,
-        Selection(reason=NEEDS_APPROVAL),
-        dead=False,
-        sort="oldest",
-        after=cursor_of(visit.query),
-        limit=MOST_ROWS,
-    )
+    chosen = Selection(reason=NEEDS_APPROVAL)
+    after = cursor_of(visit.query)
+    found = list_all(desks, chosen, dead=False, sort="oldest", after=after)
     return visit.page(
         "approvals.html",
         title="Approvals",

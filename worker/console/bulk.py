@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -12,62 +12,106 @@ from starlette.responses import Response
 from worker.console.acting import ACTS, OWN, rule_of
 from worker.console.approvals import requested_by_login
 from worker.console.desk import Desk, Visit
-from worker.console.lists import given_filters, query, selection
+from worker.console.desks import Desks
+from worker.console.lists import given_filters, query, rows_of, selection
 from worker.console.marks import ids_of
 from worker.console.refusals import Refusal
+from worker.console.rendering import id_field
 from worker.ledger.audit_log import Operator
 from worker.ledger.jobs import Job, Order
+from worker.ledger.search import Match
 from worker.observability.redaction import redact_text
-from worker.operations.acts.dry_run import summary
+from worker.operations.acts.dry_run import Foreseen, summary
 from worker.operations.acts.foreseeing import foresee_all
-from worker.operations.jobs.freezing import DEFAULT_RATE, chosen, freeze, results_of
+from worker.operations.jobs.freezing import DEFAULT_RATE, Frozen, chosen, freeze, results_of
 from worker.operations.selection import Selection
 
 #: Letters of one dry run: for each, Wix is asked some questions while the user waits.
 MOST_FORESEEN = 25
 #: Results of a bulk act that are shown, the latest first.
 MOST_RESULTS = 500
+#: Bulk acts that are listed.
+MOST_JOBS = 100
 #: Items per second, as `--rate` takes them.
 SLOWEST, FASTEST = 0.01, 1_000
 #: The largest canary.
 MOST_FIRST = 1_000_000
 
 
-def choose(desk: Desk, visit: Visit) -> Response:
-    """Freeze what is selected; nothing is done until somebody confirms it."""
+def choose(desks: Desks, visit: Visit) -> Response:
+    """Freeze what is selected; nothing is done until somebody confirms it.
+
+    With cells it becomes a bulk act in each, and they share the rate.
+    """
     if visit.form.one("act") == "dry_run":
-        return _dry_run(desk, visit)
+        return _dry_run(desks, visit)
     name, rule = rule_of(visit)
-    what, said = _chosen(desk, visit)
+    wanted = _wanted(desks, visit)
     operator = visit.operator(needs_reason=rule.needs_reason)
-    order = Order(
-        act=name,
-        arguments=_arguments(visit, name),
-        by=operator.by,
-        why=operator.why,
-        selection=said,
-        rate=_rate(visit),
-        canary=_canary(visit),
-    )
-    messages = set(desk.broker.quarantined())
-    found = list(chosen(desk.search, name, what, messages.__contains__))
-    if name == "approve" and requested_by_login(desk, visit, [one.refund_id for one in found]):
-        raise Refusal(403, OWN)
-    frozen = freeze(desk.jobs, order, found)
-    if frozen is None:
-        raise Refusal(400, "Nothing matches, so there is nothing to do.")
-    return visit.go_to(query("/job", {"id": frozen.job_id}))
+    rate, canary = _rate(visit), _canary(visit)
+    found = _matches(desks, visit, wanted, name)
+
+    def freeze_in(desk: Desk) -> Frozen | None:
+        order = Order(
+            act=name,
+            arguments=_arguments(visit, name),
+            by=operator.by,
+            why=operator.why,
+            selection=_said(wanted[desk.cell]),
+            rate=rate / len(found),
+            canary=canary,
+        )
+        return freeze(desk.jobs, order, found[desk.cell])
+
+    told = desks.each(freeze_in, among=found) if found else {}
+    frozen = {cell: one.job_id for cell, one in told.items() if one}
+    notes = [f"{problem} Nothing was done there." for problem in desks.problems.values()]
+    if not frozen:
+        raise Refusal(400, " ".join([*notes, "Nothing matches, so there is nothing to do."]))
+    if len(frozen) > 1:
+        text = "A bulk act was made in each of the cells {}: confirm each of them"
+        return visit.go_to("/jobs", text.format(" and ".join(frozen)), *notes)
+    [(cell, job_id)] = frozen.items()
+    return visit.go_to(query("/job", {"id": job_id}, cell=cell), *notes)
 
 
-def _chosen(desk: Desk, visit: Visit) -> tuple[Selection | Sequence[str], str]:
-    """Return what is selected, and what to say of it."""
+#: What is selected, by cell.
+Wanted = Mapping[str, Selection | Sequence[str]]
+
+
+def _wanted(desks: Desks, visit: Visit) -> Wanted:
+    """Return what is selected: by the filters in each cell, or by the ids of each."""
+    cells = desks.cells or ("",)
     if visit.form.one("every") == "yes":
-        wanted = selection(given_filters(visit.form))
-        return wanted, redact_text(str(wanted))
-    ids = ids_of(desk, visit.form.all("id"))
-    if not ids:
+        return dict.fromkeys(cells, selection(given_filters(visit.form)))
+    by_cell = {cell: visit.form.all(id_field(cell)) for cell in cells}
+    if cell := visit.cell:  # the form of one refund
+        by_cell = {desks.of(cell).cell: visit.form.all("id")}
+    if not any(by_cell.values()):
         raise Refusal(400, "Select at least one.")
-    return ids, f"{len(ids)} ids"
+    return {cell: ids for cell, ids in by_cell.items() if ids}
+
+
+def _matches(
+    desks: Desks, visit: Visit, wanted: Wanted, name: str, most: int | None = None
+) -> dict[str, list[Match]]:
+    """Return what is there of what is selected, by cell; of each at most so many."""
+
+    def look(desk: Desk) -> list[Match]:
+        what = wanted[desk.cell]
+        messages = set(desk.broker.quarantined())
+        what = what if isinstance(what, Selection) else ids_of(desk, what)
+        found = list(islice(chosen(desk.search, name, what, messages.__contains__), most))
+        ids = [one.refund_id for one in found]
+        if name == "approve" and requested_by_login(desk, visit, ids):
+            raise Refusal(403, OWN)
+        return found
+
+    return {cell: found for cell, found in desks.each(look, among=wanted).items() if found}
+
+
+def _said(what: Selection | Sequence[str]) -> str:
+    return redact_text(str(what)) if isinstance(what, Selection) else f"{len(what)} ids"
 
 
 def _arguments(visit: Visit, name: str) -> dict[str, Any]:
@@ -94,25 +138,33 @@ def _canary(visit: Visit) -> int:
     return int(given)
 
 
-def _dry_run(desk: Desk, visit: Visit) -> Response:
-    what, _ = _chosen(desk, visit)
-    matches = chosen(desk.search, "dead.replay", what, lambda _: False)
-    ids = [one.refund_id for one in islice(matches, MOST_FORESEEN + 1)]
-    if not 0 < len(ids) <= MOST_FORESEEN:
+def _dry_run(desks: Desks, visit: Visit) -> Response:
+    wanted = _wanted(desks, visit)
+    found = _matches(desks, visit, wanted, "dead.replay", MOST_FORESEEN + 1)
+    if not 0 < sum(map(len, found.values())) <= MOST_FORESEEN:
         raise Refusal(
             400,
             f"Select 1 to {MOST_FORESEEN} letters for a dry run: Wix is asked about each. For more:"
             " refunds dead replay --dry-run",
         )
-    found = foresee_all(ids, desk.wix, manual_done=visit.form.one("manual_done") == "yes")
-    rows = [one.public() for one in found]
-    return visit.page("dry_run.html", title="Dry run", rows=rows, sentences=summary(found))
+    is_paid = visit.form.one("manual_done") == "yes"
+
+    def look(desk: Desk) -> list[Foreseen]:
+        ids = [one.refund_id for one in found[desk.cell]]
+        return foresee_all(ids, desk.wix, manual_done=is_paid)
+
+    told = desks.each(look, among=found)
+    rows = rows_of({cell: [one.public() for one in ones] for cell, ones in told.items()})
+    sentences = summary(one for ones in told.values() for one in ones)
+    return visit.page("dry_run.html", title="Dry run", rows=rows, sentences=sentences)
 
 
-def jobs(desk: Desk, visit: Visit) -> Response:
-    """List the bulk acts."""
-    found = [job.public() for job in desk.jobs.newest(100)]
-    return visit.page("jobs.html", title="Bulk acts", jobs=found)
+def jobs(desks: Desks, visit: Visit) -> Response:
+    """List the bulk acts, the newest first."""
+    found = rows_of(desks.each(lambda desk: [job.public() for job in desk.jobs.newest(MOST_JOBS)]))
+    if desks.cells:
+        found.sort(key=lambda job: -job["created_at_ms"])
+    return visit.page("jobs.html", title="Bulk acts", jobs=found[:MOST_JOBS])
 
 
 def job(desk: Desk, visit: Visit) -> Response:
@@ -121,6 +173,7 @@ def job(desk: Desk, visit: Visit) -> Response:
     return visit.page(
         "job.html",
         title=f"Bulk act {found.id}",
+        cell=desk.cell,
         job=found.public(),
         rows=results_of(desk.jobs, desk.ledger, found, limit=MOST_RESULTS),
         must_type=found.total > desk.settings.bulk_confirm,
@@ -153,7 +206,7 @@ def step_job(desk: Desk, visit: Visit) -> Response:
         note = f"Refused: {found.id} was forgotten before, and nothing was done"
         return visit.go_to("/jobs", note)
     note = f"{found.id} is {state}" if did else f"Refused: {found.id} is {state}"
-    return visit.go_to(query("/job", {"id": found.id}), note)
+    return visit.go_to(query("/job", {"id": found.id}, cell=desk.cell), note)
 
 
 def _forget(desk: Desk, visit: Visit, found: Job) -> Response:

@@ -1,9 +1,9 @@
-"""What the pages work with: the same parts as the commands, and how a page is answered."""
+"""What the pages about one thing work with, and how a page is answered."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from jinja2 import Environment
@@ -12,7 +12,6 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from config.access import Role
 from config.settings import Settings
 from worker.console.forms import Fields
-from worker.console.plots import Trends
 from worker.console.refusals import Refusal
 from worker.console.users import Session
 from worker.ledger.acts import Acts
@@ -40,7 +39,8 @@ class Desk:
     examiner: Examiner
     read_status: Callable[[int], dict[str, Any]]
     """Returns the status, with the counts of so many minutes."""
-    trends: Trends
+    cell: str = ""
+    """The name of its cell, "" if it is the only one that the console shows."""
 
     @property
     def stores(self) -> Stores:
@@ -61,6 +61,17 @@ class Visit:
     """Whether there is something to sign out of."""
     is_live: bool = False
     """Whether the script asks, to update a page that is shown."""
+    problems: dict[str, str] = field(default_factory=dict)
+    """By cell: why it is missing in what is shown."""
+
+    @property
+    def cell(self) -> str:
+        """The cell that the form or the address names, "" if none."""
+        return self.given("cell")
+
+    def given(self, name: str) -> str:
+        """Return a field of the form, or of the address."""
+        return self.form.one(name) or self.query.one(name)
 
     def may(self, role: Role) -> bool:
         """Whether the user may do what needs this role."""

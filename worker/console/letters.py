@@ -7,18 +7,22 @@ from typing import Any
 
 from starlette.responses import Response
 
-from worker.console.desk import Desk, Visit
+from worker.console.desk import Visit
+from worker.console.desks import Desks
 from worker.console.lists import (
     MOST_ROWS,
     cursor_of,
     given_filters,
+    list_all,
     query,
+    rows_of,
     selection,
     sort_of,
 )
 from worker.console.refunds import choices
 from worker.ledger.search import KINDS
 from worker.operations import listing
+from worker.operations.joined_lists import join_groups
 from worker.operations.selection import Selection
 
 #: By which filter the members of a group are found.
@@ -28,26 +32,19 @@ FILTER_OF: Mapping[str, str] = {
 }
 
 
-def dead(desk: Desk, visit: Visit) -> Response:
+def dead(desks: Desks, visit: Visit) -> Response:
     """Show what needs a person: the groups, then the letters."""
     given, by = given_filters(visit.query), visit.query.one("by", "reason")
     by = by if by in KINDS else "reason"
     chosen, sort = selection(given), sort_of(visit.query)
-    found = listing.list_refunds(
-        desk.search,
-        desk.ledger,
-        chosen,
-        dead=True,
-        sort=sort,
-        after=cursor_of(visit.query),
-        limit=MOST_ROWS,
-    )
-    letters = listing.letter_rows(desk.search.letters(), chosen)
+    after = cursor_of(visit.query)
+    found = list_all(desks, chosen, dead=True, sort=sort, after=after)
+    letters = _letters(desks, chosen)
     rows = found.rows if found.page.after else [*found.rows, *letters[:MOST_ROWS]]
     return visit.page(
         "dead.html",
         title="Dead letters",
-        groups=_groups(desk, chosen, by, given),
+        groups=_groups(desks, chosen, by, given),
         by=by,
         kinds=KINDS,
         rows=rows,
@@ -61,11 +58,18 @@ def dead(desk: Desk, visit: Visit) -> Response:
     )
 
 
+def _letters(desks: Desks, chosen: Selection) -> list[dict[str, Any]]:
+    """Return the letters of messages of all cells, newest first."""
+    found = rows_of(desks.each(lambda desk: listing.letter_rows(desk.search.letters(), chosen)))
+    return sorted(found, key=lambda row: (-(row["died_at_ms"] or 0), row["id"]))
+
+
 def _groups(
-    desk: Desk, chosen: Selection, by: str, given: Mapping[str, str]
+    desks: Desks, chosen: Selection, by: str, given: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     """Return the groups, each with the address that shows only its members."""
-    rows = listing.groups(desk.search, chosen, by)
+    found = list(desks.each(lambda desk: listing.groups(desk.search, chosen, by)).values())
+    rows = found[0] if len(found) == 1 else join_groups(found, by)
     for row in rows:
         name = row[by]
         row["name"] = name or "(none)"

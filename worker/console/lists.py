@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import get_args
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
 from urllib.parse import urlencode
 
 from worker.console.desk import Desk
+from worker.console.desks import Desks
 from worker.console.forms import Fields
 from worker.console.refusals import Refusal
+from worker.operations import listing
 from worker.operations.filters import BadFilter, selection_of
+from worker.operations.joined_lists import join_listings, page_of_each
 from worker.operations.searching import Sort
 from worker.operations.selection import Selection
 
@@ -64,7 +67,7 @@ def cursor_of(fields: Fields) -> str:
     return after if _CURSOR.fullmatch(after) else ""
 
 
-def with_search(desk: Desk, words: str, given: Mapping[str, str]) -> dict[str, str]:
+def with_search(desks: Desks, words: str, given: Mapping[str, str]) -> dict[str, str]:
     """Return the filters for what somebody typed into the one field of the search.
 
     An id of an order or a store has the same form: it is an order if it has refunds.
@@ -73,7 +76,8 @@ def with_search(desk: Desk, words: str, given: Mapping[str, str]) -> dict[str, s
     if not words:
         return dict(given)
     if _GUID.fullmatch(known):
-        name = "order" if desk.search.of_order(known) else "store"
+        of_order = desks.each(lambda desk: desk.search.of_order(known))
+        name = "order" if any(of_order.values()) else "store"
         return {**given, name: known}
     return {**given, "text": words}
 
@@ -82,3 +86,25 @@ def query(path: str, given: Mapping[str, str], **more: str) -> str:
     """Return an address with these filters."""
     fields = {name: value for name, value in {**given, **more}.items() if value}
     return f"{path}?{urlencode(fields)}" if fields else path
+
+
+def list_all(
+    desks: Desks, chosen: Selection, *, dead: bool, sort: Sort, after: str
+) -> listing.Listing:
+    """Return one page of the refunds of all cells."""
+    since, most = page_of_each(sort, after, MOST_ROWS) if desks.cells else (after, MOST_ROWS)
+
+    def look(desk: Desk) -> listing.Listing:
+        return listing.list_refunds(
+            desk.search, desk.ledger, chosen, dead=dead, sort=sort, after=since, limit=most
+        )
+
+    told = desks.each(look)
+    if not desks.cells:
+        return told[""]
+    return join_listings(told, sort=sort, after=after, limit=MOST_ROWS)
+
+
+def rows_of(told: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """Return the rows of all cells, one cell after the other; each names its cell."""
+    return [{**row, "cell": cell} for cell, rows in told.items() for row in rows]

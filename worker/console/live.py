@@ -14,15 +14,14 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-import redis
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from worker.console.desks import LOST
 from worker.console.door import Door
 from worker.console.refusals import Refusal
-from worker.errors import OtherLedger
 
 #: Streams at once, of all and of one user.
 MOST_STREAMS, MOST_OF_USER = 200, 10
@@ -85,7 +84,7 @@ class Live:
         """Look at the ledger while somebody listens."""
         while self._of_user.total() and not self._is_stopping():
             # The pages say that Redis does not answer.
-            with suppress(redis.RedisError, OtherLedger):
+            with suppress(*LOST, Refusal):
                 self._seen = mark_of(await run_in_threadpool(self._read_status))
             await asyncio.sleep(LOOK_S)
 

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 
 from starlette.responses import Response
 
-from worker.console.desk import Desk, Visit
+from worker.console.desk import Visit
+from worker.console.desks import Desks
 from worker.console.plots import BAR_MIN, HEIGHT, WIDTH
+from worker.operations.joined_status import CELL_COLUMNS, cell_row
 from worker.operations.status_lines import Line, status_lines
 
 #: The page for what `refunds status` says to type next, by how the command begins.
@@ -19,19 +21,21 @@ _PAGES_OF = {
 }
 
 
-def overview(desk: Desk, visit: Visit) -> Response:
+def overview(desks: Desks, visit: Visit) -> Response:
     """Show what `refunds status` shows."""
-    told = desk.read_status(10)
+    told = desks.read_status(10)
     return visit.page(
         "overview.html",
         title="Overview",
         told=told,
         needs=[{**need, "address": _address(need["command"])} for need in told["needs"]],
-        plots=desk.trends.plots(),
+        plots=desks.trends.plots(),
         bar_min=BAR_MIN,
         width=WIDTH,
         height=HEIGHT,
         parts=grouped(status_lines(told)),
+        rows=[cell_row(*one) for one in told.get("cells", {}).items()],
+        columns=CELL_COLUMNS,
     )
 
 

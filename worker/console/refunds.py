@@ -9,20 +9,21 @@ from starlette.responses import Response
 from statemachine.flows import ACTIVE, State, Transition
 from worker.console.acting import mark_of
 from worker.console.desk import Desk, Visit
+from worker.console.desks import Desks
 from worker.console.lists import (
     FILTERS,
-    MOST_ROWS,
     SORTS,
     cursor_of,
     given_filters,
+    list_all,
     query,
+    rows_of,
     selection,
     sort_of,
     with_search,
 )
 from worker.console.marks import id_of
 from worker.console.refusals import Refusal
-from worker.operations import listing
 from worker.operations.dead_letters import find as find_letter
 from worker.operations.describing import archived, describe, described_tombstone
 from worker.operations.intake_queue import queued_jobs
@@ -33,28 +34,25 @@ from worker.refund.record import Refund
 MOST_QUEUED = 100
 
 
-def refunds(desk: Desk, visit: Visit) -> Response:
+def refunds(desks: Desks, visit: Visit) -> Response:
     """List refunds; what is typed into the search may be any id, or text."""
     words = visit.query.one("q")
-    if words and (desk.ledger.load(words) or desk.ledger.tombstone(words)):
-        return visit.go_to(query("/refund", {"id": words}))
-    given = with_search(desk, words, given_filters(visit.query))
+    told = desks.each(lambda desk: _is_there(desk, words)) if words else {}
+    cells = [cell for cell, is_there in told.items() if is_there]
+    if len(cells) == 1:
+        return visit.go_to(query("/refund", {"id": words}, cell=cells[0]))
+    given = with_search(desks, words, given_filters(visit.query))
+    if cells:  # two refunds with this id
+        given = {**given_filters(visit.query), "refund": words}
     chosen, sort = selection(given), sort_of(visit.query)
-    found = listing.list_refunds(
-        desk.search,
-        desk.ledger,
-        chosen,
-        dead=False,
-        sort=sort,
-        after=cursor_of(visit.query),
-        limit=MOST_ROWS,
-    )
+    after = cursor_of(visit.query)
+    found = list_all(desks, chosen, dead=False, sort=sort, after=after)
     named = words or chosen.refund.rstrip("*") or chosen.order
     return visit.page(
         "refunds.html",
         title="Refunds",
         found=found,
-        queued=_queued(desk, named),
+        queued=rows_of(desks.each(lambda desk: _queued(desk, named)))[:MOST_QUEUED],
         given=given,
         words=words,
         sort=sort,
@@ -69,6 +67,10 @@ def choices() -> dict[str, Any]:
     return {"filters": FILTERS, "lists": lists, "sorts": SORTS}
 
 
+def _is_there(desk: Desk, refund_id: str) -> bool:
+    return bool(desk.ledger.load(refund_id) or desk.ledger.tombstone(refund_id))
+
+
 def _queued(desk: Desk, named: str) -> list[dict[str, Any]]:
     if not named:
         return []
@@ -81,7 +83,7 @@ def refund(desk: Desk, visit: Visit) -> Response:
     known = desk.ledger.load(refund_id)
     if known is not None:
         told = describe(known, desk.ledger.history(refund_id), desk.broker, desk.stores)
-        return _page(visit, known, told, "")
+        return _page(desk, visit, known, told, "")
     if left := desk.ledger.tombstone(refund_id):
         place, problem = archived(desk.settings.archive, refund_id, left)
         if place is None:
@@ -89,20 +91,25 @@ def refund(desk: Desk, visit: Visit) -> Response:
             return visit.page("forgotten.html", title=refund_id, told=told, problem=problem)
         found = place.archived
         told = describe(found.refund, found.history, desk.broker, desk.stores)
-        return _page(visit, found.refund, told, str(place.path))
+        return _page(desk, visit, found.refund, told, str(place.path))
     if letter := find_letter(desk.ledger, desk.broker, refund_id):
-        return visit.page("message.html", title=f"Message {refund_id}", letter=letter)
+        return visit.page(
+            "message.html", title=f"Message {refund_id}", cell=desk.cell, letter=letter
+        )
     if jobs := _queued(desk, refund_id):
         return visit.page("queued.html", title=refund_id, job=jobs[0])
     raise Refusal(404, "There is no refund, no dead letter and no queued job with this id.")
 
 
-def _page(visit: Visit, known: Refund, told: dict[str, Any], archived_in: str) -> Response:
+def _page(
+    desk: Desk, visit: Visit, known: Refund, told: dict[str, Any], archived_in: str
+) -> Response:
     code = str((told["reason"] or {}).get("reason", ""))
     is_dead = known.state is State.DEAD and not archived_in
     return visit.page(
         "refund.html",
         title=known.refund_id,
+        cell=desk.cell,
         refund=known,
         told=told,
         archived_in=archived_in,

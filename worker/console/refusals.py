@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+#: What a form is answered that reached Redis, or did not: the reply is lost.
+NOT_KNOWN = "It is not known whether this was done: look before you repeat it."
+
 
 class Refusal(Exception):
     """A request is refused; the text is shown to the user, and repeats nothing of the request."""

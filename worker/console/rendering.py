@@ -29,7 +29,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for filter_ in (moment, span, amounts, document, words, plain, marked):
+    for filter_ in (moment, span, amounts, document, words, plain, marked, id_field):
         made.filters[filter_.__name__] = filter_
     return made
 
@@ -52,6 +52,11 @@ def marked(item_id: object) -> str:
     if shown(item_id) == item_id:
         return str(item_id)
     return f"masked-{hashlib.sha256(str(item_id).encode()).hexdigest()[:16]}"
+
+
+def id_field(cell: str) -> str:
+    """Return the field of a form that holds the ids that are selected in a cell."""
+    return f"id.{cell}" if cell else "id"
 
 
 def moment(unix_ms: Any) -> Markup:

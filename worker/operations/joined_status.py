@@ -25,6 +25,23 @@ def add_up(by_cell: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return {**told, "ok": not told["needs"], "cells": dict(by_cell)}
 
 
+#: The columns of `cell_row`.
+CELL_COLUMNS = ("cell", "workers", "jobs", "unfinished", "in_flight", "dead", "needs")
+
+
+def cell_row(cell: str, told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how a cell stands, in one row."""
+    return {
+        "cell": cell,
+        "workers": sum(worker["state"] == "alive" for worker in told["workers"]),
+        "jobs": told["intake"]["jobs"],
+        "unfinished": told["refunds"]["unfinished"],
+        "in_flight": told["refunds"]["in_flight"],
+        "dead": told["dead"]["refunds"] + told["dead"]["messages"],
+        "needs": len(told["needs"]),
+    }
+
+
 def _sum(given: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     names = dict.fromkeys(name for one in given for name in one)
     return {name: _of(name, [one[name] for one in given if name in one]) for name in names}

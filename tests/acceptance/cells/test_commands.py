@@ -248,11 +248,8 @@ def test_the_doctor_warns_of_a_limit_below_the_number_of_cells(cells: Cells) -> 
     assert found["what_to_do"]
 
 
-def test_the_console_asks_for_a_cell(cells: Cells) -> None:
-    """It shows one."""
-    run = refunds(cells.front, "console")
-    assert run.returncode == 2
-    assert "refunds --cell 0 console" in run.stderr
+def test_a_cell_that_does_not_exist_is_refused(cells: Cells) -> None:
+    """With the names of those that there are."""
     run = refunds(cells.front, "--cell", "7", "list")
     assert run.returncode == 2
     assert "there are front, 0, 1, 2" in run.stderr

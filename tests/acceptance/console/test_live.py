@@ -8,11 +8,18 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-import httpx
 import pytest
 
 from tests.support.bulk import dead_letters, dead_line
-from tests.support.console import ACT, APPROVE, VIEW, Browser, ConsoleProgram, console_scene
+from tests.support.console import (
+    ACT,
+    APPROVE,
+    VIEW,
+    ConsoleProgram,
+    console_scene,
+    cookie,
+    marks,
+)
 from tests.support.processes import PATIENCE_S, wait_until
 from tests.support.rig import AFTER, Rig
 from worker.console.live import MOST_OF_USER
@@ -25,16 +32,6 @@ def scene(redis_url: str) -> Iterator[Scene]:
     """A worker with a console, shared by the tests of this file."""
     with console_scene(redis_url) as made:
         yield made
-
-
-def cookie(browser: Browser) -> dict[str, str]:
-    """Return the header with the session of a browser."""
-    return {"Cookie": "; ".join(f"{name}={value}" for name, value in browser.cookies.items())}
-
-
-def marks(answer: httpx.Response) -> Iterator[str]:
-    """Yield the mark of each change."""
-    return (line[6:] for line in answer.iter_lines() if line.startswith("data: "))
 
 
 def test_a_change_is_told(scene: Scene) -> None:
