@@ -96,7 +96,9 @@ def _clicks(rig: Rig, before: Job, step: str) -> Session:
         templates=environment(),
         takes_tokens=True,
     )
-    desk: Any = SimpleNamespace(jobs=_Seen(rig.app.jobs.jobs, before), settings=rig.settings)
+    desk: Any = SimpleNamespace(
+        jobs=_Seen(rig.app.jobs.jobs, before), settings=rig.settings, cell=""
+    )
     bulk.step_job(desk, visit)
     return session
 
