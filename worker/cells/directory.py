@@ -54,7 +54,11 @@ class Directory:
         grow, count = self._placing.grow, self._count
         while True:
             front = grow(FRONT, count)
-            count = max(grow(cell, front.cells).cells for cell in all_cells(front.cells))
+            cells = [grow(cell, front.cells) for cell in all_cells(front.cells)[1:]]
+            # Its stores may have calls under way; an adoption is a loss of writes, too.
+            if not front.is_installed and any(cell.is_installed for cell in cells):
+                raise redis.ConnectionError("the front was emptied, or no worker has started there")
+            count = max(one.cells for one in (front, *cells))
             if count == front.cells:
                 return front
 

@@ -22,6 +22,8 @@ class Growth(NamedTuple):
     cells: int
     lost_at_ms: int
     """When its server is known to have lost writes, by its clock; 0 for never."""
+    is_installed: int = 0
+    """Whether a worker has made the ledger an installation."""
 
 
 class Home(NamedTuple):
@@ -56,8 +58,9 @@ class Placing:
         Nor does it if the front has lost writes or more cells were added since *asked*, what the
         front said before the cells were asked about the store.
         """
-        given = {"store_id": store_id, "cell": cell, **asked._asdict()}
-        return Home(*self._run("home", FRONT, **given, settle_delay_ms=self._settle_delay_ms))
+        given = {"store_id": store_id, "cell": cell, "settle_delay_ms": self._settle_delay_ms}
+        given |= {"cells": asked.cells, "lost_at_ms": asked.lost_at_ms}
+        return Home(*self._run("home", FRONT, **given))
 
     def announce(self, cell: str, store_id: str) -> int:
         """Let a cell know that a store may move in; return what `move_in` must be told."""

@@ -152,6 +152,22 @@ def test_a_cell_that_was_emptied_is_noticed_on_any_machine(cells: Cells) -> None
     rig.ledger.installation = adopted
 
 
+def test_a_front_that_was_emptied_places_no_store(cells: Cells) -> None:
+    """A cell on its server was emptied with it, so nobody may know the store any more."""
+    cells.front.redis.delete(cells.front.key("installation"), cells.front.key("clock"))
+    with pytest.raises(redis.ConnectionError, match="emptied"):
+        cells.directory.home(STORE_ID)
+    cells.front.membership.adopt(ANN)
+    assert cells.directory.look(STORE_ID).hold_ms > 0
+
+
+def test_a_store_may_be_connected_before_a_worker_has_started(cells: Cells) -> None:
+    """Then neither the front nor any cell is an installation."""
+    for rig in cells.rigs.values():
+        rig.redis.delete(rig.key("installation"))
+    assert cells.directory.settle(STORE_ID) == choose(STORE_ID, 3)
+
+
 def test_a_signed_job_with_a_due_time_is_the_same_in_its_cell(redis_url: str) -> None:
     """It is sent on as it came, so its signature and its time stay."""
     key = "k" * 40
