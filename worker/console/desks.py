@@ -27,7 +27,7 @@ from worker.queue.server_errors import explain
 
 T = TypeVar("T")
 #: How long a cell that did not answer is not asked again for a page about all cells.
-AWAY_S = 5.0
+AWAY_S = 10.0
 #: What a cell raises that is not as it should be, and what one that cannot be reached.
 LOST = (redis.RedisError, OtherLedger)
 NOT_REACHED = (redis.ConnectionError, redis.TimeoutError)
@@ -37,11 +37,15 @@ class Desks:
     """One desk, or that of each cell by its name."""
 
     def __init__(
-        self, by_cell: Mapping[str, Desk], finder: Callable[[], Finder] | None = None
+        self,
+        by_cell: Mapping[str, Desk],
+        finder: Callable[[], Finder] | None = None,
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._by_cell = dict(by_cell)
         #: Looks into the directory; None where there is one desk.
         self._finder = finder
+        self._now_s = now_s
         self._away: dict[str, tuple[float, str]] = {}
         self.problems: dict[str, str] = {}
         """By cell: why it is missing in what is shown."""
@@ -95,9 +99,11 @@ class Desks:
         found, problems = dict[str, T](), dict[str, str]()
         for cell in self.cells if among is None else among:
             until_s, text = self._away.get(cell, (0.0, ""))
-            if time.monotonic() < until_s and not is_act:
+            if text and self._now_s() < until_s and not is_act:
                 problems[cell] = text
                 continue
+            if text:  # whoever looks meanwhile does not wait, too
+                self._away[cell] = (self._now_s() + AWAY_S, text)
             try:
                 found[cell] = look(self._by_cell[cell])
             except LOST as error:
@@ -105,7 +111,9 @@ class Desks:
                 problems[cell] = f"Cell {cell}: {text_of(error, is_act=is_act)}"
                 log_event("console.redis_lost", error=text)
                 if isinstance(error, NOT_REACHED):
-                    self._away[cell] = (time.monotonic() + AWAY_S, text)
+                    self._away[cell] = (self._now_s() + AWAY_S, text)
+                    continue
+            self._away.pop(cell, None)
         self.problems |= problems
         if problems and not found:
             raise _unknown(problems)

@@ -68,3 +68,12 @@ def test_a_cell_that_does_not_answer_is_named(spread: tuple[Cells, Cluster]) -> 
         page = browser.act("/store/act", {"act": "pause_all", **REASON})
         assert "Cell 0: All stores: paused" in page
         assert re.search("Cell 1: Redis .* It is not known whether this was done", page)
+
+
+def test_cells_that_were_added_are_told(redis_url: str) -> None:
+    """The console shows those that there were at its start."""
+    cells = Cells(redis_url)
+    with console_of(cells) as program, program.browser(ACT) as browser:
+        cells.directory_of(4).grow()
+        assert "live in 4 cells, but REFUNDS_CELLS is 3" in browser.text("/")
+    cells.close()
