@@ -34,8 +34,11 @@ class Finder:
         Raises:
             StoreInTwoCells: the directory does not know it, and several cells do.
         """
-        known = self._directory.known(store_id)
-        return known or self._directory.evidence(store_id, self.cells)
+        return self.recorded(store_id) or self._directory.evidence(store_id, self.cells)
+
+    def recorded(self, store_id: str) -> str | None:
+        """Return the cell of a store by the directory alone, None if it does not know the store."""
+        return self._directory.known(store_id)
 
     def home(self, store_id: str) -> str:
         """Return the cell of a store that gets something now; one that has none gets one.

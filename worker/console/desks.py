@@ -28,6 +28,7 @@ from worker.queue.server_errors import explain
 T = TypeVar("T")
 #: How long a cell that did not answer is not asked again for a page about all cells.
 AWAY_S = 10.0
+NO_CELL = "It is not known in which cell this store is."
 #: What a cell raises that is not as it should be, and what one that cannot be reached.
 LOST = (redis.RedisError, OtherLedger)
 NOT_REACHED = (redis.ConnectionError, redis.TimeoutError)
@@ -147,15 +148,20 @@ class Desks:
         """
         if self._finder is None or not self.cells:
             return self.first
+        if FRONT in self.problems:
+            raise Refusal(503, NO_CELL)
         try:
-            cell = self._finder().of_store(store_id) or FRONT
+            find = self._finder()
+            # All cells would be asked about a store that is not recorded.
+            cell = find.recorded(store_id) if self.problems else find.of_store(store_id) or FRONT
         except StoreInTwoCells as error:
             known = " and ".join(error.cells)
             text = f"This store is in the cells {known}: use the commands, with refunds --cell."
             raise Refusal(409, text) from None
         except redis.RedisError as error:
-            text = f"It is not known in which cell this store is. {explain(error)}"
-            raise Refusal(503, text, {"Retry-After": "5"}) from None
+            raise Refusal(503, f"{NO_CELL} {explain(error)}") from None
+        if not cell:
+            raise Refusal(503, NO_CELL)
         if cell not in self._by_cell:
             raise Refusal(503, f"The cell {cell} was added: the console must be started again.")
         return self._by_cell[cell]

@@ -52,14 +52,16 @@ def _all_ids(desks: Desks) -> dict[str, str]:
 
 def _rows(desks: Desks, shown: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return the rows of these stores; the directory knows the cells of those without one."""
-    by_cell: dict[str, list[str]] = {}
+    by_cell, left_out = dict[str, list[str]](), dict[str, list[str]]()
     for store_id, cell in shown.items():
         try:
             home = cell or desks.with_store(store_id).cell
         except Refusal as refusal:
-            desks.problems[refusal.text] = f"{store_id}: {refusal.text}"
+            left_out.setdefault(refusal.text, []).append(store_id)
         else:
             by_cell.setdefault(home, []).append(store_id)
+    for text, ids in left_out.items():
+        desks.problems[text] = f"{len(ids)} stores are not shown, such as {ids[0]}. {text}"
 
     def look(desk: Desk) -> list[dict[str, Any]]:
         return [desk.stores.find(store_id).public() for store_id in by_cell.get(desk.cell, ())]

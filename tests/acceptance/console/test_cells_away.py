@@ -19,6 +19,7 @@ from tests.support.console_cells import (
     console_of,
     dead_in,
 )
+from tests.support.rig import STORE_ID
 from tests.support.servers import Cluster, cluster
 from worker.cells.names import namespace_of
 
@@ -51,6 +52,7 @@ def test_a_cell_that_does_not_answer_is_named(spread: tuple[Cells, Cluster]) -> 
             page = browser.text(path)
             assert "Cell 1: Redis" in page, path
         assert "Cell 1 is missing below" in browser.text("/")
+        assert f"1 stores are not shown, such as {STORE_ID}." in browser.text("/stores")
         assert here in browser.text("/dead")
         assert away not in browser.text("/dead")
         assert here in browser.text(f"/refund?id={here}")
