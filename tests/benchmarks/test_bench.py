@@ -27,7 +27,7 @@ from tests.benchmarks.tables import bench_table
 from tests.benchmarks.throughput import WARM_UP
 from tests.benchmarks.world import ROOT, world
 
-TINY = Plan(1, refunds=8, paced=4, idle=1, busy=8, quiet=1, minutes=0.02, few=2, many=5)
+TINY = Plan(1, 1, refunds=8, paced=4, idle=1, busy=8, quiet=1, minutes=0.02, few=2, many=5)
 
 
 @pytest.fixture(scope="module")

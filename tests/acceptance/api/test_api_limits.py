@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Iterator
 
 import httpx
 import pytest
 
-from tests.support.api import CAPPED, ONE, OTHER_STORE, api_program, ask
+from tests.support.api import CAPPED, ONE, OTHER_STORE, ApiProgram, api_program, ask
 from tests.support.rig import STORE_ID, Rig, settings_for
 from worker.simulator import Simulator
 
@@ -17,35 +18,38 @@ def _kind(answer: httpx.Response) -> str:
     return str(answer.json()["type"].rpartition(":")[2])
 
 
+@pytest.fixture(scope="module")
+def running(redis_url: str) -> Iterator[ApiProgram]:
+    """The program, which these tests share: each asks for another refund."""
+    with api_program(redis_url, f"t{uuid.uuid4().hex[:12]}") as running:
+        yield running
+
+
 @pytest.mark.parametrize(
-    ("amounts", "status"),
+    ("refund_id", "amounts", "status"),
     [
-        ({"amount": "20.00", "currency": "USD"}, 202),
-        ({"amount": "20.01", "currency": "USD"}, 403),
-        ({"amount": "1.00", "currency": "EUR"}, 403),
-        ({}, 403),
+        ("rf-whole", {"amount": "20.00", "currency": "USD"}, 202),
+        ("rf-over", {"amount": "20.01", "currency": "USD"}, 403),
+        ("rf-other", {"amount": "1.00", "currency": "EUR"}, 403),
+        ("rf-unknown", {}, 403),
     ],
 )
 def test_a_producer_may_have_a_limit_per_refund(
-    redis_url: str, amounts: dict[str, str], status: int
+    running: ApiProgram, refund_id: str, amounts: dict[str, str], status: int
 ) -> None:
     """As with signed jobs; what is over it is not recorded."""
-    namespace = f"t{uuid.uuid4().hex[:12]}"
-    with api_program(redis_url, namespace) as running, running.client(CAPPED) as capped:
-        answer = ask(capped, "rf-1", **amounts)
+    with running.client(CAPPED) as capped:
+        answer = ask(capped, refund_id, **amounts)
         assert answer.status_code == status
         if status == 403:
             assert _kind(answer) == "producer-limit"
-            assert capped.get("/v1/refunds/rf-1").status_code == 404
+            assert capped.get(f"/v1/refunds/{refund_id}").status_code == 404
 
 
-def test_a_callback_that_nobody_hears_is_an_invalid_field(redis_url: str) -> None:
+def test_a_callback_that_nobody_hears_is_an_invalid_field(running: ApiProgram) -> None:
     """Who asks is told at once, and not which webhooks there are."""
-    with (
-        api_program(redis_url, f"t{uuid.uuid4().hex[:12]}") as running,
-        running.client() as client,
-    ):
-        answer = ask(client, "rf-1", callback="billing")
+    with running.client() as client:
+        answer = ask(client, "rf-called", callback="billing")
         assert (answer.status_code, _kind(answer)) == (422, "invalid")
         [error] = answer.json()["errors"]
         assert (error["field"], error["rule"]) == ("callback", "format")
