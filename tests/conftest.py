@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+import typer.testing
 
 from tests.support.logs import captured_log
 from tests.support.longest import LONGEST
@@ -33,6 +35,16 @@ def redis_url() -> Iterator[str]:
     """The URL of a real server on a free port, shared by all tests of the process."""
     with embedded_server() as url:
         yield url
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commands_are_made_once() -> Iterator[None]:
+    """Typer makes all commands for each run of one, which takes longer than most of them do."""
+    made = functools.cache(typer.main.get_command)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", made)
+        patch.setattr(typer.testing, "_get_command", made)
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)
