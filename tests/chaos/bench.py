@@ -52,8 +52,11 @@ HOUR_S = 3_600
 TICKS = {"REFUNDS_SCHEDULE_TICK_MS": "50", "REFUNDS_RECONCILE_EVERY_MS": "100"}
 #: How often the bench looks whether a refund has ended.
 LOOK_S = 0.025
+#: When the worker's client of Redis gives up. A fetch waits half as long for a message; with a
+#: limit that is not longer each idle fetch would fail, and be tried again after seconds.
+ANSWER_S = 1
 #: A late command arrives after the client of Redis has given up and tried again.
-LATE_COMMAND_S = 0.8
+LATE_COMMAND_S = 1.3
 #: A late call arrives after the client has given up, and before the settle delay is over. The old
 #: default of that delay was hardly longer than the total timeout: 0.65 s here.
 LATE_CALL_S = (0.7, 1.2)
@@ -150,7 +153,7 @@ class Bench:
         ):
             self.to_redis, self.to_wix = to_redis, to_wix
             self.environ |= {
-                "REFUNDS_REDIS_URL": f"redis://127.0.0.1:{to_redis.port}/0?socket_timeout=0.5",
+                "REFUNDS_REDIS_URL": f"redis://127.0.0.1:{to_redis.port}/0?socket_timeout={ANSWER_S}",
                 "REFUNDS_WIX_BASE_URL": f"http://127.0.0.1:{to_wix.port}",
             }
             yield to_redis, to_wix
