@@ -16,7 +16,8 @@ from worker.queue.delivery import Delivery
 from worker.refund.request import parse_request
 from worker.scheduler.requeue import requeue_lost
 
-BLOCK_MS = 1_000
+#: Longer than any test here takes.
+BLOCK_MS = 60_000
 
 
 @pytest.fixture
@@ -114,6 +115,45 @@ def test_a_store_with_one_refund_at_a_time_is_always_next(turns: Rig) -> None:
         assert threads.fetch()[0] == "99"
         threads.end_first()
         assert "99" not in threads.order(gap)
+
+
+def test_a_quiet_store_does_not_wait_for_many_that_came_with_much_work(turns: Rig) -> None:
+    """None of them has had a turn yet, either, and they came first."""
+    for store in range(30):
+        _accept(turns, store, 12)
+    _accept(turns, 99)
+    assert _fetch(turns)[0].startswith("99.")
+
+
+def test_a_refund_that_was_held_up_does_not_hold_up_the_next_ones(turns: Rig) -> None:
+    """A store that always has a refund in flight, and one waiting at times, is a quiet one, too."""
+    for store in range(30):
+        _accept(turns, store, 20)
+    threads = Threads(turns, 2)
+    threads.order(8)
+    _accept(turns, 99, 6)
+    found = []
+    for number in range(16):
+        threads.end_first()
+        found += threads.fetch()
+        if number % 4 == 0:
+            _accept(turns, 99)
+    assert found.count("99") >= 7
+
+
+def test_a_store_with_a_long_lane_does_not_go_ahead(turns: Rig) -> None:
+    """Whether its refunds came one by one or at once: each turn of it is one of many."""
+    for store in range(30):
+        _accept(turns, store, 20)
+    threads = Threads(turns, 2)
+    threads.order(8)
+    _accept(turns, 99, 20)
+    found = []
+    for _ in range(29):
+        threads.end_first()
+        found += threads.fetch()
+        _accept(turns, 99)
+    assert found.count("99") == 1
 
 
 def test_stores_that_come_back_at_once_leave_every_second_turn_to_the_others(turns: Rig) -> None:

@@ -2,11 +2,12 @@
 --
 -- Stores with waiting refunds take turns, one refund each, however many there are. The ring holds the
 -- round in which a store has its next turn; the store of the lowest round is next. A store that had
--- a turn goes into the next round, whether it has more work or not. One that gets work when it has
--- nothing else in flight or waiting goes ahead of the others, so that a quiet store need not wait for them:
--- half a round, or a quarter if it has had its turn in this round, and then not twice in a row while
--- others wait. A store that may not start anything when its turn comes leaves the ring; admit() puts it
--- back.
+-- a turn goes into the next round, whether it has more work or not. A quiet store that gets work goes
+-- ahead of the others, so that it need not wait for them: half a round, or a quarter if it has had its
+-- turn in this round, and then not twice in a row while others wait. Quiet is one with a short lane and
+-- at most one refund in flight: if it had to have nothing at all, a refund that is held up for once
+-- would take the next ones behind the others, too. A store that may not start anything when its turn
+-- comes leaves the ring; admit() puts it back.
 --
 -- A refund starts where a thread is free: when a worker fetches (fetch.lua), or when one is idle.
 
@@ -59,6 +60,24 @@ local function keep_round(at, is_extra)
     if after ~= before then redis.call('SET', key('round'), after) end
 end
 
+-- The refunds that may wait in the lane of a quiet store, and the refunds in flight.
+local SHORT_LANE, SHORT_FLIGHT = 10, 1
+
+-- The place of a store that goes ahead although it has had its turn in the round: behind those that are
+-- there already.
+local function one_more() return round() - 0.25 + now % 1000000 / 5000000 end
+local function is_one_more(at) return at % 1 >= 0.75 end
+
+-- Where in the ring a store belongs; at: where it is, nil if it is not there. A store that went ahead goes
+-- back if its lane has grown.
+local function place_of(store, at, has_got_work, waiting)
+    if waiting > SHORT_LANE then return at and math.ceil(at) or round() end
+    if at and (at % 1 ~= 0 or not has_got_work) then return at end
+    if redis.call('ZCARD', key('busy', store)) > SHORT_FLIGHT then return at or round() end
+    if not at or at <= round() then return round() - 0.5 end
+    return one_more()
+end
+
 -- Put the touched stores into the ring.
 local has_work = false
 local function enter_ring()
@@ -71,13 +90,8 @@ local function enter_ring()
             has_work = true
             at = at or not has_got_work and tonumber(redis.call('ZSCORE', ring, store) or '')
             if not at then redis.call('SADD', key('busy_stores'), store) end
-            if not at or (has_got_work and waiting == 1 and at % 1 == 0) then
-                if redis.call('ZCARD', key('busy', store)) == 0 then
-                    redis.call('ZADD', ring, round() - (at and at > round() and 0.25 or 0.5), store)
-                elseif not at then
-                    redis.call('ZADD', ring, round(), store)
-                end
-            end
+            local place = place_of(store, at, has_got_work, waiting)
+            if place ~= at then redis.call('ZADD', ring, place, store) end
         end
     end
     touched = {}
@@ -88,17 +102,17 @@ local function ring_head()
     local ring = key('ring')
     local head = redis.call('ZRANGE', ring, 0, 0, 'WITHSCORES')
     local at = tonumber(head[2])
-    if at and at % 1 == 0.75 and round() and was_extra then
+    if at and is_one_more(at) and round() and was_extra then
         local other = redis.call('ZRANGEBYSCORE', ring, int(last_round), '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
         if other[1] then return other[1], tonumber(other[2]) end
     end
     return head[1], at
 end
 
--- Whether the next turn is of a store that goes ahead of the others.
+-- Whether the next turn is of a store that goes ahead of the others, and of messages that are queued.
 local function is_ahead()
     local store, at = ring_head()
-    return store and at % 1 ~= 0
+    return store and at % 1 ~= 0 and not (is_one_more(at) and was_extra)
 end
 
 -- Who holds a refund's order; nil if nobody does. The same command reads the rate of its store, and the round.
@@ -163,8 +177,10 @@ local function take_turn()
         if not store then return nil end
         local id = take_first(store)
         if id then
-            keep_round(at, at % 1 == 0.75)
-            redis.call('ZADD', ring, round() + 1, store)
+            keep_round(at, is_one_more(at))
+            -- What was held up goes ahead, too: else each refund that follows would wait as long.
+            local goes_on = is_one_more(at) and redis.call('ZCARD', key('lane', store)) > 0
+            redis.call('ZADD', ring, goes_on and one_more() or round() + 1, store)
             return id
         end
         redis.call('ZREM', ring, store)
