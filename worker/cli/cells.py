@@ -235,6 +235,19 @@ def _of_store(find: Finder, store_id: str) -> str:
         return _the_only(error.cells)
 
 
+def _home_of(find: Finder, store_id: str) -> str:
+    """Return the cell of a store for what must hold there later.
+
+    A store of REFUNDS_STORES that has no cell yet gets one now, and not with its first job.
+    """
+    known = named(store_id).lower()
+    try:
+        is_given = known in load_settings(os.environ).stores
+        return find.home(known) if is_given else _of_store(find, known)
+    except StoreInTwoCells as error:
+        return _the_only(error.cells)
+
+
 #: Where commands find what their parameters name.
 of_refund = in_cell_of(
     lambda find, options: (
@@ -243,6 +256,7 @@ of_refund = in_cell_of(
     )
 )
 of_store = in_cell_of(lambda find, options: [_of_store(find, options["store_id"])])
+home_of_store = in_cell_of(lambda find, options: [_home_of(find, options["store_id"])])
 of_store_or_each = in_cells(
     lambda find, options: (
         [_of_store(find, options["store_id"])] if options["store_id"] else find.cells

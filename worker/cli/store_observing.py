@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.cells import of_store
+from worker.cli.cells import home_of_store
 from worker.cli.common import AsJson, connect_acts, explain_errors, fail, named
 from worker.cli.operator import By, OptionalWhy, operator
 from worker.cli.output import print_json, say
@@ -20,7 +20,7 @@ OFF = "upstream is not told any more what the merchant refunds and cancels"
 
 
 @explain_errors
-@of_store
+@home_of_store
 def observe(
     store_id: Annotated[str, typer.Argument(metavar="SITE_ID")],
     off: Annotated[bool, typer.Option("--off", help="End it.")] = False,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.cells import in_each_cell, in_home_of, of_store
+from worker.cli.cells import home_of_store, in_each_cell, in_home_of, of_store
 from worker.cli.common import AsJson, connect_acts, explain_errors, fail, named
 from worker.cli.operator import By, OptionalWhy, Why, operator
 from worker.cli.output import moment, print_json, print_table, say
@@ -172,7 +172,7 @@ def resume(
 
 @stores.command("pause", epilog='Example: refunds stores pause SITE_ID --reason "fraud?"')
 @explain_errors
-@of_store
+@home_of_store
 def pause(store_id: StoreId, by: By = "", reason: Why = "", as_json: AsJson = False) -> None:
     """Let the refunds of a store wait; jobs are still accepted, and running steps finish.
 

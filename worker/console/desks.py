@@ -140,8 +140,11 @@ class Desks:
         told = self.each(lambda desk: desk.jobs.find(job_id))
         return self._the_only([cell for cell, job in told.items() if job])
 
-    def with_store(self, store_id: str) -> Desk:
+    def with_store(self, store_id: str, *, settles: bool = False) -> Desk:
         """Return the desk of a store, which the directory knows; the first if it does not.
+
+        With *settles* a store of REFUNDS_STORES that has no cell yet gets one, for what must hold
+        there later.
 
         Raises:
             Refusal: it cannot be looked up, or several cells have its refunds.
@@ -151,9 +154,13 @@ class Desks:
         if FRONT in self.problems:
             raise Refusal(503, NO_CELL)
         try:
-            find = self._finder()
-            # All cells would be asked about a store that is not recorded.
-            cell = find.recorded(store_id) if self.problems else find.of_store(store_id) or FRONT
+            find, given = self._finder(), self.first.wix.keyring.given
+            if settles and store_id in given:
+                cell: str | None = find.home(store_id)
+            elif self.problems:  # all cells would be asked about a store that is not recorded
+                cell = find.recorded(store_id)
+            else:
+                cell = find.of_store(store_id) or FRONT
         except StoreInTwoCells as error:
             known = " and ".join(error.cells)
             text = f"This store is in the cells {known}: use the commands, with refunds --cell."

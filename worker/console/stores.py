@@ -66,7 +66,7 @@ def _rows(desks: Desks, shown: Mapping[str, str]) -> list[dict[str, Any]]:
     def look(desk: Desk) -> list[dict[str, Any]]:
         return [desk.stores.find(store_id).public() for store_id in by_cell.get(desk.cell, ())]
 
-    return rows_of(desks.each(look, among=by_cell))
+    return rows_of(desks.each(look))
 
 
 def store(desk: Desk, visit: Visit) -> Response:
@@ -88,7 +88,7 @@ def act_on_store(desks: Desks, visit: Visit) -> Response:
     who = visit.operator(needs_reason=act in _REASON_NEEDED)
     if act in {"pause_all", "resume_all"}:
         return visit.go_to("/stores", *_act_on_all(desks, act, who))
-    desk = desks.with_store(visit.form.one("id").lower())
+    desk = desks.with_store(visit.form.one("id").lower(), settles=act == "pause")
     with naming(desk):
         return _act_on_one(desk, visit, act, who)
 

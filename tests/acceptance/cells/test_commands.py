@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -173,6 +174,28 @@ def test_a_pause_of_everything_reaches_every_cell(cells: Cells) -> None:
     assert _json(cells, "stores", "pause", store_id, "--reason", "fraud?")["ok"]
     paused = {c: r.redis.hlen(r.key("paused")) for c, r in cells.rigs.items()}
     assert paused == {"front": 0, "0": 0, "1": 1, "2": 0}
+
+
+@pytest.mark.parametrize(
+    ("command", "key"), [(("pause", "--reason", "fraud?"), "paused"), (("observe",), "observing")]
+)
+def test_what_is_said_of_a_store_before_its_first_job_holds_in_its_cell(
+    cells: Cells, command: tuple[str, ...], key: str
+) -> None:
+    """Its key is in the settings, so it has no cell yet; its jobs find what was said."""
+    name, *options = command
+    given = {"REFUNDS_STORES": json.dumps({STORE_ID: {"account_id": "a", "api_key": KEY}})}
+    environment = settings_of(cells.front) | given
+    run = refunds(None, "stores", name, STORE_ID, *options, environment=environment)
+    assert run.returncode == 0, run.stderr
+    refund_id = cells.request(STORE_ID)
+    cells.run()
+    [cell] = cells.where(refund_id)
+    assert [c for c, one in cells.rigs.items() if one.redis.exists(one.key(key))] == [cell]
+    assert cell == choose(STORE_ID, 3)
+    unknown = refunds(None, "stores", name, str(uuid.uuid4()), *options, environment=environment)
+    assert unknown.returncode == 1
+    assert cells.front.redis.hlen(cells.front.key("homes")) == 4
 
 
 def test_a_cell_that_fails_does_not_keep_the_others_from_being_paused(cells: Cells) -> None:

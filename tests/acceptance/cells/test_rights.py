@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+import uuid
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -11,7 +13,7 @@ import redis
 
 from tests.support.cells import Cells
 from tests.support.commands import refunds
-from tests.support.rig import STORE_ID
+from tests.support.rig import KEY, STORE_ID
 from worker.cells.choosing import choose
 from worker.demo.embedded import embedded_server
 from worker.deploy.files import FOLDER
@@ -78,6 +80,12 @@ def test_each_role_reaches_all_cells(server: str) -> None:
     acts = {"REFUNDS_REDIS_URL": _signed_in("operator", server)}
     run = refunds(None, "pause", "--all", "--reason", "a test", environment=acts)
     assert run.returncode == 0, run.stderr
+    new = str(uuid.uuid4())
+    given = json.dumps({new: {"account_id": "a", "api_key": KEY}})
+    command = ("stores", "pause", new, "--reason", "a test")
+    run = refunds(None, *command, environment=acts | {"REFUNDS_STORES": given})
+    assert run.returncode == 0, run.stderr
+    assert cells.directory.known(new) == choose(new, 3)
     cells.close()
 
 

@@ -70,6 +70,21 @@ def test_a_store_is_paused_where_it_lives(cells: Cells, browser: Browser) -> Non
     assert browser.get(f"/store?id={uuid.uuid4()}").status_code == 404
 
 
+def test_a_store_that_has_no_cell_yet_is_paused_where_its_jobs_will_be(
+    cells: Cells, browser: Browser
+) -> None:
+    """Its key is in the settings; it gets a cell before its first job."""
+    browser.get("/stores")
+    fields = {"id": STORE_ID, "act": "pause", **REASON}
+    assert f"{STORE_ID}: paused" in browser.act("/store/act", fields)
+    home = cells.directory.known(STORE_ID)
+    refund_id = cells.request(STORE_ID)
+    cells.run()
+    assert cells.where(refund_id) == [home]
+    assert cells.load(refund_id).state is State.ACCEPTED
+    assert f"{STORE_ID}: resumed" in browser.act("/store/act", {"id": STORE_ID, "act": "resume"})
+
+
 def test_a_pause_of_all_stores_reaches_every_cell(cells: Cells, browser: Browser) -> None:
     """Also one that was paused before keeps nothing back; a cell that fails is named."""
     broken = cells.rigs["1"]
