@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from contextlib import closing
 
 import redis
@@ -17,13 +18,14 @@ class Memory:
         with closing(self._client()) as client:
             self._saved = {name: client.dump(name) or b"" for name in self._names(client)}
 
-    def return_to(self) -> None:
-        """Forget what was written since, as a server that restarts may."""
+    def return_to(self, *, as_it_was: bool = False) -> None:
+        """Forget what was written since, as a server that restarts; or as if that had not been."""
         with closing(self._client()) as client:
             client.delete(*self._names(client))
             for name, value in self._saved.items():
                 client.restore(name, 0, value)
-        restart(self._rig)
+        if not as_it_was:
+            restart(self._rig)
 
     def _client(self) -> redis.Redis:
         return redis.Redis.from_url(self._rig.settings.redis_url.get_secret_value())
@@ -34,4 +36,4 @@ class Memory:
 
 def restart(rig: Rig) -> None:
     """Let the ledger remember another server, as if this one had restarted."""
-    assert rig.redis.hset(rig.key("clock"), "run_id", "another") == 0
+    assert rig.redis.hset(rig.key("clock"), "run_id", uuid.uuid4().hex) == 0

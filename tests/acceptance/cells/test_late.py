@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.support.cells import Cells, new_stores
-from tests.support.memories import Memory
+from tests.support.memories import Memory, restart
 from worker.cells.choosing import choose
 from worker.cells.names import FRONT
 from worker.cells.placing import Home
@@ -68,6 +68,28 @@ def test_a_store_is_not_placed_by_what_cells_said_before_the_front_lost_writes(
     directory.evidence = frozen_while_it_asks  # type: ignore[method-assign,assignment]  # the moment
     assert directory.home(store_id) == "3"
     assert [len(names) for names in asked] == [4, 5]
+
+
+def test_a_store_is_not_placed_by_another_number_of_cells_than_there_is(cells: Cells) -> None:
+    """Should the front forget the store, it would not know that cells were added since."""
+    store_id, placing = _moving_store(), cells.directory._placing
+    asked = placing.grow(FRONT, 3)
+    cells.directory_of(4).grow()
+    assert placing.place(store_id, choose(store_id, 3), asked).cell == ""
+    assert placing.place(store_id, "3", placing.grow(FRONT, 3)).cell == "3"
+
+
+def test_a_newcomer_that_was_announced_before_the_cell_lost_writes_does_not_move_in(
+    cells: Cells,
+) -> None:
+    """Another worker has announced it since, and has not yet asked the directory once more."""
+    store_id, placing, rig = _moving_store(), cells.directory._placing, cells.rigs["1"]
+    announced = placing.announce("1", store_id)
+    restart(rig)
+    again = placing.announce("1", store_id)
+    assert not placing.move_in(Home("1", 0), store_id, announced)
+    placing.announce("1", store_id)
+    assert placing.move_in(Home("1", 0), store_id, again)
 
 
 def test_a_cell_that_forgot_a_newcomer_asks_the_directory_again(cells: Cells) -> None:
