@@ -48,6 +48,8 @@ _IDLE = {
     *("hello", "client", "ping", "info", "time", "config", "eval", "script", "hgetall", "other"),
 }
 HOUR_S = 3_600
+#: A worker that has lost Redis fetches again before a late call arrives; by default it takes 3 s.
+RESTART_DELAY_MS = 50
 #: Fewer commands while a worker waits, because each of them goes through a proxy in Python.
 TICKS = {"REFUNDS_SCHEDULE_TICK_MS": "50", "REFUNDS_RECONCILE_EVERY_MS": "100"}
 #: How often the bench looks whether a refund has ended.
@@ -123,6 +125,7 @@ class Bench:
         self.environ = (
             child.QUICK
             | TICKS
+            | {child.RESTART_DELAY_MS: str(RESTART_DELAY_MS)}
             | dict(self.scene.environ)
             | {
                 "REFUNDS_NAMESPACE": namespace or new_namespace(),

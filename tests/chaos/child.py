@@ -16,6 +16,7 @@ from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import dramatiq.worker
 import pytest
 
 from config.loading import load_settings
@@ -45,6 +46,8 @@ QUICK = {
     "REFUNDS_THREADS": "2",
     "REFUNDS_STORE_CALLS_PER_MIN": "0",
 }
+#: How long a thread that lost Redis waits before it fetches again; dramatiq reads it when imported.
+RESTART_DELAY_MS = "dramatiq_restart_delay"
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.chaos.child"])
 
@@ -90,6 +93,8 @@ def _work(
                 # To this thread: a signal to the process would take effect a little later.
                 signal.pthread_kill(threading.get_ident(), number)
 
+    if delay_ms := environ.get(RESTART_DELAY_MS):
+        dramatiq.worker.CONSUMER_RESTART_DELAY_SECS = int(delay_ms) / 1000
     given = load_settings(environ)
     settings = settings_of(given, served_cells(given)[0], given.cells)
     app = build(settings, Seams(checkpoint=at))

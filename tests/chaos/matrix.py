@@ -44,9 +44,18 @@ HARMS_AT_PLACES = {
 COLUMNS = (*HARMS, FROZEN)
 #: A sample is one in so many points.
 SHARE = 12
-#: Each harm strikes the first of each of these in every sample, of some kinds of refund that take
-#: turns; and all places, of one kind of refund.
+#: In every sample each harm strikes the first of each of these, of some kinds of refund that take
+#: turns, and all places, of one kind of refund.
 ALWAYS = ("claim", "commit", "fetch steps", "GET /ecom/v1/orders/*")
+#: And this call of each kind of refund, which changes something at Wix.
+CHANGES = {
+    "cancellation": "POST /ecom/v1/orders/*/cancel",
+    "cancellation, authorized only": "POST /ecom/v1/order-billing/void-authorized-payments",
+    "cancellation, refused": "POST /ecom/v1/fulfillments/orders/*/create-fulfillment",
+    "cancellation, refunded first": "POST /ecom/v1/order-billing/refund-payments",
+    "standard": "POST /ecom/v1/order-billing/refund-payments",
+    "standard, a part of two payments": "POST /ecom/v1/order-billing/refund-payments",
+}
 
 
 def points(redis_port: int) -> list[Point]:
@@ -188,7 +197,8 @@ def _is_always_run(point: Point) -> bool:
     """Return whether this point is in every sample: it occurs in every run of its refund."""
     turn = list(SCENES).index(point.scene)
     kinds = {kind for place, kind in enumerate(ALWAYS) if place % 3 == turn % 3}
-    return point.nth == 1 and point.kind in (kinds if turn else kinds | set(PLACES))
+    places = () if turn else PLACES
+    return point.nth == 1 and point.kind in {*kinds, CHANGES[point.scene], *places}
 
 
 def sample(todo: list[Point], seed: int) -> Iterator[Point]:

@@ -7,7 +7,16 @@ from collections import Counter
 import pytest
 
 from tests.chaos.bench import HARMS, Point, Result
-from tests.chaos.matrix import ALWAYS, HARMS_AT_PLACES, SHARE, matrix, sample, summary, table
+from tests.chaos.matrix import (
+    ALWAYS,
+    CHANGES,
+    HARMS_AT_PLACES,
+    SHARE,
+    matrix,
+    sample,
+    summary,
+    table,
+)
 from tests.chaos.scenes import SCENES
 
 #: The same sample in every run.
@@ -33,6 +42,8 @@ def test_the_harms_really_happened(results: list[Result]) -> None:
     seen = {(r.point.kind, r.point.harm) for r in struck}
     assert {(kind, harm) for kind in ALWAYS for harm in HARMS} <= seen
     assert {(at, harm) for harm, places in HARMS_AT_PLACES.items() for at in places} <= seen
+    changes = {(r.point.scene, r.point.harm) for r in struck if r.point.kind in CHANGES.values()}
+    assert changes == {(scene, harm) for scene in SCENES for harm in HARMS}
     assert {(r.point.scene, r.point.server, r.point.harm) for r in struck} >= {
         (scene, server, harm) for scene in SCENES for server in ("redis", "wix") for harm in HARMS
     }
@@ -47,11 +58,11 @@ def test_the_table_has_a_row_for_each_refund_and_server(results: list[Result]) -
 def test_what_the_matrix_must_strike_is_in_every_sample() -> None:
     """Whatever the seed: each harm at each kind that always occurs, and at each server."""
     redis = [("redis", f"command {n}") for n in range(9)] + [("redis", kind) for kind in ALWAYS[:3]]
-    wix = [("wix", f"call {n}") for n in range(3)] + [("wix", ALWAYS[3])]
+    wix = [("wix", f"call {n}") for n in range(10)] + [("wix", ALWAYS[3])]
     found = [
         Point(scene, server, kind, nth, harm)
         for scene in SCENES
-        for server, kind in redis + wix
+        for server, kind in [*redis, *wix, ("wix", CHANGES[scene])]
         for nth in (1, 2, 3)
         for harm in HARMS
     ]
