@@ -19,7 +19,7 @@ import pytest
 from tests.support.api import ALL, ONE, TOKENS, api_program, ask
 from tests.support.certificates import Authority
 from tests.support.commands import refunds
-from tests.support.processes import REFUNDS, run_program
+from tests.support.processes import REFUNDS, environment_without_coverage, run_program
 from tests.support.rig import KEY, STORE_ID
 from worker.demo.embedded import embedded_server
 from worker.serving.tokens import hash_of
@@ -180,6 +180,7 @@ def test_schemathesis_finds_nothing(redis_url: str, tmp_path: Path) -> None:
                 *("--generation-database", "none", "--no-color", "--seed", "7"),
             ],
             cwd=tmp_path,
+            env=environment_without_coverage(),
             capture_output=True,
             text=True,
             timeout=300,
