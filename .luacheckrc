@@ -1,4 +1,4 @@
--- Redis runs the scripts. worker/ledger/scripts.py puts prelude.lua, rate.lua, watch.lua, index.lua and lanes.lua
+-- Redis runs the scripts. worker/ledger/scripts.py puts lost_writes.lua, prelude.lua, rate.lua, watch.lua, index.lua and lanes.lua
 -- in front of each script of the ledger: what these define is global for the others, and unused in themselves.
 std = "lua51"
 max_line_length = 125
@@ -8,7 +8,7 @@ local shared = {
     "AHEAD_MS", "wall", "offset", "last", "kept", "ns", "args", "now", "int", "identity", "SOURCE", "NEXT", "ENDED", "SCHEMA", "is_newer", "WIDTH", "PER_CALL_MS",
     "BURST_MS", "MORE_CALLS", "CALLS", "THROTTLED", "CIRCUIT", "note_answer", "is_cut_off", "key", "record_of", "change", "remove", "forget_changes", "write_changes", "note", "emit",
     "publish", "publish_store", "quiet", "is_quiet", "is_suspended", "record_accepted", "write_message", "send", "set_state",
-    "acknowledge", "ack", "is_alive", "is_held", "is_lost", "server_lost_writes_at", "step_messages",
+    "acknowledge", "ack", "is_alive", "is_held", "is_lost", "server_lost_writes_at", "was_asked", "era", "server_id", "held_back_ms", "SOON_MS", "time", "step_messages",
     "add_counts", "add_totals", "records", "replies", "changes", "follow_changes", "decoded", "text_of", "card_of", "joined", "WHOLE_CARD", "split", "units", "list_dead", "list_by", "list_failing", "list_accepted",
     "KINDS", "SEPARATOR", "UNKNOWN", "total",
     "charge", "is_paced", "calls_of", "surplus", "reserve", "throttle", "plan_look", "line_up_look", "next_looks", "stop_observing",
@@ -24,10 +24,13 @@ local shared = {
     "is_on_hold", "may_have_forgotten", "schema_on_hold", "lift_hold", "is_paused", "set_aside", "is_due", "end_item", "finish_job",
 }
 files["worker/ledger/lua/*.lua"] = {read_globals = shared}
-local clock = {"AHEAD_MS", "wall", "offset", "last", "kept", "ns", "args", "now", "int", "add_counts"}
+local clock = {
+    "AHEAD_MS", "wall", "offset", "last", "kept", "ns", "args", "now", "int", "time", "add_counts", "era", "server_id",
+}
 files["worker/queue/queue.lua"] = {read_globals = clock}
 files["worker/queue/clock.lua"] = {ignore = {"211", "311"}}
 files["worker/queue/counters.lua"] = {read_globals = clock, ignore = {"211"}, globals = {"kept"}}
+files["worker/queue/lost_writes.lua"] = {read_globals = clock, ignore = {"211", "431"}, globals = {"kept"}}
 -- The reply that a claim reads is the table of its own answer.
 files["worker/ledger/lua/leases.lua"] = {ignore = {"211"}, globals = {"replies"}}
 -- commit.lua suspends a store, and puts texts into its arguments.

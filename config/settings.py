@@ -186,7 +186,8 @@ class Settings(BaseSettings):
     """After a call with an unknown effect, how long "Wix does not show it" does not yet mean "not
     done"; at least the total timeout. It protects against calls that arrive late, and against Wix
     carrying them out late. Such calls are rare, so a long delay costs little. When Redis has
-    restarted or failed over, nothing is changed at Wix for as long."""
+    restarted, nothing is changed at Wix for as long; after a failover, only where a call may be
+    forgotten, or if a worker does not name its calls (`worker/ledger/README.md`)."""
 
     retry_first_ms: int = Field(default=1_000, ge=1, le=3_600_000)
     """Maximum delay before the first retry; it doubles with each retry."""

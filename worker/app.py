@@ -34,6 +34,7 @@ from worker.operations.jobs.runner import JobRunner
 from worker.operations.turns import keep_turn, prober_of
 from worker.queue.broker import Broker
 from worker.queue.middleware import MessageContext, Running
+from worker.queue.own_calls import OwnCalls
 from worker.queue.threads import Threads
 from worker.refund.producers import Producers
 from worker.scheduler.heart import Heart
@@ -101,6 +102,8 @@ def ledger_from(settings: Settings, *, tries: int = TRIES) -> tuple[Broker, Ledg
         knows_cells=settings.cells > 1,
     )
     broker.fetch_steps = ledger.fetch
+    broker.own_calls = OwnCalls(boottime)
+    broker.vouch = ledger.intents.vouch_for(broker.own_calls, broker.broker_id).turn
     return broker, ledger
 
 

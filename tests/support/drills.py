@@ -82,6 +82,8 @@ def _last_second(world: DrillWorld) -> None:
     world.rig.run_one_step()
     world.order(2)
     world.redis.hset(world.rig.key("clock"), "run_id", "another")
+    # Else the server would have run before the last tick, as a replica has that takes over.
+    world.redis.hdel(world.rig.key("clock"), "last_ms")
     world.work()
 
 

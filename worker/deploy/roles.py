@@ -36,7 +36,7 @@ _FIGURES = (
     "accepted approval_sums approvals busy_stores clock day:* dead dead_groups:* due failing"
     " failing_stores installation keeping lane:* minute:* on_hold outage outcomes outcomes:* paced"
     " paused probes quarantine refunds refunds:inflight:* ring scheduler state:* steps"
-    " steps:inflight:* suspended:* totals watch webhook:* webhooks worker:* workers"
+    " steps:inflight:* suspended:* totals unvouched watch webhook:* webhooks worker:* workers"
 )
 #: For them, of what waits or fails, when and why: single fields, whose names must be known.
 _CAUSES = (

@@ -11,16 +11,21 @@ confirmed ten writes in a row with two calls of fdatasync.
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, NamedTuple
 
 import redis
 
 #: How long the replicas may take to confirm, ms; below the client's socket timeout.
 CONFIRM_MS = 2_000
+#: The fields of INFO with one replica each.
+REPLICA = re.compile(r"slave\d+")
 
 
-def is_confirmed(client: redis.Redis, counter: str, replicas: int) -> bool:
-    """Return whether so many replicas have everything that was written so far.
+def is_confirmed(
+    client: redis.Redis, counter: str, replicas: int, within_ms: int = CONFIRM_MS
+) -> bool:
+    """Return whether so many replicas say in time that they have everything written so far.
 
     WAIT covers the writes of its own connection only; a pool may have made earlier ones on another.
     So *counter* is increased first: a replica that has this write has all writes before it.
@@ -29,5 +34,20 @@ def is_confirmed(client: redis.Redis, counter: str, replicas: int) -> bool:
         return True
     pipe: Any = client.pipeline(transaction=False)
     pipe.incr(counter)
-    pipe.execute_command("WAIT", replicas, CONFIRM_MS)
+    pipe.execute_command("WAIT", replicas, within_ms)
     return bool(pipe.execute()[1] >= replicas)
+
+
+class Replicas(NamedTuple):
+    """The replicas that could take over now."""
+
+    client: redis.Redis
+    counter: str
+
+    def missing(self, within_ms: int) -> int:
+        """Return how many there are if they do not all say that they have everything; else 0."""
+        info: Any = self.client.info("replication")
+        following = [each for name, each in info.items() if REPLICA.fullmatch(name)]
+        # One that still copies the data cannot take over.
+        online = sum(each.get("state") == "online" for each in following)
+        return 0 if is_confirmed(self.client, self.counter, online, within_ms) else online

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,8 +16,8 @@ from worker.ledger.arguments import commit_arguments, history_line
 from worker.ledger.audit_log import Act, AuditLog
 from worker.ledger.circuit import Circuit
 from worker.ledger.claims import Claim, Intent, StepCommit, Woken
-from worker.ledger.durability import is_confirmed
 from worker.ledger.guards import Guards
+from worker.ledger.intents import Intents
 from worker.ledger.job_arguments import ACCEPTED, JOB_FIELDS, job_arguments
 from worker.ledger.keeping import Keeping
 from worker.ledger.lanes import LaneRules
@@ -42,13 +41,11 @@ from worker.refund.request import RefundRequest
 LEASE_CAP_MS = 7_200_000
 #: How soon to try again when another worker holds the order.
 BUSY_MS = 500
-#: How soon to try again when too few replicas have an intent.
-UNCONFIRMED_MS = 5_000
 
 #: One file each, in lua/.
 SCRIPTS = (
     *("accept", "fetch", "claim", "intent", "commit"),
-    *("give_back", "replay", "wake", "looks", "watched"),
+    *("give_back", "replay", "wake", "looks", "watched", "vouch"),
     *("requeue", "audit", "outage", "reindex", "forget"),
     *("adopt_archive", "trim_outcomes", "pack", "foresee"),
     *("observe", "observed", "webhook_open", "webhook_note", "webhook_act", "webhook_leave"),
@@ -75,7 +72,6 @@ class Ledger(Records):
         if knows_cells:
             self._common["knows_cells"] = True
         self._settle_delay_ms = settle_delay_ms
-        self._wait_replicas = wait_replicas
         self._wall = wall
         #: The installation that the worker belongs to; until it is known, any ledger will do.
         self.installation: str | None = None
@@ -83,6 +79,7 @@ class Ledger(Records):
         """Whether the ledger was found to be another one."""
         self.audit_log = AuditLog(client, self.ns)
         self._scripts = load_scripts(client, SCRIPTS, namespace=namespace, lanes=lanes)
+        self.intents = Intents(self._run, client, self.ns, settle_delay_ms, wait_replicas)
         self.watched = WatchedRefunds(self._run, self)
         self.observed = ObservedStores(self._run)
         self.reindexing = Reindexing(client, self.ns, self.relist)
@@ -225,20 +222,7 @@ class Ledger(Records):
         may have forgotten an intent. "unconfirmed": too few replicas of Redis have this one.
         "expired": *expires_at_ms* has passed. "needs_approval": it passes a limit of the *guard*.
         """
-        status, wait_ms, *asks = self._run(
-            "intent",
-            refund_id=refund.refund_id,
-            token=delivery.token,
-            fence=str(claim.fence),
-            settle_delay_ms=self._settle_delay_ms,
-            expires_at_ms=expires_at_ms,
-            **({"guard": dict(guard)} if guard else {}),
-        )
-        if status == "written" and not is_confirmed(
-            self._redis, f"{self.ns}:confirmations", self._wait_replicas
-        ):
-            return Intent("unconfirmed", UNCONFIRMED_MS)
-        return Intent(status, int(wait_ms), json.loads(asks[0]) if asks else {})
+        return self.intents.write(claim, refund, delivery, guard, expires_at_ms)
 
     def replay(self, refund: Refund, facts: Facts, act: Act) -> bool:
         """Resume a dead letter where it stopped, with these facts.

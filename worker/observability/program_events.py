@@ -46,6 +46,23 @@ PROGRAM_EVENTS: Mapping[str, Event] = MappingProxyType(
             "Workers stopped sending heartbeats; their messages are back in the queue.",
             ("workers",),
         ),
+        "worker.vouched": Event(
+            "info",
+            "Redis was replaced, and this worker named its calls that may be forgotten.",
+            ("calls",),
+        ),
+        "worker.cannot_vouch": Event(
+            "warning",
+            "Redis has forgotten more than this worker can name: nothing is changed at Wix for"
+            " `REFUNDS_SETTLE_DELAY_MS`.",
+            ("calls",),
+        ),
+        "worker.unknown_to_replicas": Event(
+            "warning",
+            "The replicas do not confirm that they know this worker; until they do, it changes"
+            " nothing at Wix.",
+            ("replicas",),
+        ),
         "worker.clock_stepped": Event(
             "warning",
             "The clock of the Redis server stepped; waits are measured by the ledger's own clock.",

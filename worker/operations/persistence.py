@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
 import redis
 
+from worker.ledger.durability import REPLICA
 from worker.operations.finding import Finding
 
 #: `appendfsync` to level and what a crash of the server's machine may take; "" is unknown.
@@ -25,16 +25,16 @@ _NO_AOF = (
     "the append-only file is off: if the server crashes, refunds since its last snapshot are"
     " lost, and what Wix did for them is no longer known here; set appendonly to yes"
 )
-
-
+_NAMED = (
+    "after that, nothing is changed at Wix until the workers have named their calls that may be"
+    " forgotten, and upstream must send again what was not accepted"
+)
 _NO_MINIMUM = (
     "min-replicas-to-write is 0: a primary that has lost its replicas goes on accepting jobs, which"
     " are lost when one of them takes over; set it to 1, and min-replicas-max-lag to 10"
 )
 #: A replica tells its primary once a second how far it is.
 MAX_LAG_S = 10
-#: The fields of INFO with one replica each.
-_REPLICA = re.compile(r"slave\d+")
 
 
 def persistence(client: redis.Redis, info: dict[str, Any]) -> Finding:
@@ -57,7 +57,7 @@ def _appendfsync(client: redis.Redis) -> str:
 
 def replicas(info: dict[str, Any], wait_replicas: int) -> Iterator[Finding]:
     """Say what a replica that takes over may have missed, and what an old primary may still do."""
-    following = [info[name] for name in info if _REPLICA.fullmatch(name)]
+    following = [info[name] for name in info if REPLICA.fullmatch(name)]
     connected = int(info.get("connected_slaves", 0))
     yield _who_has_the_intent(connected, wait_replicas)
     if not connected:
@@ -87,7 +87,7 @@ def _who_has_the_intent(connected: int, wanted: int) -> Finding:
     if not wanted:
         text = (
             f"{connected} connected: one that takes over may have missed the last writes;"
-            f" {_HELD_BACK}. An old primary that still answers could refund twice:"
+            f" {_NAMED}. An old primary that still answers could refund twice:"
             f" REFUNDS_REDIS_WAIT_REPLICAS={connected} prevents that"
         )
         return Finding("replicas", "warning", text)

@@ -14,6 +14,7 @@ from worker.ledger.stores import NOT_CONNECTED
 from worker.operations.approvals import approvals_of
 from worker.operations.outcome_groups import groups_of_outcomes
 from worker.operations.persistence import persistence
+from worker.operations.settling import settling_of
 from worker.operations.tallies import amounts_of, groups_of, wix_of
 from worker.operations.trimming import reader_name
 from worker.operations.webhooks import webhook_needs, webhooks_of
@@ -60,7 +61,7 @@ def status(
         "workers": [_worker(w, found["now_ms"], dead_after_ms) for w in found["workers"] or []],
         "outage": _outage(found["outage"], shift_ms),
         "scheduler": _scheduler(found),
-        "settling_ms": _settling_ms(found, settle_delay_ms),
+        **settling_of(found, settle_delay_ms),
         "intake": _queue(found["queues"][INTAKE]),
         "steps": _queue(found["queues"][STEPS]),
         "refunds": _refunds(found, shift_ms),
@@ -155,12 +156,6 @@ def _scheduler(found: Mapping[str, Any]) -> dict[str, Any]:
         for at_ms in found["ticked"][:2]
     )
     return {"leader": found["leader"] or None, "ticked_ms": ticked, "reconciled_ms": reconciled}
-
-
-def _settling_ms(found: Mapping[str, Any], settle_delay_ms: int) -> int:
-    """Return how long nothing is changed at Wix yet, because the server may have lost writes."""
-    lost_at_ms = float(found["ticked"][2] or 0)
-    return max(0, round(lost_at_ms + settle_delay_ms - found["now_ms"])) if lost_at_ms else 0
 
 
 def _outage(outage: list[Any], shift_ms: int) -> dict[str, Any] | None:

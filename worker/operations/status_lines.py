@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from worker.operations.durations import ago, amounts, size, span
@@ -26,8 +26,7 @@ def status_lines(told: Mapping[str, Any], listed: int = LISTED) -> Iterator[Line
             ),
         )
     if settling_ms := told["settling_ms"]:
-        text = "Redis restarted or was replaced: nothing is changed at Wix for another"
-        yield "settling", f"{text} {span(settling_ms)}"
+        yield "settling", _settling(settling_ms, told["settling_for"])
     yield "intake", _queue(told["intake"], now_ms)
     yield from _refunds(told["refunds"], now_ms)
     yield from _approvals(told["approvals"], now_ms, listed)
@@ -191,3 +190,13 @@ def need_lines(needs: Iterable[Mapping[str, str]]) -> Iterator[str]:
 def _more(count: int) -> Iterator[Line]:
     if count > 0:
         yield "", f"  and {count:,} more"
+
+
+def _settling(settling_ms: int, workers: Sequence[str]) -> str:
+    if not workers:
+        text = "Redis restarted or was replaced: nothing is changed at Wix for another"
+        return f"{text} {span(settling_ms)}"
+    return (
+        f"Redis was replaced: nothing is changed at Wix until {' and '.join(workers)} named the"
+        f" calls that may be forgotten, at most for another {span(settling_ms)}"
+    )

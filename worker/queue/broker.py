@@ -25,6 +25,7 @@ from worker.queue.consumer import Consumer
 from worker.queue.held import Held
 from worker.queue.jobs import JobConsumer
 from worker.queue.names import INTAKE, MAX_LETTER, QUEUES, STEPS
+from worker.queue.own_calls import OwnCalls
 from worker.queue.precedence import Precedence
 from worker.queue.server_errors import explain
 from worker.upstream import wire
@@ -38,7 +39,8 @@ NEWEST = 10
 
 #: In front of every script, also of the ledger's.
 CLOCK_LUA = "".join(
-    (Path(__file__).parent / f"{part}.lua").read_text() for part in ("clock", "counters")
+    (Path(__file__).parent / f"{part}.lua").read_text()
+    for part in ("clock", "counters", "lost_writes")
 )
 _QUEUE_LUA = CLOCK_LUA + (Path(__file__).parent / "queue.lua").read_text()
 
@@ -58,6 +60,10 @@ class Broker(RedisBroker):
         self.precedence = Precedence()
         #: What this worker says about itself with each heartbeat; nothing from a command.
         self.about: Callable[[], Mapping[str, str | int]] | None = None
+        #: The calls to Wix that this worker has made lately, and the numbers of its heartbeats.
+        self.own_calls = OwnCalls()
+        #: Vouches for these calls, after a heartbeat that met another server.
+        self.vouch: Callable[[], None] | None = None
         #: What it counts between two heartbeats.
         self.meter = Meter()
         #: The executions of steps that threads run now.
@@ -153,12 +159,16 @@ class Broker(RedisBroker):
     def beat(self) -> None:
         """Write this worker's heartbeat; a thread of its own calls this (pitfall 6)."""
         counts = self.meter.take()
+        number, era = self.own_calls.next_beat()
         try:
             about = dict(self.about()) if self.about else {}
-            self.command("beat", counts=counts, about=about)
+            now = self.command("beat", counts=counts, about=about, number=number, era=era)
         except ConnectionClosed:
             self.meter.add(counts)
             raise
+        if not self.own_calls.heard(number, str(now)) and self.vouch:
+            with self.redis_errors("vouch"):
+                self.vouch()
 
     def leave(self) -> None:
         """This worker has stopped: nobody need wait for its heartbeat."""

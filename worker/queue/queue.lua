@@ -14,15 +14,19 @@ local LEFT_MS = 60000
 local commands = {}
 
 -- args: about {field: text}, what the worker says about itself; counts {field: number}, what it counted
--- since its last heartbeat. Write this worker's heartbeat. Returns 1.
+-- since its last heartbeat; number, of this heartbeat; era, in which it vouches for its calls, "" for none.
+-- Write this worker's heartbeat. Its number is kept in this era only: it says that the data has all intents
+-- that were answered before. Returns the ledger's era, "" on a server that was not yet found to be another one.
 function commands.beat()
     redis.call('ZADD', ns .. ':workers', int(now), args.worker_id)
     local about = ns .. ':worker:' .. args.worker_id
     for field, value in pairs(args.about or {}) do redis.call('HSET', about, field, value) end
+    local present = kept[3] == server_id(redis.call('INFO', 'server')) and era() or ''
+    if present ~= '' and args.era == present then redis.call('HSET', about, 'beat', args.number) end
     -- As long as a silent worker is listed, see reclaim.
     redis.call('PEXPIRE', about, LISTED_MS)
     add_counts('minute', args.counts or {})
-    return 1
+    return present
 end
 
 -- args: queues. This worker has stopped: if it has nothing in flight, it is listed no longer. Returns 1 | 0.
@@ -131,7 +135,7 @@ function commands.reclaim()
         -- The leases of what was handed to it are those of a dead worker: requeue.lua finds it. If the
         -- worker was only silent, it still holds these leases, and gives them back itself.
         if tonumber(redis.call('ZSCORE', ns .. ':workers', worker_id)) <= now - LISTED_MS then
-            redis.call('DEL', ns .. ':handed:' .. worker_id)
+            redis.call('DEL', ns .. ':handed:' .. worker_id, ns .. ':worker:' .. worker_id)
         end
     end
     redis.call('ZREMRANGEBYSCORE', ns .. ':workers', '-inf', int(now - LISTED_MS))

@@ -42,7 +42,7 @@ _COMMON = b"".join(
 #: some hundred characters. What was packed with a small window is unpacked with any larger one.
 _SMALL = (-13, 5)
 #: Fields of a record that only mean something while it has not ended.
-_OF_STEPS = frozenset({"message_id", "reserved", "prior_intent_at_ms"})
+_OF_STEPS = frozenset({"message_id", "reserved", "prior_intent_at_ms", "suspected_at_ms"})
 #: What a field that is not there stands for.
 _EMPTY = frozenset({"0", "{}", ""})
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from tests.support.commands import refunds, settings_of
+from tests.support.failovers import let_pass, replica, tick
 from tests.support.rig import AFTER, KEY, STORE_ID, Rig
 from worker.cli.watch import fitted, screen, sparkline
 from worker.observability.printable import printable
@@ -137,6 +138,21 @@ def test_a_server_that_restarted_is_seen(rig: Rig) -> None:
     assert told["ok"]
     assert 0 < told["settling_ms"] <= rig.settings.settle_delay_ms
     assert "nothing is changed at Wix for another" in refunds(rig, "status").stdout
+
+
+def test_workers_that_have_not_named_their_calls_are_seen(rig: Rig) -> None:
+    """After a failover the hold ends when they have; the rest of it is nobody's."""
+    tick(rig)
+    rig.run(rig.order(AFTER))
+    replica(rig, "another")()
+    let_pass(rig, 1)
+    told = _status(rig)
+    assert told["settling_for"] == [rig.broker.broker_id]
+    assert 0 < told["settling_ms"] <= rig.settings.settle_delay_ms
+    shown = " ".join(refunds(rig, "status").stdout.split())
+    assert f"until {rig.broker.broker_id} named the calls that may be forgotten" in shown
+    rig.broker.beat()
+    assert (_status(rig)["settling_ms"], _status(rig)["settling_for"]) == (0, [])
 
 
 def test_another_ledger_needs_a_person_first(rig: Rig) -> None:

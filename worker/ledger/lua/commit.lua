@@ -37,6 +37,9 @@ if record.held_by ~= args.token or record.fence ~= args.fence or holder_of(id) ~
 end
 local was_forgotten = args.counts and may_have_forgotten(id)
 local intent = {clear = 0, keep = record.prior_intent_at_ms or 0, open = now}
+-- A call that is only suspected was made before the doubt (leases.lua).
+local is_suspected = args.intent == 'keep' and record.suspected_at_ms and record.suspected_at_ms == intent.keep
+if is_suspected then intent.keep = kept[4] or intent.keep end
 charge(store, args.wix_calls - (record.reserved or 0))
 if args.throttled then throttle(store, args.pause_ms or 0) end
 change(id, fields)
@@ -47,6 +50,7 @@ change(id, {
     settled_fence = args.fence, updated_at_ms = now, committed_at_ms = now,
 })
 remove(id, 'held_by')
+if is_suspected then change(id, {suspected_at_ms = intent.keep}) else remove(id, 'suspected_at_ms') end
 -- The number of the order was looked up.
 if record.order_id ~= order_before then
     redis.call('SREM', key('order', store, order_before), id)

@@ -9,6 +9,21 @@
 -- The worker of a token.
 local function worker_of(token) return string.match(token, '^[^|]+') end
 
+-- Since when this refund may have an intent that the server has forgotten; 0 for not. While the workers may
+-- vouch for their calls soon, it is one whose wait is short; the second result says so.
+-- is_suspected: whether it was suspected before.
+local function suspicion(id, is_suspected)
+    local record = record_of(id)
+    local left, is_soon = held_back_ms(record.store_id, record.order_id)
+    local lost_at = tonumber(kept[4] or 0)
+    if is_soon then return now + left - args.settle_delay_ms, true end
+    if left > 0 then return lost_at, false end
+    -- All workers have vouched, and none has named this order.
+    if now < lost_at + args.settle_delay_ms then return 0, false end
+    local is_possible = is_suspected or tonumber(record.committed_at_ms or 0) <= lost_at
+    return is_possible and lost_at or 0, false
+end
+
 -- Take the lease on a refund's order; the same token may take it again. mutates: whether the step may
 -- change something at Wix. calls: how many were reserved for it.
 local function take_lease(id, token, mutates, calls)
@@ -16,10 +31,15 @@ local function take_lease(id, token, mutates, calls)
     if record.held_by ~= token then
         local intent = tonumber(record.intent_at_ms or 0)
         -- The server may have forgotten an intent of this refund, so there may have been one, unless
-        -- something was committed since.
-        if mutates and intent == 0 then intent = may_have_forgotten(id) or 0 end
+        -- something was committed since, or the workers have vouched.
+        local is_suspected, is_soon = intent > 0 and record.suspected_at_ms == record.intent_at_ms, false
+        if mutates and (intent == 0 or is_suspected) then
+            intent, is_soon = suspicion(id, is_suspected)
+            is_suspected = intent > 0 and (is_soon or not record.held_by)
+            if is_suspected then change(id, {suspected_at_ms = intent}) else remove(id, 'suspected_at_ms') end
+        end
         -- The execution that wrote it never reported the effect: its call may be seconds old.
-        if record.held_by and intent > 0 then intent = now end
+        if record.held_by and intent > 0 and not is_soon then intent = now end
         change(id, {
             held_by = token, fence = redis.call('INCR', key('fence')), prior_intent_at_ms = intent, reserved = calls,
             attempt = (record.attempt or 0) + 1, attempts = (record.attempts or 0) + 1,

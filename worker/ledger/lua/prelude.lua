@@ -238,22 +238,22 @@ local function is_held(id)
         and is_alive(string.match(held_by, '^[^|]+'))
 end
 
--- When the server was last found to be another one than the ledger remembers, by the ledger's clock;
--- 0 for never. A server that restarted, or another one after a failover, may have lost its last
--- writes: among them an intent whose call is still on its way to Wix. Until such a call can no longer
--- take effect, nothing is changed at Wix. A new ledger has nothing to lose; each tick looks, so that
--- every other one knows its server.
-local function server_lost_writes_at()
-    local info = redis.call('INFO', 'server')
-    -- A plain search, since a pattern takes as long as the command itself.
-    local server = string.match(info, '^run_id:(%w+)', (string.find(info, 'run_id:', 1, true)))
-    local known, doubt = kept[3], tonumber(kept[4] or 0)
-    if known ~= server then
-        if known then doubt = now end
-        kept[3], kept[4] = server, doubt
-        redis.call('HSET', key('clock'), 'run_id', server, 'doubt_ms', int(doubt))
+-- How long nothing is changed at Wix for an order yet, because the server may have forgotten a call; and
+-- whether that may end sooner, when the workers have vouched.
+local SOON_MS, GRACE_MS = 1000, 2000
+local function held_back_ms(store, order)
+    local since, settle = server_lost_writes_at(), args.settle_delay_ms
+    local left = since + settle - now
+    if since > 0 and left > 0 then
+        if not was_asked(since) then return left, false end
+        local nobody = tonumber(redis.call('ZSCORE', key('unvouched'), '*') or 0) + settle - now
+        if nobody > 0 then return nobody, false end
+        local is_unvouched = redis.call('ZCOUNT', key('unvouched'), '(' .. int(now - settle), '+inf') > 0
+        -- A living worker that the data does not know gets the time of a heartbeat to name its calls.
+        if is_unvouched or now < since + GRACE_MS then return math.min(left, math.max(SOON_MS, now - since)), true end
     end
-    return doubt
+    if tonumber(kept[8] or 0) <= now then return 0, false end
+    return math.max(0, tonumber(redis.call('ZSCORE', key('doubted'), store .. '|' .. order) or 0) - now), false
 end
 
 -- When the server lost writes, if what followed the last commit of a refund may have been among them, else

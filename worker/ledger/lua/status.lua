@@ -6,6 +6,7 @@
 -- The ledger's clock stands still soon after the last tick, so that nothing is woken too early. Here it
 -- goes on: otherwise workers that all died would look alive, and nothing would be overdue.
 local now = wall + offset
+local is_asked = was_asked(tonumber(kept[4] or 0))
 local function with_fields(ids, name, ...)
     local found = {}
     for place, id in ipairs(ids) do
@@ -100,6 +101,8 @@ return cjson.encode({
     failing = {count = redis.call('ZCARD', key('failing')), since_ms = first_score(key('failing'))},
     leader = redis.call('GET', key('scheduler')) or '',
     ticked = redis.call('HMGET', key('clock'), 'last_ms', 'reconciled_ms', 'doubt_ms'),
+    -- Who has not vouched since Redis was replaced, and since when; nil if nobody was asked.
+    unvouched = is_asked and redis.call('ZRANGE', key('unvouched'), 0, args.limit - 1, 'WITHSCORES') or nil,
     keeping = keeping,
     outcomes = {count = redis.call('XLEN', key('outcomes')), first = oldest_outcome and oldest_outcome[1] or ''},
     on_hold = redis.call('ZCARD', key('on_hold')),

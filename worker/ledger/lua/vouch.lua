@@ -1,0 +1,23 @@
+-- A worker names its calls that the server may have forgotten: nothing else is changed at Wix for their
+-- orders until they can no longer take effect. In pieces, if there are many; it may be repeated.
+-- args: worker_id; era, that it was told, "" to ask; orders ("STORE|ORDER"), number (of this heartbeat),
+--       is_last (piece); gives_up, whether more is forgotten than it can name; settle_delay_ms.
+-- Returns {era, the last heartbeat of this worker that the ledger knows, "" if it knows none}. In another
+-- era than that of the arguments it does nothing. The era is "" as long as the ledger's clock stands still:
+-- after the next tick it may be much later.
+if last > 0 and wall + offset > last + AHEAD_MS then return {'', ''} end
+local since, worker = server_lost_writes_at(), key('worker', args.worker_id)
+local present = era()
+if args.era ~= present then return {present, redis.call('HGET', worker, 'beat') or ''} end
+if #args.orders > 0 then
+    local till = int(now + args.settle_delay_ms)
+    redis.call('ZREMRANGEBYSCORE', key('doubted'), '-inf', int(now))
+    for _, order in ipairs(args.orders) do redis.call('ZADD', key('doubted'), till, order) end
+    redis.call('HSET', key('clock'), 'doubted_until_ms', till)
+end
+if args.is_last then
+    redis.call('ZREM', key('unvouched'), args.worker_id)
+    if args.gives_up and since > 0 then redis.call('ZADD', key('unvouched'), int(since), '*') end
+    redis.call('HSET', worker, 'beat', args.number)
+end
+return {present, tostring(args.number)}

@@ -1,0 +1,99 @@
+"""After a failover each worker names its calls that Redis may have forgotten (`lua/vouch.lua`).
+
+It *vouches* for them: what no worker has named was not forgotten, and refunds go on within seconds.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from worker.ledger.durability import Replicas
+from worker.observability.events import log_event
+from worker.queue.own_calls import Lost, OwnCalls
+
+#: How many orders are named in one script.
+PIECE = 500
+#: How long replicas may take to confirm that they know this worker; a heartbeat waits for it.
+KNOWN_MS = 500
+
+
+class Vouching:
+    """Names the calls of this process. Raises redis.RedisError if the server does not answer."""
+
+    def __init__(
+        self,
+        run: Callable[..., Any],
+        calls: OwnCalls,
+        *,
+        worker_id: str,
+        settle_delay_ms: int,
+        replicas: Replicas,
+    ) -> None:
+        self._run = run
+        """Runs a script of the ledger by its name."""
+        self._calls = calls
+        self._worker_id = worker_id
+        self._settle_delay_ms = settle_delay_ms
+        self._replicas = replicas
+        self._lock = threading.Lock()
+        #: Whether the ledger did not know this worker, and its replicas may still not.
+        self._is_new = False
+        self._has_said_so = False
+
+    def turn(self) -> None:
+        """Vouch in the ledger's present era, if neither this thread nor another one has."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            self._turn()
+        finally:
+            self._lock.release()
+
+    def _turn(self) -> None:
+        era, known = self._ask("", [])
+        if not era or era == self._calls.era:
+            return
+        self._is_new |= not known
+        found = int(known or 0)
+        lost = self._calls.leave_era(found)
+        number, _ = self._calls.next_beat()
+        if not self._name(era, lost, number):
+            return  # it is another era already: the next heartbeat shows it
+        if self._is_new and not self._is_known_everywhere():
+            return
+        self._calls.enter_era(era, number, found)
+        if not lost.are_all:
+            log_event("worker.cannot_vouch", calls=len(lost.orders))
+        elif known:
+            log_event("worker.vouched", calls=len(lost.orders))
+
+    def _ask(self, era: str, orders: list[str], **more: Any) -> tuple[str, str]:
+        era, known = self._run(
+            "vouch",
+            worker_id=self._worker_id,
+            era=era,
+            orders=orders,
+            settle_delay_ms=self._settle_delay_ms,
+            **more,
+        )
+        return str(era), str(known)
+
+    def _name(self, era: str, lost: Lost, number: int) -> bool:
+        """Name the orders in this era; returns whether it still is."""
+        orders = lost.orders
+        for start in range(0, len(orders) or 1, PIECE):
+            is_last = start + PIECE >= len(orders)
+            more = {"number": number, "is_last": is_last, "gives_up": not lost.are_all}
+            if self._ask(era, orders[start : start + PIECE], **more)[0] != era:
+                return False
+        return True
+
+    def _is_known_everywhere(self) -> bool:
+        """Whether each replica that could take over knows this worker, and would ask it."""
+        missing = self._replicas.missing(KNOWN_MS)
+        if missing and not self._has_said_so:
+            log_event("worker.unknown_to_replicas", replicas=missing)
+        self._is_new = self._has_said_so = bool(missing)
+        return not missing
