@@ -35,6 +35,7 @@ from worker.simulator import Simulator, serve
 NAMESPACE = "failover"
 SEED = 14
 LAG_S = 1.0
+SETTLE_S = 30
 #: When Sentinel takes the primary for dead.
 DOWN_MS = 1_000
 SETTINGS = child.QUICK | {
@@ -42,6 +43,8 @@ SETTINGS = child.QUICK | {
     "REFUNDS_THREADS": "4",
     "REFUNDS_WORKER_BEAT_MS": "300",
     "REFUNDS_WORKER_DEAD_AFTER_MS": "2000",
+    # Much longer than a failover: only an order whose call may be forgotten waits for it.
+    "REFUNDS_SETTLE_DELAY_MS": str(SETTLE_S * 1_000),
     "REFUNDS_RETRY_FOR_S": "86400",
     "REFUNDS_UNFULFILL_LOOKS": "100",
     "REFUNDS_ORDER_ROUNDS": "100",
@@ -235,9 +238,14 @@ def _sentence(result: dict[str, Any]) -> str:
 
 
 def _is_wrong(result: dict[str, Any]) -> bool:
-    """Return whether a promise was broken; without waiting, an old primary may double refunds."""
+    """Return whether a promise was broken; without waiting, an old primary may double refunds.
+
+    The first refund after a failover must not wait for the settle delay.
+    """
     may_double = result["scene"] == "old primary goes on" and not result["wait_replicas"]
-    return bool(result["lost"] or result["stuck"] or (result["doubled"] and not may_double))
+    waited = result.get("first_refund_s", 0.0) >= SETTLE_S
+    broken = result["lost"] or result["stuck"] or (result["doubled"] and not may_double)
+    return bool(broken or waited)
 
 
 if __name__ == "__main__":

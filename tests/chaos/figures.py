@@ -12,7 +12,7 @@ KEPT = Path(__file__).parent / "figures.json"
 ROWS: Mapping[str, str] = {
     "chaos": "`make chaos`: everything at once",
     "recovery": "`make recovery`: the only worker is killed in the middle of a step",
-    "failover": "`make failover`: replicas lag by a second; two workers, a settle delay of 1.5 s",
+    "failover": "`make failover`: replicas lag by a second; two workers, a settle delay of 30 s",
     "scale": "`make scale`: long queues",
     "cells": "`make cells`: a Redis Cluster of 1, 2 and 4 masters, all on one machine",
     "letters": "`make letters`: 100,000 dead letters, two operators, workers that die",
