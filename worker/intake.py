@@ -67,16 +67,12 @@ def take(
         if answer in TAKEN:
             _log_taken(job, request, answer)
             continue
-        if answer == "elsewhere":
-            problems.append(LivesElsewhere(request.store_id))
-            if routes:
-                routes.forget(request.store_id)
-            continue
         with _named(job, store_id=request.store_id, order_id=request.order_id):
             if problem := _conclude(job, request, answer, ledger, broker):
                 problems.append(problem)
     if problems:
-        raise problems[0]
+        # If one of them may pass, all of these jobs come again.
+        raise next(filter(may_pass, problems), problems[0])
 
 
 def _conclude(
@@ -91,6 +87,8 @@ def _conclude(
         _refuse(broker, job, REPLAYED)
     elif answer == "conflict":
         _refuse_conflict(broker, job)
+    elif answer == "elsewhere":
+        return LivesElsewhere(request.store_id)
     else:
         problem = redis.ResponseError(answer.removeprefix("failed: "))
         if may_pass(problem):

@@ -30,6 +30,7 @@ class Clients:
         self._clients = dict(known)
         self._own: list[redis.Redis] = []
         self._away_until: dict[str, float] = {}
+        self._hangs_until: dict[str, float] = {}
 
     def of(self, cell: str) -> redis.Redis:
         """Return the client of a cell."""
@@ -49,13 +50,20 @@ class Clients:
         """Whether a cell has not answered a moment ago."""
         return time.monotonic() < self._away_until.get(cell, 0.0)
 
+    def hanging(self) -> set[str]:
+        """Return the cells that have let somebody wait in vain a moment ago."""
+        now_s = time.monotonic()
+        return {cell for cell, until_s in list(self._hangs_until.items()) if now_s < until_s}
+
     @contextmanager
     def watched(self, cell: str) -> Iterator[None]:
         """Note it if the cell does not answer."""
         try:
             yield
-        except redis.RedisError:
-            self._away_until[cell] = time.monotonic() + AWAY_S
+        except redis.RedisError as error:
+            self._away_until[cell] = until_s = time.monotonic() + AWAY_S
+            if isinstance(error, redis.TimeoutError):
+                self._hangs_until[cell] = until_s
             raise
 
     def close(self) -> None:

@@ -72,6 +72,12 @@ class Directory:
         found: Any = self._front.hget(f"{self.ns}:homes", store_id)
         return found or None
 
+    def all_known(self, store_ids: Iterable[str]) -> dict[str, str]:
+        """Return the cells of those of these stores that the directory knows."""
+        ids = list(store_ids)
+        found: Any = self._front.hmget(f"{self.ns}:homes", ids) if ids else []
+        return {store_id: home for store_id, home in zip(ids, found, strict=True) if home}
+
     def home(self, store_id: str) -> str:
         """Return the cell of a store; one that has none gets one.
 
@@ -144,8 +150,8 @@ class Directory:
 
     def _traces(self, store_id: str, cell: str) -> int:
         """Return what a cell has of a store."""
-        ns = self._clients.ns(cell)
-        with self._clients.of(cell).pipeline(transaction=True) as pipe:
+        ns, client = self._clients.ns(cell), self._clients.of(cell)
+        with self._clients.watched(cell), client.pipeline(transaction=True) as pipe:
             pipe.sismember(f"{ns}:residents", store_id)
             pipe.exists(*(f"{ns}:{name}:{store_id}" for name in ("of_store", "lane", "busy")))
             pipe.exists(*(f"{ns}:{name}:{store_id}" for name in ("store", "suspended", "worked")))

@@ -86,4 +86,7 @@ class Placing:
             self._scripts[cell] = load_scripts(
                 self._clients.of(cell), _SCRIPTS, namespace=namespace, lanes=LaneRules(1)
             )
-        return self._scripts[cell][name](keys=[self._clients.ns(cell)], args=[json.dumps(given)])
+        with self._clients.watched(cell):
+            return self._scripts[cell][name](
+                keys=[self._clients.ns(cell)], args=[json.dumps(given)]
+            )

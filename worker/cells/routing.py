@@ -29,11 +29,10 @@ from worker.upstream import wire
 if TYPE_CHECKING:
     from redis.commands.core import Script
 
-#: How many stores the front remembers, so that it need not ask.
-REMEMBERED = 100_000
-
 #: A job that is valid, what it asks for, and who signed it.
 Valid = tuple[Job, RefundRequest, Signed | None]
+#: The cell of a store, or why it is not known.
+Place = str | StoreInTwoCells | redis.RedisError
 
 
 @dataclass
@@ -60,16 +59,16 @@ class Routes:
         self._broker = broker
         self._directory = directory
         self._clients = clients
-        #: The front may remember: should it be wrong, the cell sends the job on.
-        self._remembered: dict[str, str] = {}
         #: By cell: what puts messages on its queue.
         self._scripts: dict[str, Script] = {}
 
     def sort(self, valid: list[Valid]) -> Sorted:
-        """Send on the jobs of stores that live elsewhere; a cell that is away fails its own alone.
+        """Send on the jobs of stores that live elsewhere.
+
+        A cell that is away fails its own jobs, and those of stores that are in no directory yet.
 
         Raises:
-            redis.RedisError: it is not known where a store lives; all jobs come again.
+            redis.RedisError: the server of this cell, or the front's, does not answer.
         """
         result, elsewhere = Sorted(), dict[str, list[Valid]]()
         homes = self._homes({request.store_id for _, request, _ in valid})
@@ -77,6 +76,8 @@ class Routes:
         for each, home in zip(valid, self._checked(valid, homes, repeated), strict=True):
             if isinstance(home, StoreInTwoCells):
                 result.in_doubt.append((each, home))
+            elif isinstance(home, redis.RedisError):
+                result.problems.append(home)
             elif home is None:
                 result.taken.append(each)
             elif home == self._cell:
@@ -97,27 +98,37 @@ class Routes:
         if self._cell == FRONT:
             self._directory.grow()
 
-    def forget(self, store_id: str) -> None:
-        """Ask the directory about a store again."""
-        self._remembered.pop(store_id, None)
-
     def close(self) -> None:
         """Close the connections to other cells."""
         self._clients.close()
 
-    def _homes(self, store_ids: set[str]) -> dict[str, str | StoreInTwoCells]:
+    def _homes(self, store_ids: set[str]) -> dict[str, Place]:
+        """Return where stores live; the directory is asked each time, since a person may change it.
+
+        If a server does not answer about one of them, it is not asked about the others.
+        """
+        homes: dict[str, Place] = {}
         if self._cell == FRONT:
-            if len(self._remembered) > REMEMBERED:
-                self._remembered.clear()
-            homes: dict[str, str | StoreInTwoCells] = {}
-            for store_id in store_ids:
-                homes[store_id] = found = self._remembered.get(store_id) or self._ask(store_id)
-                if isinstance(found, str):
-                    self._remembered[store_id] = found
-            return homes
-        # What a cell itself has recorded is right, also if the directory has lost it.
-        here = self._directory.living_in(self._cell, store_ids)
-        return {one: self._cell if one in here else self._settle(one) for one in store_ids}
+            homes |= self._directory.all_known(store_ids)
+        else:
+            # What a cell itself has recorded is right, also if the directory has lost it.
+            homes |= dict.fromkeys(self._directory.living_in(self._cell, store_ids), self._cell)
+        unknown = store_ids - homes.keys()
+        problem = self._lacking() if unknown else None
+        for store_id in unknown:
+            homes[store_id] = found = problem or self._find(store_id)
+            if isinstance(found, redis.ConnectionError | redis.TimeoutError):
+                problem = found
+        return homes
+
+    def _lacking(self) -> redis.RedisError | None:
+        """Return why a store that is not known here cannot be found: a cell hangs.
+
+        The front asks all cells, and a cell asks the front.
+        """
+        hanging = self._clients.hanging()
+        asked = hanging - {FRONT} if self._cell == FRONT else hanging & {FRONT}
+        return _hangs(min(asked)) if asked else None
 
     def _known_here(self, refund_ids: list[str]) -> set[str]:
         """Return the refunds that the front has, or had: a repeat of their jobs is found there.
@@ -135,9 +146,9 @@ class Routes:
     def _checked(
         self,
         valid: list[Valid],
-        homes: Mapping[str, str | StoreInTwoCells],
+        homes: Mapping[str, Place],
         repeated: set[str],
-    ) -> Iterator[str | StoreInTwoCells | None]:
+    ) -> Iterator[Place | None]:
         """Yield the cell of each job, None if its id is that of a refund in another one.
 
         The front compares the ids of all cells.
@@ -152,25 +163,24 @@ class Routes:
             home = homes[request.store_id]
             if request.refund_id in repeated:
                 yield self._cell
-            elif isinstance(home, StoreInTwoCells):
+            elif not isinstance(home, str):
                 yield home
             else:
                 yield checked_home(request.store_id, home, held.get(request.refund_id, {}))
 
-    def _ask(self, store_id: str, *, settle: bool = False) -> str | StoreInTwoCells:
-        look = self._directory.settle if settle else self._directory.home
+    def _find(self, store_id: str) -> Place:
+        """Return the cell of a store that is not known here; it may be this one."""
         try:
-            return look(store_id)
-        except StoreInTwoCells as error:
+            home = self._directory.home(store_id)
+            is_here = home == self._cell != FRONT
+            return self._directory.settle(store_id) if is_here else home
+        except (StoreInTwoCells, redis.RedisError) as error:
             return error
-
-    def _settle(self, store_id: str) -> str | StoreInTwoCells:
-        """Return the cell of a store that this cell does not know; it may be this one."""
-        home = self._ask(store_id)
-        return self._ask(store_id, settle=True) if home == self._cell else home
 
     def _send(self, jobs: Iterable[Job], cell: str) -> None:
         """Put messages on the queue of another cell as they came, then acknowledge them here."""
+        if cell in self._clients.hanging():
+            raise _hangs(cell)
         by_id = {job.delivery.message_id: job for job in jobs}
         ns = self._broker.namespace
         texts: Any = self._broker.client.hmget(f"{ns}:{INTAKE}.msgs", list(by_id))
@@ -181,13 +191,18 @@ class Routes:
                 flat += [message_id, str(job.message.message_id), text]
         if flat:
             keys = wire.queue_keys(namespace_of(self._clients.front, cell))
-            self._enqueue(cell)(keys=keys, args=flat)
+            with self._clients.watched(cell):
+                self._enqueue(cell)(keys=keys, args=flat)
         self._broker.command("ack_all", INTAKE, ids=list(by_id))
 
     def _enqueue(self, cell: str) -> Script:
         if cell not in self._scripts:
             self._scripts[cell] = self._clients.of(cell).register_script(wire.ENQUEUE_LUA)
         return self._scripts[cell]
+
+
+def _hangs(cell: str) -> redis.RedisError:
+    return redis.TimeoutError(f"cell {cell} did not answer a moment ago")
 
 
 def directory_from(

@@ -12,12 +12,12 @@ import redis
 from dramatiq.broker import MessageProxy
 
 from statemachine.flows import State
-from tests.support.cells import Cells, spread_stores
+from tests.support.cells import Cells, new_stores, spread_stores
 from tests.support.rig import ANN, STORE_ID, settings_for
 from worker.app import membership_from
 from worker.cells.choosing import choose
 from worker.cells.names import FRONT
-from worker.cells.routing import Valid, routes_from
+from worker.cells.routing import Sorted, Valid, routes_from
 from worker.cells.settings import settings_of
 from worker.errors import OtherLedger, StoreInTwoCells
 from worker.ledger.acts import ALL_STORES
@@ -77,6 +77,52 @@ def test_a_cell_that_does_not_answer_keeps_only_its_own_jobs_waiting(cells: Cell
     left = cells.front.redis.hkeys(cells.front.key("refunds.msgs"))
     assert set(left) == {f"{ids[one]}/job" for one in stores if homes[one] == "1"}
     routes.close()
+
+
+def test_a_store_that_cannot_be_found_keeps_no_other_jobs_waiting(cells: Cells) -> None:
+    """A new one gets no cell while one of them is away; the jobs of the others are sent on."""
+    new, *others = [one for one in new_stores(90) if choose(one, 3) == "2"][:10]
+    for store_id in others:
+        cells.front.redis.hset(cells.front.key("homes"), store_id, "2")
+    ids = {store_id: cells.request(store_id) for store_id in (new, *others)}
+    routes = cells.front.app.routes
+    assert routes is not None
+    away = routes._clients.of("1")
+    away.connection_pool.connection_kwargs |= {"port": 1, "retry": None}
+    away.connection_pool.disconnect()
+    assert [type(one) for one in _sorted(cells).problems] == [redis.ConnectionError]
+    assert cells.rigs["2"].redis.llen(cells.rigs["2"].key("refunds")) == len(others)
+    assert cells.front.redis.hkeys(cells.front.key("refunds.msgs")) == [f"{ids[new]}/job"]
+    assert cells.directory.known(new) is None
+
+
+def test_a_cell_that_hangs_does_not_keep_each_batch_waiting(cells: Cells) -> None:
+    """Jobs for it, and for stores without a cell, wait until it is asked again."""
+    stores = {cell: next(s for s in new_stores(90) if choose(s, 3) == cell) for cell in ("0", "1")}
+    for cell, store_id in stores.items():
+        cells.front.redis.hset(cells.front.key("homes"), store_id, cell)
+    [new] = new_stores(1)
+    ids = {store_id: cells.request(store_id) for store_id in (new, *stores.values())}
+    routes = cells.front.app.routes
+    assert routes is not None
+    with pytest.raises(redis.TimeoutError), routes._clients.watched("1"):
+        raise redis.TimeoutError
+    assert {str(one) for one in _sorted(cells).problems} == {"cell 1 did not answer a moment ago"}
+    assert cells.rigs["0"].redis.llen(cells.rigs["0"].key("refunds")) == 1
+    left = cells.front.redis.hkeys(cells.front.key("refunds.msgs"))
+    assert set(left) == {f"{ids[new]}/job", f"{ids[stores['1']]}/job"}
+    assert cells.directory.known(new) is None
+
+
+def _sorted(cells: Cells) -> Sorted:
+    """Let the front sort the jobs that are queued."""
+    routes, consumer = cells.front.app.routes, cells.front.broker.consume("refunds", timeout=1)
+    message = next(consumer)
+    assert routes is not None
+    assert message is not None
+    result = routes.sort(_jobs(cells, message))
+    consumer.close()
+    return result
 
 
 def _jobs(cells: Cells, message: MessageProxy) -> list[Valid]:

@@ -56,12 +56,9 @@ class Forgotten:
         self._cells.front.request(self.order, "rf-1", store_id=MOVING)
 
     def forget(self) -> None:
-        """Both servers lose their last second, and the front's worker what it remembers."""
+        """Both servers lose their last second."""
         for memory in self.memories:
             memory.return_to()
-        routes = self._cells.front.app.routes
-        assert routes is not None
-        routes._remembered.clear()
 
     def send_again(self) -> None:
         """Upstream sends the job again, and it is taken as far as it may be."""

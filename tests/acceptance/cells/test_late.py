@@ -141,15 +141,46 @@ def test_a_cell_accepts_no_job_of_a_store_that_it_has_just_forgotten(
 
 
 def test_the_front_accepts_no_job_of_a_store_that_has_got_a_cell(cells: Cells) -> None:
-    """Its worker remembers that the store lived at the front."""
+    """After its worker has looked into the directory."""
     [store_id] = new_stores(1)
     homes = cells.front.key("homes")
     cells.front.redis.hset(homes, store_id, FRONT)
-    first = cells.request(store_id)
+    refund_id = cells.request(store_id)
+    _once_sorted(_routes(cells, FRONT), lambda: cells.front.redis.hset(homes, store_id, "1"))
     cells.front.run_queued()
-    cells.front.redis.hset(homes, store_id, "1")
-    second = cells.request(store_id)
-    cells.front.run_queued()
-    assert cells.where(first) == [FRONT]
-    assert cells.where(second) == []
+    assert cells.where(refund_id) == []
     assert cells.rigs["1"].redis.llen(cells.rigs["1"].key("refunds")) == 1
+
+
+def test_what_a_person_writes_into_the_directory_holds_for_the_next_job(cells: Cells) -> None:
+    """Workers that go by what it was would put the store into two cells."""
+    [store_id] = new_stores(1)
+    homes = cells.front.key("homes")
+    for cell in ("0", "2", FRONT):
+        cells.front.redis.hset(homes, store_id, cell)
+        refund_id = cells.request(store_id)
+        cells.front.run_queued()
+        for other in ("0", "2"):
+            cells.rigs[other].run_queued()
+        assert cells.where(refund_id) == [cell]
+
+
+def test_a_conflict_that_the_cell_forgets_meanwhile_comes_again(cells: Cells) -> None:
+    """It is no letter: the script has only found that the store does not live there any more."""
+    [store_id] = new_stores(1)
+    cells.request(store_id, "rf-1")
+    cells.front.run_queued()
+    rig = cells.rigs[choose(store_id, 3)]
+    rig.run_queued()
+    cells.request(store_id, "rf-1")
+    cells.front.run_queued()
+
+    def forget(_: object) -> str:
+        rig.redis.delete(rig.key("refund", "rf-1"))
+        rig.redis.srem(rig.key("residents"), store_id)
+        return "another digest"
+
+    masked, rig.ledger.masked_digest = rig.ledger.masked_digest, forget  # type: ignore[method-assign,assignment]  # the moment
+    rig.run_queued()
+    rig.ledger.masked_digest = masked  # type: ignore[method-assign]  # as it was
+    assert not rig.broker.quarantined()

@@ -88,8 +88,6 @@ def test_a_refund_of_the_same_store_in_another_cell_needs_a_person(cells: Cells)
     cells.request(store_id, "rf-1")
     cells.run()
     cells.front.redis.hset(cells.front.key("homes"), store_id, "2")
-    assert cells.front.app.routes is not None
-    cells.front.app.routes._remembered.clear()
     order = cells.simulator.orders[cells.load("rf-1").request.order_id]
     cells.front.request(order, "rf-1", store_id=store_id)
     cells.run()
