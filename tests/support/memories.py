@@ -16,7 +16,9 @@ class Memory:
     def __init__(self, rig: Rig) -> None:
         self._rig = rig
         with closing(self._client()) as client:
-            self._saved = {name: client.dump(name) or b"" for name in self._names(client)}
+            # A key may expire between the two.
+            dumps = {name: client.dump(name) for name in self._names(client)}
+            self._saved = {name: value for name, value in dumps.items() if value}
 
     def return_to(self, *, as_it_was: bool = False) -> None:
         """Forget what was written since, as a server that restarts; or as if that had not been."""

@@ -121,6 +121,9 @@ def test_another_cell_waits_for_what_the_first_may_have_begun(
     found, disks = cells
     for disk in disks:
         disk.return_to(as_it_was=True)
+    for rig in found.rigs.values():
+        # Without a tick the ledger's clock would stand still.
+        rig.ledger.wake_due("leader", lead_ms=1)
     history = History(found)
     for event in [*events, "4 cells", "3 cells"]:
         history.happen(event)
