@@ -250,7 +250,9 @@ local function held_back_ms(store, order)
         if nobody > 0 then return nobody, false end
         local is_unvouched = redis.call('ZCOUNT', key('unvouched'), '(' .. int(now - settle), '+inf') > 0
         -- A living worker that the data does not know gets the time of a heartbeat to name its calls.
-        if is_unvouched or now < since + GRACE_MS then return math.min(left, math.max(SOON_MS, now - since)), true end
+        if is_unvouched or now < since + math.min(GRACE_MS, settle / 10) then
+            return math.min(left, math.max(SOON_MS, now - since)), true
+        end
     end
     if tonumber(kept[8] or 0) <= now then return 0, false end
     return math.max(0, tonumber(redis.call('ZSCORE', key('doubted'), store .. '|' .. order) or 0) - now), false
