@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 from functools import wraps
 from typing import Any, TypeVar
@@ -28,6 +28,7 @@ from worker.queue.server_errors import explain
 T = TypeVar("T")
 #: How long a cell that did not answer is not asked again for a page about all cells.
 AWAY_S = 10.0
+ADDED = "Cell {} was added, and is not shown: the console must be started again."
 NO_CELL = "It is not known in which cell this store is."
 #: What a cell raises that is not as it should be, and what one that cannot be reached.
 LOST = (redis.RedisError, OtherLedger)
@@ -50,12 +51,14 @@ class Desks:
         self._away: dict[str, tuple[float, str]] = {}
         self.problems: dict[str, str] = {}
         """By cell: why it is missing in what is shown."""
+        self.knows_added = False
+        """Whether the cells that were added since the start are among the problems."""
         self.trends = Trends(self.read_status)
 
     def for_visit(self, visit: Visit) -> Desks:
         """Return the same desks, which tell one visit what is missing."""
         mine = copy(self)
-        mine.problems = visit.problems
+        mine.problems, mine.knows_added = visit.problems, False
         return mine
 
     @property
@@ -89,8 +92,8 @@ class Desks:
     ) -> dict[str, T]:
         """Return what each desk says, or those *among* all, by cell.
 
-        A cell that does not answer is left out, and becomes a problem of the visit. One that did
-        not answer a moment ago is only asked for an act.
+        A cell that does not answer is left out, and becomes a problem of the visit, as does one
+        that was added. One that did not answer a moment ago is only asked for an act.
 
         Raises:
             Refusal: no cell answers.
@@ -118,7 +121,17 @@ class Desks:
         self.problems |= problems
         if problems and not found:
             raise _unknown(problems)
+        self._name_added()
         return found
+
+    def _name_added(self) -> None:
+        """Make problems of the cells that were added since the start, once for each visit."""
+        if self._finder is None or self.knows_added or FRONT in self.problems:
+            return
+        self.knows_added = True
+        with suppress(redis.RedisError):
+            added = [cell for cell in self._finder().cells if cell not in self._by_cell]
+            self.problems |= {cell: ADDED.format(cell) for cell in added}
 
     def with_refund(self, cell: str, refund_id: str) -> Desk:
         """Return the desk of a refund, a letter or a queued job; the first if none has it."""
@@ -151,13 +164,14 @@ class Desks:
         """
         if self._finder is None or not self.cells:
             return self.first
+        is_partial = bool(self.problems.keys() & self._by_cell.keys())
         if FRONT in self.problems:
             raise Refusal(503, NO_CELL)
         try:
             find, given = self._finder(), self.first.wix.keyring.given
             if settles and store_id in given:
                 cell: str | None = find.home(store_id)
-            elif self.problems:  # all cells would be asked about a store that is not recorded
+            elif is_partial:  # all cells would be asked about a store that is not recorded
                 cell = find.recorded(store_id)
             else:
                 cell = find.of_store(store_id) or FRONT
@@ -170,7 +184,7 @@ class Desks:
         if not cell:
             raise Refusal(503, NO_CELL)
         if cell not in self._by_cell:
-            raise Refusal(503, f"The cell {cell} was added: the console must be started again.")
+            raise Refusal(503, ADDED.format(cell))
         return self._by_cell[cell]
 
     def read_status(self, minutes: int) -> dict[str, Any]:

@@ -73,9 +73,20 @@ def test_a_cell_that_does_not_answer_is_named(spread: tuple[Cells, Cluster]) -> 
 
 
 def test_cells_that_were_added_are_told(redis_url: str) -> None:
-    """The console shows those that there were at its start."""
+    """The console shows those that there were at its start; a pause of all stores misses one."""
     cells = Cells(redis_url)
+    added = "Cell 3 was added, and is not shown"
     with console_of(cells) as program, program.browser(ACT) as browser:
+        assert added not in browser.text("/dead")
         cells.directory_of(4).grow()
         assert "live in 4 cells, but REFUNDS_CELLS is 3" in browser.text("/")
+        assert added in browser.text("/dead")
+        page = browser.act("/store/act", {"act": "pause_all", **REASON})
+        assert "Cell 2: All stores: paused" in page
+        assert added in page
+        answer = browser.get("/refund?id=rf-of-the-new-cell")
+        assert (answer.status_code, added in text_of(answer)) == (503, True)
+        page = browser.text("/stores")
+        assert STORE_ID in page
+        assert "stores are not shown" not in page
     cells.close()
