@@ -16,7 +16,7 @@ BURST_MS = 1_000
 #: How much two calls may come closer together on their way to Wix, ms.
 JITTER_MS = 250
 #: Calls of a step beyond its first one, which run ahead of the rate.
-MORE_CALLS = 2
+MORE_CALLS = 3
 #: The rate while Wix throttles a store without a limit: the default setting. W7.
 THROTTLED_PER_MIN = 150
 #: What happens when Wix throttles a store, see `lua/rate.lua`.

@@ -84,9 +84,11 @@ if args.suspension and not is_held_back and (redis.call('HGET', key('store', sto
     publish_store(store, args.suspension.outcome)
     status, is_held_back = 'suspended', true
 end
+-- If the same thread makes the next step, which has what this one read, a step of few calls may run as far
+-- ahead of the rate as one of many.
 local handed = {}
 local goes_on = args.next == 'now' and not is_held_back and not is_paused(store) and not is_on_hold(id)
-    and not is_paced(store, surplus(calls_of(id, args.next_calls)))
+    and not is_paced(store, (args.hands_over and ahead_of or surplus)(calls_of(id, args.next_calls)))
 -- A refund that takes long gives way to a store that goes ahead of the others.
 if args.gives_way then enter_ring() end
 local hands_own = goes_on and args.hands_over and not (args.gives_way and is_ahead())

@@ -4,7 +4,8 @@
 --
 -- Calls are spread over time (generic cell rate algorithm): rate:STORE is when the calls that were
 -- reserved so far are paid off. A step may start while that is at most BURST_MS ahead, one of more calls
--- than 1 + MORE_CALLS not before the surplus is paid off, too.
+-- than 1 + MORE_CALLS not before the surplus is paid off, too. So no step ends further ahead than BURST_MS and
+-- 1 + MORE_CALLS calls.
 
 -- What this script has read or set: {store: ms}.
 local paid = {}
@@ -84,15 +85,16 @@ local function calls_of(id, usual)
     return (usual or CALLS[record_of(id).state] or 0) + more_deletions(id) + calculations(id)
 end
 
--- The calls of a step beyond those for which there is room after its start.
-local function surplus(calls) return math.max(0, calls - 1 - MORE_CALLS) end
+-- The calls of a step beyond those for which there is room after its start; fewer than none if room is left.
+local function ahead_of(calls) return calls - 1 - MORE_CALLS end
+local function surplus(calls) return math.max(0, ahead_of(calls)) end
 
 -- Whether a store is over its rate, with so many calls ahead that are not reserved yet, or the circuit is
 -- open. If so, wake.lua lets its lane continue when it is not.
 local function is_paced(store, ahead)
     if is_cut_off(store) then return true end
     local early_ms = paid_at(store) - now - BURST_MS
-    if ahead > 0 then early_ms = early_ms + ahead * per_call_ms(store) end
+    if ahead ~= 0 then early_ms = early_ms + ahead * per_call_ms(store) end
     if early_ms <= 0 then return false end
     redis.call('ZADD', key('paced'), int(now + early_ms), store)
     return true
