@@ -11,7 +11,7 @@ local shared = {
     "acknowledge", "ack", "is_alive", "is_held", "is_lost", "server_lost_writes_at", "was_asked", "era", "server_id", "held_back_ms", "SOON_MS", "time", "step_messages",
     "add_counts", "add_totals", "records", "replies", "changes", "follow_changes", "decoded", "text_of", "card_of", "joined", "WHOLE_CARD", "split", "units", "list_dead", "list_by", "list_failing", "list_accepted",
     "KINDS", "SEPARATOR", "UNKNOWN", "total",
-    "charge", "is_paced", "calls_of", "surplus", "reserve", "throttle", "plan_look", "line_up_look", "next_looks", "stop_observing",
+    "charge", "is_paced", "calls_of", "surplus", "ahead_of", "reserve", "throttle", "plan_look", "line_up_look", "next_looks", "stop_observing",
     "MUTATES", "worker_of", "holder_of", "drop_lease", "paid", "write_rates", "held_by_execution", "take_lease",
     "claim_answer", "hand", "hand_over", "handed_before", "enter_ring",
     "admit", "is_ahead", "take_turn", "offer", "line_up", "early_by", "stand_back", "postpone", "release",

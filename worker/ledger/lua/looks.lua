@@ -11,7 +11,8 @@ for _, store in ipairs(redis.call('ZRANGEBYSCORE', key('look_stores'), '-inf', n
     local is_late = first and now - first > args.patience_ms
     if is_suspended(store) or is_paused(store) then
         redis.call('ZADD', key('look_stores'), now + args.again_ms, store)
-    elseif is_paced(store, is_late and ahead_of(1) or 0) or (not is_late and redis.call('ZCARD', key('lane', store)) > 0) then
+    elseif is_paced(store, is_late and ahead_of(1) or 0)
+        or (not is_late and redis.call('ZCARD', key('lane', store)) > 0) then
         redis.call('ZADD', key('look_stores'), now + args.put_off_ms, store)
     else
         local ids = redis.call('ZRANGEBYSCORE', line, '-inf', now, 'LIMIT', 0, args.limit)
