@@ -6,7 +6,8 @@ local was_announced = redis.call('SREM', key('newcomers'), args.store_id) == 1
 if redis.call('SISMEMBER', key('residents'), args.store_id) == 1 then return 1 end
 if not was_announced or server_lost_writes_at() ~= args.lost_at_ms then return 0 end
 redis.call('SADD', key('residents'), args.store_id)
--- The doubt of the front is that of this cell now, too. It is never the same as one that the cell had.
+-- The doubt of the front is that of this cell now, too. It is never the same as one that the cell had, for which
+-- its workers may have vouched: only those of another cell know the call (worker/queue/lost_writes.lua).
 if args.hold_ms > 0 then
     local since = math.max(now + args.hold_ms - args.settle_delay_ms, tonumber(kept[4] or 0) + 1)
     redis.call('HSET', key('clock'), 'doubt_ms', int(since))

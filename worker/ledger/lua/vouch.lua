@@ -1,7 +1,7 @@
 -- A worker names its calls that the server may have forgotten: nothing else is changed at Wix for their
 -- orders until they can no longer take effect. In pieces, if there are many; it may be repeated.
 -- args: worker_id; era, that it was told, "" to ask; orders ("STORE|ORDER"), number (of this heartbeat),
---       is_last (piece); gives_up, whether more is forgotten than it can name; settle_delay_ms.
+--       is_last (piece); gives_up, whether more is forgotten than it can name; settle_delay_ms; knows_cells.
 -- Returns {era, the last heartbeat of this worker that the ledger knows, "" if it knows none}. In another
 -- era than that of the arguments it does nothing. The era is "" as long as the ledger's clock stands still:
 -- after the next tick it may be much later.
@@ -15,9 +15,17 @@ if #args.orders > 0 then
     for _, order in ipairs(args.orders) do redis.call('ZADD', key('doubted'), till, order) end
     redis.call('HSET', key('clock'), 'doubted_until_ms', till)
 end
+-- Whether the front has forgotten that there are cells, even if it has been told again since. A worker that was
+-- started without them may accept a store's jobs meanwhile, and only the workers of another cell know their calls.
+local function has_forgotten_cells()
+    if not args.knows_cells or string.find(ns, ':', 1, true) then return false end
+    local count, grown_at = growth()
+    return count == 1 or grown_at >= since
+end
+
 if args.is_last then
     redis.call('ZREM', key('unvouched'), args.worker_id)
-    if args.gives_up and since > 0 then redis.call('ZADD', key('unvouched'), int(since), '*') end
+    if (args.gives_up or has_forgotten_cells()) and since > 0 then redis.call('ZADD', key('unvouched'), int(since), '*') end
     redis.call('HSET', worker, 'beat', args.number)
 end
 return {present, tostring(args.number)}
