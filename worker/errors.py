@@ -16,6 +16,7 @@ WorkerError
 ├── LeaseLost             another worker may hold this order: stop at once, write nothing
 ├── OtherLedger           the ledger is not the one of this worker's installation: do nothing
 ├── LivesElsewhere        a store does not live in this cell any more: ask again where it does
+├── NoSuchCell            the directory has a store in a cell that there is not: wait for a person
 └── StoreInTwoCells       several cells have refunds of a store: a person must say which is right
 """
 
@@ -174,6 +175,13 @@ class LivesElsewhere(WorkerError):
 
     def __init__(self, store_id: str) -> None:
         super().__init__(f"store {store_id} does not live in this cell, or not any more")
+
+
+class NoSuchCell(WorkerError):
+    """The directory has a store in a cell that there is not, or not yet: its jobs wait."""
+
+    def __init__(self, store_id: str, cell: str) -> None:
+        super().__init__(f"the directory has store {store_id} in cell {cell}, which there is not")
 
 
 class StoreInTwoCells(WorkerError):

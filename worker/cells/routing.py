@@ -18,7 +18,7 @@ from worker.cells.clients import Clients
 from worker.cells.directory import Directory
 from worker.cells.names import FRONT, all_cells, cell_of, front_of, namespace_of
 from worker.cells.repeats import checked_home, holders
-from worker.errors import StoreInTwoCells
+from worker.errors import NoSuchCell, StoreInTwoCells
 from worker.ledger.connection import TRIES
 from worker.queue.broker import INTAKE, Broker
 from worker.queue.jobs import Job
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 #: A job that is valid, what it asks for, and who signed it.
 Valid = tuple[Job, RefundRequest, Signed | None]
 #: The cell of a store, or why it is not known.
-Place = str | StoreInTwoCells | redis.RedisError
+Place = str | StoreInTwoCells | NoSuchCell | redis.RedisError
 
 
 @dataclass
@@ -76,7 +76,7 @@ class Routes:
         for each, home in zip(valid, self._checked(valid, homes, repeated), strict=True):
             if isinstance(home, StoreInTwoCells):
                 result.in_doubt.append((each, home))
-            elif isinstance(home, redis.RedisError):
+            elif isinstance(home, NoSuchCell | redis.RedisError):
                 result.problems.append(home)
             elif home is None:
                 result.taken.append(each)
@@ -154,6 +154,7 @@ class Routes:
         The front compares the ids of all cells.
         """
         held: dict[str, dict[str, str]] = {}
+        cells: tuple[str, ...] = ()
         if self._cell == FRONT:
             # It may have forgotten how many there are: then an old worker would accept everything.
             cells = all_cells(self._directory.grow())[1:]
@@ -165,6 +166,9 @@ class Routes:
                 yield self._cell
             elif not isinstance(home, str):
                 yield home
+            elif cells and home not in (FRONT, *cells):
+                # Nobody would take it from that queue.
+                yield NoSuchCell(request.store_id, home)
             else:
                 yield checked_home(request.store_id, home, held.get(request.refund_id, {}))
 

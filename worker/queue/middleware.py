@@ -15,7 +15,7 @@ import dramatiq
 import redis
 from dramatiq.errors import ConnectionClosed
 
-from worker.errors import LeaseLost, LivesElsewhere, OtherLedger
+from worker.errors import LeaseLost, LivesElsewhere, NoSuchCell, OtherLedger
 from worker.observability.context import bind_only
 from worker.observability.events import log_event
 from worker.observability.foreign import type_and_place
@@ -41,13 +41,22 @@ def current_delivery() -> Delivery:
 _CODED = re.compile(r"(?:^|: -)(?!WRONGTYPE|ERR)[A-Z]{3,} ")
 
 
+#: Errors after which a message comes again; of those of Redis only some.
+PASSING = (
+    LeaseLost,
+    LivesElsewhere,
+    NoSuchCell,
+    OtherLedger,
+    redis.RedisError,
+    ConnectionClosed,
+)
+
+
 def may_pass(error: BaseException) -> bool:
     """Whether the message may succeed later; an error of a script itself is permanent."""
     if type(error) is redis.ResponseError:
         return bool(_CODED.search(str(error)))
-    return isinstance(
-        error, LeaseLost | LivesElsewhere | OtherLedger | redis.RedisError | ConnectionClosed
-    )
+    return isinstance(error, PASSING)
 
 
 def _delivery_of(broker: Broker, message: dramatiq.broker.MessageProxy) -> Delivery:

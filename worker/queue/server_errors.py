@@ -10,7 +10,7 @@ import redis
 from dramatiq.errors import ConnectionClosed
 from redis import exceptions
 
-from worker.errors import LivesElsewhere
+from worker.errors import LivesElsewhere, NoSuchCell
 
 #: Servers differ: HELLO without a password, and any other command.
 _ASKS_FOR_PASSWORD = ("HELLO must be called", "Authentication required")
@@ -77,7 +77,7 @@ def is_permanent(error: BaseException) -> bool:
 def explain(error: BaseException) -> str:
     """Explain an error in one sentence."""
     cause = _cause(error)
-    if isinstance(cause, LivesElsewhere):
+    if isinstance(cause, LivesElsewhere | NoSuchCell):
         return str(cause)
     if code := _code(cause):
         return f"{_MEANINGS[code]} ({cause})"

@@ -24,6 +24,8 @@ from worker.ledger.acts import ALL_STORES
 from worker.operations.acts import stores
 from worker.queue.delivery import Delivery
 from worker.queue.jobs import Job, batch_of
+from worker.queue.middleware import may_pass
+from worker.queue.server_errors import explain
 from worker.refund.request import parse_request
 from worker.upstream import RefundQueue
 
@@ -112,6 +114,17 @@ def test_a_cell_that_hangs_does_not_keep_each_batch_waiting(cells: Cells) -> Non
     left = cells.front.redis.hkeys(cells.front.key("refunds.msgs"))
     assert set(left) == {f"{ids[new]}/job", f"{ids[stores['1']]}/job"}
     assert cells.directory.known(new) is None
+
+
+def test_a_job_for_a_cell_that_there_is_not_waits_at_the_front(cells: Cells) -> None:
+    """Somebody has mistyped the directory: nobody would take it from the queue of such a cell."""
+    refund_id = cells.request()
+    cells.front.redis.hset(cells.front.key("homes"), STORE_ID, "7")
+    [problem] = _sorted(cells).problems
+    assert f"the directory has store {STORE_ID} in cell 7, which there is not" in explain(problem)
+    assert may_pass(problem)
+    assert cells.front.redis.hkeys(cells.front.key("refunds.msgs")) == [f"{refund_id}/job"]
+    assert not cells.clients.of("7").exists(f"{cells.clients.ns('7')}:refunds")
 
 
 def _sorted(cells: Cells) -> Sorted:

@@ -13,6 +13,7 @@ from tests.support.bulk import turn
 from tests.support.cells import Cells
 from tests.support.console import (
     ACT,
+    VIEW,
     Browser,
     ConsoleProgram,
     text_of,
@@ -87,6 +88,23 @@ def test_a_refund_is_acted_on_in_its_cell(cells: Cells, browser: Browser) -> Non
     elsewhere = {"id": refund_id, "cell": "0", "act": "hold", **REASON}
     assert browser.post("/refund/act", elsewhere).status_code == 303
     assert cells.where(refund_id) == ["1"]
+
+
+@pytest.mark.parametrize("cell", ["9", "../0", "0:x", "{refunds}", "<script>alert(1)</script>"])
+def test_a_cell_that_there_is_not_is_refused(
+    cells: Cells, browser: Browser, scene: Scene, cell: str
+) -> None:
+    """In an address and in a form, for each right; what was sent is not repeated."""
+    [refund_id] = waiting(cells, "0")
+    fields = {"id": refund_id, "cell": cell, "act": "hold", "step": "start", **REASON}
+    answers = [browser.get(path, params=fields) for path in ("/refund", "/job")]
+    answers += [browser.post(path, fields) for path in ("/refund/act", "/job/step", "/choose")]
+    assert [answer.status_code for answer in answers] == [404] * 5
+    assert not any(cell in answer.text for answer in answers if len(cell) > 1)
+    with scene[1].browser(VIEW) as viewer:
+        for known in ("0", "1", cell):
+            assert viewer.post("/refund/act", {**fields, "cell": known}).status_code == 403
+    assert not cells.load(refund_id).hold
 
 
 def test_a_refund_that_two_cells_have_is_not_mixed_up(cells: Cells, browser: Browser) -> None:
