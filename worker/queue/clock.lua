@@ -9,7 +9,7 @@
 --   {ns}:clock  HASH offset_ms, last_ms (the last tick, by the ledger's clock), boot_id and boot_ms
 --               (the last tick, by the leader's clock), run_id (of the server), doubt_ms (when the
 --               server was last found to be another one, or restarted); minute and day (see counters.lua);
---               asked_for and doubted_until_ms (see lost_writes.lua)
+--               asked_for, doubted_until_ms and unresolved_ms (see lost_writes.lua)
 local ns = KEYS[1]
 local args = cjson.decode(ARGV[1])
 local AHEAD_MS = 5000
@@ -20,7 +20,7 @@ local time = redis.call('TIME')
 -- The server's own time, unix ms: for people to read, never to measure a wait.
 local wall = time[1] * 1000 + math.floor(time[2] / 1000)
 local kept = redis.call('HMGET', ns .. ':clock', 'offset_ms', 'last_ms', 'run_id', 'doubt_ms', 'minute', 'day', 'asked_for',
-    'doubted_until_ms')
+    'doubted_until_ms', 'unresolved_ms')
 local offset, last = tonumber(kept[1] or 0), tonumber(kept[2] or 0)
 -- The ledger's time, unix ms.
 local now = wall + offset

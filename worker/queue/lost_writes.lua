@@ -2,7 +2,8 @@
 -- forgotten. An intent may be among it whose call is still on its way to Wix. The workers that made such
 -- calls can name them (worker/ledger/vouching.py); who has done so has *vouched* for its calls.
 --   {ns}:clock      run_id, doubt_ms: see clock.lua; asked_for, the doubt for which the workers are asked to
---                   vouch and the server's time then; doubted_until_ms, the latest time in {ns}:doubted
+--                   vouch and the server's time then; doubted_until_ms, the latest time in {ns}:doubted;
+--                   unresolved_ms, the last doubt but this one for which not all had vouched
 --   {ns}:unvouched  ZSET worker that has not vouched -> the doubt for which it must; "*" stands for all
 --                   those that nobody can ask
 --   {ns}:doubted    ZSET STORE|ORDER of a call that a worker named -> until when it may take effect
@@ -17,7 +18,8 @@ local function was_asked(doubt) return string.match(kept[7] or '', '^%d+') == in
 local function has_restarted(info)
     local uptime_s = tonumber(string.match(info, 'uptime_in_seconds:(%d+)') or 0)
     local ticked = tonumber(kept[2] or 0) - tonumber(kept[1] or 0)
-    return ticked < wall - (uptime_s - 1) * 1000
+    -- A tick in its future: the clock of its machine was set back, and says nothing.
+    return ticked < wall - (uptime_s - 1) * 1000 or ticked > wall
 end
 
 -- Ask all workers that the data knows to vouch, also those that have left since its last tick.
@@ -25,6 +27,10 @@ local function ask_workers(info, before, doubt)
     local unvouched, names = ns .. ':unvouched', redis.call('ZRANGE', ns .. ':workers', 0, -1)
     for _, name in ipairs(redis.call('ZRANGEBYSCORE', ns .. ':left', kept[2] or 0, '+inf')) do names[#names + 1] = name end
     redis.call('ZREMRANGEBYSCORE', unvouched, '-inf', int(now - UNVOUCHED_MS))
+    if before > 0 and not (was_asked(before) and redis.call('ZCARD', unvouched) == 0) then
+        kept[9] = int(before)
+        redis.call('HSET', ns .. ':clock', 'unresolved_ms', kept[9])
+    end
     if before > 0 and not was_asked(before) then redis.call('ZADD', unvouched, int(before), '*') end
     if #names == 0 or has_restarted(info) then redis.call('ZADD', unvouched, int(doubt), '*') end
     for _, name in ipairs(names) do redis.call('ZADD', unvouched, int(doubt), name) end

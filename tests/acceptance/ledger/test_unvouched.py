@@ -135,3 +135,14 @@ def test_a_program_that_does_not_vouch_is_held_back_in_full(rig: Rig) -> None:
     assert intent.status == "held_back"
     assert intent.wait_ms > rig.settings.settle_delay_ms - 10_000
     assert rig.ledger.write_intent(claim, claim.refund, rig.delivery()).status == "written"
+
+
+def test_a_server_whose_clock_was_set_back_waits_in_full(rig: Rig) -> None:
+    """Whether it has read its data from a disk cannot be told: the last tick is in its future."""
+    refund_id = ready(rig)
+    rig.redis.hincrby(rig.key("clock"), "offset_ms", -3_600_000)
+    replica(rig, "another")()
+    rig.run_queued()
+    rig.broker.beat()
+    assert "*" in rig.redis.zrange(rig.key("unvouched"), 0, -1)
+    assert _full_hold(rig, refund_id)

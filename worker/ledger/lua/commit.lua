@@ -39,7 +39,12 @@ local was_forgotten = args.counts and may_have_forgotten(id)
 local intent = {clear = 0, keep = record.prior_intent_at_ms or 0, open = now}
 -- A call that is only suspected was made before the doubt (leases.lua).
 local is_suspected = args.intent == 'keep' and record.suspected_at_ms and record.suspected_at_ms == intent.keep
-if is_suspected then intent.keep = kept[4] or intent.keep end
+if is_suspected then
+    -- It is from an earlier doubt, of which not all may have been vouched for: nothing dispels it any more.
+    local suspected_at, lost_at = tonumber(record.suspected_at_ms), tonumber(kept[4] or 0)
+    is_suspected = suspected_at > tonumber(kept[9] or 0) and suspected_at + args.settle_delay_ms >= lost_at
+    intent.keep = math.max(lost_at, suspected_at)
+end
 charge(store, args.wix_calls - (record.reserved or 0))
 if args.throttled then throttle(store, args.pause_ms or 0) end
 change(id, fields)

@@ -9,19 +9,34 @@
 -- The worker of a token.
 local function worker_of(token) return string.match(token, '^[^|]+') end
 
+-- Whether an intent of this refund may be forgotten that no vouching dispels: a worker has named its order, or
+-- it was forgotten in an earlier doubt, for which not all have vouched.
+local function outlasts_vouching(id, is_suspected)
+    local record = record_of(id)
+    local since, unresolved = tonumber(record.committed_at_ms or 0), tonumber(kept[9] or 0)
+    if unresolved > 0 and not is_suspected then unresolved = unresolved + args.settle_delay_ms end
+    if is_suspected then since = tonumber(record.suspected_at_ms) end
+    if since <= unresolved then return true end
+    if since > tonumber(kept[8] or 0) then return false end
+    local named_till = redis.call('ZSCORE', key('doubted'), record.store_id .. '|' .. record.order_id)
+    return named_till and since <= tonumber(named_till)
+end
+
 -- Since when this refund may have an intent that the server has forgotten; 0 for not. While the workers may
--- vouch for their calls soon, it is one whose wait is short; the second result says so.
+-- vouch for their calls soon, it is one whose wait is short; the second result says so. The third one says
+-- whether their vouching may dispel it.
 -- is_suspected: whether it was suspected before.
 local function suspicion(id, is_suspected)
     local record = record_of(id)
     local left, is_soon = held_back_ms(record.store_id, record.order_id)
     local lost_at = tonumber(kept[4] or 0)
-    if is_soon then return now + left - args.settle_delay_ms, true end
-    if left > 0 then return lost_at, false end
+    if lost_at > 0 and outlasts_vouching(id, is_suspected) then return lost_at, false, false end
+    if is_soon then return now + left - args.settle_delay_ms, true, true end
+    if left > 0 then return lost_at, false, true end
     -- All workers have vouched, and none has named this order.
-    if now < lost_at + args.settle_delay_ms then return 0, false end
+    if now < lost_at + args.settle_delay_ms then return 0, false, true end
     local is_possible = is_suspected or tonumber(record.committed_at_ms or 0) <= lost_at
-    return is_possible and lost_at or 0, false
+    return is_possible and lost_at or 0, false, true
 end
 
 -- Take the lease on a refund's order; the same token may take it again. mutates: whether the step may
@@ -34,8 +49,9 @@ local function take_lease(id, token, mutates, calls)
         -- something was committed since, or the workers have vouched.
         local is_suspected, is_soon = intent > 0 and record.suspected_at_ms == record.intent_at_ms, false
         if mutates and (intent == 0 or is_suspected) then
-            intent, is_soon = suspicion(id, is_suspected)
-            is_suspected = intent > 0 and (is_soon or not record.held_by)
+            local is_dispellable
+            intent, is_soon, is_dispellable = suspicion(id, is_suspected)
+            is_suspected = intent > 0 and is_dispellable and (is_soon or not record.held_by)
             if is_suspected then change(id, {suspected_at_ms = intent}) else remove(id, 'suspected_at_ms') end
         end
         -- The execution that wrote it never reported the effect: its call may be seconds old.

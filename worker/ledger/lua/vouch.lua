@@ -10,10 +10,11 @@ local since, worker = server_lost_writes_at(), key('worker', args.worker_id)
 local present = era()
 if args.era ~= present then return {present, redis.call('HGET', worker, 'beat') or ''} end
 if #args.orders > 0 then
-    local till = int(now + args.settle_delay_ms)
-    redis.call('ZREMRANGEBYSCORE', key('doubted'), '-inf', int(now))
-    for _, order in ipairs(args.orders) do redis.call('ZADD', key('doubted'), till, order) end
-    redis.call('HSET', key('clock'), 'doubted_until_ms', till)
+    local till = now + args.settle_delay_ms
+    -- They are kept for long after: what is done for them next must look for the call (leases.lua).
+    redis.call('ZREMRANGEBYSCORE', key('doubted'), '-inf', int(now - UNVOUCHED_MS))
+    for _, order in ipairs(args.orders) do redis.call('ZADD', key('doubted'), 'GT', int(till), order) end
+    redis.call('HSET', key('clock'), 'doubted_until_ms', int(math.max(till, tonumber(kept[8] or 0))))
 end
 -- Whether the front has forgotten that there are cells, even if it has been told again since. A worker that was
 -- started without them may accept a store's jobs meanwhile, and only the workers of another cell know their calls.
