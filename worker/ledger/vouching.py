@@ -55,6 +55,8 @@ class Vouching:
         era, known = self._ask("", [])
         if not era or era == self._calls.era:
             return
+        if not self._calls.begins(era, self._settle_delay_ms / 1000):
+            return  # this server was replaced, and still answers
         self._is_new |= not known
         found = int(known or 0)
         lost = self._calls.leave_era(found)

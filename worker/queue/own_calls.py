@@ -7,7 +7,8 @@ that had been sent when its intent was answered, and a call may be forgotten if 
 later heartbeat.
 
 An intent counts only in the era of the ledger in which it was asked for: after a failover the
-answer of the old primary comes too late, and the call is not made.
+answer of the old primary comes too late, and the call is not made. Nor does a process go back to
+the old primary, which may go on: the others rely on what it has said at the new one.
 """
 
 from __future__ import annotations
@@ -53,6 +54,10 @@ class OwnCalls:
         #: The ledger must know this heartbeat, or more is forgotten than this process can name.
         self._least = 0
         self._era: str | None = None
+        #: The latest doubt for which this process has named its calls, and when it last did so or
+        #: heard of that server.
+        self._doubt_ms = 0
+        self._doubt_s = 0.0
 
     @property
     def beats(self) -> bool:
@@ -76,7 +81,22 @@ class OwnCalls:
             if era != self._era:
                 self._era = None
                 return False
+            self._doubt_s = self._monotonic()
             self._note_heard(number)
+            return True
+
+    def begins(self, era: str, settle_s: float) -> bool:
+        """Note that this process names its calls in *era* now; returns False if it must not.
+
+        The others may make calls that it would make as well, where it has vouched: until *settle_s*
+        after that, it makes none on a server that was replaced.
+        """
+        doubt_ms = _doubt_ms(era)
+        with self._lock:
+            now_s = self._monotonic()
+            if doubt_ms < self._doubt_ms and now_s < self._doubt_s + settle_s:
+                return False
+            self._doubt_ms, self._doubt_s = doubt_ms, now_s
             return True
 
     def made(self, order: str, era: str | None) -> bool:
@@ -117,3 +137,8 @@ class OwnCalls:
             self._least = max(self._least, self._heard.popleft()[0])
         while self._calls and self._calls[0].beat < self._least:
             self._calls.popleft()
+
+
+def _doubt_ms(era: str) -> int:
+    """Return the doubt with which an era began (`lost_writes.lua`), 0 for the first one."""
+    return int(era.rpartition("|")[2].partition("-")[0] or 0)

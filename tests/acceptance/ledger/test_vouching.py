@@ -21,6 +21,7 @@ from tests.support.failovers import (
 )
 from tests.support.lost_replies import lose_reply
 from tests.support.rig import AFTER, BEFORE, STORE_ID, Rig
+from worker.queue.own_calls import OwnCalls
 
 
 @pytest.fixture(autouse=True)
@@ -153,14 +154,33 @@ def test_an_old_primary_writes_no_intent_of_a_worker_that_has_left_it(rig: Rig) 
     old = replica(rig, rig.redis.hget(rig.key("clock"), "run_id"))
     fail_over(rig)
     rig.broker.beat()
-    era = rig.broker.own_calls.era
     old()
     claim = rig.ledger.claim(refund_id, Transition.SUBMIT_REFUND, rig.delivery())
     assert claim.refund is not None
     assert rig.ledger.write_intent(claim, claim.refund, rig.delivery()).status == "held_back"
     assert rig.load(refund_id).intent_at_ms == 0
-    # The worker has met it again, and vouched there as well.
-    assert rig.broker.own_calls.era not in {None, era}
+    # Nor does it vouch there: the others rely on what it has said at the new one.
+    rig.broker.beat()
+    assert rig.ledger.write_intent(claim, claim.refund, rig.delivery()).status == "held_back"
+    assert rig.load(refund_id).intent_at_ms == 0
+
+
+def test_a_worker_that_has_lost_the_new_primary_goes_back_after_the_settle_delay(rig: Rig) -> None:
+    """By then what it said there has no effect any more."""
+    clock = [0.0]
+    calls = rig.broker.own_calls = OwnCalls(lambda: clock[0])
+    rig.broker.vouch = rig.ledger.intents.vouch_for(calls, rig.broker.broker_id).turn
+    rig.broker.beat()
+    old = replica(rig, rig.redis.hget(rig.key("clock"), "run_id"))
+    first = calls.era
+    fail_over(rig)
+    rig.broker.beat()
+    old()
+    rig.broker.beat()
+    assert calls.era is None
+    clock[0] += rig.settings.settle_delay_ms / 1000
+    rig.broker.beat()
+    assert calls.era == first
 
 
 def test_a_suspicion_that_a_worker_has_dispelled_leaves_nothing(rig: Rig) -> None:
