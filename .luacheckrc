@@ -8,7 +8,7 @@ local shared = {
     "AHEAD_MS", "wall", "offset", "last", "kept", "ns", "args", "now", "int", "identity", "SOURCE", "NEXT", "ENDED", "SCHEMA", "is_newer", "WIDTH", "PER_CALL_MS",
     "BURST_MS", "MORE_CALLS", "CALLS", "THROTTLED", "CIRCUIT", "note_answer", "is_cut_off", "key", "record_of", "change", "remove", "forget_changes", "write_changes", "note", "emit",
     "publish", "publish_store", "quiet", "is_quiet", "is_suspended", "record_accepted", "write_message", "send", "set_state",
-    "acknowledge", "ack", "is_alive", "is_held", "is_lost", "server_lost_writes_at", "was_asked", "era", "server_id", "held_back_ms", "SOON_MS", "time", "step_messages",
+    "acknowledge", "ack", "is_alive", "is_held", "is_lost", "server_lost_writes_at", "UNVOUCHED_MS", "was_asked", "era", "server_id", "held_back_ms", "SOON_MS", "time", "step_messages",
     "add_counts", "add_totals", "records", "replies", "changes", "follow_changes", "decoded", "text_of", "card_of", "joined", "WHOLE_CARD", "split", "units", "list_dead", "list_by", "list_failing", "list_accepted",
     "KINDS", "SEPARATOR", "UNKNOWN", "total",
     "charge", "is_paced", "calls_of", "surplus", "ahead_of", "reserve", "throttle", "plan_look", "line_up_look", "next_looks", "stop_observing",
