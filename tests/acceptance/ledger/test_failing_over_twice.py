@@ -8,7 +8,7 @@ import pytest
 
 from statemachine.flows import Transition
 from tests.support.failovers import GRACE_MS, changes, let_pass, ready, replica, tick
-from tests.support.rig import Rig
+from tests.support.rig import STORE_ID, Rig
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +68,21 @@ def test_a_call_of_the_first_one_is_looked_for(
         rig.run_queued()
     _fail_over_again(rig)
     let_pass(rig, 70_000)
+    claim = rig.ledger.claim(refund_id, Transition.SUBMIT_REFUND, rig.delivery())
+    assert claim.refund is not None
+    assert claim.refund.intent_at_ms > 0
+
+
+def test_a_call_that_was_named_to_a_server_without_a_doubt_is_looked_for(rig: Rig) -> None:
+    """An old primary came back with its own data after all."""
+    refund_id = ready(rig)
+    order = f"{STORE_ID}|{rig.load(refund_id).request.order_id}"
+    calls = rig.broker.own_calls
+    assert calls.made(order, calls.era)
+    calls.heard(0, "another server's")
+    rig.broker.beat()
+    let_pass(rig, rig.settings.settle_delay_ms + 1_000)
+    assert rig.redis.hget(rig.key("clock"), "doubt_ms") == "0"
     claim = rig.ledger.claim(refund_id, Transition.SUBMIT_REFUND, rig.delivery())
     assert claim.refund is not None
     assert claim.refund.intent_at_ms > 0

@@ -9,17 +9,20 @@
 -- The worker of a token.
 local function worker_of(token) return string.match(token, '^[^|]+') end
 
--- Whether an intent of this refund may be forgotten that no vouching dispels: a worker has named its order, or
--- it was forgotten in an earlier doubt, for which not all have vouched.
+-- Since when this refund may have a forgotten intent that no vouching dispels, nil for none: a worker has named its
+-- order, or it was forgotten in an earlier doubt, for which not all have vouched.
 local function outlasts_vouching(id, is_suspected)
     local record = record_of(id)
     local since, unresolved = tonumber(record.committed_at_ms or 0), tonumber(kept[9] or 0)
     if unresolved > 0 and not is_suspected then unresolved = unresolved + args.settle_delay_ms end
     if is_suspected then since = tonumber(record.suspected_at_ms) end
-    if since <= unresolved then return true end
-    if since > tonumber(kept[8] or 0) then return false end
-    local named_till = redis.call('ZSCORE', key('doubted'), record.store_id .. '|' .. record.order_id)
-    return named_till and since <= tonumber(named_till)
+    local lost_at, named_till = tonumber(kept[4] or 0), 0
+    if since <= tonumber(kept[8] or 0) then
+        named_till = tonumber(redis.call('ZSCORE', key('doubted'), record.store_id .. '|' .. record.order_id) or 0)
+    end
+    -- A worker may have named it to an old primary, which has no doubt of its own.
+    if named_till > 0 and since <= named_till then return math.max(lost_at, named_till - args.settle_delay_ms) end
+    return lost_at > 0 and since <= unresolved and lost_at or nil
 end
 
 -- Since when this refund may have an intent that the server has forgotten; 0 for not. While the workers may
@@ -30,7 +33,8 @@ local function suspicion(id, is_suspected)
     local record = record_of(id)
     local left, is_soon = held_back_ms(record.store_id, record.order_id)
     local lost_at = tonumber(kept[4] or 0)
-    if lost_at > 0 and outlasts_vouching(id, is_suspected) then return lost_at, false, false end
+    local since = outlasts_vouching(id, is_suspected)
+    if since then return since, false, false end
     if is_soon then return now + left - args.settle_delay_ms, true, true end
     if left > 0 then return lost_at, false, true end
     -- All workers have vouched, and none has named this order.
