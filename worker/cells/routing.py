@@ -29,6 +29,9 @@ from worker.upstream import wire
 if TYPE_CHECKING:
     from redis.commands.core import Script
 
+#: How many times another cell is asked at most: all jobs here wait meanwhile, and these come again.
+TRIES_ELSEWHERE = 2
+
 #: A job that is valid, what it asks for, and who signed it.
 Valid = tuple[Job, RefundRequest, Signed | None]
 #: The cell of a store, or why it is not known.
@@ -229,5 +232,6 @@ def routes_from(settings: Settings, broker: Broker) -> Routes | None:
     if settings.cells == 1:
         return None
     own = cell_of(settings.namespace)
-    clients, directory = directory_from(settings, {own: broker.client})
+    known = {own: broker.client}
+    clients, directory = directory_from(settings, known, tries=TRIES_ELSEWHERE)
     return Routes(own, broker, directory, clients)

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 import redis
@@ -21,6 +22,7 @@ from worker.cells.routing import Sorted, Valid, routes_from
 from worker.cells.settings import settings_of
 from worker.errors import OtherLedger, StoreInTwoCells
 from worker.ledger.acts import ALL_STORES
+from worker.ledger.connection import Client
 from worker.operations.acts import stores
 from worker.queue.delivery import Delivery
 from worker.queue.jobs import Job, batch_of
@@ -259,3 +261,11 @@ def test_a_new_cell_is_paused_while_all_stores_are(cells: Cells) -> None:
     cells.clients.of("3").delete(key)
     new.join()
     assert not cells.clients.of("3").exists(key)
+
+
+def test_a_worker_asks_other_cells_less_often_than_its_own(cells: Cells) -> None:
+    """While one hangs, all jobs of the front wait; what was not sent comes again."""
+    routes = cells.front.app.routes
+    assert routes is not None
+    retries = [cast("Client", routes._clients.of(cell)).retries for cell in ("1", FRONT)]
+    assert retries == [1, 3]
