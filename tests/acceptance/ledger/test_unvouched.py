@@ -18,6 +18,7 @@ from tests.support.failovers import (
     wait_ms,
 )
 from tests.support.rig import Rig
+from worker.app import membership_from
 from worker.ledger.lanes import LaneRules
 from worker.ledger.refunds import Ledger
 from worker.queue.own_calls import MOST_FORGOTTEN_S, OwnCalls
@@ -66,11 +67,17 @@ def test_a_worker_that_left_in_the_meantime_cannot_vouch(rig: Rig) -> None:
     assert rig.redis.zrange(rig.key("unvouched"), 0, -1) == ["left"]
 
 
-def test_an_adopted_ledger_waits_in_full(rig: Rig) -> None:
-    """What the ledger before it knew, nobody can name."""
+@pytest.mark.parametrize("follows_failover", [False, True])
+def test_an_adopted_ledger_waits_in_full(rig: Rig, follows_failover: bool) -> None:
+    """What the ledger before it knew, nobody can name, even if another doubt is as old."""
     refund_id = ready(rig)
-    now_ms = rig.redis.hget(rig.key("clock"), "last_ms")
-    rig.redis.hset(rig.key("clock"), "doubt_ms", now_ms)
+    if follows_failover:
+        fail_over(rig)
+        # The clock stands still, or the same millisecond is not over.
+        rig.redis.hincrby(rig.key("clock"), "offset_ms", -3_600_000)
+    membership_from(rig.settings, rig.broker.client)._install("new", adopt=True)
+    if follows_failover:
+        rig.redis.hincrby(rig.key("clock"), "offset_ms", 3_600_000)
     assert _full_hold(rig, refund_id)
 
 
