@@ -36,7 +36,7 @@ files["worker/ledger/lua/leases.lua"] = {ignore = {"211"}, globals = {"replies"}
 -- commit.lua suspends a store, and puts texts into its arguments.
 files["worker/ledger/lua/commit.lua"] = {globals = {"args", "quiet"}}
 -- wake.lua ticks the clock.
-files["worker/ledger/lua/wake.lua"] = {globals = {"now", "offset"}}
+files["worker/ledger/lua/wake.lua"] = {globals = {"now", "offset", "last"}}
 -- accept.lua writes many refunds at once.
 files["worker/ledger/lua/accept.lua"] = {globals = {"touched", "state_counts"}}
 -- 211: unused variable.

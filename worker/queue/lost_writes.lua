@@ -44,11 +44,13 @@ local function server_id(info) return string.match(info, '^run_id:(%w+)', (strin
 -- When the server was last found to be another one than the ledger remembers, by the ledger's clock;
 -- 0 for never. Until what it may have forgotten can no longer take effect, or the workers have vouched,
 -- nothing is changed at Wix. A new ledger has nothing to lose; each tick looks, so that every other one
--- knows its server.
+-- knows its server. The second result is whether only the next tick can say it: the clock stands still until
+-- then, and from the time of a backup the tick would go beyond the end of the wait.
 local function server_lost_writes_at()
     local info = redis.call('INFO', 'server')
     local server = server_id(info)
     local known, doubt = kept[3], tonumber(kept[4] or 0)
+    if known and known ~= server and last > 0 and wall + offset > last + AHEAD_MS then return now, true end
     if known ~= server then
         if known then
             local before = doubt

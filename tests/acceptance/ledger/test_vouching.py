@@ -195,3 +195,20 @@ def test_a_suspicion_that_a_worker_has_dispelled_leaves_nothing(rig: Rig) -> Non
     rig.run_queued()
     assert rig.load(refund_id).state is State.REFUNDED
     assert not rig.redis.hexists(rig.key("refund", refund_id), "suspected_at_ms")
+
+
+def test_a_claim_that_meets_a_backup_before_its_first_tick_does_not_end_the_hold(rig: Rig) -> None:
+    """Until that tick the ledger's clock stands still at the time of the backup."""
+    refund_id = ready(rig)
+    replica(rig, "another")()
+    rig.redis.hincrby(rig.key("clock"), "last_ms", -3_600_000)
+    claim = rig.ledger.claim(refund_id, Transition.SUBMIT_REFUND, rig.delivery())
+    assert claim.refund is not None
+    assert rig.ledger.write_intent(claim, claim.refund, rig.delivery()).status == "held_back"
+    rig.redis.delete(rig.key("scheduler"))
+    rig.ledger.wake_due("leader", lead_ms=1)
+    rig.broker.beat()
+    let_pass(rig, GRACE_MS)
+    intent = rig.ledger.write_intent(claim, claim.refund, rig.delivery())
+    assert intent.status == "held_back"
+    assert intent.wait_ms > rig.settings.settle_delay_ms / 2

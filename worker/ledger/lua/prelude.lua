@@ -242,7 +242,9 @@ end
 -- whether that may end sooner, when the workers have vouched.
 local SOON_MS, GRACE_MS = 1000, 2000
 local function held_back_ms(store, order)
-    local since, settle = server_lost_writes_at(), args.settle_delay_ms
+    local since, is_early = server_lost_writes_at()
+    if is_early then return SOON_MS, true end
+    local settle = args.settle_delay_ms
     local left = since + settle - now
     if since > 0 and left > 0 then
         if not was_asked(since) then return left, false end

@@ -30,6 +30,7 @@ offset = offset - stepped
 now = math.max(last, wall + offset)
 redis.call('HSET', key('clock'), 'last_ms', int(now), 'offset_ms', int(offset),
     'boot_id', args.boot_id, 'boot_ms', int(args.boot_ms))
+last = now
 server_lost_writes_at()
 
 local due = redis.call('ZRANGEBYSCORE', key('due'), '-inf', now, 'LIMIT', 0, args.limit)
