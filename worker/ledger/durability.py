@@ -44,10 +44,26 @@ class Replicas(NamedTuple):
     client: redis.Redis
     counter: str
 
-    def missing(self, within_ms: int) -> int:
-        """Return how many there are if they do not all say that they have everything; else 0."""
+    def written(self) -> int:
+        """Return how much the server has written so far, as its replicas count it."""
         info: Any = self.client.info("replication")
-        following = [each for name, each in info.items() if REPLICA.fullmatch(name)]
+        return int(info.get("master_repl_offset", 0))
+
+    def missing(self, written: int, within_ms: int) -> int:
+        """Return how many there are if they do not all have as much as was *written*; else 0.
+
+        They may take some ms to say so. Replicas that are always later than that say each second
+        how much they have.
+        """
+        following = self._following()
+        if is_confirmed(self.client, self.counter, len(following), within_ms):
+            return 0
+        following = self._following()
+        has_all = all(int(each.get("offset", 0)) >= written for each in following)
+        return 0 if has_all else len(following)
+
+    def _following(self) -> list[dict[str, Any]]:
+        info: Any = self.client.info("replication")
+        replicas = [each for name, each in info.items() if REPLICA.fullmatch(name)]
         # One that still copies the data cannot take over.
-        online = sum(each.get("state") == "online" for each in following)
-        return 0 if is_confirmed(self.client, self.counter, online, within_ms) else online
+        return [each for each in replicas if each.get("state") == "online"]

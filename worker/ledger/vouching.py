@@ -15,7 +15,7 @@ from worker.queue.own_calls import Lost, OwnCalls
 
 #: How many orders are named in one script.
 PIECE = 500
-#: How long replicas may take to confirm that they know this worker; a heartbeat waits for it.
+#: How long a heartbeat waits for replicas to say that they know this worker.
 KNOWN_MS = 500
 
 
@@ -40,6 +40,8 @@ class Vouching:
         self._lock = threading.Lock()
         #: Whether the ledger did not know this worker, and its replicas may still not.
         self._is_new = False
+        #: The era in which a new worker became known, and how much the server had written then.
+        self._since: tuple[str, int] = ("", 0)
         self._has_said_so = False
 
     def turn(self) -> None:
@@ -63,7 +65,7 @@ class Vouching:
         number, _ = self._calls.next_beat()
         if not self._name(era, lost, number):
             return  # it is another era already: the next heartbeat shows it
-        if self._is_new and not self._is_known_everywhere():
+        if self._is_new and not self._is_known_everywhere(era):
             return
         self._calls.enter_era(era, number, found)
         if not lost.are_all:
@@ -92,9 +94,11 @@ class Vouching:
                 return False
         return True
 
-    def _is_known_everywhere(self) -> bool:
+    def _is_known_everywhere(self, era: str) -> bool:
         """Whether each replica that could take over knows this worker, and would ask it."""
-        missing = self._replicas.missing(KNOWN_MS)
+        if self._since[0] != era:
+            self._since = (era, self._replicas.written())
+        missing = self._replicas.missing(self._since[1], KNOWN_MS)
         if missing and not self._has_said_so:
             log_event("worker.unknown_to_replicas", replicas=missing)
         self._is_new = self._has_said_so = bool(missing)

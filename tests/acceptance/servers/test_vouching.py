@@ -15,6 +15,7 @@ from statemachine.flows import State, Transition
 from tests.acceptance.queue.test_recovery import Workers
 from tests.chaos import child
 from tests.chaos.proxy import proxied, redis_size
+from tests.chaos.spares import Gate
 from tests.support.failovers import OLD_S
 from tests.support.processes import wait_until
 from tests.support.rig import AFTER, STORE_ID, Rig, settings_for
@@ -106,3 +107,27 @@ def test_a_worker_makes_no_call_before_the_replicas_know_it(
 
 def _is_written(rig: Rig, claim: Any) -> bool:
     return rig.ledger.write_intent(claim, claim.refund, rig.delivery()).status == "written"
+
+
+def test_replicas_that_are_always_late_get_to_know_a_worker(
+    tmp_path: Path, simulator: Simulator
+) -> None:
+    """They need not have what was written since it came."""
+    with node(tmp_path, *FAST) as first:
+        gate = Gate(first.port)
+        with node(tmp_path, *FAST, "--replicaof", f"127.0.0.1 {gate.port}") as second:
+            wait_for_link(second)
+            gate.open.clear()
+            rig = Rig(settings_for(_url(first.port)), simulator)
+            refund_id = rig.request(rig.order(AFTER))
+            rig._one("refunds")
+            rig._one("steps")
+            claim: Any = rig.ledger.claim(refund_id, Transition.SUBMIT_REFUND, rig.delivery())
+            assert not _is_written(rig, claim)
+            written = first.client.info("replication")["master_repl_offset"]
+            gate.open.set()
+            wait_until(lambda: first.client.info("replication")["slave0"]["offset"] >= written)
+            gate.open.clear()
+            wait_until(lambda: _is_written(rig, claim))
+            rig.close()
+        gate.close()
