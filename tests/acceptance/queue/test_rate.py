@@ -190,6 +190,23 @@ def test_retry_after_is_obeyed_and_calls_under_way_are_not_counted_twice(
     rig.close()
 
 
+def test_a_pause_stops_the_steps_that_would_be_handed_over(redis_url: str) -> None:
+    """Another refund's call is refused while this one reads its order, whose next step is ready."""
+    rig = Rig(settings_for(redis_url), Simulator())
+    time = VirtualTime(rig)
+    rig.broker.hands_over = True
+
+    def throttle() -> None:
+        del rig.at["after_call"]
+        rig.ledger.watched.throttled(STORE_ID, pause_ms=700)
+
+    rig.at["after_call"] = throttle
+    rig.request(rig.order(AFTER))
+    assert _calls_in(rig, time, 650) == 1
+    assert _calls_in(rig, time, 10_000) > 1
+    rig.close()
+
+
 def test_pauses_grow_and_the_rate_recovers_slowly(redis_url: str) -> None:
     """Each 429 after a pause doubles the next one; after some minutes the rate is whole again."""
     rig = Rig(settings_for(redis_url, store_calls_per_min="60"), Simulator())

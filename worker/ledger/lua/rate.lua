@@ -90,9 +90,10 @@ local function ahead_of(calls) return calls - 1 - MORE_CALLS end
 local function surplus(calls) return math.max(0, ahead_of(calls)) end
 
 -- Whether a store is over its rate, with so many calls ahead that are not reserved yet, or the circuit is
--- open. If so, wake.lua lets its lane continue when it is not.
+-- open. If so, wake.lua lets its lane continue when it is not. Nothing runs ahead of a store that Wix throttled.
 local function is_paced(store, ahead)
     if is_cut_off(store) then return true end
+    if ahead < 0 and share_of(store) < 1 then ahead = 0 end
     local early_ms = paid_at(store) - now - BURST_MS
     if ahead ~= 0 then early_ms = early_ms + ahead * per_call_ms(store) end
     if early_ms <= 0 then return false end
