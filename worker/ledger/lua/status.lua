@@ -102,7 +102,7 @@ return cjson.encode({
     leader = redis.call('GET', key('scheduler')) or '',
     ticked = redis.call('HMGET', key('clock'), 'last_ms', 'reconciled_ms', 'doubt_ms'),
     -- Who has not vouched since Redis was replaced, and since when; nil if nobody was asked.
-    unvouched = is_asked and redis.call('ZRANGE', key('unvouched'), 0, args.limit - 1, 'WITHSCORES') or nil,
+    unvouched = is_asked and redis.call('ZREVRANGE', key('unvouched'), 0, args.limit - 1, 'WITHSCORES') or nil,
     keeping = keeping,
     outcomes = {count = redis.call('XLEN', key('outcomes')), first = oldest_outcome and oldest_outcome[1] or ''},
     on_hold = redis.call('ZCARD', key('on_hold')),
