@@ -142,6 +142,7 @@ def test_the_canonical_form_does_not_depend_on_the_order(value: Any) -> None:
     )
     | st.lists(_jobs, max_size=3).map(lambda jobs: "\n".join(map(json.dumps, jobs)).encode())
 )
+@example(content=b"\r\x01")
 def test_any_file_of_jobs_is_read_or_refused(is_csv: bool, content: bytes) -> None:
     """Line by line, with numbers that only grow."""
     try:

@@ -102,7 +102,10 @@ def _of_csv(file: BinaryIO, name: str) -> Iterator[tuple[int, Any, int]]:
     if not first.strip():
         return
     mark = max(",;\t", key=first.count)
-    [header] = csv.reader([first], delimiter=mark)
+    try:
+        [header] = csv.reader([first], delimiter=mark)
+    except csv.Error as error:
+        raise job_input.WrongJobs(f"{name}, line 1 is not CSV: {error}") from None
     columns = [column.strip() for column in header]
     if len(set(columns)) < len(columns) or "store_id" not in columns:
         raise job_input.WrongJobs(
