@@ -32,6 +32,7 @@ PATIENCE_S = 120
 _IDLE = {
     *(
         "beat",
+        "vouch",
         "give_back",
         "wake",
         "looks",

@@ -127,14 +127,23 @@ def test_a_worker_that_starts_waits_until_redis_is_back(rig: Rig, stage: str) ->
 
 
 def test_a_worker_that_has_started_goes_on_when_redis_is_back(rig: Rig) -> None:
-    """It loses Redis after its first call to Wix; the order is refunded once."""
+    """It loses Redis after its first call to Wix; the order is refunded once.
+
+    The reply to an intent may be lost: then the refund waits for the settle delay.
+    """
     order = rig.order(AFTER)
     refund_id = rig.request(order)
     line = Line(rig, NEVER)
     with (
         line.open() as redis_url,
         serve(rig.simulator) as wix_url,
-        worker(rig, wix_url, REFUNDS_REDIS_URL=redis_url, REFUNDS_CONFIRM_FIRST_MS="50") as program,
+        worker(
+            rig,
+            wix_url,
+            REFUNDS_REDIS_URL=redis_url,
+            REFUNDS_CONFIRM_FIRST_MS="50",
+            REFUNDS_SETTLE_DELAY_MS="14000",
+        ) as program,
     ):
         log = Log(program)
         wait_until(lambda: rig.simulator.calls)
