@@ -26,6 +26,7 @@ from tests.chaos import child, figures
 from tests.chaos.failures import count_failures, ended
 from tests.chaos.spares import Gate
 from tests.chaos.upstream import Upstream
+from tests.support.failovers import OLD_S
 from tests.support.processes import wait_until
 from tests.support.servers import FAST, Node, node, sentinel, wait_for_link
 from worker.app import ledger_from
@@ -146,6 +147,8 @@ def by_sentinel(refunds: int, wait_replicas: int) -> dict[str, Any]:
         _scene(wait_replicas) as scene,
     ):
         wait_for_link(third)
+        # One that started after the last tick in its data counts as restarted.
+        wait_until(lambda: third.client.info("server")["uptime_in_seconds"] >= OLD_S)
         scene.lead_to(url)
         for _ in range(2):
             scene.start_worker(url)

@@ -18,8 +18,10 @@ local function was_asked(doubt) return string.match(kept[7] or '', '^%d+') == in
 local function has_restarted(info)
     local uptime_s = tonumber(string.match(info, 'uptime_in_seconds:(%d+)') or 0)
     local ticked = tonumber(kept[2] or 0) - tonumber(kept[1] or 0)
+    -- The uptime counts whole seconds of the clock.
+    local started_before = (math.floor(wall / 1000) - uptime_s + 1) * 1000
     -- A tick in its future: the clock of its machine was set back, and says nothing.
-    return ticked < wall - (uptime_s - 1) * 1000 or ticked > wall
+    return ticked < started_before or ticked > wall
 end
 
 -- Ask all workers that the data knows to vouch, also those that have left since its last tick.
