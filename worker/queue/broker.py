@@ -162,11 +162,11 @@ class Broker(RedisBroker):
         number, era = self.own_calls.next_beat()
         try:
             about = dict(self.about()) if self.about else {}
-            now = self.command("beat", counts=counts, about=about, number=number, era=era)
+            present = self.command("beat", counts=counts, about=about, number=number, era=era)
         except ConnectionClosed:
             self.meter.add(counts)
             raise
-        if not self.own_calls.heard(number, str(now)) and self.vouch:
+        if not self.own_calls.heard(number, str(present)) and self.vouch:
             with self.redis_errors("vouch"):
                 self.vouch()
 

@@ -30,6 +30,7 @@ offset = offset - stepped
 now = math.max(last, wall + offset)
 redis.call('HSET', key('clock'), 'last_ms', int(now), 'offset_ms', int(offset),
     'boot_id', args.boot_id, 'boot_ms', int(args.boot_ms))
+-- The clock moves again, so another server can be found now.
 last = now
 server_lost_writes_at()
 
