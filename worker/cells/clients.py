@@ -14,6 +14,8 @@ from worker.ledger.connection import TRIES, redis_client
 
 #: How long a cell that did not answer is not asked what can be done without it.
 AWAY_S = 30.0
+#: How long it may take to answer when it is asked again: somebody waits meanwhile.
+LOOK_S = 1.0
 
 
 class Clients:
@@ -48,12 +50,27 @@ class Clients:
 
     def is_away(self, cell: str) -> bool:
         """Whether a cell has not answered a moment ago."""
-        return time.monotonic() < self._away_until.get(cell, 0.0)
+        is_away = time.monotonic() < self._away_until.get(cell, 0.0)
+        return is_away or cell in self.hanging()
 
     def hanging(self) -> set[str]:
-        """Return the cells that have let somebody wait in vain a moment ago."""
-        now_s = time.monotonic()
-        return {cell for cell, until_s in list(self._hangs_until.items()) if now_s < until_s}
+        """Return the cells that have let somebody wait in vain, and have not answered since."""
+        for cell, until_s in list(self._hangs_until.items()):
+            if time.monotonic() >= until_s:
+                self._look_again(cell)
+        return set(self._hangs_until)
+
+    def _look_again(self, cell: str) -> None:
+        """Ask a cell that hung, for a moment only, before somebody waits for it again."""
+        # Other threads do not ask it meanwhile.
+        self._hangs_until[cell] = time.monotonic() + AWAY_S
+        namespace = namespace_of(self.front, cell)
+        try:
+            with redis_client(self._url, namespace=namespace, tries=1, timeout_s=LOOK_S) as client:
+                client.exists(f"{self.ns(cell)}:installation")
+        except redis.RedisError:
+            return
+        self._hangs_until.pop(cell, None)
 
     @contextmanager
     def watched(self, cell: str) -> Iterator[None]:

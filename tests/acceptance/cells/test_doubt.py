@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import cast
 
@@ -17,6 +19,7 @@ from tests.support.cells import Cells, new_stores, spread_stores
 from tests.support.rig import ANN, STORE_ID, settings_for
 from worker.app import membership_from
 from worker.cells.choosing import choose
+from worker.cells.clients import Clients
 from worker.cells.names import FRONT
 from worker.cells.routing import Sorted, Valid, routes_from
 from worker.cells.settings import settings_of
@@ -109,13 +112,39 @@ def test_a_cell_that_hangs_does_not_keep_each_batch_waiting(cells: Cells) -> Non
     ids = {store_id: cells.request(store_id) for store_id in (new, *stores.values())}
     routes = cells.front.app.routes
     assert routes is not None
-    with pytest.raises(redis.TimeoutError), routes._clients.watched("1"):
-        raise redis.TimeoutError
+    _let_hang(routes._clients)
     assert {str(one) for one in _sorted(cells).problems} == {"cell 1 did not answer a moment ago"}
     assert cells.rigs["0"].redis.llen(cells.rigs["0"].key("refunds")) == 1
     left = cells.front.redis.hkeys(cells.front.key("refunds.msgs"))
     assert set(left) == {f"{ids[new]}/job", f"{ids[stores['1']]}/job"}
     assert cells.directory.known(new) is None
+
+
+def test_a_cell_that_hung_is_asked_for_a_moment_before_anybody_waits_for_it_again(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a short limit and once; a server that answers again has its jobs at once."""
+    monkeypatch.setattr("worker.cells.clients.AWAY_S", 0.0)
+    monkeypatch.setattr("worker.cells.clients.LOOK_S", 0.05)
+    with closing(Clients(redis_url, "refunds", {})) as clients:
+        _let_hang(clients)
+        assert (clients.hanging(), clients.is_away("1")) == (set(), False)
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        url = f"redis://127.0.0.1:{deaf.getsockname()[1]}/0"
+        with closing(Clients(url, "refunds", {})) as clients:
+            _let_hang(clients)
+            assert clients.hanging() == {"1"}
+            deaf.accept()[0].close()
+            deaf.settimeout(0)
+            with pytest.raises(BlockingIOError):
+                deaf.accept()
+            assert clients.is_away("1")
+
+
+def _let_hang(clients: Clients) -> None:
+    """Let somebody wait in vain for the second cell."""
+    with pytest.raises(redis.TimeoutError), clients.watched("1"):
+        raise redis.TimeoutError
 
 
 def test_a_job_for_a_cell_that_there_is_not_waits_at_the_front(cells: Cells) -> None:
