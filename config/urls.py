@@ -8,7 +8,10 @@ from urllib.parse import urlsplit
 import redis
 
 from worker.upstream.addresses import FORMATS, parse_address
-from worker.upstream.connection import connection_options
+from worker.upstream.connection import LEAST_TIMEOUT_S, connection_options
+
+#: Options of the address that say how long to wait for the server.
+_TIMEOUTS = ("socket_timeout", "socket_connect_timeout")
 
 
 def check_redis_url(url: str) -> str:
@@ -25,6 +28,10 @@ def check_redis_url(url: str) -> str:
         redis.ConnectionPool(**options).make_connection()
     except (ValueError, TypeError, redis.RedisError):
         raise ValueError(f"an option after the ? is unknown or invalid; {FORMATS}") from None
+    for name in _TIMEOUTS:
+        # A comparison with NaN is never true.
+        if name in options and not options[name] >= LEAST_TIMEOUT_S:
+            raise ValueError(f"{name} must be at least {LEAST_TIMEOUT_S} second")
     for host in [host for host, _ in address.nodes] or [options.get("host", "")]:
         try:
             # Nor does it check the host, which the lookup of its address encodes like this.

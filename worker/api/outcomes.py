@@ -19,7 +19,7 @@ from worker.serving.tokens import Caller
 MOST_LOOKED_AT = 5_000
 _PIECE = 500
 #: How long one read of the stream waits, and how often a request looks whether the server stops.
-_BLOCK_MS, _SLICE_S = 1_000, 0.5
+_BLOCK_MS, _SLICE_S = 500, 0.5
 
 
 class OutcomePage(BaseModel):

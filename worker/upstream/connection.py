@@ -20,8 +20,9 @@ from redis.retry import Retry
 from .addresses import Address, parse_address
 from .locators import ClusterLocator, Locator, SentinelLocator
 
-#: Blocking commands stay below it.
 SOCKET_TIMEOUT_S = 5
+#: The least that an address may set instead. Blocking commands wait half as long at most.
+LEAST_TIMEOUT_S = 1
 #: How many times a command is tried, unless a person waits for the answer.
 TRIES = 4
 

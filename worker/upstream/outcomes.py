@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import redis
 
 #: How long the server waits for the next event before it answers that there is none, ms.
-BLOCK_MS = 2_000
+BLOCK_MS = 500
 _PAGE = 500
 
 
