@@ -258,6 +258,7 @@ class Ledger(Records):
             boot_id=boot_id,
             boot_ms=boot_ms,
             wall_ms=round(self._wall() * 1000),
+            settle_delay_ms=self._settle_delay_ms,
         )
         return Woken(bool(leads), int(woken), int(stepped_ms))
 

@@ -24,12 +24,20 @@ local function has_restarted(info)
     return ticked < started_before or ticked > wall
 end
 
+-- Whether all have vouched for a doubt that was the latest until now. Who has not vouched for one that was older
+-- than the settle delay when it came does not matter: each call of that one had taken effect by then, and its own
+-- doubt is noted in unresolved_ms.
+local function is_resolved(doubt)
+    local oldest = doubt - (args.settle_delay_ms or UNVOUCHED_MS)
+    return was_asked(doubt) and redis.call('ZCOUNT', ns .. ':unvouched', int(oldest), '+inf') == 0
+end
+
 -- Ask all workers that the data knows to vouch, also those that have left since its last tick.
 local function ask_workers(info, before, doubt)
     local unvouched, names = ns .. ':unvouched', redis.call('ZRANGE', ns .. ':workers', 0, -1)
     for _, name in ipairs(redis.call('ZRANGEBYSCORE', ns .. ':left', kept[2] or 0, '+inf')) do names[#names + 1] = name end
     redis.call('ZREMRANGEBYSCORE', unvouched, '-inf', int(now - UNVOUCHED_MS))
-    if before > 0 and not (was_asked(before) and redis.call('ZCARD', unvouched) == 0) then
+    if before > 0 and not is_resolved(before) then
         kept[9] = int(before)
         redis.call('HSET', ns .. ':clock', 'unresolved_ms', kept[9])
     end

@@ -6,8 +6,16 @@ from collections.abc import Callable
 
 import pytest
 
-from statemachine.flows import Transition
-from tests.support.failovers import GRACE_MS, changes, let_pass, ready, replica, tick
+from statemachine.flows import State, Transition
+from tests.support.failovers import (
+    GRACE_MS,
+    changes,
+    fail_over,
+    let_pass,
+    ready,
+    replica,
+    tick,
+)
 from tests.support.rig import STORE_ID, Rig
 
 
@@ -83,6 +91,35 @@ def test_a_call_that_was_named_to_a_server_without_a_doubt_is_looked_for(rig: Ri
     rig.broker.beat()
     let_pass(rig, rig.settings.settle_delay_ms + 1_000)
     assert rig.redis.hget(rig.key("clock"), "doubt_ms") == "0"
+    claim = rig.ledger.claim(refund_id, Transition.SUBMIT_REFUND, rig.delivery())
+    assert claim.refund is not None
+    assert claim.refund.intent_at_ms > 0
+
+
+@pytest.mark.parametrize(("older_by_ms", "goes_on"), [(1, True), (-1, False)])
+def test_a_worker_that_died_long_before_the_first_one_delays_nothing(
+    rig: Rig, older_by_ms: int, goes_on: bool
+) -> None:
+    """What it forgot to name was over when the first failover came, unless that came too soon."""
+    refund_id = ready(rig)
+    fail_over(rig)
+    doubt_ms = int(rig.redis.hget(rig.key("clock"), "doubt_ms"))
+    died_ms = doubt_ms - rig.settings.settle_delay_ms - older_by_ms
+    rig.redis.zadd(rig.key("unvouched"), {"dead": died_ms})
+    rig.broker.beat()
+    let_pass(rig, GRACE_MS)
+    _fail_over_again(rig)
+    rig.run_queued()
+    assert rig.load(refund_id).state is (State.REFUNDED if goes_on else State.REFUNDABLE)
+
+
+def test_what_such_a_worker_did_is_still_looked_for(rig: Rig) -> None:
+    """The first failover noted its doubt, which the second one keeps."""
+    refund_id = _forget_call(rig)
+    _died(rig)
+    let_pass(rig, rig.settings.settle_delay_ms + 1)
+    for _ in range(2):
+        _fail_over_again(rig)
     claim = rig.ledger.claim(refund_id, Transition.SUBMIT_REFUND, rig.delivery())
     assert claim.refund is not None
     assert claim.refund.intent_at_ms > 0

@@ -1,6 +1,6 @@
 -- The scheduler's tick: the worker that leads wakes what is due.
 -- args: worker_id, lead_ms; limit; boot_id "" | id of the boot of the worker's
---       machine; boot_ms, the time since then; wall_ms, the worker's own time.
+--       machine; boot_ms, the time since then; wall_ms, the worker's own time; settle_delay_ms.
 -- Returns {leads 1 | 0, number of refunds woken, by how much the server's clock stepped, ms}.
 local lead = key('scheduler')
 local leader = redis.call('GET', lead)
