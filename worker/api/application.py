@@ -25,7 +25,7 @@ from worker.api.problems import Problem, of_status
 from worker.api.refunds import Refunds
 from worker.errors import OtherLedger
 from worker.observability.events import log_event
-from worker.observability.foreign import type_and_place
+from worker.observability.foreign import stack_of, type_and_place
 from worker.queue.server_errors import explain
 from worker.serving.tokens import Caller, Tokens
 
@@ -144,7 +144,7 @@ class Gate:
         try:
             await self._app(scope, receive, send)
         except Exception as bug:  # noqa: BLE001 - its text and its traceback may hold a secret
-            log_event("api.bug", error=type_and_place(bug))
+            log_event("api.bug", error=type_and_place(bug), stack=stack_of(bug))
             if not answer["status"]:
                 problem = Problem("internal", "The server failed; its log says where.")
                 await problem.response()(scope, receive, send)

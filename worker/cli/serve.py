@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from config.settings import Settings
 from worker.app import membership_from
 from worker.cli.common import WRONG_USAGE, fail
 from worker.cli.output import print_json, print_line, say
+from worker.observability.bugs import report_bugs
 from worker.observability.events import log_event
 from worker.observability.logs import configure_logs
 from worker.operations.doctor import examine
@@ -69,6 +71,7 @@ class Service:
 
             server = Server(binding)
             configure_logs(given.log_format, given.log_level)
+            report_bugs(os.environ)
             return server, *self.build(given, server)
         except ModuleNotFoundError as error:
             if str(error.name).partition(".")[0] not in self.packages:

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from worker.console.refusals import Refusal
 from worker.observability.events import log_event
-from worker.observability.foreign import type_and_place
+from worker.observability.foreign import stack_of, type_and_place
 
 #: Nothing comes from elsewhere or goes there, and no script or style stands in a page.
 POLICY = (
@@ -56,7 +56,7 @@ class Gate:
         try:
             await self._app(scope, receive, noted)
         except Exception as bug:  # noqa: BLE001 - its text and its traceback may hold a secret
-            log_event("console.bug", error=type_and_place(bug))
+            log_event("console.bug", error=type_and_place(bug), stack=stack_of(bug))
             if not status:
                 page = self._refuse(Refusal(500, "The console failed; its log says where."))
                 await page(scope, receive, noted)

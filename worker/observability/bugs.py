@@ -20,7 +20,7 @@ from worker.observability.redaction import register_secrets
 LAST_REPORTS_S = 1.0
 #: The reason code of what fails because of us.
 OURS = "worker_error"
-_EVENTS = {"worker.bug", "worker.crashed"}
+_EVENTS = {"worker.bug", "worker.crashed", "api.bug", "console.bug"}
 #: What `type_and_place` and `stack_of` return; anything else is not sent.
 _PLACE = re.compile(r"(\w{1,100}) at ([\w.<>-]{1,200}:\d+|an unknown place)")
 _CALL = re.compile(r"([\w.<>-]{1,200}):(\d+) ([\w.<>]{1,200})")

@@ -134,7 +134,7 @@ PROGRAM_EVENTS: Mapping[str, Event] = MappingProxyType(
             "warning", "Redis does not answer the HTTP API; the client gets 503.", ("error",)
         ),
         "api.bug": Event(
-            "error", "The HTTP API failed unexpectedly; the client gets 500.", ("error",)
+            "error", "The HTTP API failed unexpectedly; the client gets 500.", ("error", "stack")
         ),
         "console.started": Event("info", "The console listens.", ("url", "users", "installation")),
         "console.stopped": Event("info", "The console has answered its last request, and exits."),
@@ -153,7 +153,7 @@ PROGRAM_EVENTS: Mapping[str, Event] = MappingProxyType(
             "warning", "Redis does not answer the console; the user gets 503.", ("error",)
         ),
         "console.bug": Event(
-            "error", "The console failed unexpectedly; the user gets 500.", ("error",)
+            "error", "The console failed unexpectedly; the user gets 500.", ("error", "stack")
         ),
         "webhook.retry": Event(
             "warning",

@@ -105,6 +105,20 @@ def test_without_the_extra_it_says_how_to_install_it(redis_url: str) -> None:
     assert run_program([sys.executable, "-c", code, "schema", "job"]).returncode == 0
 
 
+def test_it_reports_bugs_to_sentry() -> None:
+    """Where the extra is missing it says so, and goes on."""
+    code = "import sys; sys.modules['sentry_sdk'] = None; from worker.cli.main import main; main()"
+    given = SETTINGS | {
+        "REFUNDS_REDIS_URL": "redis://127.0.0.1:1/0",
+        "REFUNDS_LOG_FORMAT": "json",
+        "SENTRY_DSN": "http://canary@127.0.0.1:1/1",
+    }
+    ended = run_program([sys.executable, "-c", code, "api", "--port", "0"], given)
+    missing = [line for line in ended.stderr.splitlines() if '"extra.missing"' in line]
+    assert [json.loads(line)["variable"] for line in missing] == ["SENTRY_DSN"]
+    assert (ended.returncode, "canary" in ended.stderr) == (1, False)
+
+
 def test_no_secret_reaches_the_log(redis_url: str) -> None:
     """Not a token, wherever it is put, and not what a job must not hold."""
     mail = "canary@buyer.example"

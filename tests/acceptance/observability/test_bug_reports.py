@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import json
 from typing import Any
 
+import httpx
 import pytest
 import sentry_sdk
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
+from starlette.responses import Response
+from starlette.types import ASGIApp
 
+from config.access import ApiProducer
+from tests.support.api import ALL
 from tests.support.rig import AFTER, BEFORE, KEY, Rig
+from worker.api.application import Gate as ApiGate
+from worker.console.gate import Gate as ConsoleGate
 from worker.observability.bugs import client_of, reporter
 from worker.observability.events import log_event, observe
+from worker.serving.tokens import Tokens, hash_of
 from worker.simulator import Fault
 
 EMAIL = "canary.buyer@example.com"
@@ -82,6 +92,39 @@ def test_a_bug_in_a_thread_has_its_calls(sent: list[dict[str, Any]]) -> None:
     assert frames == [("b.py", 9, "<lambda>"), ("a.py", 7, "inner")]
     assert (second["type"], second["value"]) == ("worker.bug", "")
     assert "canary" not in json.dumps(sent)
+
+
+async def _fail(*_: object) -> None:
+    secret = f"{KEY} {EMAIL}"
+    raise KeyError(secret)
+
+
+async def _answer(app: ASGIApp) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {ALL}"}
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+        return await client.get("/v1/refunds", headers=headers)
+
+
+@pytest.mark.parametrize("program", ["api", "console"])
+def test_a_bug_in_a_server_is_answered_with_500_and_reported(
+    program: str, sent: list[dict[str, Any]], log: io.StringIO
+) -> None:
+    """Its stack is in the log and in the report; neither has the text of the error."""
+    gates: dict[str, ASGIApp] = {
+        "api": ApiGate(_fail, Tokens({"all": ApiProducer(sha256=(hash_of(ALL),), stores=("*",))})),
+        "console": ConsoleGate(
+            _fail, has_tls=False, refuse=lambda one: Response(one.text, one.status)
+        ),
+    }
+
+    assert asyncio.run(_answer(gates[program])).status_code == 500
+    [report] = sent
+    assert report["logger"] == f"{program}.bug"
+    [fault] = report["exception"]["values"]
+    assert fault["stacktrace"]["frames"][-1]["function"] == "_fail"
+    assert "test_bug_reports.py" in log.getvalue()
+    assert "canary" not in json.dumps(sent) + log.getvalue()
 
 
 def test_what_is_no_bug_is_not_reported(rig: Rig, sent: list[dict[str, Any]]) -> None:
