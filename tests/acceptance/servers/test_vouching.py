@@ -17,7 +17,7 @@ from tests.chaos import child
 from tests.chaos.proxy import proxied, redis_size
 from tests.chaos.spares import Gate
 from tests.support.failovers import OLD_S
-from tests.support.processes import wait_until
+from tests.support.processes import is_stopped, wait_until
 from tests.support.rig import AFTER, STORE_ID, Rig, settings_for
 from tests.support.servers import FAST, Node, node, wait_for_link
 from worker.simulator import Simulator, serve
@@ -58,6 +58,7 @@ def test_refunds_go_on_after_a_failover_within_the_settle_delay(
         workers.environ["REFUNDS_WORKER_DEAD_AFTER_MS"] = "10000"
         for _ in range(2):
             workers.start()
+        wait_until(lambda: len(_workers_beside(rig)) == len(workers.started))
         before_id = rig.request(rig.order(AFTER))
         workers.wait_for(before_id, State.REFUNDED)
         # The rig's own worker lives only when the test lets it, so it leaves, before the last tick.
@@ -79,6 +80,10 @@ def test_refunds_go_on_after_a_failover_within_the_settle_delay(
         rig.close()
 
 
+def _workers_beside(rig: Rig) -> set[str]:
+    return {*rig.redis.zrange(rig.key("workers"), 0, -1)} - {rig.broker.broker_id}
+
+
 def _has_ticked_since(replica: Node, rig: Rig) -> bool:
     """Whether a replica has a tick of the ledger's clock from after the rig's worker left."""
     left_ms = replica.client.zscore(rig.key("left"), rig.broker.broker_id)
@@ -91,6 +96,7 @@ def test_a_worker_makes_no_call_before_the_replicas_know_it(
     """One that took over would not know whom it must ask."""
     first, second = servers
     second.process.send_signal(signal.SIGSTOP)
+    wait_until(lambda: is_stopped(second.process.pid))
     rig = Rig(settings_for(_url(first.port)), simulator)
     refund_id = rig.request(rig.order(AFTER))
     rig._one("refunds")
