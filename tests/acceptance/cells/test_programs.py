@@ -53,10 +53,10 @@ def _environment(settings: Settings, stores: list[str]) -> dict[str, str]:
 
 def test_a_cluster_of_masters_shares_the_cells(tmp_path: Path) -> None:
     """All refunds are made once, each on the master of its cell; everything else finds them."""
-    simulator, metrics = Simulator(), free_port()
+    simulator = Simulator()
     stores = [next(s for s in new_stores(60) if choose(s, 2) == c) for c in ("0", "1") * 3]
     with cluster(tmp_path, 3) as found:
-        settings = settings_for(found.url)
+        settings, metrics = settings_for(found.url), free_port()  # one that no node has
         _spread(found, settings.namespace, 2)
         more = _environment(settings, stores) | {
             "REFUNDS_CELLS": "2",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import http.client
 import os
 import signal
-import socket
 
 import pytest
 
 from tests.support.processes import child_pids, wait_until
 from tests.support.rig import AFTER, BEFORE, STORE_ID, Rig
 from tests.support.scrapes import page_of, scrape
+from tests.support.servers import free_port
 from tests.support.worker_program import worker
 from worker.observability.counts import Counts, added
 from worker.observability.events import EVENTS
@@ -143,9 +143,7 @@ def test_probes_over_http(rig: Rig) -> None:
 @pytest.mark.parametrize("processes", [1, 2])
 def test_one_port_for_all_processes(rig: Rig, processes: int) -> None:
     """Figures of all children are added up, and do not fall back when one is killed."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     more = {"REFUNDS_METRICS_PORT": str(port), "REFUNDS_PROCESSES": str(processes)}
     with serve(rig.simulator) as url, worker(rig, url, **more) as program:
         wait_until(lambda: f'"fine": {processes}' in _ask(port, "/readyz")[1])
