@@ -175,7 +175,7 @@ def test_an_older_version_takes_a_tombstone_for_a_known_refund(
     other = _orders(rig, 2)
     old = versions.start("previous")
     wait_until(lambda: _all_in(rig, other, State.REFUNDED, State.CANCELLED))
-    wait_until(lambda: not rig.redis.llen(rig.key("refunds")))
+    wait_until(rig.broker.quarantined)
     versions.stop(old)
     letters = rig.broker.quarantined()
     assert [letter["reason"] for letter in letters.values()] == ["conflict"]
