@@ -40,8 +40,8 @@ class Intents:
         self._wait_replicas = wait_replicas
         #: The calls of a worker; a program without them makes none while any may be forgotten.
         self.own_calls = OwnCalls()
-        self.vouch: Callable[[], None] = lambda: None
-        """Vouches for them, if this process has not since a failover."""
+        self.vouch: Callable[[], int] = lambda: 0
+        """Vouches for them, if this process has not since a failover (`Vouching.turn`)."""
 
     def vouch_for(self, calls: OwnCalls, worker_id: str) -> Vouching:
         """Let this process vouch for its calls; returns what does it."""
@@ -66,8 +66,7 @@ class Intents:
         """Write it, unless the call must not be made."""
         era = self.own_calls.era
         if era is None and self.own_calls.beats:
-            self.vouch()
-            return Intent("held_back", UNVOUCHED_MS)
+            return Intent("held_back", max(UNVOUCHED_MS, self.vouch()))
         status, wait_ms, *asks = self._run(
             "intent",
             refund_id=refund.refund_id,
@@ -79,7 +78,7 @@ class Intents:
             **({"era": era} if era else {}),
         )
         if status == "held_back":
-            self.vouch()
+            wait_ms = max(int(wait_ms), self.vouch())
         if status != "written":
             return Intent(status, int(wait_ms), json.loads(asks[0]) if asks else {})
         order = f"{refund.request.store_id}|{refund.request.order_id}"

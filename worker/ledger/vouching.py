@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from math import ceil
 from typing import Any
 
 from worker.ledger.durability import Replicas
@@ -43,22 +44,36 @@ class Vouching:
         #: The era in which a new worker became known, and how much the server had written then.
         self._since: tuple[str, int] = ("", 0)
         self._has_said_so = False
+        #: The era of a server that was replaced, and of which the log tells.
+        self._old_era = ""
 
-    def turn(self) -> None:
-        """Vouch in the ledger's present era, if neither this thread nor another one has."""
+    def turn(self) -> int:
+        """Vouch in the ledger's present era, if neither this thread nor another one has.
+
+        Returns for how many ms this process must not, because the server that answers was replaced;
+        0 if that is not so, or if another thread is about to find it out.
+        """
         if not self._lock.acquire(blocking=False):
-            return
+            return 0
         try:
-            self._turn()
+            return self._turn()
         finally:
             self._lock.release()
 
-    def _turn(self) -> None:
+    def _turn(self) -> int:
         era, known = self._ask("", [])
         if not era or era == self._calls.era:
-            return
-        if not self._calls.begins(era, self._settle_delay_ms / 1000):
-            return  # this server was replaced, and still answers
+            return 0
+        left_ms = ceil(1000 * self._calls.begins(era, self._settle_delay_ms / 1000))
+        if left_ms:
+            if era != self._old_era:
+                log_event("worker.old_primary", in_ms=left_ms)
+            self._old_era = era
+        else:
+            self._vouch(era, known)
+        return left_ms
+
+    def _vouch(self, era: str, known: str) -> None:
         self._is_new |= not known
         found = int(known or 0)
         lost = self._calls.leave_era(found)
@@ -68,6 +83,7 @@ class Vouching:
         if self._is_new and not self._is_known_everywhere(era):
             return
         self._calls.enter_era(era, number, found)
+        self._old_era = ""
         if not lost.are_all:
             log_event("worker.cannot_vouch", calls=len(lost.orders))
         elif known:

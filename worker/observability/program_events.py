@@ -57,6 +57,12 @@ PROGRAM_EVENTS: Mapping[str, Event] = MappingProxyType(
             " `REFUNDS_SETTLE_DELAY_MS`.",
             ("calls",),
         ),
+        "worker.old_primary": Event(
+            "warning",
+            "The Redis server that answers was replaced by one at which this worker has vouched."
+            " Here it changes nothing at Wix for `in_ms`, unless it meets that one again.",
+            ("in_ms",),
+        ),
         "worker.unknown_to_replicas": Event(
             "warning",
             "The replicas do not confirm that they know this worker; until they do, it changes"

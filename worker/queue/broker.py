@@ -63,7 +63,7 @@ class Broker(RedisBroker):
         #: The calls to Wix that this worker has made lately, and the numbers of its heartbeats.
         self.own_calls = OwnCalls()
         #: Vouches for these calls, after a heartbeat that met another server.
-        self.vouch: Callable[[], None] | None = None
+        self.vouch: Callable[[], object] | None = None
         #: What it counts between two heartbeats.
         self.meter = Meter()
         #: The executions of steps that threads run now.

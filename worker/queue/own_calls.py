@@ -85,19 +85,21 @@ class OwnCalls:
             self._note_heard(number)
             return True
 
-    def begins(self, era: str, settle_s: float) -> bool:
-        """Note that this process names its calls in *era* now; returns False if it must not.
+    def begins(self, era: str, settle_s: float) -> float:
+        """Note that this process names its calls in *era* now; returns 0.
 
-        The others may make calls that it would make as well, where it has vouched: until *settle_s*
-        after that, it makes none on a server that was replaced.
+        If that is older than the one in which it has vouched last, the server was replaced, and the
+        others may make calls there that it would make as well. Until *settle_s* after it heard of
+        that one, it makes none here: this returns how many seconds are left.
         """
         doubt_ms = _doubt_ms(era)
         with self._lock:
             now_s = self._monotonic()
-            if doubt_ms < self._doubt_ms and now_s < self._doubt_s + settle_s:
-                return False
+            left_s = self._doubt_s + settle_s - now_s
+            if doubt_ms < self._doubt_ms and left_s > 0:
+                return left_s
             self._doubt_ms, self._doubt_s = doubt_ms, now_s
-            return True
+            return 0.0
 
     def made(self, order: str, era: str | None) -> bool:
         """Note a call whose intent was written in *era*; returns whether it may be made."""
