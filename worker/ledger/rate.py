@@ -51,8 +51,7 @@ def per_call_ms(calls_per_min: int) -> float:
     """
     if not calls_per_min:
         return 0
-    ahead_ms = BURST_MS + MORE_CALLS * 60_000 / calls_per_min + JITTER_MS
-    return (60_000 + ahead_ms) / calls_per_min
+    return (60_000 + BURST_MS + JITTER_MS) / max(1, calls_per_min - MORE_CALLS)
 
 
 def constants(calls_per_min: int) -> str:

@@ -271,6 +271,26 @@ def test_steps_of_many_calls_stay_within_wixs_limit(redis_url: str, parcels: int
     rig.close()
 
 
+@pytest.mark.parametrize("window", ["sliding", "fixed"])
+@pytest.mark.parametrize("limit", [5, 10, 20])
+def test_a_small_limit_is_not_exceeded_either(redis_url: str, limit: int, window: str) -> None:
+    """What runs ahead of the rate is a large part of it; refunds of several parcels are made."""
+    rig = Rig(settings_for(redis_url, store_calls_per_min=str(limit)), Simulator())
+    time = VirtualTime(rig, tick_ms=1_000)
+    rig.simulator.set_flags(quota_per_min=limit, quota_window=window)
+    for number in range(4):
+        rig.request(rig.order(AFTER))
+        parcels = 1 + 2 * (number % 2)
+        lines = [{"price": "1.00"}] * parcels
+        paid = [{"amount": f"{parcels}.00"}]
+        rig.request(rig.order(BEFORE, lines=lines, payments=paid, fulfillments=parcels))
+    time.run_for_ms(240 // limit * MINUTE_MS)
+    statuses = [call["status"] for call in rig.simulator.calls]
+    assert statuses.count(429) == 0
+    assert not rig.redis.exists(rig.key("lane", STORE_ID), rig.key("busy", STORE_ID))
+    rig.close()
+
+
 def test_the_share_is_forgotten_when_it_has_grown_back(rig: Rig) -> None:
     """A store that was throttled once leaves nothing behind."""
     rig.ledger.watched.throttled(STORE_ID, pause_ms=0)
