@@ -13,6 +13,7 @@ import typer
 from config.loading import load_settings, unknown_variables
 from config.settings import Settings
 from worker.app import keyring_from, ledger_from, membership_from, stores_from, way_of, wix_from
+from worker.cells.names import cell_of
 from worker.cells.routing import directory_from
 from worker.cli.cells import in_each_cell
 from worker.cli.common import (
@@ -50,6 +51,7 @@ from worker.operations.checkup import (
 from worker.operations.doctor import examine
 from worker.operations.finding import UNFIT, Finding
 from worker.operations.installation import Membership
+from worker.operations.settling import settling_findings
 from worker.operations.status import status
 from worker.operations.vault_check import vault_finding
 from worker.refund.record import Refund
@@ -197,6 +199,7 @@ def _of_ledger(given: Settings, client: redis.Redis) -> Iterator[Finding]:
     yield from server_findings(client, told)
     yield vault_finding(keyring_from(given), stores_from(given, broker))
     yield from worker_findings(told, given)
+    yield from settling_findings(told, cell_of(given.namespace))
     yield from queue_findings(ledger, told)
     yield keeping_finding(ledger.keeping, given)
     yield from outcomes_findings(told, ledger.ns)

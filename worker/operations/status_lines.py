@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from worker.operations.durations import ago, amounts, size, span
+from worker.operations.settling import settling_lines
 
 #: How many workers, stores and reasons are listed; `--json` has more.
 LISTED = 8
@@ -25,8 +26,8 @@ def status_lines(told: Mapping[str, Any], listed: int = LISTED) -> Iterator[Line
                 f" refunds start for {outage['starting']:.0%} of the stores"
             ),
         )
-    if settling_ms := told["settling_ms"]:
-        yield "settling", _settling(settling_ms, told["settling_for"])
+    for number, text in enumerate(settling_lines(told, listed)):
+        yield ("", f"  {text}") if number else ("settling", text)
     yield "intake", _queue(told["intake"], now_ms)
     yield from _refunds(told["refunds"], now_ms)
     yield from _approvals(told["approvals"], now_ms, listed)
@@ -190,13 +191,3 @@ def need_lines(needs: Iterable[Mapping[str, str]]) -> Iterator[str]:
 def _more(count: int) -> Iterator[Line]:
     if count > 0:
         yield "", f"  and {count:,} more"
-
-
-def _settling(settling_ms: int, workers: Sequence[str]) -> str:
-    if not workers:
-        text = "Redis restarted or was replaced: nothing is changed at Wix for another"
-        return f"{text} {span(settling_ms)}"
-    return (
-        f"Redis was replaced: nothing is changed at Wix until {' and '.join(workers)} named the"
-        f" calls that may be forgotten, at most for another {span(settling_ms)}"
-    )

@@ -80,6 +80,17 @@ def test_what_a_refund_takes_is_told_once_there_are_some(
     assert (fill.check, fill.level, fill.text) == ("fill", "ok", text + grows)
 
 
+def test_a_ledger_that_is_held_back_is_told(rig: Rig) -> None:
+    """Refunds do not move then, and nobody need do anything."""
+    assert "settling" not in _doctor(rig)
+    rig.redis.hset(rig.key("clock"), "run_id", "another")
+    rig.ledger.wake_due(rig.broker.broker_id, lead_ms=60_000)
+    found = _doctor(rig)["settling"]
+    assert found["verdict"] == "note"
+    assert "Redis restarted or was replaced: nothing is changed at Wix for" in found["text"]
+    assert "a store" not in found["text"]
+
+
 def test_a_refund_in_no_place_is_noticed(rig: Rig) -> None:
     """`refunds audit` says more."""
     rig.request(rig.order(AFTER), "rf-1")
