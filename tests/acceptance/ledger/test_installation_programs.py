@@ -129,7 +129,8 @@ def test_a_fresh_machine_without_a_disk_needs_nothing(state_home: Path) -> None:
         finally:
             machine.close()
     assert program.returncode == 0
-    [warning] = [x for x in log if x["event"] == "doctor.warning"]
+    # This machine may be too busy for quick round trips.
+    [warning] = [x for x in log if x["event"] == "doctor.warning" and x["check"] != "latency"]
     assert (warning["check"], "REFUNDS_INSTALLATION" in warning["text"]) == ("installation", True)
     assert not state_home.exists()
     events = [line["event"] for line in log]
