@@ -1,4 +1,7 @@
-"""Wix is down for most stores: a few stores are probed, then all continue step by step."""
+"""Wix is down for most stores: a few stores are probed, then all continue step by step.
+
+Where only a few stores have work, each pauses by itself.
+"""
 
 from __future__ import annotations
 
@@ -127,6 +130,50 @@ def test_few_stores_that_fail_are_no_outage(wide: Wide, log: io.StringIO) -> Non
     wide.ask()
     wide.run_for_s(20)
     assert _events(log) == []
+
+
+def test_each_of_a_few_stores_pauses_ever_longer(wide: Wide, log: io.StringIO) -> None:
+    """Too few have work to tell an outage; without a pause each refund runs into it by itself."""
+    ids = wide.ask(stores=2, each=30)
+    wide.rig.simulator.script(DOWN)
+    wide.run_for_s(60)
+    before = wide.calls()
+    assert before < 2 * 30
+    wide.run_for_s(240)
+    assert wide.calls() - before < 2 * 10
+    assert _events(log) == []
+    wide.rig.simulator.clear_faults()
+    wide.run_for_s(CIRCUIT["CAP_MS"] // 1000 + 60)
+    assert {wide.rig.load(refund_id).state for refund_id in ids} == {State.REFUNDED}
+    for store in wide.ids[:2]:
+        kept_ms = wide.rig.redis.pttl(wide.rig.key("unanswered", store))
+        assert 0 < kept_ms <= CIRCUIT["CAP_MS"] + CIRCUIT["WINDOW_MS"]
+
+
+def test_a_store_that_wix_does_not_answer_holds_up_no_other(wide: Wide) -> None:
+    """Its site may be broken for itself."""
+    failing = wide.ask(stores=1, each=20)
+    orders = [wide.rig.load(refund_id).request.order_id for refund_id in failing]
+    faults = [Fault("status", order_id=order, status=503, times=10**9) for order in orders]
+    wide.rig.simulator.script(*faults)
+    wide.run_for_s(60)
+    others = wide.ask(stores=2)[1:]
+    wide.run_for_s(5)
+    assert {wide.rig.load(refund_id).state for refund_id in others} == {State.REFUNDED}
+
+
+def test_an_order_for_which_wix_fails_pauses_no_store(wide: Wide) -> None:
+    """The store's other refunds are answered in between."""
+    [failing] = wide.ask(stores=1)
+    order = wide.rig.load(failing).request.order_id
+    wide.rig.simulator.script(Fault("status", order_id=order, status=503, times=10**9))
+    for _ in range(20):
+        wide.rig.redis.zadd(wide.rig.key("due"), {failing: wide.time.now_ms}, xx=True)
+        wide.run_for_s(1)
+        [other] = wide.ask(stores=1)
+        wide.run_for_s(1)
+        assert wide.rig.load(other).state is State.REFUNDED
+    assert wide.rig.load(failing).attempts >= CIRCUIT["IN_A_ROW"]
 
 
 def test_a_429_or_a_refusal_is_an_answer(wide: Wide, log: io.StringIO) -> None:
