@@ -20,7 +20,8 @@ local function has_restarted(info)
     local ticked = tonumber(kept[2] or 0) - tonumber(kept[1] or 0)
     -- The uptime counts whole seconds of the clock.
     local started_before = (math.floor(wall / 1000) - uptime_s + 1) * 1000
-    -- A tick in its future: the clock of its machine was set back, and says nothing.
+    -- A tick in its future: the clock of its machine was set back, or is behind that of the machine before, and
+    -- says nothing. Nor does the uptime, which is measured by the same clock.
     return ticked < started_before or ticked > wall
 end
 
