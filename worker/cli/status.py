@@ -9,7 +9,8 @@ import typer
 
 from config.settings import Settings
 from worker.app import ledger_from, membership_from
-from worker.cli.cells import all_settings
+from worker.cells.names import FRONT
+from worker.cli.cells import all_settings, wanted_cell
 from worker.cli.common import AsJson, close_at_end, explain_errors, settings
 from worker.cli.output import print_json, print_line, print_table
 from worker.ledger.connection import TRIES
@@ -30,7 +31,7 @@ def status(as_json: AsJson = False) -> None:
     if as_json:
         print_json(told)
     else:
-        for label, text in status_lines(told):
+        for label, text in status_lines(told, cell=wanted_cell.get() or FRONT):
             print_line(f"{label:<13}{text}")
         print_line()
         print_line("Needs a person:" if told["needs"] else "Nothing needs a person.")

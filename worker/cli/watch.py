@@ -18,6 +18,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from worker.cells.names import FRONT
+from worker.cli.cells import wanted_cell
 from worker.cli.common import explain_errors, fail, settings
 from worker.cli.output import if_encodable, shown
 from worker.cli.status import reader_for
@@ -94,7 +96,8 @@ def screen(told: Mapping[str, Any]) -> list[str]:
         counts = [minute[name] for minute in minutes]
         lines.append(f"{name:<9}{sparkline(counts)} {sum(counts):,} in {len(counts)} min")
     lines.append(f"Wix      {wix_line(told['wix'])}")
-    lines += [f"{label:<13}{text}" for label, text in status_lines(told, LISTED) if label != "Wix"]
+    of_status = status_lines(told, LISTED, cell=wanted_cell.get() or FRONT)
+    lines += [f"{label:<13}{text}" for label, text in of_status if label != "Wix"]
     return lines
 
 

@@ -32,7 +32,7 @@ def settling_of(found: Mapping[str, Any], settle_delay_ms: int) -> dict[str, Any
     return {"settling_ms": round(max(waiting.values(), default=0)), "settling_for": names}
 
 
-def settling_text(told: Mapping[str, Any], cell: str = FRONT) -> str:
+def settling_text(told: Mapping[str, Any], cell: str) -> str:
     """Return why nothing is changed at Wix, and for how long; "" if that is not so.
 
     *told* is the status of a ledger (worker.operations.status), which is that of *cell*.
@@ -51,10 +51,10 @@ def settling_text(told: Mapping[str, Any], cell: str = FRONT) -> str:
     return f"{why}: nothing is changed at Wix for another {span(left_ms)}"
 
 
-def settling_lines(told: Mapping[str, Any], listed: int) -> Iterator[str]:
-    """Yield what a status of one ledger, or of all cells, says of it: a line for each cell."""
+def settling_lines(told: Mapping[str, Any], listed: int, cell: str) -> Iterator[str]:
+    """Yield what a status of one cell, or of all cells, says of it: a line for each cell."""
     if "cells" not in told:
-        yield from filter(None, [settling_text(told)])
+        yield from filter(None, [settling_text(told, cell)])
         return
     texts = {cell: settling_text(one, cell) for cell, one in told["cells"].items()}
     lines = [f"cell {cell}: {text}" for cell, text in texts.items() if text]

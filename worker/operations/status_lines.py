@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from worker.cells.names import FRONT
 from worker.operations.durations import ago, amounts, size, span
 from worker.operations.settling import settling_lines
 
@@ -14,8 +15,10 @@ LISTED = 8
 Line = tuple[str, str]
 
 
-def status_lines(told: Mapping[str, Any], listed: int = LISTED) -> Iterator[Line]:
-    """Yield the lines of one status (worker.operations.status)."""
+def status_lines(
+    told: Mapping[str, Any], listed: int = LISTED, *, cell: str = FRONT
+) -> Iterator[Line]:
+    """Yield the lines of one status (worker.operations.status): that of *cell*, or of all cells."""
     now_ms = told["at_ms"]
     yield from _workers(told["workers"], listed)
     if outage := told["outage"]:
@@ -26,7 +29,7 @@ def status_lines(told: Mapping[str, Any], listed: int = LISTED) -> Iterator[Line
                 f" refunds start for {outage['starting']:.0%} of the stores"
             ),
         )
-    for number, text in enumerate(settling_lines(told, listed)):
+    for number, text in enumerate(settling_lines(told, listed, cell)):
         yield ("", f"  {text}") if number else ("settling", text)
     yield "intake", _queue(told["intake"], now_ms)
     yield from _refunds(told["refunds"], now_ms)
@@ -47,12 +50,16 @@ def status_lines(told: Mapping[str, Any], listed: int = LISTED) -> Iterator[Line
                 f" {group['consumers']:,} consumers"
             ),
         )
-    for hook in told["webhooks"][:listed]:
-        text = f"{hook['state']}; {hook['waiting']:,} deliveries wait, {hook['dead']:,} are dead"
-        yield f"webhook {hook['name']}", text
+    yield from _webhooks(told["webhooks"][:listed])
     redis = told["redis"]
     fill = f" of {size(redis['max_bytes'])} ({redis['fill']:.0%})" if redis["max_bytes"] else ""
     yield "Redis", f"{size(redis['used_bytes'])}{fill}; {redis['persistence']}"
+
+
+def _webhooks(hooks: Iterable[Mapping[str, Any]]) -> Iterator[Line]:
+    for hook in hooks:
+        text = f"{hook['state']}; {hook['waiting']:,} deliveries wait, {hook['dead']:,} are dead"
+        yield f"webhook {hook['name']}", text
 
 
 def _workers(workers: list[Mapping[str, Any]], listed: int) -> Iterator[Line]:

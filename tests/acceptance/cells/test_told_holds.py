@@ -55,6 +55,8 @@ def test_the_status_names_each_cell_that_is_held_back(cells: Cells) -> None:
     assert "or a store moved in after the front had lost writes: nothing is changed" in shown
     assert f"cell {failed_over}: Redis was replaced: nothing is changed at Wix until" in shown
     assert f"until {worker_id} named the calls" in shown
+    alone = " ".join(refunds(cells.front, "--cell", moved, "status").stdout.split())
+    assert "or a store moved in after the front had lost writes: nothing is changed" in alone
     quiet = {FRONT, "0", "1", "2"} - {moved, failed_over}
     assert not any(f"cell {cell}: " in shown for cell in quiet)
 
