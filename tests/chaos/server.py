@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import random
 import signal
-import socket
 from pathlib import Path
 
+from tests.support.servers import free_port
 from worker.demo.embedded import bundled_server, spared_from_ctrl_c
 
 #: A server that takes longer to read its file is broken.
@@ -18,7 +17,7 @@ class Server:
 
     def __init__(self, place: Path, *, fsync: str = "always", **more: str) -> None:
         self.place = place
-        self.port = _quiet_port()
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         config = {"appendonly": "yes", "appendfsync": fsync} | more
         self._server = bundled_server(port=self.port, data_dir=place, config=config)
@@ -34,12 +33,3 @@ class Server:
             self._server.terminate()
         else:
             self._server.stop(timeout=START_S)
-
-
-def _quiet_port() -> int:
-    """Return a free port outside the range of outgoing connections, so that none uses it."""
-    while True:
-        port = random.SystemRandom().randrange(20_000, 32_000)
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)):
-                return port

@@ -6,6 +6,7 @@ import random
 import shutil
 import socket
 import subprocess
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -22,6 +23,10 @@ IN_MEMORY = ("--save", "", "--appendonly", "no")
 #: A replica is served at once.
 FAST = ("--repl-diskless-sync-delay", "0")
 _HOST = "127.0.0.1"
+#: The UDP ports with the numbers of the ports that were given last, and how many are held: far more
+#: than servers that have a port and do not listen yet.
+_claims: deque[socket.socket] = deque()
+_MOST_CLAIMS = 64
 
 
 def redis_program() -> str:
@@ -34,13 +39,25 @@ def redis_program() -> str:
 
 
 def free_port() -> int:
-    """Return a free port below those of outgoing connections; the port + 10,000 is free, too."""
+    """Return a free port below those of outgoing connections; the port + 10,000 is free, too.
+
+    No other test process gets the same one, although nothing listens there yet.
+    """
     while True:
         port = random.SystemRandom().randrange(12_000, 20_000)
-        with socket.socket() as one, socket.socket() as two, suppress(OSError):
-            one.bind((_HOST, port))
-            two.bind((_HOST, port + 10_000))
-            return port
+        claim = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            claim.bind((_HOST, port))
+            with socket.socket() as one, socket.socket() as two:
+                one.bind((_HOST, port))
+                two.bind((_HOST, port + 10_000))
+        except OSError:
+            claim.close()
+            continue
+        _claims.append(claim)
+        if len(_claims) > _MOST_CLAIMS:
+            _claims.popleft().close()
+        return port
 
 
 @contextmanager
