@@ -56,6 +56,8 @@ def _died(rig: Rig) -> None:
     """Nobody can name the call: everything waits."""
     rig.redis.zadd(rig.key("unvouched"), {"*": int(rig.redis.hget(rig.key("clock"), "doubt_ms"))})
     rig.broker.beat()
+    # The rig's worker made the call in the place of the dead one, and names it as well.
+    rig.redis.delete(rig.key("doubted"))
     let_pass(rig, GRACE_MS)
 
 
