@@ -15,7 +15,7 @@ CIRCUIT: Mapping[str, int] = MappingProxyType(
         "IN_A_ROW": 10,  # calls of one store that must fail until it pauses by itself
         "FIRST_MS": 5_000,  # until the first probes, and the first pause of one store; it doubles
         "CAP_MS": 60_000,
-        "PROBED": 3,  # stores that are probed at a time
+        "PROBED": 3,  # stores that are probed at a time, and calls that must fail after each pause
         "SHARE": 16,  # of 256: the stores that start first when the probes succeed; then 64, 256
         "STEP_MS": 5_000,  # until the next step, if most stores are still answered
         "AGAIN_MS": 2_000,  # how soon a store that is held back is tried again

@@ -11,7 +11,7 @@ local function note_answer(store) redis.call('ZADD', key('answers'), now, store)
 -- Note that Wix did not answer it. Returns until when the store must pause, nil if it need not: where few
 -- stores have work, no outage shows, and each refund would run into it by itself. So a store whose calls fail
 -- many times, with no answer in between, pauses, and longer each time. One order cannot do this: its retries
--- become too rare.
+-- become too rare. After a pause a few refunds are tried, as one may be of an order that always fails.
 local function note_failure(store)
     local answers, run = key('answers'), key('unanswered', store)
     if tonumber(redis.call('ZSCORE', answers, store) or 0) > 0 then redis.call('DEL', run) end
@@ -19,8 +19,8 @@ local function note_failure(store)
     -- A call that was under way when the pause began says nothing new.
     if now < tonumber(redis.call('HGET', run, 'until_ms') or 0) then return nil end
     local more, wait = redis.call('HINCRBY', run, 'failures', 1) - CIRCUIT.IN_A_ROW, 0
-    if more >= 0 then
-        wait = math.min(CIRCUIT.CAP_MS, CIRCUIT.FIRST_MS * 2 ^ math.min(more, 20))
+    if more >= 0 and more % CIRCUIT.PROBED == 0 then
+        wait = math.min(CIRCUIT.CAP_MS, CIRCUIT.FIRST_MS * 2 ^ math.min(more / CIRCUIT.PROBED, 20))
         redis.call('HSET', run, 'until_ms', int(now + wait))
     end
     redis.call('PEXPIRE', run, int(wait + CIRCUIT.WINDOW_MS))
