@@ -5,6 +5,7 @@ Each part is in exactly one README, beside the code that it comes from; `make do
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -108,8 +109,16 @@ def tracked_files(*patterns: str) -> list[str]:
 
 def documents() -> dict[Path, str]:
     """Return the text of each README."""
-    paths = [ROOT / "README.md", *sorted(ROOT.glob("[a-z]*/**/README.md"))]
-    return {path: path.read_text() for path in paths if "node_modules" not in path.parts}
+    paths = [ROOT / "README.md", *sorted(_inner_readmes())]
+    return {path: path.read_text() for path in paths}
+
+
+def _inner_readmes() -> Iterator[Path]:
+    """Yield those below the top level; not of installed packages, which npm may just be writing."""
+    for folder, inner, files in os.walk(ROOT):
+        inner[:] = [name for name in inner if name[0] != "." and name != "node_modules"]
+        if "README.md" in files and Path(folder) != ROOT:
+            yield Path(folder) / "README.md"
 
 
 def with_parts(texts: Mapping[Path, str]) -> dict[Path, str]:
