@@ -10,16 +10,24 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+import redis
 
 from tests.support.api import ALL, ONE, TOKENS, api_program, ask
 from tests.support.certificates import Authority
 from tests.support.commands import refunds
-from tests.support.processes import REFUNDS, environment_without_coverage, run_program
+from tests.support.processes import (
+    PATIENCE_S,
+    REFUNDS,
+    environment_without_coverage,
+    run_program,
+    wait_until,
+)
 from tests.support.rig import KEY, STORE_ID
 from worker.demo.embedded import embedded_server
 from worker.serving.tokens import hash_of
@@ -146,13 +154,21 @@ def test_no_secret_reaches_the_log(redis_url: str) -> None:
         assert secret not in text
 
 
-def test_a_request_that_waits_ends_with_the_program(redis_url: str) -> None:
-    """SIGTERM is answered at once, with what there is; the exit code is 0."""
-    with api_program(redis_url, namespace()) as running, running.client() as client:
-        first = client.get("/v1/outcomes", params={"wait_s": 0})
-        assert first.status_code == 200
+def test_a_request_that_waits_ends_with_the_program() -> None:
+    """SIGTERM is answered with what there is; the exit code is 0."""
+    with (
+        embedded_server() as url,
+        redis.Redis.from_url(url) as server,
+        api_program(url, namespace()) as running,
+        running.client() as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        asked = pool.submit(client.get, "/v1/outcomes", params={"wait_s": 8})
+        wait_until(lambda: server.info("clients")["blocked_clients"])
         running.process.send_signal(signal.SIGTERM)
-        assert running.process.wait(60) == 0
+        answer = asked.result(PATIENCE_S)
+        assert (answer.status_code, answer.json()["outcomes"]) == (200, [])
+        assert running.process.wait(PATIENCE_S) == 0
 
 
 def test_while_redis_is_away_the_answer_is_503() -> None:
