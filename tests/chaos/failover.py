@@ -143,10 +143,12 @@ def by_sentinel(refunds: int, wait_replicas: int) -> dict[str, Any]:
         _place() as place,
         _lagging(place) as (first, _, gate),
         node(place, *FAST, "--replicaof", f"127.0.0.1 {gate.port}") as third,
-        sentinel(place, first.port, down_ms=DOWN_MS) as (_, url),
+        sentinel(place, first.port, down_ms=DOWN_MS) as (watcher, url),
         _scene(wait_replicas) as scene,
     ):
         wait_for_link(third)
+        # One that Sentinel does not know would never follow the new primary, and confirm intents.
+        wait_until(lambda: len(watcher.sentinel_slaves("refunds-db")) == 2)
         # One that started after the last tick in its data counts as restarted.
         wait_until(lambda: third.client.info("server")["uptime_in_seconds"] >= OLD_S)
         scene.lead_to(url)
