@@ -12,8 +12,8 @@ CIRCUIT: Mapping[str, int] = MappingProxyType(
     {
         "WINDOW_MS": 60_000,  # how long the last answer to a store's call counts
         "LEAST": 3,  # stores that must fail; and more must fail than are answered
-        "IN_A_ROW": 10,  # calls of one store that must fail until it pauses by itself
-        "FIRST_MS": 5_000,  # until the first probes, and the first pause of one store; it doubles
+        "IN_A_ROW": 10,  # calls of one store that must fail until its retries pause
+        "FIRST_MS": 5_000,  # until the first probes, and the first pause of retries; it doubles
         "CAP_MS": 60_000,
         "PROBED": 3,  # stores that are probed at a time, and calls that must fail after each pause
         "SHARE": 16,  # of 256: the stores that start first when the probes succeed; then 64, 256

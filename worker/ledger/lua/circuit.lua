@@ -8,23 +8,39 @@
 -- set: the time of an answer, and minus the time of a failure.
 local function note_answer(store) redis.call('ZADD', key('answers'), now, store) end
 
--- Note that Wix did not answer it. Returns until when the store must pause, nil if it need not: where few
--- stores have work, no outage shows, and each refund would run into it by itself. So a store whose calls fail
--- many times, with no answer in between, pauses, and longer each time. One order cannot do this: its retries
--- become too rare. After a pause a few refunds are tried, as one may be of an order that always fails.
+-- Note that Wix did not answer it. Where few stores have work, no outage shows, and each refund would run into
+-- it by itself. So a store whose calls fail many times, with no answer in between, pauses its retries, and
+-- longer each time. Only these: its broken orders must not hold up what Wix would answer.
 local function note_failure(store)
     local answers, run = key('answers'), key('unanswered', store)
     if tonumber(redis.call('ZSCORE', answers, store) or 0) > 0 then redis.call('DEL', run) end
     redis.call('ZADD', answers, -now, store)
     -- A call that was under way when the pause began says nothing new.
-    if now < tonumber(redis.call('HGET', run, 'until_ms') or 0) then return nil end
+    if now < tonumber(redis.call('HGET', run, 'until_ms') or 0) then return end
     local more, wait = redis.call('HINCRBY', run, 'failures', 1) - CIRCUIT.IN_A_ROW, 0
     if more >= 0 and more % CIRCUIT.PROBED == 0 then
         wait = math.min(CIRCUIT.CAP_MS, CIRCUIT.FIRST_MS * 2 ^ math.min(more / CIRCUIT.PROBED, 20))
         redis.call('HSET', run, 'until_ms', int(now + wait))
     end
     redis.call('PEXPIRE', run, int(wait + CIRCUIT.WINDOW_MS))
-    return wait > 0 and now + wait or nil
+end
+
+-- How long a refund that failed must not be tried again because its store pauses, ms. After the pause a few are
+-- tried, one at a time, and the others wait a little for what becomes of it; they are not always the same.
+local function retry_in_ms(id, store)
+    local run = key('unanswered', store)
+    local known = redis.call('HMGET', run, 'failures', 'until_ms', 'next_ms')
+    if tonumber(known[1] or 0) < CIRCUIT.IN_A_ROW then return 0 end
+    if tonumber(redis.call('ZSCORE', key('answers'), store) or 0) > 0 then
+        redis.call('DEL', run)
+        return 0
+    end
+    local at = math.max(tonumber(known[2] or 0), tonumber(known[3] or 0))
+    if now >= at then
+        redis.call('HSET', run, 'next_ms', int(now + CIRCUIT.FIRST_MS))
+        return 0
+    end
+    return at - now + tonumber(string.sub(redis.sha1hex(id .. int(now)), 1, 8), 16) % CIRCUIT.FIRST_MS
 end
 
 -- Whether the circuit holds back a store; if so, wake.lua tries its lane again.

@@ -99,8 +99,7 @@ if args.gives_way then enter_ring() end
 local hands_own = goes_on and args.hands_over and not (args.gives_way and is_ahead())
 -- The step that the same thread goes on with says it again.
 if args.wix_outcome == 'answered' and not hands_own then note_answer(store) end
-local pauses_until = args.wix_outcome == 'failed' and note_failure(store)
-if pauses_until then hold_until(store, pauses_until) end
+if args.wix_outcome == 'failed' then note_failure(store) end
 if not hands_own then
     drop_lease(id)
     record_accepted(store)

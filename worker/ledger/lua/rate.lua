@@ -109,9 +109,6 @@ local function reserve(store, calls)
     return true
 end
 
--- Let no refund of a store start before a time.
-local function hold_until(store, at) set_paid_at(store, math.max(paid_at(store), at + BURST_MS)) end
-
 -- Wix throttles the store: none of its refunds starts for in_ms (0 if Wix does not say: longer each
 -- time), and its rate is halved. Calls that were under way meanwhile are not counted again.
 local function throttle(store, in_ms)
@@ -126,5 +123,5 @@ local function throttle(store, in_ms)
     shares[store] = nil
     redis.call('HSET', held, 'share', share, 'from_ms', int(from), 'pauses', pauses)
     redis.call('PEXPIRE', held, int(from - now + (1 - share) * THROTTLED.RECOVER_MS))
-    hold_until(store, from)
+    set_paid_at(store, math.max(paid_at(store), from + BURST_MS))
 end

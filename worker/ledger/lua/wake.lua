@@ -37,10 +37,14 @@ server_lost_writes_at()
 local due = redis.call('ZRANGEBYSCORE', key('due'), '-inf', now, 'LIMIT', 0, args.limit)
 for _, id in ipairs(due) do
     redis.call('ZREM', key('due'), id)
-    if record_of(id).state then
+    local record = record_of(id)
+    local wait = tonumber(record.failing_since_ms or 0) > 0 and retry_in_ms(id, record.store_id) or 0
+    if wait > 0 then
+        postpone(id, record.store_id, wait)
+    elseif record.state then
         remove(id, 'starts_at_ms')
         change(id, {due_at_ms = 0, updated_at_ms = now})
-        line_up(id, record_of(id).store_id)
+        line_up(id, record.store_id)
     end
 end
 -- Stores that were over their rate.
