@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import redis
@@ -55,9 +56,12 @@ class Clients:
 
     def hanging(self) -> set[str]:
         """Return the cells that have let somebody wait in vain, and have not answered since."""
-        for cell, until_s in list(self._hangs_until.items()):
-            if time.monotonic() >= until_s:
-                self._look_again(cell)
+        now_s = time.monotonic()
+        due = [cell for cell, until_s in list(self._hangs_until.items()) if now_s >= until_s]
+        if due:
+            # At the same time: one server that hangs may have many cells.
+            with ThreadPoolExecutor(len(due)) as threads:
+                list(threads.map(self._look_again, due))
         return set(self._hangs_until)
 
     def _look_again(self, cell: str) -> None:
