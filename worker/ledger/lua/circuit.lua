@@ -40,7 +40,10 @@ local function retry_in_ms(id, store)
         redis.call('HSET', run, 'next_ms', int(now + CIRCUIT.FIRST_MS))
         return 0
     end
-    return at - now + tonumber(string.sub(redis.sha1hex(id .. int(now)), 1, 8), 16) % CIRCUIT.FIRST_MS
+    -- Those that were tried least come first.
+    local step = CIRCUIT.FIRST_MS / 10
+    local drawn = tonumber(string.sub(redis.sha1hex(id .. int(now)), 1, 8), 16) % step
+    return at - now + math.min(9, tonumber(record_of(id).attempt or 0)) * step + drawn
 end
 
 -- Whether the circuit holds back a store; if so, wake.lua tries its lane again.
