@@ -171,7 +171,8 @@ class Settings(BaseSettings):
     store_calls_per_min: int = Field(default=150, ge=0, le=60_000)
     """Maximum number of calls to Wix per store and minute; Wix allows about 200. 0 for no limit,
     until Wix throttles the store. A step makes its calls in a row, up to four and one for each
-    fulfillment after the first: a number below that may be exceeded by such a step."""
+    fulfillment after the first: a number below that may be exceeded by such a step. 1 to 4 all
+    mean about one call a minute."""
     worker_beat_ms: int = Field(default=2_000, ge=20, le=60_000)
     """Interval of the heartbeat; at most a third of `REFUNDS_WORKER_DEAD_AFTER_MS`."""
     worker_dead_after_ms: int = Field(default=10_000, ge=100, le=600_000)
