@@ -1,8 +1,8 @@
 """Our worker beside the queues that people would use instead, and beside a floor. `make bench`.
 
 All make the same calls to the same stub of Wix, with the same number of processes and threads, and
-take turns; a figure is the median of the rounds, a ratio that of two medians. The results are in
-`results.json` and `results.png`, and the last line of the output has their ratios.
+take turns; a figure is the median of the rounds, a ratio the median of their ratios. The results
+are in `results.json` and `results.png`, and the last line of the output has their ratios.
 """
 
 from __future__ import annotations
