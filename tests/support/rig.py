@@ -210,6 +210,7 @@ class Rig:
             for name in ("intent_at_ms", "replayed_at_ms"):
                 if int(self.redis.hget(hash_key, name) or 0):
                     self.redis.hincrby(hash_key, name, -by_ms)
+            self.redis.delete(self.key("unanswered", self.redis.hget(hash_key, "store_id") or ""))
         paused = self.redis.zrange(self.key("paced"), 0, -1)
         for store_id in paused:
             self.redis.zadd(self.key("paced"), {store_id: 1})
