@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,9 @@ from worker.simulator import Simulator
 
 # By default a case that takes over 200 ms fails; on a busy machine any case may take longer.
 hypothesis.settings.register_profile("any-speed", deadline=None)
-hypothesis.settings.load_profile("any-speed")
+# In CI each run has the same examples, so that what fails is due to the change.
+hypothesis.settings.register_profile("same-examples", deadline=None, derandomize=True)
+hypothesis.settings.load_profile(os.environ.get("TEST_EXAMPLES", "any-speed"))
 
 
 @pytest.hookimpl(trylast=True)
