@@ -9,6 +9,7 @@ from typing import Any
 
 import redis
 
+from tests.support.failovers import tick
 from tests.support.rig import AFTER, KEY, STORE_ID, Rig, settings_for
 from worker.cells.choosing import choose
 from worker.cells.directory import Directory
@@ -50,6 +51,12 @@ class Cells:
         """Return the directory as a worker with another REFUNDS_CELLS sees it."""
         delay_ms = self.settings.settle_delay_ms
         return Directory(self.clients, count=count, settle_delay_ms=delay_ms)
+
+    def vouch(self) -> None:
+        """Let the ledgers of the cells tick, and their workers vouch in them."""
+        for rig in self.rigs.values():
+            tick(rig)
+            rig.broker.beat()
 
     def move_in(self, cell: str, store_id: str) -> None:
         """Let a store live in a cell, whatever the directory says."""

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.cells import Cells, new_stores
 from tests.support.commands import refunds
-from tests.support.failovers import fail_over, tick
+from tests.support.failovers import fail_over
 from tests.support.rig import STORE_ID
 from worker.cells.choosing import choose
 from worker.cells.names import FRONT
@@ -25,9 +25,7 @@ def cells(redis_url: str) -> Iterator[Cells]:
     """Three cells; a worker of one is to vouch, and a store brought a doubt into another one."""
     found = Cells(redis_url)
     found.directory.home(new_stores(1)[0])
-    for rig in found.rigs.values():
-        tick(rig)
-        rig.broker.beat()
+    found.vouch()
     home = Home(choose(STORE_ID, 3), _HOLD_MS)
     placing = found.directory._placing
     assert placing.move_in(home, STORE_ID, placing.announce(home.cell, STORE_ID))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.cells import Cells, new_stores
-from tests.support.failovers import GRACE_MS, fail_over, let_pass, tick
+from tests.support.failovers import GRACE_MS, fail_over, let_pass
 from tests.support.rig import STORE_ID, Rig
 from worker.cells.choosing import choose
 from worker.cells.placing import Home
@@ -21,9 +21,7 @@ def cells(redis_url: str) -> Iterator[Cells]:
     """Three cells, whose workers have vouched in ledgers that have ticked."""
     found = Cells(redis_url)
     found.directory.home(new_stores(1)[0])
-    for rig in found.rigs.values():
-        tick(rig)
-        rig.broker.beat()
+    found.vouch()
     yield found
     found.close()
 

@@ -9,6 +9,7 @@ import io
 import json
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -55,6 +56,12 @@ class Wide:
                 self.rig.ledger.accept(parse_request(job), self.rig.delivery(message_id=""))
                 asked.append(refund_id)
         return asked
+
+    def break_orders(self, refund_ids: list[str]) -> None:
+        """Let Wix fail for the orders of these refunds, and for no others."""
+        orders = [self.rig.load(refund_id).request.order_id for refund_id in refund_ids]
+        faults = [replace(DOWN, order_id=order) for order in orders]
+        self.rig.simulator.script(*faults)
 
     def run_for_s(self, seconds: int) -> None:
         """Run steps, and look at the circuit each second."""
@@ -153,9 +160,7 @@ def test_each_of_a_few_stores_pauses_its_retries_ever_longer(wide: Wide, log: io
 def test_a_store_that_wix_does_not_answer_holds_up_no_other(wide: Wide) -> None:
     """Its site may be broken for itself."""
     failing = wide.ask(stores=1, each=20)
-    orders = [wide.rig.load(refund_id).request.order_id for refund_id in failing]
-    faults = [Fault("status", order_id=order, status=503, times=10**9) for order in orders]
-    wide.rig.simulator.script(*faults)
+    wide.break_orders(failing)
     wide.run_for_s(60)
     others = wide.ask(stores=2)[1:]
     wide.run_for_s(5)
@@ -165,9 +170,7 @@ def test_a_store_that_wix_does_not_answer_holds_up_no_other(wide: Wide) -> None:
 def test_its_broken_orders_hold_up_no_other_refund_of_a_store(wide: Wide) -> None:
     """They came first, and there are enough of them to fail ten times in a row at any time."""
     failing = wide.ask(stores=1, each=20)
-    orders = [wide.rig.load(refund_id).request.order_id for refund_id in failing]
-    faults = [Fault("status", order_id=order, status=503, times=10**9) for order in orders]
-    wide.rig.simulator.script(*faults)
+    wide.break_orders(failing)
     wide.run_for_s(60)
     for _ in range(5):
         [other] = wide.ask(stores=1)
@@ -189,11 +192,25 @@ def test_what_is_tried_after_a_pause_is_not_always_the_same(wide: Wide) -> None:
     assert len(tried) > 2
 
 
+def test_after_a_pause_the_refund_that_was_tried_least_comes_first(wide: Wide) -> None:
+    """Else it waits for hours beside many orders for which Wix always fails."""
+    ids = wide.ask(stores=1, each=CIRCUIT["IN_A_ROW"])
+    wide.rig.simulator.script(DOWN)
+    wide.run_for_s(30)
+    redis, key = wide.rig.redis, wide.rig.key
+    redis.hset(key("unanswered", wide.ids[0]), "until_ms", wide.time.now_ms + 60_000)
+    for attempt, refund_id in enumerate(ids):
+        redis.hset(key("refund", refund_id), "attempt", len(ids) - attempt)
+        redis.zadd(key("due"), {refund_id: wide.time.now_ms}, xx=True)
+    wide.run_for_s(1)
+    # Those with nine attempts and more are drawn among themselves.
+    assert redis.zrange(key("due"), 0, -1)[: len(ids) - 2] == ids[:1:-1]
+
+
 def test_an_order_for_which_wix_fails_pauses_no_store(wide: Wide) -> None:
     """The store's other refunds are answered in between."""
     [failing] = wide.ask(stores=1)
-    order = wide.rig.load(failing).request.order_id
-    wide.rig.simulator.script(Fault("status", order_id=order, status=503, times=10**9))
+    wide.break_orders([failing])
     for _ in range(20):
         wide.rig.redis.zadd(wide.rig.key("due"), {failing: wide.time.now_ms}, xx=True)
         wide.run_for_s(1)
