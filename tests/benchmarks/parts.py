@@ -109,7 +109,8 @@ def run_throughput(plan: Plan, size: Size, *, everybody: Iterable[Contender] = C
         ratios["cpu_vs_floor"] = ratio(found["cpu_s_per_1000"], "ours", "floor")
     ratios["redis_commands_per_refund"] = round(median(found["commands"]["ours"]), 1)
     ratios["redis_round_trips_per_refund"] = round(median(found["round_trips"]["ours"]), 1)
-    return Found({name: told(series) for name, series in found.items()}, ratios)
+    figures = {name: told({one: series[one] for one in present}) for name, series in found.items()}
+    return Found(figures, ratios)
 
 
 def run_latency(plan: Plan, size: Size) -> Found:
