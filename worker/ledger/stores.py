@@ -192,8 +192,8 @@ class Stores:
 
     def probe_soon(self, store_ids: Iterable[str]) -> None:
         """Let the probes of these stores be due now, if they are suspended."""
-        for store_id in store_ids:
-            self._redis.zadd(f"{self.ns}:probes", {store_id: 0}, xx=True)
+        if due := dict.fromkeys(store_ids, 0):
+            self._redis.zadd(f"{self.ns}:probes", due, xx=True)
 
     def reseal(self, store_id: str, old: str, new: str, act: Act | None = None) -> bool:
         """Replace an encrypted key by the same one, resealed; False if it has changed since."""
