@@ -93,8 +93,8 @@ local function surplus(calls) return math.max(0, ahead_of(calls)) end
 -- open. If so, wake.lua lets its lane continue when it is not. Nothing runs ahead of a store that Wix throttled.
 local function is_paced(store, ahead)
     if is_cut_off(store) then return true end
-    if ahead < 0 and share_of(store) < 1 then ahead = 0 end
     local early_ms = paid_at(store) - now - BURST_MS
+    if ahead < 0 and (early_ms <= 0 or share_of(store) < 1) then ahead = 0 end
     if ahead ~= 0 then early_ms = early_ms + ahead * per_call_ms(store) end
     if early_ms <= 0 then return false end
     redis.call('ZADD', key('paced'), int(now + early_ms), store)
