@@ -178,6 +178,22 @@ def test_a_step_whose_ledger_was_emptied_writes_nothing(rig: Rig, place: str, ca
     assert rig.pauses == []
 
 
+def test_what_another_ledger_has_settled_is_not_our_commit(rig: Rig) -> None:
+    """It may know the same refund, since the job was sent again, and its fences begin at 1, too."""
+    refund_id = rig.request(rig.order(AFTER))
+    rig._one("refunds")
+
+    def replace() -> None:
+        record = rig.key("refund", refund_id)
+        rig.redis.hset(record, "settled_fence", rig.redis.hget(record, "fence"))
+        rig.redis.hset(rig.key("installation"), "id", "another")
+
+    rig.at["before_commit"] = replace
+    rig._one("steps")
+    assert rig.ledger.is_other
+    assert rig.load(refund_id).version == 1
+
+
 def test_an_adopted_ledger_waits_until_a_forgotten_call_can_no_longer_take_effect(
     rig: Rig,
 ) -> None:

@@ -9,7 +9,7 @@
 -- lives in another cell, or this one has forgotten it) | failed: ERROR, for each job.
 
 -- A worker that runs since before there were cells would keep the jobs of stores that live elsewhere.
-if identity[2] and not args.knows_cells then
+if not args.knows_cells and redis.call('HEXISTS', key('installation'), 'cells') == 1 then
     return redis.error_reply('OTHERLEDGER stores live in several cells now; this worker knows of none')
 end
 

@@ -27,11 +27,14 @@ local record = record_of(id)
 local store = record.store_id
 local suspended = key('suspended', store)
 local order_before = record.order_id
-if record.settled_fence == args.fence then
-    local status = redis.call('HGET', suspended, 'by') == args.token and 'suspended' or 'committed'
-    return {status, unpack(handed_before())}
-end
-if record.held_by ~= args.token or record.fence ~= args.fence or holder_of(id) ~= args.token then
+local is_settled = record.settled_fence == args.fence
+if is_settled or record.held_by ~= args.token or record.fence ~= args.fence or holder_of(id) ~= args.token then
+    local other = other_ledger()
+    if other then return other end
+    if is_settled then
+        local status = redis.call('HGET', suspended, 'by') == args.token and 'suspended' or 'committed'
+        return {status, unpack(handed_before())}
+    end
     ack()
     return {'stale'}
 end

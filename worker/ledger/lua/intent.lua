@@ -9,7 +9,7 @@ local record = key('refund', args.refund_id)
 local held = redis.call('HMGET', record, 'held_by', 'fence', 'store_id', 'order_id', 'suspected_at_ms')
 if held[1] ~= args.token or held[2] ~= args.fence
     or redis.call('GET', key('lease', held[3], held[4])) ~= args.token then
-    return {'lost', 0}
+    return other_ledger() or {'lost', 0}
 end
 if args.expires_at_ms > 0 and now >= args.expires_at_ms then return {'expired', 0} end
 local left, since = held_back_ms(held[3], held[4]), tonumber(kept[4] or 0)

@@ -14,12 +14,14 @@ local function decoded(text)
     return is_fine and type(found) == 'table' and found or {}
 end
 
--- A worker names the installation that it belongs to. In any other ledger it does nothing.
--- Its second field is the number of cells, if there are several.
-local identity = args.installation and redis.call('HMGET', key('installation'), 'id', 'cells') or {}
-if identity[1] ~= args.installation then
-    return redis.error_reply('OTHERLEDGER this ledger does not belong to the installation ' .. args.installation)
+-- A worker names the installation that it belongs to. In any other ledger it does nothing. Only its own can have the
+-- claim of a step (args.fence), so such a script looks for that first, and asks if it does not find it.
+local function other_ledger()
+    local ours = args.installation
+    if not ours or redis.call('HGET', key('installation'), 'id') == ours then return nil end
+    return redis.error_reply('OTHERLEDGER this ledger does not belong to the installation ' .. ours)
 end
+if not args.fence and other_ledger() then return other_ledger() end
 
 -- The records that this script has read, and the fields that it changes. They are written when it
 -- ends, so that a record costs one command to read and one to write.
