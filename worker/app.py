@@ -83,7 +83,7 @@ class App:
 
 
 def _lanes(settings: Settings) -> LaneRules:
-    return LaneRules(settings.lane_width, settings.store_calls_per_min)
+    return LaneRules(settings.lane_width, settings.store_calls_per_min, settings.retry_for_s)
 
 
 def ledger_from(settings: Settings, *, tries: int = TRIES) -> tuple[Broker, Ledger]:

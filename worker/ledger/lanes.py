@@ -18,7 +18,10 @@ class LaneRules:
     """Maximum number of refunds in flight."""
     calls_per_min: int = 0
     """Maximum number of calls to Wix; 0 for no limit. W7."""
+    retry_for_s: int = 0
+    """For how long a failing refund may wait because its store pauses (`lua/circuit.lua`)."""
 
     def constants(self) -> str:
         """Return the rules as Lua constants."""
-        return f"local WIDTH = {self.width}\n{rate.constants(self.calls_per_min)}"
+        own = f"local WIDTH = {self.width}\nlocal RETRY_FOR_MS = {1000 * self.retry_for_s}\n"
+        return own + rate.constants(self.calls_per_min)

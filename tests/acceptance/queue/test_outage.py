@@ -207,6 +207,36 @@ def test_after_a_pause_the_refund_that_was_tried_least_comes_first(wide: Wide) -
     assert redis.zrange(key("due"), 0, -1)[: len(ids) - 2] == ids[:1:-1]
 
 
+def test_the_retries_of_thousands_are_not_woken_in_the_same_moment(wide: Wide) -> None:
+    """Each tick wakes a number of refunds, and those of other stores are behind them."""
+    ids = wide.ask(stores=1, each=CIRCUIT["IN_A_ROW"])
+    wide.rig.simulator.script(DOWN)
+    wide.run_for_s(30)
+    redis, key = wide.rig.redis, wide.rig.key
+    redis.zadd(key("failing_stores"), {wide.ids[0]: 10_000})
+    redis.hset(key("unanswered", wide.ids[0]), "until_ms", wide.time.now_ms + 60_000)
+    for refund_id in ids:
+        redis.zadd(key("due"), {refund_id: wide.time.now_ms}, xx=True)
+    wide.run_for_s(1)
+    times = [at for _, at in redis.zrange(key("due"), 0, -1, withscores=True)]
+    assert times[-1] - times[0] > 4 * CIRCUIT["FIRST_MS"]
+
+
+def test_no_pause_keeps_a_refund_from_a_person_for_longer_than_it_is_to_be_retried(
+    wide: Wide,
+) -> None:
+    """Hundreds of failing refunds share the few retries of their store."""
+    ids = wide.ask(stores=1, each=3 * CIRCUIT["IN_A_ROW"])
+    wide.rig.simulator.script(DOWN)
+    wide.run_for_s(60)
+    for refund_id in ids:
+        wide.rig.redis.hincrby(wide.rig.key("refund", refund_id), "failing_since_ms", -86_400_000)
+    # All that is left are their own waits: half of 1, 2, 4 ... 900 seconds.
+    wide.run_for_s(1_000)
+    ended = [wide.rig.load(refund_id) for refund_id in ids]
+    assert {(refund.state, refund.attempt) for refund in ended} == {(State.DEAD, 12)}
+
+
 def test_an_order_for_which_wix_fails_pauses_no_store(wide: Wide) -> None:
     """The store's other refunds are answered in between."""
     [failing] = wide.ask(stores=1)

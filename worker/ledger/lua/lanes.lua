@@ -1,4 +1,4 @@
--- In front of every script of the ledger: which refund may start next. lanes.py sets WIDTH above.
+-- In front of every script of the ledger: which refund may start next. lanes.py sets WIDTH and RETRY_FOR_MS above.
 --
 -- Stores with waiting refunds take turns, one refund each, however many there are. The ring holds the
 -- round in which a store has its next turn; the store of the lowest round is next. A store that had

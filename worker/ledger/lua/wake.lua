@@ -38,7 +38,9 @@ local due = redis.call('ZRANGEBYSCORE', key('due'), '-inf', now, 'LIMIT', 0, arg
 for _, id in ipairs(due) do
     redis.call('ZREM', key('due'), id)
     local record = record_of(id)
-    local wait = tonumber(record.failing_since_ms or 0) > 0 and retry_in_ms(id, record.store_id) or 0
+    -- One that has failed for long enough makes its last attempts, so that a person is told in time.
+    local may_pause = now < tonumber(record.failing_since_ms or 0) + RETRY_FOR_MS
+    local wait = may_pause and retry_in_ms(id, record.store_id) or 0
     if wait > 0 then
         postpone(id, record.store_id, wait)
     elseif record.state then
