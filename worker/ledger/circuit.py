@@ -15,6 +15,7 @@ CIRCUIT: Mapping[str, int] = MappingProxyType(
         "IN_A_ROW": 10,  # calls of one store that must fail until its retries pause
         "FIRST_MS": 5_000,  # until the first probes, and the first pause of retries; it doubles
         "CAP_MS": 60_000,
+        "APART_MS": 25,  # between the retries of a store that pauses, as they come back
         "PROBED": 3,  # stores that are probed at a time, and calls that must fail after each pause
         "SHARE": 16,  # of 256: the stores that start first when the probes succeed; then 64, 256
         "STEP_MS": 5_000,  # until the next step, if most stores are still answered

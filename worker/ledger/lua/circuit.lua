@@ -40,9 +40,10 @@ local function retry_in_ms(id, store)
         redis.call('HSET', run, 'next_ms', int(now + CIRCUIT.FIRST_MS))
         return 0
     end
-    -- Those that were tried least come first.
-    local step = CIRCUIT.FIRST_MS / 10
-    local drawn = tonumber(string.sub(redis.sha1hex(id .. int(now)), 1, 8), 16) % step
+    -- Those that were tried least come first. Thousands are spread: the other stores' retries are behind them.
+    local step, failing = CIRCUIT.FIRST_MS / 10, tonumber(redis.call('ZSCORE', key('failing_stores'), store) or 0)
+    local drawn = tonumber(string.sub(redis.sha1hex(id .. int(now)), 1, 8), 16)
+        % math.max(step, failing * CIRCUIT.APART_MS)
     return at - now + math.min(9, tonumber(record_of(id).attempt or 0)) * step + drawn
 end
 
