@@ -130,6 +130,8 @@ Milliseconds = Annotated[int, Field(ge=0, le=86_400_000)]
 def _cores(value: object) -> object:
     """Replace "auto" by the number of cores that this process may use."""
     if value != "auto":
+        if not str(value).isdecimal():
+            raise ValueError("expected a number of processes, or auto")
         return value
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, min(usable or 1, 64))

@@ -31,6 +31,9 @@ SECRETS = (
     "producer_keys",
 )
 
+#: What is said instead of pydantic's text, which names our classes.
+_WHY = {"model_type": "expected a JSON object"}
+
 
 class SettingsError(ValueError):
     """The environment is not a valid configuration; each line of the text names a variable."""
@@ -113,7 +116,7 @@ def _from_files(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _line(problem: ErrorDetails) -> str:
-    why = problem["msg"].removeprefix("Value error, ")
+    why = _WHY.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
     if not problem["loc"]:  # concerns several settings; the message names them
         return why
     field, *inner = [str(part) for part in problem["loc"]]

@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     `types` (all by default), `stores` (`["*"]` for all), and `allow_private` (whether the address
     may be one of a private network). See worker/webhooks/README.md."""
     progress_events: bool = False
-    """Whether upstream gets `refund.progress` for each state that a refund comes to."""
+    """Whether upstream gets `refund.progress` for each state that a refund reaches."""
     producer_keys: Annotated[
         Json[dict[Annotated[str, Field(pattern="^[A-Za-z0-9._-]{1,50}$")], fields.ProducerEntry]],
         BeforeValidator(fields.no_duplicate_key),
@@ -129,7 +129,7 @@ class Settings(BaseSettings):
     """`json`, `gcp` (with the `severity` of Google Cloud), `ecs` (the Elastic Common
     Schema) or `console`; if not set, `console` on a terminal and `json` elsewhere."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """Minimum log level."""
+    """Minimum log level: `debug`, `info`, `warning` or `error`."""
     namespace: str = Field(default="refunds", pattern=r"^[a-z][a-z0-9_-]{0,40}$")
     """Prefix of all keys in Redis."""
     installation: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,64}$", examples=[""])
@@ -140,7 +140,8 @@ class Settings(BaseSettings):
     """Directory in which this machine remembers the installation of each ledger, in one small file
     without secrets; if not set, `wix-refund-worker` in `$XDG_STATE_HOME` or `~/.local/state`."""
     operator: str | None = Field(default=None, min_length=1, max_length=100, examples=[""])
-    """Who runs the commands, for the audit log; if not set, the login name. `--by` goes first."""
+    """Who runs the commands, for the audit log; if not set, the login name. `--by` takes
+    precedence."""
     bulk_confirm: int = Field(default=100, ge=0, le=1_000_000)
     """An act on more refunds than this asks for their number to be typed, not only for a yes."""
 
@@ -153,7 +154,8 @@ class Settings(BaseSettings):
 
     processes: fields.Cores = Field(default=1, ge=1, le=64)
     """Number of worker processes that `python -m worker` starts; `auto` for one per core. If there
-    are as many as cores, each keeps to one core, which saves CPU time (13 to 24 % measured)."""
+    are as many as cores, each keeps to one core, which saves CPU time: 13 % on an idle machine with
+    two cores, 24 % beside other programs."""
     cells: int = Field(default=1, ge=1, le=64)
     """Number of cells in which stores live, so that a Redis Cluster can spread them: see
     [below](#cells). It can grow, but not shrink. 1 for one ledger, with no cells."""
@@ -206,24 +208,25 @@ class Settings(BaseSettings):
     confirm_for_s: int = Field(default=1_209_600, ge=0, le=7_776_000)
     """Time after which a refund that has not settled becomes a dead letter."""
     watch_first_ms: int = Field(default=3_600_000, ge=1, le=86_400_000)
-    """When to look at a finished refund for the first time, whether the provider reversed it. An
-    hour: a provider rejects soon what it cannot pay, and a refund call that took effect late shows
-    by then. Looks of a store that are due within five minutes share one call."""
+    """Delay before the first check whether the provider has reversed a finished refund. One hour:
+    by then a provider has rejected what it cannot pay, and a refund call that took effect late
+    shows. Checks of a store that are due within five minutes share one call."""
     watch_for_s: int = Field(default=259_200, ge=0, le=7_776_000)
-    """When to look at it for the second and last time; 0 to never look. Three days: what a bank
-    cannot credit comes back after its next business days."""
+    """Delay before the second and last check for a reversal; 0 for no checks at all. Three days:
+    what a bank cannot credit comes back within its next business days."""
     approval_for_s: int = Field(default=86_400, ge=0, le=7_776_000)
     """Time to wait for an unapproved order before its refund is rejected."""
     unfulfill_looks: int = Field(default=7, ge=1, le=1000)
     """Maximum number of checks whether Wix shows an order as unfulfilled after its fulfillments
     were deleted, or a payment as voided."""
     without_fulfillments: Literal["try_cancel", "escalate"] = "try_cancel"
-    """What to do with a fulfilled order that has no fulfillment to delete: try to cancel it, or
-    leave it to a person."""
+    """What to do with a fulfilled order that has no fulfillment to delete: `try_cancel`, or
+    `escalate`, which leaves it to a person."""
     cancellation_refundable: Literal["cancel", "escalate", "refund_then_cancel"] = "cancel"
     """What to do with an order placed before the cutoff whose payments Wix says it could refund:
-    cancel it, which moves no money; leave it to a person; or refund it first and cancel it once the
-    refund has settled. Set the last one only when all workers run a version that knows it."""
+    `cancel` it, which moves no money; `escalate`, which leaves it to a person; or
+    `refund_then_cancel`: cancel it once the refund has settled. Set the last one only when all
+    workers run a version that knows it."""
     restore_fulfillments: bool = True
     """Whether to recreate the deleted fulfillments when Wix refuses to cancel the order."""
     order_rounds: int = Field(default=3, ge=1, le=100)
@@ -264,9 +267,9 @@ class Settings(BaseSettings):
     store_unknown_for_s: int = Field(default=86_400, ge=0, le=7_776_000)
     """How long the refunds of a store that is not connected wait for it; 0 for not at all."""
     probe_first_ms: int = Field(default=60_000, ge=1, le=3_600_000)
-    """Delay before the first probe of a suspended store's key; it doubles with each probe. A store
-    that Wix refuses with 403 without saying why pauses twice, four and eight times as long before
-    its key is judged."""
+    """Delay before the first probe of a suspended store's key; it doubles with each probe. After a
+    403 without a reason, a refund waits three times, for twice, four and eight times this delay,
+    before the key is judged."""
     probe_cap_ms: int = Field(default=3_600_000, ge=1, le=86_400_000)
     """Maximum delay between two probes."""
     schedule_tick_ms: int = Field(default=200, ge=5, le=60_000)

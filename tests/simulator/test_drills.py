@@ -63,7 +63,8 @@ def test_with_two_stores_one_must_be_named(world: Simulator, run: Run) -> None:
 def test_a_fault_is_added_and_cleared(world: Simulator, run: Run) -> None:
     """With all that it needs; clear says how many faults still applied."""
     options = ["--endpoint", "submit_refund", "--status", "428", "--code", "X", "--times", "3"]
-    assert run("fault", "add", "status", *options).stderr == ("status: the next 3 matching calls\n")
+    added = run("fault", "add", "status", *options)
+    assert added.stderr == "fault added: status, for the next 3 matching calls\n"
     [fault] = world.faults
     assert (fault.endpoint, fault.status, fault.code, fault.times) == ("submit_refund", 428, "X", 3)
     assert run("fault", "clear").stderr == "faults cleared: 1\n"
@@ -98,7 +99,7 @@ def test_the_merchant_fulfils_cancels_and_refunds(world: Simulator, run: Run) ->
         (["merchant", "cancel", OTHER], 2, f"there is no order {OTHER}; orders: {ORDER}"),
         (["merchant", "refund", ORDER, "--amount", "ten"], 2, "--amount takes an amount like"),
         (["fault", "add", "status", "--endpoint", "submit"], 2, "must be one of *, add_activities"),
-        (["fault", "add", "boom"], 2, "'boom' is not one of 'status', 'lost_reply'"),
+        (["fault", "add", "boom"], 2, "for 'kind': 'boom' is not one of 'status', 'lost_reply'"),
         (["fault", "clear", "--url", "https://www.wixapis.com"], 2, "address of a simulator"),
         (["fault", "clear", "--url", "http://127.0.0.1:1"], 1, "no simulator answers at"),
     ],

@@ -120,6 +120,21 @@ def test_a_shell_can_source_the_example_file(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("REFUNDS_STORES", '{"4b296c48": 3}', "expected a JSON object (at 4b296c48)"),
+        ("REFUNDS_API_TOKENS", '{"returns": 3}', "expected a JSON object (at returns)"),
+        ("REFUNDS_PROCESSES", "many", "expected a number of processes, or auto"),
+    ],
+)
+def test_an_error_names_no_class_of_ours(name: str, value: str, why: str) -> None:
+    """It says what was expected, for someone who has never seen the code."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"REFUNDS_REDIS_URL": "redis://localhost:6379/0", name: value})
+    assert str(caught.value).startswith(f"{name} is invalid: {why}; example: ")
+
+
 def test_all_invalid_variables_are_reported_at_once() -> None:
     """Nobody has to start the worker three times to find three mistakes."""
     with pytest.raises(SettingsError) as caught:

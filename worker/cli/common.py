@@ -130,7 +130,8 @@ def _usage_error(error: Any) -> list[str]:
         error.possibilities = similar_options(error.option_name, known)
     text = io.StringIO()
     error.show(text)
-    shown = text.getvalue().rstrip("\n")
+    # typer reads values with pydantic, and leaves this beginning of its messages.
+    shown = text.getvalue().rstrip("\n").replace(": Value error, ", ": ")
     for argument in sys.argv[1:]:
         if len(argument) > LONGEST_ID:
             shown = shown.replace(argument, NOT_SHOWN)

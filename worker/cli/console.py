@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from worker.console.desks import Desks
     from worker.serving.server import Server
 
-NEXT = "Give this token to the person. Add this to REFUNDS_CONSOLE_TOKENS, restart the console:"
+NEXT = "Give this token to the person. Add this to REFUNDS_CONSOLE_TOKENS, and restart the console:"
 NO_USERS = (
     "REFUNDS_CONSOLE_TOKENS is not set, so nobody may use it; `refunds console token` makes a token"
 )

@@ -188,7 +188,7 @@ def add_fault(
     given["times"] = UNTIL_CLEARED if until_cleared else times
     answer = remote_at(url or _default_url()).change("faults", faults=[given])
     calls = "all matching calls" if until_cleared else f"the next {times} matching calls"
-    _done(f"{kind}: {calls}", answer | {"fault": given}, as_json=as_json)
+    _done(f"fault added: {kind}, for {calls}", answer | {"fault": given}, as_json=as_json)
 
 
 @fault.command("clear", epilog="Example: refunds simulator fault clear --json")

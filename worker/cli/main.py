@@ -125,9 +125,7 @@ def demo(as_json: AsJson = False) -> None:
 
     They run through the real worker, on an embedded server and against the simulator of Wix.
     """
-    wanted = (
-        "json" if as_json else os.environ.get("REFUNDS_LOG_FORMAT") or os.environ.get("LOG_FORMAT")
-    )
+    wanted = "json" if as_json else os.environ.get("REFUNDS_LOG_FORMAT")
     configure_logs("json" if wanted == "json" else "console", "info")
     report = run_demo()
     if as_json:

@@ -196,7 +196,7 @@ def _print_sums(options: Options, sums: Sums) -> None:
         return
     columns = ("store_id", "currency", "jobs", "amount", "whole_orders", "parts_without_amount")
     print_table(sums.table(), columns)
-    say(f"{sums.jobs:,} jobs, {sums.refused:,} refused; nothing was sent.")
+    say(f"Jobs: {sums.jobs:,}; refused lines: {sums.refused:,}; nothing was sent.")
 
 
 class Sending:
@@ -252,7 +252,7 @@ def _send(options: Options, file: BinaryIO, *, is_csv: bool, refused: int) -> No
     if options.as_json:
         print_json({"ok": not refused, "sent": sending.sent, "refused": refused})
     else:
-        say(f"{sending.sent:,} jobs sent, {refused:,} lines refused.")
+        say(f"Jobs sent: {sending.sent:,}; refused lines: {refused:,}.")
 
 
 def _say_how_to_go_on(options: Options, last: int) -> None:

@@ -17,7 +17,7 @@ from worker.cli.forgotten import archived
 from worker.cli.output import moment, print_json, print_line, print_record, print_table
 from worker.observability.redaction import redact
 from worker.operations import timeline
-from worker.operations.describing import describe
+from worker.operations.describing import describe, store_state
 from worker.operations.durations import ago, span
 from worker.operations.intake_queue import queued_jobs
 from worker.queue.broker import Broker
@@ -143,7 +143,7 @@ def _waits(refund_id: str, waits: Mapping[str, Any]) -> str:
 
 
 def _store(store: Mapping[str, Any], now_ms: int) -> str:
-    parts = [str(store["state"])]
+    parts = [store_state(store["state"])]
     if store["suspended_since_ms"]:
         parts[0] += f" since {moment(store['suspended_since_ms'], 'seconds')}"
     if store["last_success_at_ms"]:

@@ -35,7 +35,7 @@ def from_options(site: str, account: str, api_key_file: str) -> Pasted:
     wanted = {"--site": site, "--account": account, "--api-key-file": api_key_file}
     missing = [name for name, value in wanted.items() if not value]
     if missing and not sys.stdin.isatty():
-        fail(f"standard input is not a terminal, so {' and '.join(missing)} must be given", code=2)
+        fail(f"standard input is not a terminal, so give {', '.join(missing)}", code=2)
     site = site or typer.prompt("Site ID, or the dashboard's URL", err=True)
     account = account or typer.prompt("Account ID", err=True)
     key = (

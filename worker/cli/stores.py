@@ -18,6 +18,7 @@ from worker.ledger.audit_log import Operator
 from worker.operations.acts import stores as pausing
 from worker.operations.acts.observing import observe as set_observed
 from worker.operations.acts.refusals import CannotAct
+from worker.operations.describing import store_state
 from worker.stores import connecting
 from worker.stores.checklist import Findings
 from worker.stores.pasted import Pasted
@@ -140,7 +141,7 @@ def list_stores(as_json: AsJson = False) -> None:
     for row in rows:
         row["last_success"] = moment(row["last_success_at_ms"]) if row["last_success_at_ms"] else ""
         error = row["suspended_because"] or row["last_error"] or {}
-        row["state"] = "in REFUNDS_STORES" if row["state"] == "given" else row["state"]
+        row["state"] = store_state(row["state"])
         row["state"] += " (paused)" if row["paused"] else ""
         row["state"] += " (observed)" if row["observed_up_to_ms"] else ""
         row["last_error"] = error.get("detail") or error.get("error") or error.get("reason", "")

@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 
 from worker.observability.printable import printable, printable_json
 from worker.observability.redaction import redact, redact_text
+from worker.operations.describing import store_state
 from worker.operations.durations import amounts, span
 from worker.operations.timeline import flat
 
@@ -29,7 +30,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for filter_ in (moment, span, amounts, document, words, plain, marked, id_field):
+    for filter_ in (moment, span, amounts, document, words, plain, marked, id_field, store_state):
         made.filters[filter_.__name__] = filter_
     return made
 

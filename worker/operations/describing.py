@@ -22,6 +22,11 @@ SHOWN_OF_STORE = (
 )
 
 
+def store_state(state: str) -> str:
+    """Return what people read as the state of a store."""
+    return "in REFUNDS_STORES" if state == "given" else state
+
+
 def describe(
     refund: Refund, history: list[dict[str, Any]], broker: Broker, stores: Stores
 ) -> dict[str, Any]:

@@ -96,7 +96,8 @@ def _clock(client: redis.Redis, now: Callable[[], float]) -> Finding:
     if abs(drift_s) > MAX_CLOCK_DRIFT_S:
         text = f"this machine's clock is {drift_s:+.1f} s off the server's; run NTP on both"
         return Finding("clock", "refused", text)
-    return Finding("clock", "ok", f"this machine's clock is {drift_s:+.3f} s off the server's")
+    text = f"this machine's clock differs from the server's by {abs(drift_s):.3f} s"
+    return Finding("clock", "ok", text)
 
 
 def _lua(client: redis.Redis) -> Finding:

@@ -47,7 +47,7 @@ def test_all_jobs_of_a_file_are_sent_in_order(rig: Rig, tmp_path: Path) -> None:
     file = _file(tmp_path, *(_job(number) for number in range(1_201)))
     done = refunds(rig, "request", "--file", str(file))
     assert done.stdout.split() == [f"rf-{number}" for number in range(1_201)]
-    assert done.stderr == "1,201 jobs sent, 0 lines refused.\n"
+    assert done.stderr == "Jobs sent: 1,201; refused lines: 0.\n"
     assert [job["refund_id"] for job in _sent(rig)] == done.stdout.split()
 
 
@@ -96,7 +96,7 @@ def test_a_dry_run_adds_up_and_sends_nothing(rig: Rig, tmp_path: Path) -> None:
     ]
     shown = refunds(None, *options, environment=environment)
     assert "12.75" in shown.stdout
-    assert "6 jobs, 1 refused; nothing was sent." in shown.stderr
+    assert "Jobs: 6; refused lines: 1; nothing was sent." in shown.stderr
     assert _sent(rig) == []
 
 
