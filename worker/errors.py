@@ -11,7 +11,7 @@ WorkerError
 ├── Rejected              an answer for upstream: this refund will not happen
 ├── Buried                a person must decide: the refund becomes a dead letter
 ├── HeldBack              Redis may have lost writes, or may lose this one: no call was made
-├── NeedsApproval         the call would pass a limit: it was not made, and a person must approve it
+├── NeedsApproval         the call would exceed a limit: no call was made; a person must approve it
 ├── OrderFound            the id of an order whose number the job names: go on with it
 ├── LeaseLost             another worker may hold this order: stop at once, write nothing
 ├── OtherLedger           the ledger is not the one of this worker's installation: do nothing
@@ -152,7 +152,7 @@ class OrderFound(WorkerError):
 
 
 class NeedsApproval(WorkerError):
-    """The call was not made, because it would pass a limit of the money guards.
+    """The call was not made, because it would exceed a limit of the money guards.
 
     `asks` says which, and how many people must approve it.
     """

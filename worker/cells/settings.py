@@ -1,7 +1,7 @@
 """A cell is a ledger like any other: the settings with its namespace, and its share of the limits.
 
 A limit for all stores together cannot be counted over several ledgers in one atomic write. So each
-cell gets an equal share of it: together they never pass the limit, unless it is smaller than the
+cell gets an equal share of it: together they never exceed the limit, unless it is smaller than the
 number of cells.
 """
 

@@ -138,7 +138,7 @@ All = Annotated[bool, typer.Option("--all", help="All stores; this must be said.
 @explain_errors
 @in_each_cell
 def pause(every: All = False, by: By = "", reason: Why = "", as_json: AsJson = False) -> None:
-    """Let the refunds of all stores wait; jobs are still accepted, and running steps finish.
+    """Let the refunds of all stores wait. Jobs are still accepted, and running steps finish.
 
     Nothing is lost, and no attempt is spent. For one store: refunds stores pause SITE_ID
     """
@@ -156,7 +156,7 @@ def pause(every: All = False, by: By = "", reason: Why = "", as_json: AsJson = F
 def resume(
     every: All = False, by: By = "", reason: OptionalWhy = "", as_json: AsJson = False
 ) -> None:
-    """End the pause of all stores; a store that is paused by itself stays paused."""
+    """End the pause of all stores. A store that is paused by itself stays paused."""
     _all_must_be_said(every, "refunds stores resume SITE_ID")
     who, acts = operator(by, reason), connect_acts()
     if not stores.unpause(acts, ALL_STORES, operator=who):

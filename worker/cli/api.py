@@ -46,9 +46,10 @@ def run(
     behind_proxy: BehindProxy = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run the HTTP API for upstream services, until Ctrl-C or SIGTERM.
+    """Run the HTTP API for upstream services.
 
-    It listens on loopback. Any other address needs TLS, or --behind-proxy.
+    It runs until Ctrl-C or SIGTERM, and listens on loopback. Any other address needs TLS, or
+    --behind-proxy.
     """
     if context.invoked_subcommand:
         return

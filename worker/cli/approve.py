@@ -28,7 +28,7 @@ def approve(
     reason: Why = "",
     as_json: AsJson = False,
 ) -> None:
-    """Approve refunds that would pass a limit of the money guards, or reject them.
+    """Approve or reject refunds that would exceed a money guard.
 
     Not by whoever requested the refund; above the second limit by two different people.
     What waits: refunds list --reason-code needs_approval

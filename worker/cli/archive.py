@@ -30,13 +30,15 @@ from worker.refund.tombstone import Tombstone
 
 archive = typer.Typer(
     no_args_is_help=True,
-    help="Refunds that Redis has forgotten: find, export.",
+    help="Finished refunds that Redis has forgotten.",
     epilog="Example: refunds archive find rf-2024-000123",
 )
 
 RefundId = Annotated[
     str,
-    typer.Argument(metavar="[REFUND_ID]", autocompletion=archived_ids, show_default=False),
+    typer.Argument(
+        metavar="[REFUND_ID]", autocompletion=archived_ids, help="Its id.", show_default=False
+    ),
 ]
 COLUMNS = ("refund_id", "store_id", "order_id", "state", "amount", "currency", "wix_refund_id")
 
@@ -68,7 +70,7 @@ def find(
     limit: Limit = 100,
     as_json: AsJson = False,
 ) -> None:
-    """Find refunds in the archive, the newest day first; --since and --until say when they ended.
+    """Find refunds in the archive. --since and --until say when they ended; newest day first.
 
     A refund's id is found at once as long as Redis answers; other searches read the whole archive,
     or the days that --since and --until leave. With --json all that is known of each.
@@ -130,7 +132,7 @@ def export(
     until: Until = "",
     as_json: AsJson = False,
 ) -> None:
-    """Print the refunds of the archive, oldest first: as CSV, or with --json one per line.
+    """Print the refunds of the archive as CSV, oldest first. With --json, one document per line.
 
     A line of JSON has all that is known of a refund, with its history.
     """
@@ -161,7 +163,7 @@ def _print_all(found: Iterable[Place], *, as_json: bool) -> None:
 @explain_errors
 @in_each_cell
 def adopt(by: By = "", reason: Why = "", as_json: AsJson = False) -> None:
-    """Make REFUNDS_ARCHIVE the archive from now on, in the place of the one before.
+    """Make REFUNDS_ARCHIVE the archive from now on. It replaces the one before.
 
     Needed if the directory was lost, or if another one is used. What the other one has is found
     only there, so copy it first.

@@ -26,7 +26,7 @@ def audit_log(
     limit: Limit = 100,
     as_json: AsJson = False,
 ) -> None:
-    """Show who did what, when and why; oldest first, of the newest entries.
+    """Show who did what, when and why. The newest entries, the oldest of them first.
 
     Each entry holds the hash of the one before, so that no entry can be changed or left out later.
     """

@@ -40,7 +40,12 @@ _BULK: dict[str, tuple[Any, Any]] = {
     ),
     "yes": (Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")], False),
 }
-_IDS = Annotated[list[str] | None, typer.Argument(metavar="[ID...]", autocompletion=refund_ids)]
+_IDS = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[ID...]", autocompletion=refund_ids, help="Ids of refunds or dead letters."
+    ),
+]
 
 
 @dataclass(frozen=True, kw_only=True)

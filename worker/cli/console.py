@@ -65,9 +65,10 @@ def run(
     behind_proxy: BehindProxy = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run the console, a web application for those without a terminal, until Ctrl-C or SIGTERM.
+    """Run the web console, for those without a terminal.
 
-    It listens on loopback. Any other address needs TLS, or --behind-proxy.
+    It runs until Ctrl-C or SIGTERM, and listens on loopback. Any other address needs TLS, or
+    --behind-proxy.
     """
     if context.invoked_subcommand:
         return

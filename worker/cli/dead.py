@@ -30,7 +30,9 @@ from worker.operations import dead_letters
 from worker.operations.describing import describe
 from worker.operations.timeline import flat
 
-DeadId = Annotated[str, typer.Argument(metavar="ID", autocompletion=dead_ids)]
+DeadId = Annotated[
+    str, typer.Argument(metavar="ID", autocompletion=dead_ids, help="Id of the dead letter.")
+]
 
 dead = typer.Typer(
     no_args_is_help=True,

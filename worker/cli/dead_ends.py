@@ -41,7 +41,7 @@ def resolve(
     reason: Why = "",
     as_json: AsJson = False,
 ) -> None:
-    """Close dead letters that you have settled elsewhere; upstream is told what was done.
+    """Close dead letters that you have settled elsewhere. Upstream is told what was done.
 
     Wix is asked what it shows, which is recorded, too. Money that our own refund has moved is not
     settled elsewhere: such a letter must be replayed.
@@ -72,7 +72,7 @@ def resolve(
 @chooses
 @in_cells_of_chosen
 def discard(chosen: Chosen, by: By = "", reason: Why = "", as_json: AsJson = False) -> None:
-    """Give up dead letters, and messages that never became a refund; upstream is told."""
+    """Give up dead letters; upstream is told. Also messages that never became a refund."""
     who, acts = operator(by, reason, needs_reason=True), connect_acts()
 
     def act(letter_id: str) -> str:

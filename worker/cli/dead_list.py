@@ -58,7 +58,7 @@ def dead_list(
     after: filters.After = "",
     as_json: AsJson = False,
 ) -> None:
-    """List what needs a person: refunds first, then messages that did not become refunds."""
+    """List what needs a person. Refunds first, then messages that did not become refunds."""
     check_after(after)
     opened = connect_all()
     if by:

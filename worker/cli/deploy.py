@@ -14,7 +14,7 @@ from worker.deploy.files import export as export_files
 
 deploy = typer.Typer(
     no_args_is_help=True,
-    help="Files to run the worker with: container, systemd, compose, Kubernetes, users of Redis.",
+    help="Deployment files: container, systemd, compose, Kubernetes.",
     epilog="Example: refunds deploy export deploy",
 )
 

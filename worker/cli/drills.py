@@ -90,13 +90,15 @@ Url = Annotated[
 StoreId = Annotated[
     str,
     typer.Argument(
-        metavar="[STORE_ID]",
+        metavar="[SITE_ID]",
         autocompletion=store_ids,
         help="May be left out if there is only one.",
         show_default=False,
     ),
 ]
-OrderId = Annotated[str, typer.Argument(metavar="ORDER_ID", autocompletion=order_ids)]
+OrderId = Annotated[
+    str, typer.Argument(metavar="ORDER_ID", autocompletion=order_ids, help="Id of the order.")
+]
 
 
 def _explain(command: Command) -> Command:
@@ -140,14 +142,14 @@ def _set_key(action: str, store_id: str, url: str, *, as_json: bool) -> None:
 @key.command(epilog="Example: refunds simulator key revoke 4b296c48-0000-4000-8000-000000000001")
 @_explain
 def revoke(store_id: StoreId = "", url: Url = "", as_json: AsJson = False) -> None:
-    """Revoke a store's API key, as the merchant does: Wix refuses each call that uses it."""
+    """Revoke a store's API key, as the merchant does. Wix refuses each call that uses it."""
     _set_key("revoke", store_id, url, as_json=as_json)
 
 
 @key.command(epilog="Example: refunds simulator key restore --json")
 @_explain
 def restore(store_id: StoreId = "", url: Url = "", as_json: AsJson = False) -> None:
-    """Let a revoked key be valid again: in place of the merchant's new one."""
+    """Make a revoked key valid again. It stands for the new key that the merchant creates."""
     _set_key("restore", store_id, url, as_json=as_json)
 
 

@@ -20,7 +20,7 @@ jobs = typer.Typer(
     epilog="Example: refunds jobs show job-3f2a9c01d4e5",
 )
 
-JobId = Annotated[str, typer.Argument(metavar="JOB")]
+JobId = Annotated[str, typer.Argument(metavar="JOB_ID", help="Id of the bulk act.")]
 
 
 @jobs.command("list", epilog="Example: refunds jobs list --json")
@@ -53,7 +53,7 @@ def list_jobs(limit: Limit = 100, as_json: AsJson = False) -> None:
 @explain_errors
 @of_job
 def show_job(job_id: JobId, limit: Limit = 100, as_json: AsJson = False) -> None:
-    """Show a bulk act, and the result of each item with what became of it since."""
+    """Show a bulk act and the result of each item."""
     bulk = open_bulk()
     job = bulk.jobs.find(job_id)
     if job is None:
@@ -78,7 +78,7 @@ def stop(job_id: JobId, by: By = "", reason: OptionalWhy = "", as_json: AsJson =
 @explain_errors
 @of_job
 def go_on(job_id: JobId, by: By = "", reason: OptionalWhy = "", as_json: AsJson = False) -> None:
-    """Continue a bulk act that waits after its canary, or that was stopped."""
+    """Continue a bulk act that waits after its canary, or was stopped."""
     _step("continue", job_id, by, reason, as_json=as_json)
 
 

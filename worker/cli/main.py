@@ -111,7 +111,8 @@ def refunds(
         ),
     ] = False,
     cell: Annotated[
-        str, typer.Option(help="The only cell to look at, where there are several.")
+        str,
+        typer.Option(help="The only cell to look at, where there are several: front, 0, 1, ..."),
     ] = "",
 ) -> None:
     """Refund orders of Wix stores: each one exactly once, or a person is told why not."""

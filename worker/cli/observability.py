@@ -34,7 +34,7 @@ def export(
     directory: Annotated[Path, typer.Argument(help="Where to write them; made if necessary.")],
     as_json: AsJson = False,
 ) -> None:
-    """Write the alert rules for Prometheus and the dashboard for Grafana.
+    """Write alert rules for Prometheus and a dashboard for Grafana.
 
     Files of the same names are replaced.
     """

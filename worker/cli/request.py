@@ -120,7 +120,7 @@ def request(
     report: Report = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put refund jobs on the queue: one from the options, or all of a file of any length.
+    """Put refund jobs on the queue, from options or from a file.
 
     A file with an error is refused as a whole, unless --skip-refused is given. It may be sent again
     at any time, for example after Ctrl-C: each refund_id counts once.

@@ -25,7 +25,10 @@ from worker.queue.broker import Broker
 EXAMPLE = "Example: refunds show rf-2024-000123"
 
 RefundId = Annotated[
-    str, typer.Argument(metavar="[REFUND_ID]", autocompletion=refund_ids, show_default=False)
+    str,
+    typer.Argument(
+        metavar="[REFUND_ID]", autocompletion=refund_ids, help="Its id.", show_default=False
+    ),
 ]
 
 
@@ -38,7 +41,7 @@ def show(
     ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show one refund: its amounts, what it waits for, and its timeline.
+    """Show one refund: amounts, what it waits for, timeline.
 
     Also one that is still in the queue.
     """

@@ -41,7 +41,7 @@ def run(
     flags: Annotated[bool, typer.Option("--flags", help="List the flags and exit.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run a simulated Wix until Ctrl-C; or, with a command, change one that runs.
+    """Run a simulated Wix until Ctrl-C. With a command, change one that runs.
 
     It listens on loopback; it prints the settings for the worker, and the orders.
     """

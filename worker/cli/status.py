@@ -23,7 +23,7 @@ EXAMPLE = "Example: refunds status --json | jq .needs"
 
 @explain_errors
 def status(as_json: AsJson = False) -> None:
-    """Say how things stand, at one look.
+    """Say how things stand, at a glance.
 
     The exit code is 1 if something needs a person: each reason comes with the command to type next.
     """

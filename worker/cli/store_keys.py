@@ -26,7 +26,9 @@ EXAMPLES = {
 @explain_errors
 @of_store_or_each
 def check(
-    store_id: Annotated[str, typer.Argument(metavar="[SITE_ID]")] = "",
+    store_id: Annotated[
+        str, typer.Argument(metavar="[SITE_ID]", help="Site ID of the store.", show_default=False)
+    ] = "",
     every: Annotated[bool, typer.Option("--all", help="Check every store.")] = False,
     as_json: AsJson = False,
 ) -> None:

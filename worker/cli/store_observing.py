@@ -22,13 +22,13 @@ OFF = "upstream is not told any more what the merchant refunds and cancels"
 @explain_errors
 @home_of_store
 def observe(
-    store_id: Annotated[str, typer.Argument(metavar="SITE_ID")],
+    store_id: Annotated[str, typer.Argument(metavar="SITE_ID", help="Site ID of the store.")],
     off: Annotated[bool, typer.Option("--off", help="End it.")] = False,
     by: By = "",
     reason: OptionalWhy = "",
     as_json: AsJson = False,
 ) -> None:
-    """Tell upstream what the merchant does: refunds that are not ours, and cancelled orders.
+    """Tell upstream what the merchant refunds and cancels.
 
     From now on, as `refund.observed` and `order.cancelled_by_merchant`. Nothing is changed at Wix.
     """

@@ -26,7 +26,7 @@ from worker.stores.vault import Vault
 
 stores = typer.Typer(
     no_args_is_help=True,
-    help="Stores: connect, list, check, resume, disconnect, keys.",
+    help="Stores: connect, list, check, observe, pause, disconnect.",
     epilog="Example: refunds stores check --all",
 )
 
@@ -34,7 +34,7 @@ for command in (check, keygen, reseal):
     stores.command(epilog=EXAMPLES[command.__name__])(command)
 stores.command(epilog=EXAMPLE)(observe)
 
-StoreId = Annotated[str, typer.Argument(metavar="SITE_ID")]
+StoreId = Annotated[str, typer.Argument(metavar="SITE_ID", help="Site ID of the store.")]
 Site = Annotated[
     str, typer.Option("--site", "--site-id", help="Site ID, or the URL of the site's dashboard.")
 ]
@@ -175,7 +175,7 @@ def resume(
 @explain_errors
 @home_of_store
 def pause(store_id: StoreId, by: By = "", reason: Why = "", as_json: AsJson = False) -> None:
-    """Let the refunds of a store wait; jobs are still accepted, and running steps finish.
+    """Let the refunds of a store wait. Jobs are still accepted, and running steps finish.
 
     Nothing is lost, and no attempt is spent. `refunds stores resume` ends it.
     """

@@ -27,7 +27,7 @@ from worker.webhooks.targets import Target
 
 webhooks = typer.Typer(
     no_args_is_help=True,
-    help="Webhooks: list, test, pause, resume, replay.",
+    help="Webhooks: list, test, pause, resume, replay, secret.",
     epilog="Example: refunds webhooks test shop",
 )
 _OF_ONE = ("position", "state", "subject", "type", "attempts", "error")
@@ -56,7 +56,7 @@ def list_(
     name: Annotated[str, typer.Argument(help="Show what waits and what is dead of this one.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show how each webhook stands, or what could not be delivered to one."""
+    """Show the state of each webhook. With NAME: what could not be delivered to it."""
     if name:
         ledger, target = _find(name)
         rows = _deliveries(ledger, target.name)
@@ -118,7 +118,7 @@ def _deliveries(ledger: Ledger, name: str) -> list[dict[str, Any]]:
 @webhooks.command("test", epilog="Example: refunds webhooks test shop")
 @explain_errors
 def send_test(name: Name, as_json: AsJson = False) -> None:
-    """Send one signed event of the type `webhook.test`, from this machine; it is not repeated."""
+    """Send a signed event `webhook.test` from this machine. It is not repeated."""
     _, target = _find(name)
     event = {
         "specversion": "1.0",
@@ -147,7 +147,7 @@ def send_test(name: Name, as_json: AsJson = False) -> None:
 @explain_errors
 @in_each_cell
 def pause(name: Name, by: By = "", reason: Why = "", as_json: AsJson = False) -> None:
-    """Send nothing to a webhook until it is resumed; what happens meanwhile is sent then."""
+    """Send nothing to a webhook until it is resumed. What happens meanwhile is sent then."""
     who = operator(by, reason, needs_reason=True)
     ledger, _ = _find(name)
     act = who.act("webhooks.pause", name)

@@ -37,7 +37,7 @@ class Intent(NamedTuple):
     wait_ms: int
     """How long to wait before another attempt, when it is held back or unconfirmed."""
     asks: Mapping[str, Any] = MappingProxyType({})
-    """The limits that it would pass, and how many people must approve it (`lua/guards.lua`)."""
+    """The limits that it would exceed, and how many people must approve it (`lua/guards.lua`)."""
 
 
 class StepCommit(NamedTuple):

@@ -1,4 +1,4 @@
-"""How things stand in the ledger, at one look (`lua/status.lua`)."""
+"""How things stand in the ledger, at a glance (`lua/status.lua`)."""
 
 from __future__ import annotations
 

@@ -220,7 +220,7 @@ class Ledger(Records):
 
         "lost": this delivery does not hold the lease on the order any more. "held_back": the server
         may have forgotten an intent. "unconfirmed": too few replicas of Redis have this one.
-        "expired": *expires_at_ms* has passed. "needs_approval": it passes a limit of the *guard*.
+        "expired": *expires_at_ms* has passed. "needs_approval": it exceeds a limit of the *guard*.
         """
         return self.intents.write(claim, refund, delivery, guard, expires_at_ms)
 

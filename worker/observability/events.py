@@ -101,7 +101,7 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             (*_STEP, "why", "in_ms"),
         ),
         "step.needs_approval": Event(
-            "warning", "The refund would pass a limit; it waits for an approval.", (*_STEP, "why")
+            "warning", "The refund would exceed a limit; it waits for an approval.", (*_STEP, "why")
         ),
         "step.busy": Event(
             "info",

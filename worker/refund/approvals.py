@@ -1,4 +1,4 @@
-"""Refunds that wait for an approval, because they would pass a limit of the money guards."""
+"""Refunds that wait for an approval, because they would exceed a limit of the money guards."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Approval:
     people: int
     """How many different people must approve it."""
     limits: tuple[str, ...]
-    """The limits that the refund would pass, by name."""
+    """The limits that the refund would exceed, by name."""
     why: str
     """The same in words."""
 

@@ -123,7 +123,7 @@ class Data(_Documented):
     """What was refunded; null if no money moved, as in a cancellation. In `refund.approval_needed`
     what would be."""
     limits: list[str] = Field(default=[], examples=[["refund"]])
-    """The limits that it would pass; only in `refund.approval_needed`."""
+    """The limits that it would exceed; only in `refund.approval_needed`."""
     approvals_needed: int = 0
     """How many people must approve it; only in `refund.approval_needed`."""
     split: Split | None = None

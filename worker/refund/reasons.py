@@ -205,7 +205,7 @@ REASONS: Mapping[str, Reason] = MappingProxyType({
         "The store's API key cannot be decrypted with this worker's REFUNDS_VAULT_KEYS.",
         "Add the vault key that encrypted it to REFUNDS_VAULT_KEYS, or connect the store again."),
     "needs_approval": _held(
-        "The refund would pass a limit of the money guards; it waits for an approval.",
+        "The refund would exceed a limit of the money guards; it waits for an approval.",
         "See the detail, then run `refunds approve ID`, or `refunds approve ID --reject`."),
     "approval_rejected": _dead(
         "A person did not approve the refund, but a call may have changed something at Wix.",

@@ -1,4 +1,4 @@
-"""A step whose call would pass a limit: its refund is held until people approve it."""
+"""A step whose call would exceed a limit: its refund is held until people approve it."""
 
 from __future__ import annotations
 

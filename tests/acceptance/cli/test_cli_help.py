@@ -19,6 +19,10 @@ GROUPS = [
     ["jobs"],
     ["observability"],
     ["deploy"],
+    ["api"],
+    ["console"],
+    ["archive"],
+    ["webhooks"],
     ["simulator"],
     ["simulator", "key"],
     ["simulator", "fault"],
@@ -44,9 +48,10 @@ def test_an_unknown_option_or_command_is_refused() -> None:
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_group_of_commands_has_help_with_an_example(group: list[str]) -> None:
-    """The help of a group has its own example."""
+    """The help of a group has its own example, and cuts off no sentence about a command."""
     done = refunds(None, *group, "--help", environment={})
     assert f"Example: {' '.join(['refunds', *group])}" in done.stdout
+    assert "..." not in done.stdout.partition("\nCommands:\n")[2]
 
 
 @pytest.mark.parametrize(

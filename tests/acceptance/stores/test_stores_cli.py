@@ -93,7 +93,7 @@ def test_a_malformed_value_is_refused_before_wix_is_asked(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("arguments", "stdin", "said"),
     [
-        (["connect"], None, "--site and --account and --api-key-file"),
+        (["connect"], None, "--site, --account, --api-key-file"),
         (["connect", "--stdin"], "{", "is not JSON"),
         (["connect", "--stdin"], '{"api_key": "IST.canary.a.b"}', "exactly site_id"),
         (

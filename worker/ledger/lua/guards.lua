@@ -103,7 +103,7 @@ local function surge_from(store, surge)
     return math.max(surge.above, math.floor(surge.times * count / hours))
 end
 
--- The limits that a refund would pass: {limit, kind, most, would_be}, numbers as digits, amounts in ten-thousandths.
+-- The limits that a refund would exceed: {limit, kind, most, would_be}, numbers as digits, amounts in ten-thousandths.
 local function limits_passed(store, guard, counted)
     local passed = {}
     local function over(limit, kind, most, would_be)

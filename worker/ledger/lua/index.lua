@@ -1,5 +1,5 @@
 -- In front of every script of the ledger, before lanes.lua: lists with which people find refunds, and
--- counts that say at one look how things stand. They follow what a script changed in the records, when
+-- counts that say at a glance how things stand. They follow what a script changed in the records, when
 -- it ends (finish() in lanes.lua). A list that is wrong is put right by reindex.lua; it must never stop
 -- the write that it follows, so an error here is dropped.
 --

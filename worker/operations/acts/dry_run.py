@@ -64,7 +64,7 @@ class Foreseen:
     """What would move, or would have to be paid; None if it is not known."""
     currency: str = ""
     approval: str = ""
-    """Which limits of the money guards it would pass, "" if none."""
+    """Which limits of the money guards it would exceed, "" if none."""
 
     def public(self) -> dict[str, Any]:
         """Return it for JSON."""
