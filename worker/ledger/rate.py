@@ -24,6 +24,7 @@ THROTTLED: Mapping[str, float] = MappingProxyType(
     {
         "FIRST_MS": 10_000,  # the first pause, if Wix does not name one; it doubles each time
         "CAP_MS": 300_000,
+        "CALM_MS": 60_000,  # after so long without another one, the next pause is a first one
         "LEAST": 1 / 16,  # the least share of the rate
         "RECOVER_MS": 600_000,  # the time in which the share grows from nothing to the whole
     }

@@ -18,11 +18,13 @@ end
 local set_rates = {}
 local function set_paid_at(store, at) paid[store], set_rates[store] = at, true end
 
--- The part of the rate that a store has left after Wix throttled it: it grows back slowly.
-local shares = {}
+-- The part of the rate that a store has left after Wix throttled it: it grows back slowly; and when its pause
+-- ends.
+local shares, pause_ends = {}, {}
 local function share_of(store)
     if not shares[store] then
         local known = redis.call('HMGET', key('throttled', store), 'share', 'from_ms')
+        pause_ends[store] = tonumber(known[2] or 0)
         local grown = known[1] and known[1] + math.max(0, now - known[2]) / THROTTLED.RECOVER_MS
         shares[store] = math.min(1, grown or 1)
     end
@@ -47,11 +49,15 @@ local function per_call_ms(store)
     return (PER_CALL_MS > 0 and PER_CALL_MS or THROTTLED.PER_CALL_MS) / share
 end
 
--- Charge calls that were made or will be made; a negative number gives back.
+-- Charge calls that were made or will be made; a negative number gives back. That does not shorten a pause,
+-- which may have begun since they were reserved.
 local function charge(store, calls)
     if calls == 0 then return end
     local each = per_call_ms(store)
-    if each > 0 then set_paid_at(store, math.max(paid_at(store), now) + calls * each) end
+    if each == 0 then return end
+    local at = math.max(paid_at(store), now) + calls * each
+    if calls < 0 then at = math.max(at, (pause_ends[store] or 0) + BURST_MS) end
+    set_paid_at(store, at)
 end
 
 -- A step deletes each fulfillment of an order; CALLS has the first one.
@@ -110,12 +116,14 @@ local function reserve(store, calls)
 end
 
 -- Wix throttles the store: none of its refunds starts for in_ms (0 if Wix does not say: longer each
--- time), and its rate is halved. Calls that were under way meanwhile are not counted again.
+-- time, until it has answered for a while), and its rate is halved. Calls that were under way meanwhile are
+-- not counted again.
 local function throttle(store, in_ms)
     local held, share = key('throttled', store), share_of(store)
     local known = redis.call('HMGET', held, 'from_ms', 'pauses')
     local from, pauses = tonumber(known[1] or 0), tonumber(known[2] or 0)
     if now >= from then
+        if now - from >= THROTTLED.CALM_MS then pauses = 0 end
         share, pauses = math.max(THROTTLED.LEAST, share / 2), pauses + 1
         if in_ms == 0 then in_ms = math.min(THROTTLED.CAP_MS, THROTTLED.FIRST_MS * 2 ^ math.min(pauses - 1, 20)) end
     end
