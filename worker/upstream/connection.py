@@ -55,9 +55,10 @@ class _Follows:
 
     def connect(self) -> None:
         """Connect, also if there is a connection to a server that has been replaced."""
-        locator = self._locator
-        if locator and locator.current and locator.current != (self.host, self.port):
-            self.disconnect()  # type: ignore[attr-defined]  # redis-py's connection
+        if self._locator and self._sock is not None:  # type: ignore[attr-defined]  # redis-py's
+            self._locator.keep_up()
+            if self._locator.current != (self.host, self.port):
+                self.disconnect()  # type: ignore[attr-defined]  # redis-py's connection
         if self._sock is None:  # type: ignore[attr-defined]  # redis-py's connection
             super().connect()  # type: ignore[misc]  # redis-py's connection
 

@@ -1,12 +1,15 @@
 """Find the primary: ask Sentinel, or the nodes of a Redis Cluster.
 
-A locator is asked each time that a connection is opened. All keys of one namespace are in one slot
-of a cluster, so one primary has them all, as with Sentinel.
+A locator is asked each time that a connection is opened, and Sentinel also while connections are
+open. All keys of one namespace are in one slot of a cluster, so one primary has them all, as with
+Sentinel.
 """
 
 from __future__ import annotations
 
 import contextlib
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +23,9 @@ Node = tuple[str, int]
 
 #: How long one node may take to say where the primary is; the next one is asked then.
 ANSWER_S = 1.0
+#: How often Sentinel is asked while connections are open. After `SENTINEL FAILOVER` the old primary
+#: goes on for about ten seconds, and forgets then what it was told.
+ASK_AGAIN_S = 2.0
 #: Options of a connection that also apply to the questions.
 _TLS = "ssl_"
 
@@ -46,6 +52,9 @@ class Locator:
     def _ask(self) -> Node:
         raise NotImplementedError
 
+    def keep_up(self) -> None:
+        """Find out, from time to time, whether open connections lead to a server of the past."""
+
     def moved(self, answer: str) -> None:
         """Note where a node says that the keys are: "SLOT HOST:PORT"."""
 
@@ -59,6 +68,17 @@ def _quick(options: Mapping[str, Any], *, tls: bool) -> dict[str, Any]:
         "retry": Retry(NoBackoff(), 0),
         **{name: value for name, value in options.items() if name.startswith(_TLS)},
     }
+
+
+class _Sentinels(Sentinel):
+    """Keeps the epoch of the last answer, which grows with each failover."""
+
+    epoch = 0
+
+    def check_master_state(self, state: Any, service_name: str) -> bool:
+        """Return whether the answer can be used."""
+        self.epoch = int(state.get("config-epoch", 0))
+        return bool(super().check_master_state(state, service_name))  # type: ignore[no-untyped-call]  # redis-py's
 
 
 class SentinelLocator(Locator):
@@ -76,9 +96,38 @@ class SentinelLocator(Locator):
         super().__init__()
         self._service = service
         self.name = f"{service} at the Sentinels {_listed(nodes)}"
-        self._sentinel: Any = Sentinel(  # type: ignore[no-untyped-call]  # redis-py's
+        self._sentinel: Any = _Sentinels(  # type: ignore[no-untyped-call]  # redis-py's
             nodes, sentinel_kwargs={**_quick(options, tls=tls), **login}
         )
+        self._asking = threading.Lock()
+        self._ask_again_s = 0.0
+        #: The epoch of the answer that named the present primary.
+        self._epoch = 0
+
+    def find(self) -> Node:
+        """Return host and port of the primary."""
+        found = super().find()
+        self._epoch = self._sentinel.epoch
+        return found
+
+    def keep_up(self) -> None:
+        """Ask again, one thread at a time, if the last answer is old.
+
+        A Sentinel that was away, and still names an earlier primary, is not followed.
+        """
+        if time.monotonic() < self._ask_again_s or not self._asking.acquire(blocking=False):
+            return
+        began_s = time.monotonic()
+        try:
+            with contextlib.suppress(redis.RedisError, OSError):
+                found = self._ask()
+                if self._sentinel.epoch >= self._epoch:
+                    self.current, self._epoch = found, self._sentinel.epoch
+        finally:
+            now_s = time.monotonic()
+            # Sentinels that do not answer must not hold up the work.
+            self._ask_again_s = now_s + max(ASK_AGAIN_S, 10 * (now_s - began_s))
+            self._asking.release()
 
     def _ask(self) -> Node:
         host, port = self._sentinel.discover_master(self._service)
