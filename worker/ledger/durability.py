@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import redis
 
-#: How long the replicas may take to confirm, ms; below the client's socket timeout.
+#: How long the replicas may take to confirm, ms; at most half as long as the client waits.
 CONFIRM_MS = 2_000
 #: The fields of INFO with one replica each.
 REPLICA = re.compile(r"slave\d+")
@@ -32,6 +32,9 @@ def is_confirmed(
     """
     if not replicas:
         return True
+    patience_s = client.connection_pool.connection_kwargs.get("socket_timeout")
+    if patience_s:
+        within_ms = int(min(within_ms, 500 * patience_s))
     pipe: Any = client.pipeline(transaction=False)
     pipe.incr(counter)
     pipe.execute_command("WAIT", replicas, within_ms)

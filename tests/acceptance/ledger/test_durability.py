@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import redis
+from pydantic import SecretStr
 
 from statemachine.flows import State, Transition
 from tests.support.rig import AFTER, BEFORE, Rig
@@ -68,10 +69,16 @@ def test_a_refund_finishes_when_the_replica_confirms(rig: Rig, created: str) -> 
     asking.close()
 
 
-def test_no_call_is_made_while_too_few_replicas_confirm(rig: Rig, copy: Copy) -> None:
-    """The refund waits, no attempt is used up, and no effect is in doubt."""
+@pytest.mark.parametrize("options", ["", "?socket_timeout=1"])
+def test_no_call_is_made_while_too_few_replicas_confirm(
+    rig: Rig, copy: Copy, redis_url: str, options: str
+) -> None:
+    """The refund waits, no attempt is used up, and no effect is in doubt.
+
+    A client that waits for a second must not take the silence of the replicas for the server's.
+    """
     copy.stop_following()
-    asking = _asking(rig, redis_wait_replicas=1)
+    asking = _asking(rig, redis_wait_replicas=1, redis_url=SecretStr(redis_url + options))
     refund_id = asking.request(rig.order(AFTER))
     asking.run_queued()
     refund = rig.load(refund_id)
