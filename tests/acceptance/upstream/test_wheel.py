@@ -65,6 +65,11 @@ def _run(*command: str) -> str:
     return done.stdout
 
 
+def test_both_wheels_have_the_same_licence() -> None:
+    """The MIT licence must be in each copy; a wheel cannot take a file from outside its folder."""
+    assert (WHEEL / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+
+
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A Python 3.9 with the wheel and nothing else of ours."""
