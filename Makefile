@@ -122,6 +122,6 @@ lock: ## pin all dependencies again (needs uv)
 	@uv pip compile --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --extra dev --upgrade -q -o requirements.lock pyproject.toml
 
-clean: ## remove everything that the targets created
-	@rm -rf .venv .venv-compat .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* dist tests/contract/node_modules
+clean: ## remove what the targets created, except for the server's data in .redis
+	@rm -rf .venv .venv-bench .venv-compat .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* dist tests/contract/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

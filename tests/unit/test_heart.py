@@ -10,7 +10,7 @@ from typing import Any
 
 from worker.queue.middleware import Running
 from worker.queue.names import STEPS
-from worker.scheduler.heart import OVERSTAYS_S, Heart
+from worker.scheduler.heart import STUCK_AFTER_S, Heart
 
 
 class _Broker:
@@ -46,11 +46,11 @@ def test_a_step_that_overstays_stops_the_heart_until_it_ends(log: io.StringIO) -
     running.before_process_message(message, message)
     assert (running.count, running.steps) == (1, 1)
     for _ in range(10):
-        clock.now_s += OVERSTAYS_S
+        clock.now_s += STUCK_AFTER_S
         running.saw_call()
         heart.beat()
     assert broker.beats == 10
-    clock.now_s += OVERSTAYS_S + 15
+    clock.now_s += STUCK_AFTER_S + 15
     heart.beat()
     heart.beat()
     assert broker.beats == 10

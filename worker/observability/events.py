@@ -211,7 +211,7 @@ EVENTS: Mapping[str, Event] = MappingProxyType(
             ("why",),
         ),
         "store.observe_failed": Event(
-            "warning", "A look at what a merchant did failed; it is made again.", ("error",)
+            "warning", "A look at what a merchant did failed; it is repeated.", ("error",)
         ),
         "refund.recheck_failed": Event(
             "warning",

@@ -87,7 +87,7 @@ PROGRAM_EVENTS: Mapping[str, Event] = MappingProxyType(
         ),
         "worker.stuck": Event(
             "error",
-            "A step overstays: the worker sends no heartbeat until it ends, so others take over.",
+            "A step takes too long: the worker sends no heartbeat meanwhile, so others take over.",
             ("thread", "silent_s"),
         ),
         "worker.dramatiq": Event(
@@ -109,7 +109,7 @@ PROGRAM_EVENTS: Mapping[str, Event] = MappingProxyType(
             ("lines",),
         ),
         "metrics.unserved": Event(
-            "error", "REFUNDS_METRICS_PORT cannot be had; the worker works without it.", ("error",)
+            "error", "REFUNDS_METRICS_PORT cannot be used; the worker works without it.", ("error",)
         ),
         "settings.invalid": Event(
             "error", "The worker cannot start: a setting is missing or invalid.", ("problems",)

@@ -22,7 +22,7 @@ class RefundLine(Strict):
     quantity: WholeNumber = Field(ge=1, le=rules.MOST_UNITS)
     """Number of units."""
     amount: Amount | None = None
-    """A part of what Wix calculates for these units, in `currency`: a restocking fee taken off."""
+    """Amount for these units in `currency`, if less than Wix calculates: for a restocking fee."""
     reason: LineReason = ""
     """Why this line is refunded; people may read it, Wix does not get it."""
 

@@ -68,9 +68,9 @@ class RefundRequest(Strict):
     reason_code: ReasonCode | None = None
     """Why the order is refunded, one of a closed list; repeated in every outcome."""
     not_before: Moment | None = None
-    """When the refund may start at the earliest."""
+    """Earliest time at which the refund may start."""
     expires_at: Moment | None = None
-    """From when on it must not start any more: it is then rejected, with the reason `expired`."""
+    """After this time it must not start; it is then rejected with the reason `expired`."""
     priority: Literal["normal", "high"] = "normal"
     """`high` goes before all others that wait in the lane of the same store."""
     traceparent: TraceParent | None = None

@@ -9,8 +9,9 @@ from worker.observability.events import log_event
 from worker.queue.broker import Broker
 from worker.queue.middleware import Running
 
-#: Beside calls to Wix, a step only talks to Redis, and while Redis is away nobody takes over.
-OVERSTAYS_S = 60.0
+#: How much longer than a call to Wix a step may show no progress. Besides calling Wix it only talks
+#: to Redis, and while Redis does not answer nobody takes over.
+STUCK_AFTER_S = 60.0
 
 
 class Heart:
@@ -27,7 +28,7 @@ class Heart:
     ) -> None:
         self._broker = broker
         self._running = running
-        self._overstays_s = OVERSTAYS_S + longest_call_s
+        self._stuck_after_s = STUCK_AFTER_S + longest_call_s
         #: Is told how long each heartbeat took.
         self._took = took
         self._monotonic = monotonic
@@ -55,17 +56,17 @@ class Heart:
         self._took(self._last_s - started_s)
 
     def stuck(self) -> tuple[str, float] | None:
-        """Return the thread whose step overstays, and since when; None if there is none."""
+        """Return the thread whose step takes too long, and for how long; None if there is none."""
         most = self._running.most_silent()
-        return most if most and most[1] > self._overstays_s else None
+        return most if most and most[1] > self._stuck_after_s else None
 
     def moves(self) -> bool:
-        """Whether the threads move: the heart tries to beat, and no step overstays.
+        """Whether the threads move: the heart tries to beat, and no step takes too long.
 
         It says nothing of Redis: a worker that waits for it need not be restarted.
         """
         turned_s = self._turned_s
-        is_turning = turned_s is None or self._monotonic() - turned_s <= OVERSTAYS_S
+        is_turning = turned_s is None or self._monotonic() - turned_s <= STUCK_AFTER_S
         return is_turning and self.stuck() is None
 
     def silent_s(self) -> float | None:

@@ -25,7 +25,7 @@ OF_LEDGER: Mapping[str, Metric] = MappingProxyType(
         "refunds_accepted_total": Metric("counter", "Jobs that became refunds."),
         "refunds_ended_total": Metric(
             "counter",
-            "Refunds that came into a final state or became dead letters, by flow and, if they were"
+            "Refunds that reached a final state or became dead letters, by flow and, if they were"
             " not refunded, reason code. One that is replayed can end again.",
             ("state", "flow", "reason"),
         ),
@@ -41,7 +41,7 @@ OF_LEDGER: Mapping[str, Metric] = MappingProxyType(
             " or `on_hold`.",
             ("place",),
         ),
-        "refunds_overdue": Metric("gauge", "Refunds that are due for 30 s and were not woken."),
+        "refunds_overdue": Metric("gauge", "Refunds due for 30 s or more that were not woken."),
         "refunds_failing": Metric("gauge", "Refunds whose step fails and is tried again."),
         "refunds_approvals_waiting": Metric("gauge", "Refunds that wait for an approval."),
         "refunds_queue_length": Metric("gauge", "Messages in a queue.", ("queue",)),
