@@ -1,4 +1,4 @@
-"""The looks at finished refunds: handed out store by store, behind real work (`lua/looks.lua`)."""
+"""The looks at finished refunds: handed out store by store, after its refunds (`lua/looks.lua`)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Puts shared functions of a script into the functions that alone use them.
+"""Moves a shared function of a script into the only function that calls it.
 
-A server makes each function that a script defines whenever the script runs, although most steps
-need half of them, and for each variable of a function it looks through all that the functions
-before it use. What is inside another function is made only if that one is called.
+Each time a script runs, the server creates a closure for each function that the script defines,
+although most steps need half of them, and for each variable that a closure captures it searches
+all variables that are captured already. A nested function is only created if the one around it is
+called.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Keeps the lists for finding right, in small pieces: older versions do not know them."""
+"""Repairs the lists that searches use, some refunds at a time: older versions do not keep them."""
 
 from __future__ import annotations
 

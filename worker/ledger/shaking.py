@@ -1,7 +1,7 @@
-"""Leaves out of a script what it does not use of the shared parts in front of it.
+"""Removes from a script the shared functions that it does not use.
 
-A server makes a function of each `local function` whenever a script runs, and its garbage collector
-looks at all scripts again and again. So what a script never calls costs as much as what it does.
+Each time a script runs, the server creates a closure for each `local function`, and its garbage
+collector traverses all scripts again and again. So a function costs as much if it is never called.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the ledger knows of each webhook: how far it is, what waits, what was given up."""
+"""What the ledger knows of each webhook: how far it has come, what waits, what was given up."""
 
 from __future__ import annotations
 

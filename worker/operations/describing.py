@@ -23,8 +23,8 @@ SHOWN_OF_STORE = (
 
 
 def store_state(state: str) -> str:
-    """Return what people read as the state of a store."""
-    return "in REFUNDS_STORES" if state == "given" else state
+    """Return the state of a store for people; if it has a key, that is in REFUNDS_STORES then."""
+    return "not in the vault" if state == "given" else state
 
 
 def describe(

@@ -33,7 +33,7 @@ from worker.upstream import wire
 #: The commands of consumers. Whoever calls another one logs its failure, or tells the caller.
 CONSUMERS = frozenset({"fetch", "blmove", "ack", "requeue", "quarantine"})
 
-#: One job in so many is taken from the end of a long line: one that has just arrived need not wait
+#: One job in so many is taken from the end of a long queue: one that has just arrived need not wait
 #: for all that came before it. Their order does not matter.
 NEWEST = 10
 

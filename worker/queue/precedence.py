@@ -1,6 +1,6 @@
-"""Jobs go before steps while their line is long, for some seconds.
+"""Jobs go before steps while their queue is long, for some seconds.
 
-Where Wix answers quickly, steps would otherwise take most of the CPU time, and upstream would hear
+Where Wix answers quickly, steps would otherwise take most of the CPU time, and upstream would learn
 late that its jobs are accepted. Where it answers slowly, steps cost little, and a quiet store must
 not wait for a thread: so half of them go on.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-#: For how long steps give way at most, until the line has been short again.
+#: For how long steps give way at most, until the queue has been short again.
 LONGEST_S = 5.0
 #: One in so many threads runs steps meanwhile.
 SHARE = 2
@@ -21,7 +21,7 @@ class Precedence:
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        #: Since when the line is long; None if it is short.
+        #: Since when the queue is long; None if it is short.
         self._since_s: float | None = None
 
     def saw_line(self, *, is_long: bool) -> None:

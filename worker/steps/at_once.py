@@ -1,7 +1,7 @@
-"""A step that asks Wix for nothing is done at once with the one before it: in one commit.
+"""A step that makes no call to Wix is done in the same commit as the step before it.
 
-Such is the confirmation of a refund whose answer was final. It stays a step of its own, with its
-own line in the history, and is done as such whenever it cannot be done here.
+An example is the confirmation of a refund whose answer was final. It stays a step of its own, with
+its own line in the history, and runs by itself whenever it cannot be done here.
 """
 
 from __future__ import annotations

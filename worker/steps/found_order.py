@@ -1,4 +1,4 @@
-"""The number of an order was looked up: its id takes the place of what stood for it."""
+"""The number of an order was looked up: the id replaces the placeholder in the job."""
 
 from __future__ import annotations
 

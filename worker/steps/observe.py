@@ -1,7 +1,8 @@
 """Tell upstream what merchants do themselves, for the stores that have it switched on.
 
-Nothing is changed at Wix. What is told is found by a search for changed orders, an index that may
-lag: so each look begins some time before the last change that was seen. Each act is told once.
+Nothing is changed at Wix. What is reported is found by a search for changed orders, an index that
+may lag: so each look begins some time before the last change that was seen. Each act is reported
+once.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ if args.state ~= 'rejected' and fields.reason and fields.reason ~= '{}' then
     redis.call('HSET', key('store', store), 'last_error', fields.reason, 'last_error_at_ms', int(now))
 end
 local status, is_held_back = 'committed', (args.suspension or args.next == 'now') and is_suspended(store)
--- A refusal of a key that was exchanged meanwhile, or of a suspension that is over, says nothing.
+-- The refusal of a key that has been replaced since, or from before a suspension that is over, is ignored.
 if args.suspension and not is_held_back and (redis.call('HGET', key('store', store), 'epoch') or '0') == args.epoch then
     redis.call('HSET', suspended, 'by', args.token, 'since_ms', int(now), 'probes', 0, 'epoch', args.epoch,
         'endpoint', args.suspension.endpoint, 'reason', args.suspension.reason)
@@ -100,7 +100,7 @@ local goes_on = args.next == 'now' and not is_held_back and not is_paused(store)
 -- A refund that takes long gives way to a store that goes ahead of the others.
 if args.gives_way then enter_ring() end
 local hands_own = goes_on and args.hands_over and not (args.gives_way and is_ahead())
--- The step that the same thread goes on with says it again.
+-- The next step of the same thread reports it again.
 if args.wix_outcome == 'answered' and not hands_own then note_answer(store) end
 if args.wix_outcome == 'failed' then note_failure(store) end
 if not hands_own then

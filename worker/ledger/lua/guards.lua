@@ -146,8 +146,8 @@ end
 local function asked(id, store, guard)
     local known = redis.call('HMGET', key('refund', id), 'guard', 'approval', 'approvals')
     local counted, approval = counted_of(known[1]), decoded(known[2])
-    -- What was begun, or was allowed once and may have been done, is not asked again; but it counts when
-    -- money moves.
+    -- A refund that has begun, or that was allowed once and may have been made, is not checked again; but it
+    -- counts when money moves.
     local goes_on = guard.is_begun or counted and guard.is_repeat and guard.units <= counted.units
     local passed = goes_on and {} or limits_passed(store, guard, counted)
     if #passed > 0 then
@@ -184,8 +184,8 @@ local function uncount(id)
     remove(id, 'guard')
 end
 
--- Stop a refund until it is approved. One that a person has stopped stays theirs: when it goes on, its
--- step asks again.
+-- Put a refund on hold until it is approved. If a person has put it on hold, that hold stays; when it is
+-- released, its step checks the limits again.
 -- asks: hold and reason (JSON), schema (workers before it do not know holds); approval (JSON: units,
 --       currency, people); outcome.
 local function await_approval(id, asks)

@@ -4,9 +4,9 @@
 -- round in which a store has its next turn; the store of the lowest round is next. A store that had
 -- a turn goes into the next round, whether it has more work or not. A quiet store that gets work goes
 -- ahead of the others, so that it need not wait for them: half a round, or a quarter if it has had its
--- turn in this round, and then not twice in a row while others wait. Quiet is one with a short lane and
--- at most one refund in flight: if it had to have nothing at all, a refund that is held up for once
--- would take the next ones behind the others, too. A store that may not start anything when its turn
+-- turn in this round, and then not twice in a row while others wait. A store is quiet if its lane is short
+-- and at most one of its refunds is in flight. If none could be in flight, one refund that is delayed
+-- would send the next ones behind those of the other stores. A store that may not start anything when its turn
 -- comes leaves the ring; admit() puts it back.
 --
 -- A refund starts where a thread is free: when a worker fetches (fetch.lua), or when one is idle.
@@ -208,7 +208,7 @@ local function finish()
     write_changes()
 end
 
--- Take a refund out of all lines, until a person releases it.
+-- Take a refund out of its lane and of all lists of what is due, until a person releases it.
 local function set_aside(id, store)
     for _, place in ipairs({key('lane', store), key('busy', store), key('due')}) do redis.call('ZREM', place, id) end
     redis.call('ZADD', key('on_hold'), 'NX', now, id)

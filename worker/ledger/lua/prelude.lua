@@ -144,7 +144,7 @@ local function is_suspended(store)
 end
 
 -- Record that args.accepted_endpoints of Wix have accepted the store's key, unless they did a moment ago.
--- What a step says of a key that was exchanged meanwhile, or that was suspended, says nothing of this one.
+-- What a step reports about a key that has been replaced since, or suspended, is ignored.
 local MOMENT_MS = 10000
 local function record_accepted(store)
     local endpoints, flat, is_news = args.accepted_endpoints, {}, false

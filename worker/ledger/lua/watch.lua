@@ -7,7 +7,7 @@ local function plan_look(id, from_ms, in_ms)
     redis.call('ZADD', key('watch'), math.ceil((from_ms + in_ms) / apart) * apart, id)
 end
 
--- Put a look that is due into its store's line, which looks.lua hands out.
+-- Put a look that is due into the list of its store, which looks.lua hands out.
 local function line_up_look(id)
     redis.call('ZREM', key('watch'), id)
     local store = redis.call('HGET', key('refund', id), 'store_id')

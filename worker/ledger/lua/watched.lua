@@ -1,5 +1,5 @@
 -- Record looks at finished refunds of a store: what has changed, and when to look next: once more,
--- when the watch ends. A look that failed stays in the line for a day beyond that.
+-- when the watch ends. A look that failed stays in the list for a day beyond that.
 -- The change is written only onto the record that was looked at: a repeat whose first reply was
 -- lost, or a second look at the same time, would report it again under another id.
 -- args: store_id; refund_ids; for_ms; failed; calls (to Wix, beyond the one that was charged);
