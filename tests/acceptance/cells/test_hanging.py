@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from contextlib import closing
 
@@ -21,3 +22,23 @@ def test_cells_that_hung_are_asked_at_the_same_time(monkeypatch: pytest.MonkeyPa
             with pytest.raises(redis.TimeoutError), clients.watched(cell):
                 raise redis.TimeoutError
         assert clients.hanging() == {"1", "2"}
+
+
+def test_a_cell_that_still_hangs_is_not_asked_for_each_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each batch would wait for it again."""
+    monkeypatch.setattr("worker.cells.clients.LOOK_S", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        url = f"redis://127.0.0.1:{deaf.getsockname()[1]}/0"
+        with closing(Clients(url, "refunds", {})) as clients:
+            monkeypatch.setattr("worker.cells.clients.AWAY_S", 0.0)
+            with pytest.raises(redis.TimeoutError), clients.watched("1"):
+                raise redis.TimeoutError
+            monkeypatch.setattr("worker.cells.clients.AWAY_S", 1_000.0)
+            assert clients.hanging() == {"1"}
+            deaf.accept()[0].close()
+            assert clients.hanging() == {"1"}
+            deaf.settimeout(0)
+            with pytest.raises(BlockingIOError):
+                deaf.accept()
