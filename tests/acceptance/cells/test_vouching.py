@@ -14,6 +14,8 @@ from worker.cells.placing import Home
 
 #: What the directory says of a store that moves in after a loss.
 _HOLD_MS = 200_000
+#: How far the clock of a ledger runs ahead of its last tick (`worker/queue/clock.lua`).
+CLOCK_AHEAD_MS = 5_000
 
 
 @pytest.fixture
@@ -53,6 +55,18 @@ def test_a_front_that_forgot_its_cells_waits_whoever_vouches(
         cells.directory.grow()
     cells.front.broker.beat()
     assert _must_wait_for_all(cells.front)
+
+
+def test_the_doubt_of_the_front_is_never_one_that_the_cell_had(cells: Cells) -> None:
+    """Its workers have vouched for that one: the clock may stand still, or a millisecond last."""
+    rig, placing = cells.rigs[choose(STORE_ID, 3)], cells.directory._placing
+    home = Home(choose(STORE_ID, 3), rig.settings.settle_delay_ms - CLOCK_AHEAD_MS)
+    clock = rig.key("clock")
+    rig.redis.hincrby(clock, "offset_ms", 3_600_000)
+    doubt_ms = int(rig.redis.hget(clock, "last_ms"))
+    rig.redis.hset(clock, "doubt_ms", doubt_ms)
+    assert placing.move_in(home, STORE_ID, placing.announce(home.cell, STORE_ID))
+    assert int(rig.redis.hget(clock, "doubt_ms")) == doubt_ms + 1
 
 
 def test_a_cell_that_took_over_the_doubt_of_the_front_waits_whoever_vouches(cells: Cells) -> None:

@@ -6,6 +6,8 @@ import io
 import json
 from collections.abc import Callable
 
+import pytest
+
 from statemachine.flows import State, Transition
 from tests.support.failovers import (
     GRACE_MS,
@@ -56,7 +58,10 @@ def test_a_worker_makes_its_calls_on_the_new_one_only(rig: Rig, log: io.StringIO
     assert len(_waits_at_old_ones(log)) == 2
 
 
-def test_a_refund_waits_at_an_old_one_for_as_long_as_its_worker(rig: Rig, log: io.StringIO) -> None:
+@pytest.mark.parametrize("is_heard", [False, True])
+def test_a_refund_waits_at_an_old_one_for_as_long_as_its_worker(
+    rig: Rig, log: io.StringIO, is_heard: bool
+) -> None:
     """Nothing can end that wait sooner, so nothing is asked of Wix in the meantime."""
     tick(rig)
     rig.broker.beat()
@@ -65,9 +70,12 @@ def test_a_refund_waits_at_an_old_one_for_as_long_as_its_worker(rig: Rig, log: i
     fail_over(rig)
     rig.broker.beat()
     go_back()
+    if is_heard:
+        rig.broker.beat()
     rig.run_queued()
-    rig.broker.beat()
     least_ms = rig.settings.settle_delay_ms - 10_000
+    assert wait_ms(rig, refund_id) > least_ms
+    rig.broker.beat()
     let_pass(rig, GRACE_MS)
     rig.run_queued()
     assert wait_ms(rig, refund_id) > least_ms

@@ -97,6 +97,21 @@ def test_a_server_that_read_its_data_from_a_disk_waits_in_full(rig: Rig) -> None
     assert _full_hold(rig, refund_id)
 
 
+@pytest.mark.parametrize(("late_ms", "was_read_from_disk"), [(0, False), (-1, True)])
+def test_the_age_of_a_server_is_known_to_a_second(
+    rig: Rig, late_ms: int, was_read_from_disk: bool
+) -> None:
+    """It may have started at the end of the second that it names; what ticked after that ran on."""
+    replica(rig, "another")()
+    info = rig.redis.info("server")
+    started_s = info["server_time_usec"] // 1_000_000 - info["uptime_in_seconds"]
+    ticked_ms = 1_000 * (started_s + 1) + late_ms
+    rig.redis.hset(rig.key("clock"), mapping={"last_ms": ticked_ms, "offset_ms": 0})
+    rig.redis.delete(rig.key("scheduler"))
+    rig.ledger.wake_due("leader", lead_ms=1)
+    assert (rig.redis.zscore(rig.key("unvouched"), "*") is not None) is was_read_from_disk
+
+
 def test_a_ledger_that_knows_no_worker_waits_in_full(rig: Rig) -> None:
     """Such as a backup of a time at which none ran."""
     refund_id = ready(rig)

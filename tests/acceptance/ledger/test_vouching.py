@@ -166,7 +166,7 @@ def test_an_old_primary_writes_no_intent_of_a_worker_that_has_left_it(rig: Rig) 
 
 
 def test_a_worker_that_has_lost_the_new_primary_goes_back_after_the_settle_delay(rig: Rig) -> None:
-    """By then what it said there has no effect any more."""
+    """By then what it said there has no effect any more; each heartbeat there begins it anew."""
     clock = [0.0]
     calls = rig.broker.own_calls = OwnCalls(lambda: clock[0])
     rig.broker.vouch = rig.ledger.intents.vouch_for(calls, rig.broker.broker_id).turn
@@ -174,6 +174,8 @@ def test_a_worker_that_has_lost_the_new_primary_goes_back_after_the_settle_delay
     old = replica(rig, rig.redis.hget(rig.key("clock"), "run_id"))
     first = calls.era
     fail_over(rig)
+    rig.broker.beat()
+    clock[0] += rig.settings.settle_delay_ms / 1000
     rig.broker.beat()
     old()
     rig.broker.beat()
@@ -204,7 +206,8 @@ def test_a_claim_that_meets_a_backup_before_its_first_tick_does_not_end_the_hold
     rig.redis.hincrby(rig.key("clock"), "last_ms", -3_600_000)
     claim = rig.ledger.claim(refund_id, Transition.SUBMIT_REFUND, rig.delivery())
     assert claim.refund is not None
-    assert rig.ledger.write_intent(claim, claim.refund, rig.delivery()).status == "held_back"
+    intent = rig.ledger.write_intent(claim, claim.refund, rig.delivery())
+    assert (intent.status, intent.wait_ms) == ("held_back", 1_000)
     rig.redis.delete(rig.key("scheduler"))
     rig.ledger.wake_due("leader", lead_ms=1)
     rig.broker.beat()
@@ -212,3 +215,22 @@ def test_a_claim_that_meets_a_backup_before_its_first_tick_does_not_end_the_hold
     intent = rig.ledger.write_intent(claim, claim.refund, rig.delivery())
     assert intent.status == "held_back"
     assert intent.wait_ms > rig.settings.settle_delay_ms / 2
+
+
+def test_a_worker_that_meets_another_server_before_its_first_tick_names_nothing_yet(
+    rig: Rig,
+) -> None:
+    """The number of its heartbeat would say that nothing before it was forgotten."""
+    refund_id = ready(rig)
+    take_over = replica(rig, "another")
+    claim = rig.ledger.claim(refund_id, Transition.SUBMIT_REFUND, rig.delivery())
+    assert claim.refund is not None
+    assert rig.ledger.write_intent(claim, claim.refund, rig.delivery()).status == "written"
+    take_over()
+    rig.redis.hincrby(rig.key("clock"), "last_ms", -3_600_000)
+    for _ in range(2):
+        rig.broker.beat()
+    let_pass(rig, 1)
+    rig.broker.beat()
+    order = f"{STORE_ID}|{claim.refund.request.order_id}"
+    assert rig.redis.zrange(rig.key("doubted"), 0, -1) == [order]
