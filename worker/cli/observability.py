@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 import worker.observability
-from worker.cli.common import AsJson, explain_errors, fail
-from worker.cli.output import print_json, print_line
+from worker.cli.common import AsJson, explain_errors
+from worker.cli.exports import Directory, write_and_print
 from worker.deploy.files import export as export_files
 
 observability = typer.Typer(
@@ -31,7 +30,7 @@ def _group() -> None:
 )
 @explain_errors
 def export(
-    directory: Annotated[Path, typer.Argument(help="Where to write them; made if necessary.")],
+    directory: Directory,
     as_json: AsJson = False,
 ) -> None:
     """Write alert rules for Prometheus and a dashboard for Grafana.
@@ -39,13 +38,6 @@ def export(
     Files of the same names are replaced.
     """
     folder = Path(worker.observability.__file__).parent
-    try:
-        exported = export_files(directory, force=True, folder=folder, names=FILES)
-        written = [str(path) for path in exported]
-    except OSError as error:
-        fail(f"{error.filename} cannot be written: {error.strerror}")
-    if as_json:
-        print_json({"ok": True, "files": written})
-    else:
-        for path in written:
-            print_line(path)
+    write_and_print(
+        lambda: export_files(directory, force=True, folder=folder, names=FILES), as_json=as_json
+    )
