@@ -149,7 +149,7 @@ def proxy(given: SecretStr) -> SecretStr:
     except ValueError:
         is_fine = False
     if not is_fine or parts.path or parts.query:
-        raise ValueError("expected http://HOST:PORT or http://USER:PASSWORD@HOST:PORT")
+        raise ValueError("expected http://HOST:PORT, or with USER:PASSWORD@ in front of the host")
     return SecretStr(text)
 
 

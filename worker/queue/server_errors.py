@@ -84,8 +84,8 @@ def explain(error: BaseException) -> str:
     if isinstance(cause, redis.AuthenticationError):
         if any(text in str(cause) for text in _ASKS_FOR_PASSWORD):
             return (
-                "Redis asks for a password, and REFUNDS_REDIS_URL has none; write it as"
-                " redis://:PASSWORD@HOST:PORT/0"
+                "Redis asks for a password, and REFUNDS_REDIS_URL has none; put"
+                " :PASSWORD@ in front of the host, or USER:PASSWORD@"
             )
         return f"Redis refuses the user or the password in REFUNDS_REDIS_URL ({cause})"
     if "DB index" in str(cause):

@@ -202,7 +202,7 @@ def test_a_server_that_refuses_us_is_not_called_unreachable() -> None:
         assert _trouble_with(cases) == []
         client.config_set("requirepass", "hunter22")
         cases = {
-            url: "Redis asks for a password",
+            url: "has none; put :PASSWORD@ in front of the host, or USER:PASSWORD@",
             url.replace("://", "://:hunter23@"): "refuses the user or the password",
             wix.replace("http:", "redis:"): "is not Redis",
         }
@@ -216,6 +216,14 @@ def test_a_server_that_refuses_us_is_not_called_unreachable() -> None:
     assert worker.returncode == 1
     [line] = map(json.loads, worker.stderr.splitlines())
     assert (line["event"], "asks for a password" in line["text"]) == ("doctor.refused", True)
+
+
+def test_the_form_of_a_password_in_an_address_is_shown() -> None:
+    """It is no secret: what masks passwords must not mask the words that say where one goes."""
+    given = {"REFUNDS_REDIS_URL": "redis://localhost:1/0", "REFUNDS_WIX_PROXY": "ftp://proxy"}
+    done = refunds(None, "list", environment=given)
+    assert "USER:PASSWORD@" in done.stderr
+    assert "redacted" not in done.stderr
 
 
 def _trouble_with(cases: dict[str, str]) -> list[str]:
