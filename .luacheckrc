@@ -6,7 +6,7 @@ read_globals = {"redis", "cjson", "KEYS", "ARGV"}
 
 local shared = {
     "AHEAD_MS", "wall", "offset", "last", "kept", "ns", "args", "now", "int", "other_ledger", "SOURCE", "NEXT", "ENDED", "SCHEMA", "is_newer", "WIDTH", "RETRY_FOR_MS", "PER_CALL_MS",
-    "BURST_MS", "MORE_CALLS", "CALLS", "THROTTLED", "CIRCUIT", "note_answer", "note_failure", "retry_in_ms", "is_cut_off", "key", "record_of", "change", "remove", "forget_changes", "write_changes", "note", "emit",
+    "BURST_MS", "MORE_CALLS", "CALLS", "THROTTLED", "CIRCUIT", "note_answer", "note_failure", "retry_in_ms", "is_cut_off", "width_of", "key", "record_of", "change", "remove", "forget_changes", "write_changes", "note", "emit",
     "publish", "publish_store", "quiet", "is_quiet", "is_suspended", "record_accepted", "write_message", "send", "set_state",
     "acknowledge", "ack", "is_alive", "is_held", "is_lost", "server_lost_writes_at", "UNVOUCHED_MS", "was_asked", "era", "server_id", "held_back_ms", "SOON_MS", "time", "step_messages",
     "add_counts", "add_totals", "records", "replies", "changes", "follow_changes", "decoded", "text_of", "card_of", "joined", "WHOLE_CARD", "split", "units", "list_dead", "list_by", "list_failing", "list_accepted",

@@ -214,7 +214,7 @@ class Rig:
         paused = self.redis.zrange(self.key("paced"), 0, -1)
         for store_id in paused:
             self.redis.zadd(self.key("paced"), {store_id: 1})
-            self.redis.delete(self.key("rate", store_id), self.key("throttled", store_id))
+            self.redis.delete(*(self.key(n, store_id) for n in ("rate", "throttled", "resting")))
         self.ledger.wake_due("rig", lead_ms=1)
         return len(due) + len(paused)
 

@@ -60,6 +60,12 @@ class Wide:
             self.time.run_for_ms(1_000)
             self.outages.turn(lambda: False)
 
+    def hang_for_ms(self, ms: int) -> None:
+        """Let time pass during a call; the scheduler goes on meanwhile."""
+        for _ in range(ms // 1_000):
+            self.time.pass_ms(1_000)
+            self.rig.ledger.wake_due("rig", lead_ms=60_000)
+
     def calls(self) -> int:
         """Return how many calls were made."""
         return len(self.rig.simulator.calls)

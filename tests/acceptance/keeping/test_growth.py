@@ -38,7 +38,7 @@ LISTS = {"accepted", "orders", "of_store", "state", "outcomes"}
 #: There is one for each store.
 OF_STORE = {
     *("store", "worked", "lacking", "suspended", "rate", "throttled", "lane", "busy", "looks"),
-    *("guard", "usual", "observer", "observed", "observe_again", "unanswered"),
+    *("guard", "usual", "observer", "observed", "observe_again", "unanswered", "resting"),
 }
 #: A ring of these is used again and again.
 RINGS = {"minute": 1440, "day": 32}

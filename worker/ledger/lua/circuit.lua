@@ -8,13 +8,30 @@
 -- set: the time of an answer, and minus the time of a failure.
 local function note_answer(store) redis.call('ZADD', key('answers'), now, store) end
 
+-- A call that hangs keeps a thread for long, and a few such stores could keep all of them. So until one of its
+-- calls is answered, a store has one refund in flight; and after several failures a rest, in which none starts, in
+-- proportion to the time that the last one took. What fails at once costs next to nothing, and hardly rests.
+local function rest(store, took_ms, failures)
+    local rest_ms = failures >= CIRCUIT.REST_AFTER and math.min(CIRCUIT.CAP_MS, CIRCUIT.REST * took_ms) or 0
+    redis.call('SET', key('resting', store), int(now + rest_ms), 'PX', int(rest_ms + CIRCUIT.WINDOW_MS))
+end
+
+-- How many refunds of a store may be in flight; until_ms: what rest() has set, if anything.
+local function width_of(store, until_ms)
+    if not until_ms or tonumber(redis.call('ZSCORE', key('answers'), store) or 0) > 0 then return WIDTH end
+    if now >= tonumber(until_ms) then return 1 end
+    redis.call('ZADD', key('paced'), until_ms, store)
+    return 0
+end
+
 -- Note that Wix did not answer it. Where few stores have work, no outage shows, and each refund would run into
 -- it by itself. So a store whose calls fail many times, with no answer in between, pauses its retries, and
 -- longer each time. Only these: its broken orders must not hold up what Wix would answer.
-local function note_failure(store)
+local function note_failure(store, took_ms)
     local answers, run = key('answers'), key('unanswered', store)
     if tonumber(redis.call('ZSCORE', answers, store) or 0) > 0 then redis.call('DEL', run) end
     redis.call('ZADD', answers, -now, store)
+    rest(store, took_ms, tonumber(redis.call('HGET', run, 'failures') or 0) + 1)
     -- A call that was under way when the pause began says nothing new.
     if now < tonumber(redis.call('HGET', run, 'until_ms') or 0) then return end
     local more, wait = redis.call('HINCRBY', run, 'failures', 1) - CIRCUIT.IN_A_ROW, 0

@@ -102,7 +102,9 @@ if args.gives_way then enter_ring() end
 local hands_own = goes_on and args.hands_over and not (args.gives_way and is_ahead())
 -- The next step of the same thread reports it again.
 if args.wix_outcome == 'answered' and not hands_own then note_answer(store) end
-if args.wix_outcome == 'failed' then note_failure(store) end
+if args.wix_outcome == 'failed' then
+    note_failure(store, now - tonumber(redis.call('ZSCORE', key('busy', store), id) or now))
+end
 if not hands_own then
     drop_lease(id)
     record_accepted(store)

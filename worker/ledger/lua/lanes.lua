@@ -115,15 +115,16 @@ local function is_ahead()
     return store and at % 1 ~= 0 and not (is_one_more(at) and was_extra)
 end
 
--- Who holds a refund's order; nil if nobody does. The same command reads the rate of its store, and the round.
-local holders, leases = {}, {}
+-- Who holds a refund's order; nil if nobody does. The same command reads the rate of its store, until when it
+-- rests (circuit.lua), and the round.
+local holders, leases, rests = {}, {}, {}
 local function holder_of(id)
     if holders[id] == nil then
         local record = record_of(id)
         local store = record.store_id or ''
         leases[id] = key('lease', store, record.order_id or '')
-        local found = redis.call('MGET', leases[id], key('rate', store), key('round'))
-        holders[id], paid[store] = found[1], paid[store] or tonumber(found[2] or 0)
+        local found = redis.call('MGET', leases[id], key('rate', store), key('round'), key('resting', store))
+        holders[id], paid[store], rests[store] = found[1], paid[store] or tonumber(found[2] or 0), found[4]
         if not last_round then know_round(found[3]) end
     end
     return holders[id]
@@ -141,14 +142,14 @@ end
 local ahead = {}
 
 -- Take the first refund of a store's lane that may start; nil if the store is suspended, paused, over its
--- rate or has WIDTH refunds in flight.
+-- rate, rests or has as many refunds in flight as it may.
 local function take_first(store)
     local lane, busy = key('lane', store), key('busy', store)
     local id = redis.call('ZRANGE', lane, 0, 0)[1]
     if id then holder_of(id) end
     if not id or is_suspended(store) or is_paused(store)
         or is_paced(store, (ahead[store] or 0) + surplus(calls_of(id)))
-        or redis.call('ZCARD', busy) >= WIDTH then return nil end
+        or redis.call('ZCARD', busy) >= width_of(store, rests[store]) then return nil end
     -- Refunds that need a newer version stay in the lane, and the others pass them.
     local passed = 0
     while id do
