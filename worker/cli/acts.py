@@ -132,7 +132,7 @@ def edit(
     do("edit", chosen, who, act, done="edited", arguments=changes, as_json=as_json)
 
 
-All = Annotated[bool, typer.Option("--all", help="All stores; this must be said.")]
+All = Annotated[bool, typer.Option("--all", help="Required: it says that all stores are meant.")]
 
 
 @explain_errors

@@ -37,7 +37,10 @@ archive = typer.Typer(
 RefundId = Annotated[
     str,
     typer.Argument(
-        metavar="[REFUND_ID]", autocompletion=archived_ids, help="Its id.", show_default=False
+        metavar="REFUND_ID",
+        autocompletion=archived_ids,
+        help="Id of the refund.",
+        show_default=False,
     ),
 ]
 COLUMNS = ("refund_id", "store_id", "order_id", "state", "amount", "currency", "wix_refund_id")

@@ -26,7 +26,10 @@ _BULK: dict[str, tuple[Any, Any]] = {
         ],
         None,
     ),
-    "every": (Annotated[bool, typer.Option("--all", help="All; this must be said.")], False),
+    "every": (
+        Annotated[bool, typer.Option("--all", help="All of them, without a filter.")],
+        False,
+    ),
     "rate": (
         Annotated[float | None, typer.Option(min=0.01, max=1000, help="Items per second.")],
         None,
@@ -34,7 +37,7 @@ _BULK: dict[str, tuple[Any, Any]] = {
     "canary": (
         Annotated[
             int | None,
-            typer.Option(min=1, help="Do so many first, then wait for `refunds jobs continue`."),
+            typer.Option(min=1, help="Do this many first, then wait for `refunds jobs continue`."),
         ],
         None,
     ),
@@ -42,9 +45,7 @@ _BULK: dict[str, tuple[Any, Any]] = {
 }
 _IDS = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="[ID...]", autocompletion=refund_ids, help="Ids of refunds or dead letters."
-    ),
+    typer.Argument(metavar="ID", autocompletion=refund_ids, help="Ids of refunds or dead letters."),
 ]
 
 

@@ -27,7 +27,7 @@ EXAMPLES = {
 Amount = Annotated[
     str, typer.Option(help="What was paid back elsewhere, a plain decimal; 0 for nothing.")
 ]
-Currency = Annotated[str, typer.Option(help="Its ISO 4217 code.")]
+Currency = Annotated[str, typer.Option(help="ISO 4217 code of its currency.")]
 
 
 @explain_errors

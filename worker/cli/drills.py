@@ -90,7 +90,7 @@ Url = Annotated[
 StoreId = Annotated[
     str,
     typer.Argument(
-        metavar="[SITE_ID]",
+        metavar="SITE_ID",
         autocompletion=store_ids,
         help="May be left out if there is only one.",
         show_default=False,
@@ -207,7 +207,9 @@ def clear_faults(url: Url = "", as_json: AsJson = False) -> None:
 @_explain
 def fulfil(
     order_id: OrderId,
-    quantity: Annotated[int | None, typer.Option(min=1, help="How many units; else all.")] = None,
+    quantity: Annotated[
+        int | None, typer.Option(min=1, help="Number of units; all by default.")
+    ] = None,
     url: Url = "",
     as_json: AsJson = False,
 ) -> None:
@@ -237,7 +239,7 @@ def cancel(order_id: OrderId, url: Url = "", as_json: AsJson = False) -> None:
 def refund(
     order_id: OrderId,
     amount: Annotated[str, typer.Option(help="By default all that is left.")] = "",
-    reason: Annotated[str, typer.Option(help="What the merchant notes.")] = "",
+    reason: Annotated[str, typer.Option(help="The merchant's note.")] = "",
     external: Annotated[
         bool, typer.Option("--external", help="Paid outside of Wix, and only recorded there.")
     ] = False,

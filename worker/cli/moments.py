@@ -10,10 +10,14 @@ from worker.cli.common import fail
 from worker.operations.filters import BadFilter, moment_ms
 
 Since = Annotated[
-    str, typer.Option("--since", help="From then on: an age like 90m, 24h or 7d, or ISO 8601.")
+    str,
+    typer.Option(
+        "--since", help="Only from this time on: an age like 90m, 24h or 7d, or ISO 8601."
+    ),
 ]
 Until = Annotated[
-    str, typer.Option("--until", help="Until then: an age like 90m, 24h or 7d, or ISO 8601.")
+    str,
+    typer.Option("--until", help="Only until this time: an age like 90m, 24h or 7d, or ISO 8601."),
 ]
 
 

@@ -42,7 +42,7 @@ def outcomes(
     group: Annotated[
         str,
         typer.Option(
-            help="Share the events with the other consumers of this group; printed is read."
+            help="Share the events with this group's other consumers; printed ones count as read."
         ),
     ] = "",
     consumer: Annotated[

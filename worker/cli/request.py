@@ -75,9 +75,7 @@ DryRun = Annotated[
 SkipRefused = Annotated[
     bool, typer.Option("--skip-refused", help="Send the others if a line of the file is refused.")
 ]
-AfterLine = Annotated[
-    int, typer.Option(min=0, help="Send only what is behind this line of the file.")
-]
+AfterLine = Annotated[int, typer.Option(min=0, help="Send only the lines after this one.")]
 Report = Annotated[
     Path | None,
     typer.Option(help="File for the refused lines, as CSV.", dir_okay=False, writable=True),

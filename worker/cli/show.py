@@ -27,7 +27,10 @@ EXAMPLE = "Example: refunds show rf-2024-000123"
 RefundId = Annotated[
     str,
     typer.Argument(
-        metavar="[REFUND_ID]", autocompletion=refund_ids, help="Its id.", show_default=False
+        metavar="REFUND_ID",
+        autocompletion=refund_ids,
+        help="Id of the refund.",
+        show_default=False,
     ),
 ]
 

@@ -27,7 +27,7 @@ EXAMPLES = {
 @of_store_or_each
 def check(
     store_id: Annotated[
-        str, typer.Argument(metavar="[SITE_ID]", help="Site ID of the store.", show_default=False)
+        str, typer.Argument(metavar="SITE_ID", help="Site ID of the store.", show_default=False)
     ] = "",
     every: Annotated[bool, typer.Option("--all", help="Check every store.")] = False,
     as_json: AsJson = False,

@@ -12,7 +12,7 @@ MESSAGE_REASONS: Mapping[str, Reason] = MappingProxyType({
         "The job has an invalid field, so it did not become a refund.",
         "Correct the named field, then send the job again.", replayable=False),
     "bad_signature": dead(
-        "The job is not signed by a known producer, or its signature is wrong, too old or used.",
+        "The job is not signed by a known producer, or its signature is wrong, too old or reused.",
         "Find out who wrote it to the queue. If it is wanted, its producer sends it again, signed.",
         replayable=False),
     "store_in_two_cells": dead(
