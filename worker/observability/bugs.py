@@ -39,7 +39,11 @@ def report_bugs(environ: Mapping[str, str]) -> None:
     except ImportError:
         log_event("extra.missing", variable="SENTRY_DSN", extra="sentry")
         return
-    client = client_of(sentry, dsn, environ)
+    try:
+        client = client_of(sentry, dsn, environ)
+    except ValueError:  # its text has parts of the address
+        log_event("extra.refused", variable="SENTRY_DSN", extra="sentry")
+        return
     atexit.register(client.close, timeout=LAST_REPORTS_S)
     observe(reporter(client.capture_event))
 

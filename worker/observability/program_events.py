@@ -119,6 +119,11 @@ PROGRAM_EVENTS: Mapping[str, Event] = MappingProxyType(
             "A variable asks for what is in an extra that is not installed.",
             ("variable", "extra"),
         ),
+        "extra.refused": Event(
+            "error",
+            "An extra cannot use the value of a variable; the program works without it.",
+            ("variable", "extra"),
+        ),
         "worker.child_ended": Event(
             "error",
             "A worker process ended by itself; it is restarted.",

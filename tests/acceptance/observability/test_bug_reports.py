@@ -20,7 +20,7 @@ from tests.support.api import ALL
 from tests.support.rig import AFTER, BEFORE, KEY, Rig
 from worker.api.application import Gate as ApiGate
 from worker.console.gate import Gate as ConsoleGate
-from worker.observability.bugs import client_of, reporter
+from worker.observability.bugs import client_of, report_bugs, reporter
 from worker.observability.events import log_event, observe
 from worker.serving.tokens import Tokens, hash_of
 from worker.simulator import Fault
@@ -125,6 +125,15 @@ def test_a_bug_in_a_server_is_answered_with_500_and_reported(
     assert fault["stacktrace"]["frames"][-1]["function"] == "_fail"
     assert "test_bug_reports.py" in log.getvalue()
     assert "canary" not in json.dumps(sent) + log.getvalue()
+
+
+@pytest.mark.parametrize("dsn", ["canary", "http://canary@host/x", "http://canary@host:port/1"])
+def test_an_address_that_sentry_refuses_stops_no_program(dsn: str, log: io.StringIO) -> None:
+    """Refunds do not depend on it; its log says which variable is wrong, and not the value."""
+    report_bugs({"SENTRY_DSN": dsn})
+    [line] = [json.loads(text) for text in log.getvalue().splitlines()]
+    assert (line["event"], line["variable"]) == ("extra.refused", "SENTRY_DSN")
+    assert "canary" not in log.getvalue()
 
 
 def test_what_is_no_bug_is_not_reported(rig: Rig, sent: list[dict[str, Any]]) -> None:
