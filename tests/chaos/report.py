@@ -23,6 +23,9 @@ WRONG = (
     "in_two_cells",
 )
 
+#: How Wix returns the text that holds our fingerprint.
+RETURNED = {"kept": "unchanged", "upper": "in upper case", "spaced": "with other spaces"}
+
 
 def failures(summary: dict[str, Any]) -> list[str]:
     """Return what must be 0 and is not."""
@@ -46,7 +49,7 @@ def sentence(summary: dict[str, Any]) -> str:
         f"{summary['runs']:,} refunds of {len(HOPEFUL)} kinds on {_spread(summary['stores'])} in"
         f" {summary['took_s']} s: {', '.join(harms)};"
         f" {sum(summary['wix_wrongs'].values()):,} of {summary['wix_calls']:,} calls gone wrong,"
-        f" fingerprints {summary['reason_text']};"
+        f" fingerprints returned {RETURNED[summary['reason_text']]};"
         f" {actions.get('jobs sent again', 0):,} jobs sent again"
         + (f"; left out: {left_out}" if left_out else "")
         + f"; lost {summary['lost']}, doubled {summary['doubled']}, stuck {summary['stuck']},"

@@ -3,7 +3,7 @@
 -- reported is handed out again.
 -- args: limit; again_ms; put_off_ms; patience_ms; overlap_ms; keep_ms; calls (to Wix, charged at once).
 -- Returns {} | {store, sealed key, turn, now, from when on changes are read, since when what happened is
--- told, order that was not clear, since when, ...}.
+-- reported, order that was not clear, since when, ...}.
 for _, store in ipairs(redis.call('ZRANGEBYSCORE', key('observing'), '-inf', now, 'LIMIT', 0, args.limit)) do
     local observer = key('observer', store)
     local known = redis.call('HMGET', observer, 'on_ms', 'cursor_ms', 'at_ms', 'due_ms', 'turn')

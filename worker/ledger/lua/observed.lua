@@ -1,10 +1,10 @@
--- Record a look at the changed orders of a store: tell what is news, each once, and move on.
+-- Record a look at the changed orders of a store: report what is new, each once, and move on.
 -- Dates of Wix are compared with Wix's own, or with the server's time: the ledger's clock may differ.
 -- args: store_id; turn (of the look); news, each with key, at_ms (when it happened), subject, event_id,
 --       outcome (none if it is only to be remembered); unclear, clear (orders); keep_ms, ahead_ms, quiet_ms,
 --       give_up_ms; wait_ms, longest_ms; newest_ms (the last change, 0 for none), is_full (more follows);
 --       failed; calls (beyond those that were charged); throttled (by Wix), pause_ms (0 if it did not say).
--- Returns the keys of the news that were told now.
+-- Returns the keys of the news that were reported now.
 local store, told = args.store_id, {}
 local observer, seen, unclear = key('observer', store), key('observed', store), key('observe_again', store)
 charge(store, args.calls)
@@ -32,7 +32,7 @@ if args.is_full then
 elseif not args.failed then
     local known = redis.call('HMGET', observer, 'at_ms', 'cursor_ms', 'pages')
     local newest = args.newest_ms > 0 and args.newest_ms or tonumber(known[1] or known[2])
-    -- What happened earlier is not told again, so it need not be remembered: see observe.lua.
+    -- What happened earlier is not reported again, so it need not be remembered: see observe.lua.
     redis.call('ZREMRANGEBYSCORE', seen, '-inf', '(' .. int(known[2] - args.keep_ms))
     redis.call('HDEL', observer, 'at_ms', 'pages')
     redis.call('HSET', observer, 'cursor_ms', int(math.max(wall - args.quiet_ms, math.min(newest, wall + args.ahead_ms))))
