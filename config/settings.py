@@ -52,8 +52,8 @@ class Settings(BaseSettings):
     """Address of the Redis server, the Sentinels or the Redis Cluster that hold the ledger and the
     queues; see [below](#addresses-of-redis)."""
     redis_wait_replicas: int = Field(default=0, ge=0, le=10)
-    """Number of replicas that must have the intent (WAIT) before a call changes something at Wix;
-    0 if Redis has no replicas."""
+    """Number of replicas that must confirm (WAIT) the intent, the record that a call is about to be
+    made, before the call changes something at Wix; 0 if Redis has no replicas."""
     wix_base_url: Annotated[
         str, Field(pattern=r"^https?://[^\s]+$"), AfterValidator(fields.no_trailing_slash)
     ] = "https://www.wixapis.com"
@@ -150,7 +150,7 @@ class Settings(BaseSettings):
     metrics_host: str = Field(default="127.0.0.1", min_length=1, max_length=255)
     """Address on which they listen; without TLS and without a password."""
     metrics_per_store: bool = False
-    """Whether there is a metric for the lane of each store, with the store's id."""
+    """Whether there is a metric for the refunds that wait in each store, with the store's id."""
 
     processes: fields.Cores = Field(default=1, ge=1, le=64)
     """Number of worker processes that `python -m worker` starts; `auto` for one per core. If there
@@ -235,21 +235,21 @@ class Settings(BaseSettings):
     guard_refund: Annotated[str, AfterValidator(guards.check_amounts)] | None = Field(
         default=None, examples=["500 USD, 450 EUR"]
     )
-    """Most per refund; above it the refund waits for an approval. All `REFUNDS_GUARD_` settings are
-    explained in [Money guards](../worker/operations/README.md#money-guards). A store may have its
-    own limits after `;`: `500 USD; SITE_ID: 2000 USD`."""
+    """Maximum per refund; above it the refund waits for an approval. All `REFUNDS_GUARD_` settings
+    are explained in [Money guards](../worker/operations/README.md#money-guards). A store may have
+    its own limits after `;`: `500 USD; SITE_ID: 2000 USD`."""
     guard_two_people: Annotated[str, AfterValidator(guards.check_amounts)] | None = Field(
         default=None, examples=["2000 USD"]
     )
-    """Most per refund that one person may approve; above it two different people must."""
+    """Maximum per refund that one person may approve; above it two different people must."""
     guard_store_hour: Annotated[str, AfterValidator(guards.check_limits)] | None = Field(
         default=None, examples=["100 refunds, 5000 USD"]
     )
-    """Most per store within an hour: a number of refunds, and amounts by currency."""
+    """Maximum per store within an hour: a number of refunds, and amounts by currency."""
     guard_store_day: Annotated[str, AfterValidator(guards.check_limits)] | None = Field(
         default=None, examples=["500 refunds, 20000 USD"]
     )
-    """Most per store within a day."""
+    """Maximum per store within a day."""
     guard_store_surge: Annotated[str, AfterValidator(guards.check_surge)] | None = Field(
         default=None, examples=["10x above 20"]
     )
@@ -258,11 +258,11 @@ class Settings(BaseSettings):
     guard_all_hour: Annotated[str, AfterValidator(guards.check_totals)] | None = Field(
         default=None, examples=["1000 refunds, 50000 USD"]
     )
-    """Most for all stores together within an hour."""
+    """Maximum for all stores together within an hour."""
     guard_all_day: Annotated[str, AfterValidator(guards.check_totals)] | None = Field(
         default=None, examples=["5000 refunds, 200000 USD"]
     )
-    """Most for all stores together within a day."""
+    """Maximum for all stores together within a day."""
 
     store_unknown_for_s: int = Field(default=86_400, ge=0, le=7_776_000)
     """How long the refunds of a store that is not connected wait for it; 0 for not at all."""
