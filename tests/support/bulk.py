@@ -25,7 +25,7 @@ def dead_letters(rig: Rig, count: int) -> list[str]:
 
 def dead_line(rig: Rig) -> str:
     """Return how the status begins its line on dead letters, whatever other tests have left."""
-    return f"Dead letters: {rig.redis.zcard(rig.key('state', State.DEAD))} refunds"
+    return f"Refunds that are dead letters: {rig.redis.zcard(rig.key('state', State.DEAD))}."
 
 
 def start(rig: Rig, *arguments: str) -> str:

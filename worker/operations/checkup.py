@@ -136,7 +136,7 @@ def outcomes_findings(told: Mapping[str, Any], ns: str) -> Iterator[Finding]:
     text = f"{outcomes['count']:,} outcomes in the stream"
     for reader, since_ms in outcomes["unread"].items():
         days = (told["at_ms"] - since_ms) // 86_400_000
-        behind = f"{text}; {reader_name(reader)} has not come to those of {days} days ago"
+        behind = f"{text}; {reader_name(reader)} has not processed those of {days} days ago"
         todo = f"let it read and acknowledge them, or: XGROUP DESTROY {ns}:outcomes {reader}"
         if reader.startswith(WEBHOOK):
             todo = f"refunds webhooks list {reader.removeprefix(WEBHOOK)}"

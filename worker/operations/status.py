@@ -86,15 +86,15 @@ def needs_of(told: Mapping[str, Any]) -> Iterable[Need]:
     alive = [worker for worker in told["workers"] if worker["state"] == "alive"]
     waiting = refunds["unfinished"] + (intake["jobs"] or 0)
     if not alive:
-        what = f", and {waiting} refunds wait for one" if waiting else ""
+        what = f"; refunds that wait for one: {waiting}" if waiting else ""
         yield Need(f"No worker is alive{what}.", "python -m worker")
     elif not told["scheduler"]["leader"]:
         yield Need("No worker leads: nothing that is due is woken.", "refunds doctor")
     elif refunds["overdue"]:
-        yield Need(f"{refunds['overdue']} refunds are due but not woken.", "refunds doctor")
+        yield Need(f"Refunds that are due but not woken: {refunds['overdue']}.", "refunds doctor")
     waited_ms = told["at_ms"] - (intake["since_ms"] or told["at_ms"])
     if alive and waited_ms > SLOW_INTAKE_MS:
-        text = f"The oldest of {intake['jobs']} jobs has waited for {waited_ms // 1000} s."
+        text = f"Jobs that wait: {intake['jobs']}, the oldest for {waited_ms // 1000} s."
         yield Need(text, "refunds doctor")
     yield from _decisions(told["approvals"]["count"], dead)
     for store in told["stores"]["suspended"]:
@@ -105,13 +105,13 @@ def needs_of(told: Mapping[str, Any]) -> Iterable[Need]:
         )
     named = len(told["stores"]["suspended"])
     if (more := told["stores"]["suspended_count"] - named) > 0:
-        yield Need(f"{more} more stores are suspended.", "refunds stores list")
+        yield Need(f"Other stores that are suspended: {more}.", "refunds stores list")
     yield from _needs_room(told)
 
 
 def _needs_room(told: Mapping[str, Any]) -> Iterable[Need]:
     for reader in told["outcomes"]["unread"]:
-        text = f"Old outcomes stay, because {reader_name(reader)} has not come to them."
+        text = f"Old outcomes are kept: {reader_name(reader)} has not processed them."
         yield Need(text, "refunds doctor")
     yield from (Need(*need) for need in webhook_needs(told["webhooks"]))
     if problem := told["keeping"]["problem"]:
@@ -127,9 +127,11 @@ def _decisions(approvals: int, dead: Mapping[str, Any]) -> Iterable[Need]:
         text = f"Refunds that wait for an approval: {approvals}."
         yield Need(text, "refunds list --reason-code needs_approval")
     if dead["refunds"]:
-        yield Need(f"Dead letters: {dead['refunds']} refunds.", "refunds dead list --by reason")
+        yield Need(
+            f"Refunds that are dead letters: {dead['refunds']}.", "refunds dead list --by reason"
+        )
     if dead["messages"]:
-        text = f"{dead['messages']} messages did not become refunds."
+        text = f"Messages that did not become refunds: {dead['messages']}."
         yield Need(text, "refunds dead list --kind message")
 
 

@@ -140,7 +140,7 @@ def test_the_overview_adds_up_and_shows_each_cell(cells: Cells, browser: Browser
     counts = {
         cell: rig.redis.zcard(rig.key("state", State.DEAD)) for cell, rig in cells.rigs.items()
     }
-    assert f"Cell 1: Dead letters: {counts['1']} refunds" in page
+    assert f"Cell 1: Refunds that are dead letters: {counts['1']}." in page
     assert "Each cell" in page
     assert f"{sum(counts.values())} refunds" in page
     rows = re.findall(r'data-label="Cell">(\w+)</td>', browser.get("/").text)

@@ -45,7 +45,7 @@ def test_the_overview_is_the_status(rig: Rig, browser: Browser) -> None:
     dead_letters(rig, 1)
     rig.broker.beat()
     page = browser.get("/").text
-    assert re.search(r'Dead letters: \d+ refunds\. <a href="/dead">', page)
+    assert re.search(r'Refunds that are dead letters: \d+\. <a href="/dead">', page)
     assert "refunds dead list --by reason" in page
     assert "<dt>dead letters</dt>" in page
     assert "threads busy" in page

@@ -52,7 +52,7 @@ def test_a_worker_is_missed_when_it_is_silent(rig: Rig) -> None:
     told = _status(rig)
     assert told["workers"][0]["state"] == "silent"
     assert told["needs"][0] == {
-        "text": "No worker is alive, and 1 refunds wait for one.",
+        "text": "No worker is alive; refunds that wait for one: 1.",
         "command": "python -m worker",
     }
 
@@ -105,7 +105,7 @@ def test_dead_letters_need_a_person(rig: Rig) -> None:
         "amount_unknown": 0,
     }
     assert told["needs"] == [
-        {"text": "Dead letters: 1 refunds.", "command": "refunds dead list --by reason"}
+        {"text": "Refunds that are dead letters: 1.", "command": "refunds dead list --by reason"}
     ]
     rig.simulator.clear_faults()
     rig.replay(refund.refund_id, operator="ann")

@@ -160,6 +160,6 @@ def test_doctor_names_the_webhook(rig: Rig) -> None:
     _trim(rig)
     told = json.loads(refunds(rig, "doctor", "--json").stdout)
     found = {finding["check"]: finding for finding in told["findings"]}["outcomes"]
-    assert "the webhook shop has not come to those of 40 days ago" in found["text"]
+    assert "the webhook shop has not processed those of 40 days ago" in found["text"]
     assert found["what_to_do"] == "refunds webhooks list shop"
     assert "the webhook shop" in refunds(rig, "status").stdout

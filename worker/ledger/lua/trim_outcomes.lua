@@ -1,5 +1,5 @@
 -- Trim outcomes that are older than keep_ms, but none that a consumer group has not read yet, or has not
--- acknowledged, and none that a webhook has not come to. What a group needs is looked for among its first
+-- acknowledged, and none that a webhook has not processed. What a group needs is looked for among its first
 -- pending entries. A webhook that no worker has had in its settings for a week needs nothing.
 -- args: keep_ms; limit (how many are trimmed at most), pending (how many entries are looked at).
 -- Returns {how many were trimmed; group or webhook, the time of the first old outcome that it needs, ...}.
