@@ -118,7 +118,7 @@ def redact(value: Any, name: str = "") -> Any:
     return _masked(value, name)
 
 
-_KEY_IN_JSON = re.compile(r'"([^"]*)":')
+_KEY_IN_JSON = re.compile(r'"([^"]*+)":')
 #: Names of fields that say nothing secret; so many at most.
 _HARMLESS_NAMES: set[str] = set()
 _MOST_NAMES = 10_000
