@@ -29,7 +29,8 @@ def commit_arguments(
     claim: Claim, commit: StepCommit, delivery: Delivery
 ) -> tuple[dict[str, Any], list[str]]:
     """Return what `commit.lua` needs of a step's result, and the texts in it."""
-    texts = [text for name, value in commit.fields.items() for text in (name, str(value))]
+    fields = {**({"facts": commit.facts.to_json()} if commit.facts else {}), **commit.fields}
+    texts = [text for name, value in fields.items() for text in (name, str(value))]
     texts += [history_line(line) for line in commit.history]
     events: dict[str, Any] = {}
     for name, event in (("outcome", commit.outcome), ("also", commit.also)):
@@ -53,7 +54,7 @@ def commit_arguments(
         "fence": str(claim.fence),
         "state": str(commit.state),
         "next": commit.next,
-        "fields": len(commit.fields),
+        "fields": len(fields),
         "lines": len(commit.history),
         "wix_calls": commit.wix_calls,
         "intent": commit.intent,

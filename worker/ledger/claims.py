@@ -47,7 +47,10 @@ class StepCommit(NamedTuple):
     next: Literal["now", "later", "end", "lane"]
     """The next transition now; the same one later; none; the same one when the lane continues."""
     due_in_ms: int = 0
+    facts: Facts | None = None
+    """All facts; None to leave them as they are."""
     fields: Mapping[str, str | int] = MappingProxyType({})
+    """What else changes in the record."""
     history: tuple[Mapping[str, Any], ...] = ()
     wix_calls: int = 0
     intent: Literal["clear", "keep", "open"] = "clear"

@@ -15,14 +15,16 @@ from worker.flows.actions import ACTIONS
 from worker.flows.step import Advance, Step
 from worker.ledger.claims import StepCommit
 from worker.ledger.rate import EXPECTED_CALLS
-from worker.refund.facts import facts_from
 from worker.refund.record import Refund
 from worker.steps.results import Results, StepResult
 
 #: What the commit of both steps has of the first one, or has after the second one. A step that says
 #: anything else, now or in a later version of this program, has a commit of its own.
 JOINED = frozenset(
-    {"state", "next", "fields", "history", "wix_calls", "accepted_endpoints", "wix_outcome"}
+    {
+        *("state", "next", "facts", "fields", "history"),
+        *("wix_calls", "accepted_endpoints", "wix_outcome"),
+    }
 )
 
 #: What else a commit can say, and what it says of that if it says nothing.
@@ -65,7 +67,7 @@ def _after(refund: Refund, commit: StepCommit) -> Refund:
         failing_since_ms=0,
         intent_at_ms=0,
         reason={},
-        facts=facts_from(str(commit.fields["facts"])),
+        facts=commit.facts or refund.facts,
     )
 
 

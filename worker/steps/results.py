@@ -59,12 +59,12 @@ class Results:
         marks = {name: True for name in ("found", "by_merchant") if getattr(result, name)}
         event = self._event("step.done")
         event |= {"from_state": str(self.refund.state), "to_state": str(to)} | marks
-        fields = {"attempt": 0, "failing_since_ms": 0, "reason": "{}", "flow": str(flow)}
         commit = self._commit(
             event,
             state=to,
             next="now" if next_transition(to) else "end",
-            fields=self._fields(facts) | fields,
+            facts=self._kept(facts),
+            fields={"attempt": 0, "failing_since_ms": 0, "reason": "{}", "flow": str(flow)},
             intent="clear",
             outcome=self._outcome(self.refund.in_flow(flow), to, facts, marks),
             watch_in_ms=self._watch_in_ms(to, facts),
@@ -90,7 +90,6 @@ class Results:
         event = self._event(event_name) | {"why": result.why, "in_ms": result.in_ms}
         # Waiting for the effect of an unclear call is part of the failure: its clock keeps running.
         failing_since_ms = 0 if result.effect_known else self.refund.failing_since_ms
-        fields = {"attempt": self.refund.attempt - 1, "failing_since_ms": failing_since_ms}
         known, answered = self.refund.facts, NO_FACTS
         if known.unreadable or known.refusals:
             answered = Facts(unreadable=0, refusals=0)
@@ -99,7 +98,8 @@ class Results:
             state=self.refund.state,
             next="later",
             due_in_ms=result.in_ms,
-            fields=self._fields(self._facts() | result.facts | answered) | fields,
+            facts=self._kept(self._facts() | result.facts | answered),
+            fields={"attempt": self.refund.attempt - 1, "failing_since_ms": failing_since_ms},
             intent="clear" if result.effect_known else "keep",
             uncounted=True,
         )
@@ -127,17 +127,17 @@ class Results:
         if is_unclear:
             event["outcome_unknown"] = True
         since_ms = self.refund.failing_since_ms or (self.step.now_ms if self.step else 0)
-        fields = {
-            "attempt": self.refund.attempt,
-            "failing_since_ms": since_ms,
-            "reason": json.dumps(reason),
-        }
         commit = self._commit(
             event,
             state=self.refund.state,
             next="later",
             due_in_ms=in_ms,
-            fields=self._fields(self._facts(unclear=is_unclear)) | fields,
+            facts=self._kept(self._facts(unclear=is_unclear)),
+            fields={
+                "attempt": self.refund.attempt,
+                "failing_since_ms": since_ms,
+                "reason": json.dumps(reason),
+            },
             intent="open" if is_unclear else "keep",
             **({"throttled": True, "pause_ms": pause_ms} if pause_ms else {}),
         )
@@ -178,7 +178,8 @@ class Results:
             event,
             state=to,
             next="end",
-            fields=self._fields(facts) | fields,
+            facts=self._kept(facts),
+            fields=fields,
             intent="open" if unclear else "keep",
             outcome=outcomes.outcome_of_end(self.refund, to, self.transition, facts, reason=reason),
             also=outcomes.overpaid(self.refund.request, facts) if facts.overpaid else None,
@@ -191,17 +192,17 @@ class Results:
         self._count_refusal()
         reason = failure_reason(error)
         event = self._event("step.forbidden") | reason | {"in_ms": in_ms}
-        fields = {
-            "attempt": self.refund.attempt - 1,
-            "failing_since_ms": 0,
-            "reason": json.dumps(reason),
-        }
         commit = self._commit(
             event,
             state=self.refund.state,
             next="lane" if whole_store else "later",
             due_in_ms=in_ms,
-            fields=self._fields(self._facts()) | fields,
+            facts=self._kept(self._facts()),
+            fields={
+                "attempt": self.refund.attempt - 1,
+                "failing_since_ms": 0,
+                "reason": json.dumps(reason),
+            },
             intent="keep",
             uncounted=True,
             **({"throttled": True, "pause_ms": in_ms} if whole_store else {}),
@@ -218,17 +219,17 @@ class Results:
         """Wix refused the store's key: back into the lane. The attempt does not count."""
         self._count_refusal()
         event = self._event("step.suspended") | {"reason": reason["reason"]}
-        fields = {
-            "attempt": self.refund.attempt - 1,
-            "failing_since_ms": 0,
-            "reason": json.dumps(reason),
-        }
         store_id = self.refund.request.store_id
         commit = self._commit(
             event,
             state=self.refund.state,
             next="lane",
-            fields=self._fields(self._facts()) | fields,
+            facts=self._kept(self._facts()),
+            fields={
+                "attempt": self.refund.attempt - 1,
+                "failing_since_ms": 0,
+                "reason": json.dumps(reason),
+            },
             intent="keep",
             uncounted=True,
             suspension={
@@ -276,13 +277,12 @@ class Results:
             unclear_sends=self.refund.facts.unclear_sends + 1, quiet_looks=0
         )
 
-    def _fields(self, facts: Facts) -> dict[str, str | int]:
+    def _kept(self, facts: Facts) -> Facts:
         """Add Wix's consistency token, so that the next step reads what this one wrote."""
         token = self.step.wix.consistent if self.step else ""
         is_new = token and token != facts.consistent
-        if is_new and len(token) <= LONGEST_TOKEN and redact_text(token) == token:
-            facts |= Facts(consistent=token)
-        return {"facts": facts.to_json()}
+        is_kept = is_new and len(token) <= LONGEST_TOKEN and redact_text(token) == token
+        return facts | Facts(consistent=token) if is_kept else facts
 
     def _watch_in_ms(self, to: State, facts: Facts) -> int:
         """Return when to recheck; 0 for never. A provider can only take back what it paid."""
