@@ -32,6 +32,7 @@ from worker.operations.fitness import Fitness
 from worker.operations.installation import Membership
 from worker.operations.jobs.runner import JobRunner
 from worker.operations.turns import keep_turn, prober_of
+from worker.operations.unconfirmed import COUNTER
 from worker.queue.broker import Broker
 from worker.queue.middleware import MessageContext, Running
 from worker.queue.own_calls import OwnCalls
@@ -104,6 +105,7 @@ def ledger_from(settings: Settings, *, tries: int = TRIES) -> tuple[Broker, Ledg
     broker.fetch_steps = ledger.fetch
     broker.own_calls = OwnCalls(boottime)
     broker.vouch = ledger.intents.vouch_for(broker.own_calls, broker.broker_id).turn
+    ledger.intents.unconfirmed = lambda: broker.meter.add({COUNTER: 1})
     return broker, ledger
 
 

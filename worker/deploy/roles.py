@@ -101,7 +101,7 @@ ROLES: Mapping[str, Role] = {
         " entries",
         rights=f"~{{refunds}} %R~{{refunds}}:* {_all_but('au', *_OF_WORKERS)}"
         " ~{refunds}:audit_head ~{refunds}:worked:*"
-        f" {_CONNECT} {_SCRIPTS} +eval +acl|whoami {_DATA} -blmove {_AUDIT_LOG}",
+        f" {_CONNECT} {_SCRIPTS} +eval +wait +acl|whoami {_DATA} -blmove {_AUDIT_LOG}",
     ),
     "metrics": Role(
         used_by="programs that watch: `refunds status --json`, an exporter for Redis",

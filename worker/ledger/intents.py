@@ -42,6 +42,8 @@ class Intents:
         self.own_calls = OwnCalls()
         self.vouch: Callable[[], int] = lambda: 0
         """Vouches for them, if this process has not since a failover (`Vouching.turn`)."""
+        self.unconfirmed: Callable[[], None] = lambda: None
+        """Counts a call that is not made, because too few replicas have its intent."""
 
     def vouch_for(self, calls: OwnCalls, worker_id: str) -> Vouching:
         """Let this process vouch for its calls; returns what does it."""
@@ -85,5 +87,6 @@ class Intents:
         if not self.own_calls.made(order, era):
             return Intent("held_back", UNVOUCHED_MS)
         if not is_confirmed(self._client, self._counter, self._wait_replicas):
+            self.unconfirmed()
             return Intent("unconfirmed", UNCONFIRMED_MS)
         return Intent("written", 0)

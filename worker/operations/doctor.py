@@ -9,7 +9,7 @@ from typing import Any, Literal
 import redis
 
 from worker.operations.finding import Finding
-from worker.operations.persistence import persistence, replicas
+from worker.operations.persistence import are_confirming, persistence, replicas
 from worker.operations.trial import trial
 from worker.queue.server_errors import explain
 
@@ -62,7 +62,8 @@ def _findings(
     yield _version(info)
     yield _memory(info)
     yield persistence(client, info)
-    yield from replicas(info, wait_replicas)
+    confirm = are_confirming(client, namespace, wait_replicas)
+    yield from replicas(info, wait_replicas, confirm=confirm)
     yield _clock(client, now)
     lua = _lua(client)
     yield lua

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import redis
 
-from worker.ledger.durability import REPLICA
+from worker.ledger.durability import CONFIRM_MS, REPLICA, is_confirmed
 from worker.operations.finding import Finding
 
 #: `appendfsync` to level and what a crash of the server's machine may take; "" is unknown.
@@ -55,11 +55,24 @@ def _appendfsync(client: redis.Redis) -> str:
     return policy if policy in _FSYNC else ""
 
 
-def replicas(info: dict[str, Any], wait_replicas: int) -> Iterator[Finding]:
-    """Say what a replica that takes over may have missed, and what an old primary may still do."""
+def are_confirming(client: redis.Redis, namespace: str, wait_replicas: int) -> bool:
+    """Return whether so many replicas confirm a write as fast as a call to Wix waits for it."""
+    try:
+        return is_confirmed(client, f"{{{namespace}}}:confirmations", wait_replicas)
+    except redis.exceptions.NoPermissionError:
+        return True  # who may not ask cannot say that they do not
+
+
+def replicas(
+    info: dict[str, Any], wait_replicas: int, *, confirm: bool = True
+) -> Iterator[Finding]:
+    """Say what a replica that takes over may have missed, and what an old primary may still do.
+
+    *confirm*: whether as many as are waited for confirm a write in time.
+    """
     following = [info[name] for name in info if REPLICA.fullmatch(name)]
     connected = int(info.get("connected_slaves", 0))
-    yield _who_has_the_intent(connected, wait_replicas)
+    yield _who_has_the_intent(connected, wait_replicas, confirm=confirm)
     if not connected:
         return
     if "min_slaves_good_slaves" not in info:
@@ -74,13 +87,20 @@ def replicas(info: dict[str, Any], wait_replicas: int) -> Iterator[Finding]:
         yield Finding("replicas", "warning", text)
 
 
-def _who_has_the_intent(connected: int, wanted: int) -> Finding:
+def _who_has_the_intent(connected: int, wanted: int, *, confirm: bool) -> Finding:
     if connected < wanted:
         text = (
             f"REFUNDS_REDIS_WAIT_REPLICAS is {wanted}, but {connected} are connected: nothing is"
             " changed at Wix until there are more"
         )
-        return Finding("replicas", "warning", text)
+        return Finding("intents", "warning", text)
+    if not confirm:
+        text = (
+            f"REFUNDS_REDIS_WAIT_REPLICAS is {wanted}, but fewer of the {connected} that are"
+            f" connected confirm a write within {CONFIRM_MS // 1000} s: nothing is changed at Wix"
+            " until more do; look at their load, and at the network between them and the primary"
+        )
+        return Finding("intents", "warning", text)
     if not connected:
         text = "none connected; a failover is only possible with replicas"
         return Finding("replicas", "ok", text)
@@ -97,5 +117,5 @@ def _who_has_the_intent(connected: int, wanted: int) -> Finding:
             f"; an old primary that keeps {wanted} of them after a failover could still make calls:"
             f" only REFUNDS_REDIS_WAIT_REPLICAS={connected} prevents that"
         )
-        return Finding("replicas", "warning", text)
-    return Finding("replicas", "ok", f"{text}: neither a failover nor an old primary refunds twice")
+        return Finding("intents", "warning", text)
+    return Finding("intents", "ok", f"{text}: neither a failover nor an old primary refunds twice")

@@ -17,6 +17,7 @@ from worker.operations.persistence import persistence
 from worker.operations.settling import settling_of
 from worker.operations.tallies import amounts_of, groups_of, wix_of
 from worker.operations.trimming import reader_name
+from worker.operations.unconfirmed import unconfirmed_needs, unconfirmed_of
 from worker.operations.webhooks import webhook_needs, webhooks_of
 from worker.queue.names import INTAKE, STEPS
 
@@ -72,6 +73,7 @@ def status(
         "keeping": _keeping(found["keeping"] or {}),
         "outcomes": _outcomes(found["outcomes"], found["keeping"] or {}),
         "wix": wix_of(found["minutes"]),
+        "unconfirmed": unconfirmed_of(found["minutes"]),
         "consumers": groups_of_outcomes(client, namespace),
         "webhooks": webhooks_of(client, namespace, round(found["now_ms"])),
         "redis": _redis(client, info),
@@ -96,6 +98,7 @@ def needs_of(told: Mapping[str, Any]) -> Iterable[Need]:
     if alive and waited_ms > SLOW_INTAKE_MS:
         text = f"Jobs that wait: {intake['jobs']}, the oldest for {waited_ms // 1000} s."
         yield Need(text, "refunds doctor")
+    yield from (Need(*need) for need in unconfirmed_needs(told["unconfirmed"]))
     yield from _decisions(told["approvals"]["count"], dead)
     for store in told["stores"]["suspended"]:
         act = "connect --site" if store["reason"] == NOT_CONNECTED else "check"

@@ -14,7 +14,8 @@ from statemachine.flows import State, Transition
 from tests.support.rig import AFTER, BEFORE, Rig
 from worker.app import build
 from worker.demo.embedded import embedded_server
-from worker.operations.persistence import persistence, replicas
+from worker.operations.persistence import are_confirming, persistence, replicas
+from worker.operations.status import status
 
 
 @dataclass
@@ -85,10 +86,29 @@ def test_no_call_is_made_while_too_few_replicas_confirm(
     assert (refund.state, refund.attempt, refund.intent_at_ms) == (State.REFUNDABLE, 0, 0)
     assert "too few replicas" in rig.ledger.history(refund_id)[-1]["why"]
     assert "submit_refund" not in [call["endpoint"] for call in rig.simulator.calls]
+    asking.broker.beat()
+    assert [need["command"] for need in _needs(asking)] == ["refunds doctor"]
     copy.follow()
     asking.run_until_idle()
     assert rig.load(refund_id).state is State.REFUNDED
     asking.close()
+
+
+def _needs(rig: Rig) -> list[dict[str, str]]:
+    """Return what needs a person, beside that nobody leads."""
+    told = status(rig.redis, rig.settings.namespace, dead_after_ms=60_000, settle_delay_ms=1)
+    return [need for need in told["needs"] if "replicas" in need["text"]]
+
+
+def test_replicas_that_do_not_confirm_are_told(rig: Rig, copy: Copy) -> None:
+    """One that is connected may be too slow: no call is made, and nothing else says why."""
+    assert are_confirming(rig.redis, rig.settings.namespace, 1)
+    copy.stop_following()
+    assert not are_confirming(rig.redis, rig.settings.namespace, 1)
+    info = {"connected_slaves": 1, "min_slaves_good_slaves": 1, "slave0": _STEPS}
+    [found] = replicas(info, 1, confirm=False)
+    assert found.level == "warning"
+    assert "confirm a write within 2 s: nothing is changed at Wix until more do" in found.text
 
 
 class _Managed:
