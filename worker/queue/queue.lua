@@ -16,13 +16,20 @@ local commands = {}
 -- args: about {field: text}, what the worker says about itself; counts {field: number}, what it counted
 -- since its last heartbeat; number, of this heartbeat; era, in which it vouches for its calls, "" for none.
 -- Write this worker's heartbeat. Its number is kept in this era only: it says that the data has all intents
--- that were answered before. Returns the ledger's era, "" on a server that was not yet found to be another one.
+-- that were answered before. Returns the ledger's era; "" on a server that was not yet found to be another one, and
+-- to a worker that was silent for so long that it is listed no longer: it vouches, as a new one does.
 function commands.beat()
     redis.call('ZADD', ns .. ':workers', int(now), args.worker_id)
     local about = ns .. ':worker:' .. args.worker_id
     for field, value in pairs(args.about or {}) do redis.call('HSET', about, field, value) end
     local present = kept[3] == server_id(redis.call('INFO', 'server')) and era() or ''
-    if present ~= '' and args.era == present then redis.call('HSET', about, 'beat', args.number) end
+    if present ~= '' and args.era == present then
+        if redis.call('HEXISTS', about, 'beat') == 1 then
+            redis.call('HSET', about, 'beat', args.number)
+        else
+            present = ''
+        end
+    end
     -- As long as a silent worker is listed, see reclaim.
     redis.call('PEXPIRE', about, LISTED_MS)
     add_counts('minute', args.counts or {})

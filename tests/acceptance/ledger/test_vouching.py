@@ -21,6 +21,7 @@ from tests.support.failovers import (
 )
 from tests.support.lost_replies import lose_reply
 from tests.support.rig import AFTER, BEFORE, STORE_ID, Rig
+from worker.ledger.durability import Replicas
 from worker.queue.own_calls import OwnCalls
 
 
@@ -59,6 +60,29 @@ def test_a_step_that_is_held_back_vouches_at_once(rig: Rig) -> None:
     assert claim.refund is not None
     assert rig.ledger.write_intent(claim, claim.refund, rig.delivery()).status == "held_back"
     assert rig.redis.zcard(rig.key("unvouched")) == 0
+
+
+def test_a_worker_that_was_frozen_for_an_hour_vouches_again(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger does not list it any more: no server would ask it that takes over now."""
+    rig.redis.delete(rig.key("worker", rig.broker.broker_id))
+    rig.redis.zrem(rig.key("workers"), rig.broker.broker_id)
+    claim = rig.ledger.claim(ready(rig), Transition.SUBMIT_REFUND, rig.delivery())
+    assert claim.refund is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(Replicas, "missing", lambda *_: 1)
+        rig.broker.beat()
+        assert rig.ledger.write_intent(claim, claim.refund, rig.delivery()).status == "held_back"
+    rig.broker.beat()
+    assert rig.ledger.write_intent(claim, claim.refund, rig.delivery()).status == "written"
+    assert rig.broker.own_calls.heard(*_beat(rig))
+
+
+def _beat(rig: Rig) -> tuple[int, str]:
+    """Write a heartbeat; return its number, and the era of the ledger."""
+    number, era = rig.broker.own_calls.next_beat()
+    return number, str(rig.broker.command("beat", number=number, era=era))
 
 
 def _forgotten_call(rig: Rig) -> tuple[str, Callable[[], None]]:
