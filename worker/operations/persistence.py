@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import redis
@@ -53,6 +53,16 @@ def _appendfsync(client: redis.Redis) -> str:
         return ""
     policy = str(answer.get("appendfsync", ""))
     return policy if policy in _FSYNC else ""
+
+
+def writes_refused(info: Mapping[str, Any]) -> str:
+    """Return why the server accepts no writes now, also no heartbeat of a worker; "" if it does."""
+    # INFO has this field only where min-replicas-to-write is at least 1.
+    if int(info.get("min_slaves_good_slaves", 1)) > 0:
+        return ""
+    return (
+        "Redis accepts no writes, because none of its replicas is in step (min-replicas-to-write)."
+    )
 
 
 def are_confirming(client: redis.Redis, namespace: str, wait_replicas: int) -> bool:

@@ -13,7 +13,7 @@ from worker.ledger.overview import Overview
 from worker.ledger.stores import NOT_CONNECTED
 from worker.operations.approvals import approvals_of
 from worker.operations.outcome_groups import groups_of_outcomes
-from worker.operations.persistence import persistence
+from worker.operations.persistence import persistence, writes_refused
 from worker.operations.settling import settling_of
 from worker.operations.tallies import amounts_of, groups_of, wix_of
 from worker.operations.trimming import reader_name
@@ -87,6 +87,7 @@ def needs_of(told: Mapping[str, Any]) -> Iterable[Need]:
     intake, refunds, dead = told["intake"], told["refunds"], told["dead"]
     alive = [worker for worker in told["workers"] if worker["state"] == "alive"]
     waiting = refunds["unfinished"] + (intake["jobs"] or 0)
+    yield from (Need(why, "refunds doctor") for why in [told["redis"]["writes_refused"]] if why)
     if not alive:
         what = f"; refunds that wait for one: {waiting}" if waiting else ""
         yield Need(f"No worker is alive{what}.", "python -m worker")
@@ -282,6 +283,7 @@ def _redis(client: redis.Redis, info: Mapping[str, Any]) -> dict[str, Any]:
         "max_bytes": most or None,
         "fill": used / most if most else None,
         "persistence": persistence(client, dict(info)).text,
+        "writes_refused": writes_refused(info),
     }
 
 

@@ -111,6 +111,19 @@ def test_replicas_that_do_not_confirm_are_told(rig: Rig, copy: Copy) -> None:
     assert "confirm a write within 2 s: nothing is changed at Wix until more do" in found.text
 
 
+def test_a_primary_without_the_replicas_that_it_demands_is_told(rig: Rig, copy: Copy) -> None:
+    """No worker can write its heartbeat then: all look dead, and to start one helps nobody."""
+    assert _needs(rig) == []
+    copy.stop_following()
+    copy.primary.config_set("min-replicas-to-write", 1)
+    try:
+        told = status(rig.redis, rig.settings.namespace, dead_after_ms=60_000, settle_delay_ms=1)
+    finally:
+        copy.primary.config_set("min-replicas-to-write", 0)
+    assert "accepts no writes" in told["needs"][0]["text"]
+    assert told["needs"][0]["command"] == "refunds doctor"
+
+
 class _Managed:
     """A server that refuses CONFIG, as managed ones do, or has the given policy."""
 
