@@ -17,6 +17,7 @@ CIRCUIT: Mapping[str, int] = MappingProxyType(
         "REST": 3,  # how many times as long as the call took
         "FIRST_MS": 5_000,  # until the first probes, and the first pause of retries; it doubles
         "CAP_MS": 60_000,
+        "LATE_MS": 3_600_000,  # after REFUNDS_RETRY_FOR_S; what pauses then makes its last try
         "APART_MS": 25,  # between the retries of a store that pauses, as they come back
         "PROBED": 3,  # stores that are probed at a time, and calls that must fail after each pause
         "SHARE": 16,  # of 256: the stores that start first when the probes succeed; then 64, 256

@@ -85,7 +85,8 @@ def dropped(fields: Mapping[str, str]) -> list[str]:
 
 #: Fields that `refund_from` and the scripts read as 0 or empty when they are not there.
 _DEFAULTED = frozenset({
-    "attempt", "failing_since_ms", "intent_at_ms", "due_at_ms", "replayed_at_ms", "reason",
+    "attempt", "failing_since_ms", "intent_at_ms", "due_at_ms", "replayed_at_ms", "last_try_ms",
+    "reason",
 })  # fmt: skip
 
 

@@ -63,6 +63,8 @@ class Refund(NamedTuple):
     """Who has approved it, and why."""
     resolution: Mapping[str, Any] = _NOTHING
     """Who ended it, why, and what was paid elsewhere; empty if no person has."""
+    last_try_ms: int = 0
+    """Equal to `failing_since_ms` if the next failure is the last one, however few there were."""
 
     @property
     def refund_id(self) -> str:
@@ -157,7 +159,7 @@ def refund_from(fields: Mapping[str, str]) -> Refund:
 #: The fields that are whole numbers; 0 if they are absent.
 _NUMBERS = (
     *("version", "attempt", "attempts", "wix_calls", "failing_since_ms", "intent_at_ms"),
-    *("accepted_at_ms", "updated_at_ms", "due_at_ms", "replayed_at_ms"),
+    *("accepted_at_ms", "updated_at_ms", "due_at_ms", "replayed_at_ms", "last_try_ms"),
 )
 
 

@@ -251,10 +251,11 @@ class Steps:
         refund = step.refund
         unreadable = refund.facts.unreadable + 1 if isinstance(error, Unreadable) else 0
         failing_for_ms = step.now_ms - (refund.failing_since_ms or step.now_ms)
+        is_last = 0 < refund.last_try_ms == refund.failing_since_ms
 
         def in_ms(retry_after_ms: int | None) -> int | None:
             used_up = self.retry.is_used_up(refund.attempt, failing_for_ms=failing_for_ms)
-            if used_up or unreadable >= UNREADABLE_ANSWERS:
+            if used_up or is_last or unreadable >= UNREADABLE_ANSWERS:
                 return None
             return self.retry.wait_ms(refund.attempt, self.random, retry_after_ms=retry_after_ms)
 

@@ -135,19 +135,34 @@ def test_the_retries_of_thousands_are_not_woken_in_the_same_moment(wide: Wide) -
     assert times[-1] - times[0] > 4 * CIRCUIT["FIRST_MS"]
 
 
-def test_no_pause_keeps_a_refund_from_a_person_for_longer_than_it_is_to_be_retried(
-    wide: Wide,
-) -> None:
-    """Hundreds of failing refunds share the few retries of their store."""
+def test_a_person_is_told_in_time_however_many_refunds_share_a_pause(wide: Wide) -> None:
+    """Each makes one last try; twelve of each would take days where hundreds fail."""
     ids = wide.ask(stores=1, each=3 * CIRCUIT["IN_A_ROW"])
     wide.rig.simulator.script(DOWN)
     wide.run_for_s(60)
+    long_ms = 86_400_000 + CIRCUIT["LATE_MS"]
     for refund_id in ids:
-        wide.rig.redis.hincrby(wide.rig.key("refund", refund_id), "failing_since_ms", -86_400_000)
-    # All that is left are their own waits: half of 1, 2, 4 ... 900 seconds.
-    wide.run_for_s(1_000)
-    ended = [wide.rig.load(refund_id) for refund_id in ids]
-    assert {(refund.state, refund.attempt) for refund in ended} == {(State.DEAD, 12)}
+        wide.rig.redis.hincrby(wide.rig.key("refund", refund_id), "failing_since_ms", -long_ms)
+    before = wide.calls()
+    wide.run_for_s(2 * len(ids) * CIRCUIT["FIRST_MS"] // 1_000)
+    assert {wide.rig.load(refund_id).state for refund_id in ids} == {State.DEAD}
+    assert wide.calls() - before == len(ids)
+    assert wide.rig.load(ids[0]).reason["reason"] == "attempts_used_up"
+
+
+def test_the_end_of_an_outage_is_no_last_try(wide: Wide) -> None:
+    """However long it lasted, none of its refunds ends because of it."""
+    ids = wide.ask(stores=1, each=3 * CIRCUIT["IN_A_ROW"])
+    wide.rig.simulator.script(DOWN)
+    wide.run_for_s(60)
+    wide.rig.redis.hset(wide.rig.key("outage"), mapping={"since_ms": 1, "share": 256})
+    long_ms = 86_400_000 + CIRCUIT["LATE_MS"]
+    for refund_id in ids:
+        wide.rig.redis.hincrby(wide.rig.key("refund", refund_id), "failing_since_ms", -long_ms)
+    before = wide.calls()
+    wide.time.run_for_ms(60_000)
+    assert wide.calls() > before
+    assert State.DEAD not in {wide.rig.load(refund_id).state for refund_id in ids}
 
 
 def test_an_order_for_which_wix_fails_pauses_no_store(wide: Wide) -> None:

@@ -38,12 +38,12 @@ local due = redis.call('ZRANGEBYSCORE', key('due'), '-inf', now, 'LIMIT', 0, arg
 for _, id in ipairs(due) do
     redis.call('ZREM', key('due'), id)
     local record = record_of(id)
-    -- One that has failed for long enough makes its last attempts, so that a person is told in time.
-    local may_pause = now < tonumber(record.failing_since_ms or 0) + RETRY_FOR_MS
-    local wait = may_pause and retry_in_ms(id, record.store_id) or 0
+    local wait, is_last = 0, false
+    if tonumber(record.failing_since_ms or 0) > 0 then wait, is_last = retry_in_ms(id, record.store_id) end
     if wait > 0 then
         postpone(id, record.store_id, wait)
     elseif record.state then
+        if is_last then change(id, {last_try_ms = record.failing_since_ms}) end
         remove(id, 'starts_at_ms')
         change(id, {due_at_ms = 0, updated_at_ms = now})
         line_up(id, record.store_id)
