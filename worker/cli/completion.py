@@ -31,6 +31,11 @@ def dead_ids(incomplete: str) -> list[str]:
     return _newest(incomplete, "dead")
 
 
+def store_ids(incomplete: str) -> list[str]:
+    """Return the connected stores whose ids begin like this, the newest first."""
+    return _newest(incomplete, "stores")
+
+
 def archived_ids(incomplete: str) -> list[str]:
     """Return refunds of the archive that ended last and whose ids begin like this."""
     try:
@@ -50,4 +55,4 @@ def _newest(incomplete: str, name: str) -> list[str]:
             ids: Any = client.zrevrange(f"{{{given.namespace}}}:{name}", 0, NEWEST - 1)
     except (SettingsError, redis.RedisError, ConnectionClosed):
         return []
-    return [refund_id for refund_id in ids if refund_id.startswith(incomplete)][:MOST]
+    return [one for one in ids if one.startswith(incomplete)][:MOST]

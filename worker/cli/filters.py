@@ -11,12 +11,16 @@ import typer
 
 from statemachine.flows import State, Transition
 from worker.cli.common import fail
+from worker.cli.completion import store_ids
 from worker.cli.moments import Since, Until
 from worker.operations import filters
 from worker.operations.filters import BadFilter
 from worker.operations.selection import Selection
 
-Store = Annotated[str, typer.Option("--store", help="Only of the store with this site ID.")]
+Store = Annotated[
+    str,
+    typer.Option("--store", autocompletion=store_ids, help="Only of the store with this site ID."),
+]
 Order = Annotated[str, typer.Option("--order", help="Only of this order.")]
 RefundId = Annotated[
     str, typer.Option("--refund", help="Only this refund; ID* for all that begin with ID.")

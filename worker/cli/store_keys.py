@@ -9,6 +9,7 @@ import typer
 
 from worker.cli.cells import in_each_cell, of_store_or_each
 from worker.cli.common import AsJson, explain_errors, fail, named
+from worker.cli.completion import store_ids
 from worker.cli.operator import By, OptionalWhy, operator
 from worker.cli.output import print_json, print_line, print_table, say
 from worker.cli.store_desk import Desk, open_desk, print_checks
@@ -27,7 +28,13 @@ EXAMPLES = {
 @of_store_or_each
 def check(
     store_id: Annotated[
-        str, typer.Argument(metavar="SITE_ID", help="Site ID of the store.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="SITE_ID",
+            autocompletion=store_ids,
+            help="Site ID of the store.",
+            show_default=False,
+        ),
     ] = "",
     every: Annotated[bool, typer.Option("--all", help="Check every store.")] = False,
     as_json: AsJson = False,

@@ -8,6 +8,7 @@ import typer
 
 from worker.cli.cells import home_of_store
 from worker.cli.common import AsJson, connect_acts, explain_errors, fail, named
+from worker.cli.completion import store_ids
 from worker.cli.operator import By, OptionalWhy, operator
 from worker.cli.output import print_json, say
 from worker.cli.store_desk import open_desk
@@ -22,7 +23,10 @@ OFF = "upstream is not told any more what the merchant refunds and cancels"
 @explain_errors
 @home_of_store
 def observe(
-    store_id: Annotated[str, typer.Argument(metavar="SITE_ID", help="Site ID of the store.")],
+    store_id: Annotated[
+        str,
+        typer.Argument(metavar="SITE_ID", autocompletion=store_ids, help="Site ID of the store."),
+    ],
     off: Annotated[bool, typer.Option("--off", help="End it.")] = False,
     by: By = "",
     reason: OptionalWhy = "",

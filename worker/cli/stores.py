@@ -8,6 +8,7 @@ import typer
 
 from worker.cli.cells import home_of_store, in_each_cell, in_home_of, of_store
 from worker.cli.common import AsJson, connect_acts, explain_errors, fail, named
+from worker.cli.completion import store_ids
 from worker.cli.operator import By, OptionalWhy, Why, operator
 from worker.cli.output import moment, print_json, print_table, say
 from worker.cli.store_desk import open_desk, print_checks
@@ -34,7 +35,10 @@ for command in (check, keygen, reseal):
     stores.command(epilog=EXAMPLES[command.__name__])(command)
 stores.command(epilog=EXAMPLE)(observe)
 
-StoreId = Annotated[str, typer.Argument(metavar="SITE_ID", help="Site ID of the store.")]
+StoreId = Annotated[
+    str,
+    typer.Argument(metavar="SITE_ID", autocompletion=store_ids, help="Site ID of the store."),
+]
 Site = Annotated[
     str, typer.Option("--site", "--site-id", help="Site ID, or the URL of the site's dashboard.")
 ]

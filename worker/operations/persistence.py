@@ -1,4 +1,4 @@
-"""What the server may forget, and what that means for refunds. The table is in the README."""
+"""What the server may forget, and what that means for refunds: see worker/ledger/README.md."""
 
 from __future__ import annotations
 
