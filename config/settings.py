@@ -225,8 +225,8 @@ class Settings(BaseSettings):
     cancellation_refundable: Literal["cancel", "escalate", "refund_then_cancel"] = "cancel"
     """What to do with an order placed before the cutoff whose payments Wix says it could refund:
     `cancel` it, which moves no money; `escalate`, which leaves it to a person; or
-    `refund_then_cancel`: cancel it once the refund has settled. Set the last one only when all
-    workers run a version that knows it."""
+    `refund_then_cancel`, which refunds it first and cancels it once the refund has settled. Set the
+    last one only when all workers run a version that knows it."""
     restore_fulfillments: bool = True
     """Whether to recreate the deleted fulfillments when Wix refuses to cancel the order."""
     order_rounds: int = Field(default=3, ge=1, le=100)
