@@ -5,14 +5,14 @@ max_line_length = 125
 read_globals = {"redis", "cjson", "KEYS", "ARGV"}
 
 local shared = {
-    "AHEAD_MS", "wall", "offset", "last", "kept", "ns", "args", "now", "int", "other_ledger", "SOURCE", "NEXT", "ENDED", "SCHEMA", "is_newer", "WIDTH", "RETRY_FOR_MS", "PER_CALL_MS",
-    "BURST_MS", "MORE_CALLS", "CALLS", "THROTTLED", "CIRCUIT", "note_answer", "note_failure", "retry_in_ms", "is_cut_off", "width_of", "key", "record_of", "change", "remove", "forget_changes", "write_changes", "note", "emit",
+    "AHEAD_MS", "wall", "offset", "last", "kept", "ns", "args", "now", "int", "other_ledger", "SOURCE", "STATES", "next_transition", "has_ended", "SCHEMA", "is_newer", "WIDTH", "RETRY_FOR_MS", "PER_CALL_MS",
+    "BURST_MS", "MORE_CALLS", "expected_calls", "THROTTLED", "CIRCUIT", "note_answer", "note_failure", "retry_in_ms", "is_cut_off", "width_of", "key", "record_of", "change", "remove", "forget_changes", "write_changes", "note", "emit",
     "publish", "publish_store", "quiet", "is_quiet", "is_suspended", "record_accepted", "write_message", "send", "set_state",
     "acknowledge", "ack", "is_alive", "is_held", "is_lost", "server_lost_writes_at", "UNVOUCHED_MS", "was_asked", "era", "server_id", "held_back_ms", "SOON_MS", "time", "step_messages",
     "add_counts", "add_totals", "records", "replies", "changes", "follow_changes", "decoded", "text_of", "card_of", "joined", "WHOLE_CARD", "split", "units", "list_dead", "list_by", "list_failing", "list_accepted",
     "KINDS", "SEPARATOR", "UNKNOWN", "total",
     "charge", "is_paced", "calls_of", "surplus", "ahead_of", "reserve", "throttle", "plan_look", "line_up_look", "next_looks", "stop_observing",
-    "MUTATES", "worker_of", "holder_of", "drop_lease", "paid", "write_rates", "held_by_execution", "take_lease",
+    "is_mutating", "worker_of", "holder_of", "drop_lease", "paid", "write_rates", "held_by_execution", "take_lease",
     "claim_answer", "hand", "hand_over", "handed_before", "enter_ring",
     "admit", "is_ahead", "take_turn", "offer", "line_up", "early_by", "stand_back", "postpone", "release",
     -- acts.lua, in front of the scripts that record what a person does.

@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from worker.ledger.lua_tables import lua_table
-
 CIRCUIT: Mapping[str, int] = MappingProxyType(
     {
         "WINDOW_MS": 60_000,  # how long the last answer to a store's call counts
@@ -60,8 +58,3 @@ class Circuit:
     def _look(self, **arguments: Any) -> Outage:
         event, failing, answering, lasted_ms, *to_probe = self._run("outage", **arguments)
         return Outage(event, int(failing), int(answering), int(lasted_ms), to_probe)
-
-
-def constants() -> str:
-    """Return the numbers as a Lua constant."""
-    return f"local CIRCUIT = {lua_table(CIRCUIT)}\n"

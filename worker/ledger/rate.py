@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from statemachine.flows import State, Transition, next_transition
-from worker.ledger.lua_tables import lua_table
+from worker.ledger.lua_tables import lua_lookup
 
 #: How far calls may run ahead of the rate; and the last call of a step beyond that.
 BURST_MS = 1_000
@@ -56,16 +56,13 @@ def per_call_ms(calls_per_min: int) -> float:
 
 
 def constants(calls_per_min: int) -> str:
-    """Return the rate as Lua constants."""
+    """Return the rate, and what steps are expected to need of it, for the scripts."""
     calls = {
         state.value: EXPECTED_CALLS[transition]
         for state in State
         if (transition := next_transition(state))
     }
-    throttled = dict(THROTTLED) | {"PER_CALL_MS": per_call_ms(THROTTLED_PER_MIN)}
     return (
         f"local PER_CALL_MS = {per_call_ms(calls_per_min)!r}\nlocal BURST_MS = {BURST_MS}\n"
-        f"local MORE_CALLS = {MORE_CALLS}\n"
-        f"local CALLS = {lua_table(calls)}\n"
-        f"local THROTTLED = {lua_table(throttled)}\n"
+        f"local MORE_CALLS = {MORE_CALLS}\n{lua_lookup('expected_calls', calls)}"
     )

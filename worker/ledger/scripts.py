@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from functools import cache
@@ -11,9 +12,9 @@ from typing import TYPE_CHECKING
 import redis
 
 from statemachine.flows import TERMINAL, State, Transition, next_transition
-from worker.ledger import circuit
+from worker.ledger import circuit, rate
 from worker.ledger.lanes import LaneRules
-from worker.ledger.lua_tables import lua_table
+from worker.ledger.lua_tables import lua_lookup
 from worker.ledger.nesting import nested
 from worker.ledger.shaking import Statement, shaken, statements, without_comments
 from worker.queue.broker import CLOCK_LUA
@@ -50,6 +51,12 @@ OF_STEPS = frozenset({"claim", "commit", "fetch", "intent"})
 #: Where a script leaves what finish() writes: records, lanes, rates, counts.
 LEFT = frozenset({"changes", "removals", "touched", "set_rates", "state_counts", "new_totals"})
 
+#: Numbers that the scripts name as `CIRCUIT.FIRST_MS`: these take the place of the names.
+_NUMBERS = {
+    "CIRCUIT": circuit.CIRCUIT,
+    "THROTTLED": {**rate.THROTTLED, "PER_CALL_MS": rate.per_call_ms(rate.THROTTLED_PER_MIN)},
+}
+_NUMBER = re.compile(rf"\b({'|'.join(_NUMBERS)})\.([A-Z_]+)")
 
 #: In the texts of the scripts, where the namespace belongs.
 _NAMESPACE = "@namespace@"
@@ -90,16 +97,16 @@ def _shared(parts: tuple[str, ...], lanes: LaneRules) -> tuple[Statement, ...]:
     """Return the statements in front of every script, and then of these parts."""
     following = {s.value: t.value for s in State if (t := next_transition(s))}
     head = f"local SOURCE = 'wix-refund-worker/{_NAMESPACE}'\n"
-    head += f"local NEXT = {lua_table(following)}\n"
+    head += lua_lookup("next_transition", following)
     # Sorted, so that all processes send the same script.
-    ended = {state.value: True for state in sorted((*TERMINAL, State.DEAD))}
-    head += f"local ENDED = {lua_table(ended)}\nlocal SCHEMA = {KNOWN_SCHEMA}\n"
-    mutating = {transition.value: True for transition in sorted(MUTATING)}
-    head += f"local MUTATES = {lua_table(mutating)}\n"
-    head += lanes.constants() + circuit.constants() + CLOCK_LUA
+    head += lua_lookup("has_ended", dict.fromkeys(sorted((*TERMINAL, State.DEAD)), True))
+    head += lua_lookup("is_mutating", dict.fromkeys(sorted(MUTATING), True))
+    head += f"local STATES = {{{json.dumps(list(State))[1:-1]}}}\nlocal SCHEMA = {KNOWN_SCHEMA}\n"
+    head += lanes.constants() + CLOCK_LUA
     head += "".join(map(_lua, (*SHARED, *parts)))
     return statements(without_comments(head))
 
 
 def _lua(name: str) -> str:
-    return (_LUA / f"{name}.lua").read_text()
+    text = (_LUA / f"{name}.lua").read_text()
+    return _NUMBER.sub(lambda found: json.dumps(_NUMBERS[found[1]][found[2]]), text)

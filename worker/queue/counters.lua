@@ -4,7 +4,6 @@
 --   {ns}:day:N     HASH at (the day), and counts; N from 0 to 31
 --   {ns}:totals    HASH counts since the beginning: accepted, ended<US>STATE<US>FLOW<US>REASON and
 --                  units<US>CURRENCY (ten-thousandths), where <US> is the character 31
-local RINGS = {minute = {60000, 1440, 5}, day = {86400000, 32, 6}}
 
 -- Empty the slot of the present minute or day, if it has counted another one. {ns}:clock holds the
 -- last one that was looked at, so that most scripts need not look.
@@ -21,7 +20,9 @@ end
 -- Add to counts of the present minute or day: {field: whole number, or its digits}.
 local function add_counts(ring, counts)
     if not next(counts) then return end
-    local length_ms, slots, place = unpack(RINGS[ring])
+    -- The place is that of the last minute or day in what was read of {ns}:clock.
+    local length_ms, slots, place = 60000, 1440, 5
+    if ring == 'day' then length_ms, slots, place = 86400000, 32, 6 end
     local at = math.floor(wall / length_ms)
     local slot = ns .. ':' .. ring .. ':' .. at % slots
     empty_slot(slot, ring, at, place)

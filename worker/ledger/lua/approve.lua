@@ -8,7 +8,7 @@ local record = record_of(id)
 local is_waiting = decoded(record.hold).reason == 'needs_approval'
 local people, given = tonumber(decoded(record.approval).people or 1), decoded(record.approvals)
 if is_repeat then return {is_waiting and 'noted' or 'approved', #given, people} end
-if not is_waiting or ENDED[record.state] then return {'not_waiting', 0, 0} end
+if not is_waiting or has_ended(record.state) then return {'not_waiting', 0, 0} end
 if is_newer(id) or record.version ~= args.version then return {'changed', 0, 0} end
 local mine = decoded(args.given)
 for _, each in ipairs(given) do

@@ -29,7 +29,7 @@ local function problem_of(id, store, state)
     if not redis.call('ZSCORE', key('state', state), id) then return 'not listed under its state' end
     if state == 'dead' and not redis.call('ZSCORE', key('dead'), id) then return 'dead, but not listed' end
     if is_newer(id) then return places == 1 and 'needs a newer version of the worker' or 'in no place, or in several' end
-    if not NEXT[state] then return places > 0 and 'ended, but still queued' or nil end
+    if not next_transition(state) then return places > 0 and 'ended, but still queued' or nil end
     if places == 0 then return 'nowhere' end
     if places > 1 then return 'in several places' end
     if redis.call('ZSCORE', key('busy', store), id) and is_lost(id, messages) then return 'forgotten' end
@@ -40,9 +40,7 @@ end
 
 -- The lists that still have a forgotten refund.
 local LISTS = {key('accepted'), key('due'), key('dead'), key('watch'), key('on_hold')}
-for _, states in ipairs({NEXT, ENDED}) do
-    for state in pairs(states) do LISTS[#LISTS + 1] = key('state', state) end
-end
+for _, state in ipairs(STATES) do LISTS[#LISTS + 1] = key('state', state) end
 local function listed_in(id)
     local found = {}
     for _, list in ipairs(LISTS) do
@@ -67,7 +65,7 @@ for _, id in ipairs(args.ids) do
             if not is_held(id) then leave(id, store) end
             redis.call('ZADD', key('state', state), record_of(id).accepted_at_ms, id)
             if state == 'dead' then redis.call('ZADD', key('dead'), 'NX', now, id) end
-            if NEXT[state] and not is_held(id) then
+            if next_transition(state) and not is_held(id) then
                 change(id, {due_at_ms = 0})
                 line_up(id, store)
             else

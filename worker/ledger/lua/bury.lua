@@ -8,7 +8,7 @@ local record = record_of(id)
 local state, held_by = record.state, record.held_by
 -- A repeat of this call, whose first reply was lost.
 if record.buried_by == args.nonce then return 1 end
-if not NEXT[state] then return 0 end
+if not next_transition(state) then return 0 end
 if args.epoch ~= '' and redis.call('HGET', key('suspended', store), 'epoch') ~= args.epoch then return 0 end
 local lease = key('lease', store, record.order_id)
 if held_by and redis.call('GET', lease) == held_by then

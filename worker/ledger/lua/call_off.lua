@@ -6,7 +6,7 @@ if is_repeat then return 'called_off' end
 local id = args.refund_id
 local record = record_of(id)
 local state, store = record.state, record.store_id
-if not state or ENDED[state] then return 'ended' end
+if not state or has_ended(state) then return 'ended' end
 if is_newer(id) then return 'newer' end
 if is_held(id) then return 'running' end
 if record.version ~= args.version then return 'changed' end

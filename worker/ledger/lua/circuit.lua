@@ -1,5 +1,5 @@
 -- In front of every script of the ledger, before rate.lua: whether Wix is down for most stores.
--- circuit.py sets the numbers of CIRCUIT above.
+-- scripts.py puts in the numbers of CIRCUIT (circuit.py).
 --
 -- While it is, the circuit is open, and no refund starts. When Wix answers the probes, the share of the
 -- stores whose refunds start grows step by step (outage.lua).

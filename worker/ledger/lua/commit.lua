@@ -95,8 +95,9 @@ end
 -- If the same thread makes the next step, which has what this one read, a step of few calls may run as far
 -- ahead of the rate as one of many.
 local handed = {}
-local goes_on = args.next == 'now' and not is_held_back and not is_paused(store) and not is_on_hold(id)
-    and not is_paced(store, (args.hands_over and ahead_of or surplus)(calls_of(id, args.next_calls)))
+local calls = args.next == 'now' and calls_of(id, args.next_calls)
+local goes_on = calls and not is_held_back and not is_paused(store) and not is_on_hold(id)
+    and not is_paced(store, (args.hands_over and ahead_of or surplus)(calls))
 -- A refund that takes long gives way to a store that goes ahead of the others.
 if args.gives_way then enter_ring() end
 local hands_own = goes_on and args.hands_over and not (args.gives_way and is_ahead())
@@ -114,7 +115,7 @@ if args.lacking then
     redis.call('HDEL', key('worked', store), args.lacking)
 end
 if hands_own then
-    handed = hand(id, true, args.next_calls)
+    handed = hand(id, true, calls)
 elseif goes_on then
     send(id)
 elseif args.next == 'now' or args.next == 'lane' then

@@ -62,7 +62,8 @@ local function make_card(id)
         local asked = decoded(record.approval)
         card.amount, card.currency = text_of(asked.amount), text_of(asked.currency)
     end
-    if ENDED[record.state] and record.state ~= 'rejected' and record.state ~= 'dead' then card.reason, card.code = '', '' end
+    local state = record.state
+    if has_ended(state) and state ~= 'rejected' and state ~= 'dead' then card.reason, card.code = '', '' end
     return joined(card)
 end
 

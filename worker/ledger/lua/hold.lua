@@ -4,7 +4,7 @@
 -- Returns held | stopping (after the step that runs) | already | ended | newer.
 local id = args.refund_id
 local record = record_of(id)
-if not record.state or ENDED[record.state] then return 'ended' end
+if not record.state or has_ended(record.state) then return 'ended' end
 if is_newer(id) then return 'newer' end
 local running = is_held(id)
 if is_on_hold(id) and not is_repeat then return 'already' end

@@ -49,7 +49,7 @@ local function card_of(record)
     local code, status = text_of(reason.wix_code), tonumber(reason.http_status)
     return {
         reason = text_of(reason.reason), code = code == '' and status and int(status) or code, store = record.store_id,
-        transition = NEXT[record.died_in or record.state] or '', died_in = text_of(record.died_in),
+        transition = next_transition(record.died_in or record.state) or '', died_in = text_of(record.died_in),
         order = record.order_id, amount = amount_of(request, facts),
         currency = currency ~= '' and currency or text_of(request.currency),
         text = string.lower(table.concat(words, ' ')),
@@ -112,7 +112,7 @@ end
 
 -- List a refund while its step fails and is tried again, and count it for its store.
 local function list_failing(id, record)
-    local is_failing = NEXT[record.state] ~= nil and tonumber(record.failing_since_ms or 0) > 0
+    local is_failing = next_transition(record.state) ~= nil and tonumber(record.failing_since_ms or 0) > 0
     if is_failing == (record.failing ~= nil) then return end
     local store, stores = record.store_id, key('failing_stores')
     if is_failing then
@@ -135,7 +135,7 @@ local state_counts, new_totals = {}, {}
 local function total(name, number) new_totals[name] = (new_totals[name] or 0) + number end
 local function count_state(record)
     local state = record.state
-    if state ~= 'accepted' and NEXT[state] then return end
+    if state ~= 'accepted' and next_transition(state) then return end
     state_counts[state] = (state_counts[state] or 0) + 1
     if state == 'accepted' then return total('accepted', 1) end
     local reason = (state == 'rejected' or state == 'dead') and text_of(decoded(record.reason).reason) or ''

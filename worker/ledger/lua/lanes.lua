@@ -16,7 +16,7 @@
 local function is_newer(id)
     local record = record_of(id)
     local state = record.state
-    return state and (not NEXT[state] and not ENDED[state] or tonumber(record.schema or 1) > SCHEMA)
+    return state and (not next_transition(state) and not has_ended(state) or tonumber(record.schema or 1) > SCHEMA)
 end
 
 -- Whether a person has stopped a refund where it is.
@@ -160,7 +160,7 @@ local function take_first(store)
             local state = record_of(id).state
             if is_on_hold(id) then
                 redis.call('ZADD', key('on_hold'), now, id)
-            elseif NEXT[state] then
+            elseif next_transition(state) then
                 ahead[store] = (ahead[store] or 0) + calls_of(id)
                 redis.call('ZADD', busy, now, id)
                 return id

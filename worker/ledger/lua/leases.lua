@@ -85,20 +85,20 @@ local function claim_answer(id, status, goes_on)
 end
 
 -- Hand a refund that has a slot to the execution of this script: {transition, message id, claim...}.
--- calls: how many its transition will make, if that is known; for a refund that goes on in its thread.
+-- goes_on: whether its thread goes on with it; calls: how many its step will make, if that was counted.
 local function hand(id, goes_on, calls)
     local record = record_of(id)
     local wakes = tonumber(record.wakes or 0) + 1
     local message_id = id .. '~' .. wakes
     change(id, {wakes = wakes, message_id = message_id})
     local token = args.worker_id .. '|' .. message_id .. '|' .. args.execution
-    calls = calls_of(id, calls)
+    calls = calls or calls_of(id)
     charge(record.store_id, calls)
-    take_lease(id, token, MUTATES[NEXT[record.state]], calls)
+    take_lease(id, token, is_mutating(next_transition(record.state)), calls)
     if not (goes_on and args.is_handed) then
         redis.call('HSET', key('handed', args.worker_id), args.execution, int(now) .. '|' .. id)
     end
-    return {NEXT[record.state], message_id, unpack(claim_answer(id, 'claimed', goes_on))}
+    return {next_transition(record.state), message_id, unpack(claim_answer(id, 'claimed', goes_on))}
 end
 
 -- The message id under which an execution holds a refund; nil if it does not.
@@ -113,7 +113,7 @@ local function handed_before()
     local id = string.match(redis.call('HGET', key('handed', args.worker_id), args.execution) or '', '^%d+|(.*)$')
     local message_id = id and held_by_execution(id, args.execution)
     if not message_id then return {} end
-    return {NEXT[record_of(id).state], message_id, unpack(claim_answer(id, 'claimed'))}
+    return {next_transition(record_of(id).state), message_id, unpack(claim_answer(id, 'claimed'))}
 end
 
 -- Hand the next refund in turn to the execution of this script: {} if there is none. Messages that are

@@ -1,5 +1,5 @@
 -- Shared functions, in front of each script of the ledger, after worker/queue/clock.lua; scripts.py
--- sets SOURCE and NEXT (state -> next transition) above.
+-- sets SOURCE, STATES, next_transition(state), has_ended(state) and is_mutating(transition) above.
 
 -- The name of a key: of one part, of two or of three. Not by table.concat, since a table costs more than the text.
 local function key(a, b, c)
@@ -168,7 +168,7 @@ local function write_message(id)
     local message_id = id .. '~' .. wakes
     change(id, {wakes = wakes, message_id = message_id})
     redis.call('HSET', ns .. ':steps.msgs', message_id, cjson.encode({
-        queue_name = 'steps', actor_name = NEXT[record.state],
+        queue_name = 'steps', actor_name = next_transition(record.state),
         args = {id}, kwargs = {}, options = {redis_message_id = message_id},
         message_id = message_id, message_timestamp = now,
     }))
@@ -194,9 +194,9 @@ local function set_state(id, state)
     change(id, {state = state})
     redis.call('ZADD', key('state', state), record.accepted_at_ms, id)
     -- What has finished is packed soon (pack.lua).
-    if ENDED[state] and state ~= 'dead' then redis.call('SADD', key('unpacked'), id) end
+    if has_ended(state) and state ~= 'dead' then redis.call('SADD', key('unpacked'), id) end
     -- What has ended has nothing left to stop.
-    if ENDED[state] and record.hold then
+    if has_ended(state) and record.hold then
         lift_hold(id)
         redis.call('ZREM', key('on_hold'), id)
     end

@@ -1,6 +1,6 @@
 -- In front of every script of the ledger, before lanes.lua: how many calls a store may make to Wix.
--- rate.py sets PER_CALL_MS, BURST_MS, MORE_CALLS and the numbers of THROTTLED above, and CALLS: state -> the
--- calls that its next transition is expected to make.
+-- rate.py sets PER_CALL_MS, BURST_MS and MORE_CALLS above, and expected_calls(state), the calls that its next
+-- transition is expected to make; scripts.py puts in the numbers of THROTTLED.
 --
 -- Calls are spread over time (generic cell rate algorithm): rate:STORE is when the calls that were
 -- reserved so far are paid off. A step may start while that is at most BURST_MS ahead, one of more calls
@@ -60,7 +60,7 @@ local function charge(store, calls)
     set_paid_at(store, at)
 end
 
--- A step deletes each fulfillment of an order; CALLS has the first one.
+-- A step deletes each fulfillment of an order; expected_calls has the first one.
 local function more_deletions(id)
     local record = record_of(id)
     if record.state ~= 'fulfilled' then return 0 end
@@ -76,7 +76,7 @@ local function is_given(value) return value and value ~= cjson.null and value ~=
 -- Wix calculates the total of the parts that a job names: of lines with an amount, and of all else.
 local function calculations(id)
     local record = record_of(id)
-    if NEXT[record.state] ~= 'submit_refund' then return 0 end
+    if next_transition(record.state) ~= 'submit_refund' then return 0 end
     local job = decoded(record.request)
     local fees, of_amounts, of_others = job.additional_fees, 0, 0
     if is_given(job.shipping) or type(fees) == 'table' and #fees > 0 then of_others = 1 end
@@ -86,9 +86,9 @@ local function calculations(id)
     return of_amounts + of_others
 end
 
--- The calls of a refund's next step; usual: if its transition makes another number than in CALLS.
+-- The calls of a refund's next step; usual: if its transition makes another number than expected_calls.
 local function calls_of(id, usual)
-    return (usual or CALLS[record_of(id).state] or 0) + more_deletions(id) + calculations(id)
+    return (usual or expected_calls(record_of(id).state) or 0) + more_deletions(id) + calculations(id)
 end
 
 -- The calls of a step beyond those for which there is room after its start; fewer than none if room is left.

@@ -8,7 +8,7 @@ for _, id in ipairs(args.ids) do
     if record.state then
         local card, failing = redis.call('HGET', key('cards'), id), record.failing
         list_accepted(id, record)
-        if ENDED[record.state] and record.state ~= 'dead' and not record.packed then
+        if has_ended(record.state) and record.state ~= 'dead' and not record.packed then
             redis.call('SADD', key('unpacked'), id)
         end
         list_failing(id, record)

@@ -11,7 +11,7 @@ for _, store in ipairs(args.stores) do
             if record.message_id then redis.call('HDEL', ns .. ':steps.msgs', record.message_id) end
             if is_newer(id) then
                 stand_back(id, store)
-            elseif NEXT[record.state] then
+            elseif next_transition(record.state) then
                 send(id)
                 requeued[#requeued + 1] = id
             else

@@ -4,7 +4,7 @@
 local id = args.refund_id
 local record = record_of(id)
 if is_repeat then return 'retried' end
-if not record.state or ENDED[record.state] then return 'ended' end
+if not record.state or has_ended(record.state) then return 'ended' end
 if is_on_hold(id) then return 'on_hold' end
 if early_by(id) > 0 then return 'early' end
 if redis.call('ZREM', key('due'), id) == 0 then
