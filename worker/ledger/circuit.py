@@ -11,7 +11,7 @@ CIRCUIT: Mapping[str, int] = MappingProxyType(
         "WINDOW_MS": 60_000,  # how long the last answer to a store's call counts
         "LEAST": 3,  # stores that must fail; and more must fail than are answered
         "IN_A_ROW": 10,  # calls of one store that must fail until its retries pause
-        "REST_AFTER": 3,  # calls of one store that must fail until it rests after each
+        "REST_AFTER": 3,  # calls of one store that must fail until its retries rest after each
         "REST": 3,  # how many times as long as the call took
         "FIRST_MS": 5_000,  # until the first probes, and the first pause of retries; it doubles
         "CAP_MS": 60_000,

@@ -8,7 +8,7 @@
 -- set: the time of an answer, and minus the time of a failure.
 local function note_answer(store) redis.call('ZADD', key('answers'), now, store) end
 
--- How many refunds of a store may be in flight; is_resting: whether a call failed lately. A call that hangs keeps a
+-- How many refunds of a store may be in flight; is_resting: whether several calls failed lately. A call that hangs keeps a
 -- thread for long, and a few such stores could keep all of them.
 local function width_of(store, is_resting)
     local is_answered = not is_resting or tonumber(redis.call('ZSCORE', key('answers'), store) or 0) > 0
@@ -24,7 +24,9 @@ local function note_failure(store, took_ms)
     if tonumber(redis.call('ZSCORE', answers, store) or 0) > 0 then redis.call('DEL', run) end
     redis.call('ZADD', answers, -now, store)
     local rest_ms = math.min(CIRCUIT.CAP_MS, CIRCUIT.REST * took_ms)
-    redis.call('SET', key('resting', store), int(now + rest_ms), 'PX', int(rest_ms + CIRCUIT.WINDOW_MS))
+    if tonumber(redis.call('HGET', run, 'failures') or 0) + 1 >= CIRCUIT.REST_AFTER then
+        redis.call('SET', key('resting', store), int(now + rest_ms), 'PX', int(rest_ms + CIRCUIT.WINDOW_MS))
+    end
     -- A call that was under way when the pause began says nothing new.
     if now < tonumber(redis.call('HGET', run, 'until_ms') or 0) then return end
     local more, wait = redis.call('HINCRBY', run, 'failures', 1) - CIRCUIT.IN_A_ROW, 0
@@ -38,7 +40,7 @@ end
 -- Until when the retries of a store pause or rest, whose last call failed at failed_at; 0 if they do not. While
 -- others of its refunds start (is_free: none does), each of their failures would begin the rest anew.
 local function paused_until(store, failed_at, failures, until_ms, is_free)
-    local rested_at = failures >= CIRCUIT.REST_AFTER and tonumber(redis.call('GET', key('resting', store)) or 0) or 0
+    local rested_at = tonumber(redis.call('GET', key('resting', store)) or 0)
     -- What fails at once costs next to nothing, and rests only when many have failed.
     local hangs = failed_at > 0 and rested_at - failed_at >= CIRCUIT.FIRST_MS
     if failures < CIRCUIT.IN_A_ROW and not hangs then return 0 end
