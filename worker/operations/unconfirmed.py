@@ -6,13 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 
 #: The counter of a minute (`worker/queue/counters.lua`).
 COUNTER = "unconfirmed"
-#: How many of the last minutes count: before that, a failover may have been the reason.
-MINUTES = 2
+#: How many of the last minutes count.
+MINUTES = 3
+#: In how many of them there must be some: after a failover replicas are away for a moment.
+LASTING = 2
 
 
 def unconfirmed_of(minutes: Sequence[Mapping[str, str]]) -> int:
-    """Return how many there were lately; *minutes* are counters, the latest last."""
-    return sum(int(minute.get(COUNTER, 0)) for minute in minutes[-MINUTES:])
+    """Return how many there were lately, 0 if that did not last; *minutes* are counters."""
+    counts = [int(minute.get(COUNTER, 0)) for minute in minutes[-MINUTES:]]
+    return sum(counts) if sum(map(bool, counts)) >= LASTING else 0
 
 
 def unconfirmed_needs(count: int) -> Iterator[tuple[str, str]]:
