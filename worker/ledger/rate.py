@@ -32,7 +32,7 @@ THROTTLED: Mapping[str, float] = MappingProxyType(
 #: The calls that a step reserves; worker/README.md says what each is for.
 EXPECTED_CALLS: Mapping[Transition, int] = MappingProxyType(
     {
-        Transition.ASSESS_ORDER: 1,  # and one if the order is fulfilled, as only this call shows
+        Transition.ASSESS_ORDER: 2,  # the second one if the order is fulfilled, as the first shows
         Transition.UNFULFILL_ORDER: 3,  # and one for each fulfillment after the first
         Transition.CANCEL_ORDER: 4,
         Transition.VOID_PAYMENTS: 2,
