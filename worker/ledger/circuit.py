@@ -13,6 +13,7 @@ CIRCUIT: Mapping[str, int] = MappingProxyType(
         "IN_A_ROW": 10,  # calls of one store that must fail until its retries pause
         "REST_AFTER": 3,  # calls of one store that must fail until its retries rest after each
         "REST": 3,  # how many times as long as the call took
+        "NARROW": 2,  # refunds of a store in flight after as many, until a call is answered
         "FIRST_MS": 5_000,  # until the first probes, and the first pause of retries; it doubles
         "CAP_MS": 60_000,
         "LATE_MS": 3_600_000,  # after REFUNDS_RETRY_FOR_S; what pauses then makes its last try

@@ -9,10 +9,10 @@
 local function note_answer(store) redis.call('ZADD', key('answers'), now, store) end
 
 -- How many refunds of a store may be in flight; is_resting: whether several calls failed lately. A call that hangs keeps a
--- thread for long, and a few such stores could keep all of them.
+-- thread for long, and a few such stores could keep all of them. Beside a retry there is room for a new refund.
 local function width_of(store, is_resting)
     local is_answered = not is_resting or tonumber(redis.call('ZSCORE', key('answers'), store) or 0) > 0
-    return is_answered and WIDTH or 1
+    return is_answered and WIDTH or math.min(WIDTH, CIRCUIT.NARROW)
 end
 
 -- Note that Wix did not answer it. Where few stores have work, no outage shows, and each refund would run into
