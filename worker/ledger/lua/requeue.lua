@@ -19,9 +19,10 @@ for _, store in ipairs(args.stores) do
             end
         end
     end
-    admit(store)
-    if redis.call('ZCARD', key('busy', store)) == 0 and redis.call('ZCARD', key('lane', store)) == 0 then
+    if redis.call('EXISTS', key('busy', store), key('lane', store)) == 0 then
         redis.call('SREM', key('busy_stores'), store)
+    else
+        admit(store)
     end
 end
 return requeued
