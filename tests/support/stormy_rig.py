@@ -13,6 +13,7 @@ import httpx
 from tests.support.rig import Rig, settings_for
 from tests.support.transport import SimulatorTransport
 from worker.app import Seams
+from worker.queue.own_calls import OwnCalls
 from worker.scheduler.requeue import requeue_lost
 from worker.simulator import Flags, Simulator
 from worker.simulator.http.wsgi import wsgi
@@ -112,6 +113,10 @@ class StormyRig(Rig):
             self.redis.zadd(self.key("workers"), {self.broker.broker_id: 1})
             self.broker.broker_id = str(uuid.uuid4())
             self.broker.held.clear()
+            # The fresh one has made no calls, and vouches as itself.
+            self.broker.own_calls = OwnCalls()
+            vouching = self.ledger.intents.vouch_for(self.broker.own_calls, self.broker.broker_id)
+            self.broker.vouch = vouching.turn
             self.broker.beat()
 
     def freeze(self) -> None:
