@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.commands import refunds, settings_of
 from tests.support.rig import AFTER, KEY, STORE_ID, Rig
-from worker.cli.completion import dead_ids, refund_ids
+from worker.cli.completion import dead_ids, refund_ids, store_ids
 from worker.observability.printable import printable
 from worker.operations.durations import amount_text, size, span
 from worker.operations.timeline import timeline
@@ -210,6 +210,8 @@ def test_tab_completes_ids_and_is_silent_without_redis(
     assert refund_ids("rf-19")[:2] == ["rf-199", "rf-198"]
     assert len(refund_ids("rf-")) == 50
     assert dead_ids("rf") == ["rf-7"]
+    rig.redis.zadd(rig.key("stores"), {"4b29": 1, "0f5b": 2})
+    assert store_ids("4") == ["4b29"]
     monkeypatch.setenv("REFUNDS_REDIS_URL", "redis://127.0.0.1:1/0")
     assert refund_ids("rf") == []
     monkeypatch.setenv("REFUNDS_REDIS_URL", "nonsense")
