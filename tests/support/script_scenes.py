@@ -133,7 +133,7 @@ CLAIMED: Changes = {
     "refund:rf.fence": 1,
     "refund:rf.held_by": "ME|m|e",
     "refund:rf.prior_intent_at_ms": 0,
-    "refund:rf.reserved": 1,
+    "refund:rf.reserved": 2,
 }
 
 COMMITTED: Changes = {
