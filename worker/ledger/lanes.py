@@ -19,7 +19,7 @@ class LaneRules:
     calls_per_min: int = 0
     """Maximum number of calls to Wix; 0 for no limit. W7."""
     retry_for_s: int = 0
-    """For how long a failing refund may wait because its store pauses (`lua/circuit.lua`)."""
+    """For how long a failing refund is tried again; later its store's pause ends that."""
 
     def constants(self) -> str:
         """Return the rules as Lua constants."""

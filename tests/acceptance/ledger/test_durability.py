@@ -15,6 +15,7 @@ from tests.support.rig import AFTER, BEFORE, Rig
 from worker.app import build
 from worker.demo.embedded import embedded_server
 from worker.ledger.overview import Overview
+from worker.operations.doctor import examine
 from worker.operations.persistence import are_confirming, persistence, replicas
 from worker.operations.status import status
 from worker.operations.unconfirmed import COUNTER, unconfirmed_needs, unconfirmed_of
@@ -128,6 +129,17 @@ def test_a_primary_without_the_replicas_that_it_demands_is_told(rig: Rig, copy: 
         copy.primary.config_set("min-replicas-to-write", 0)
     assert "accepts no writes" in told["needs"][0]["text"]
     assert told["needs"][0]["command"] == "refunds doctor"
+
+
+def test_doctor_says_all_it_knows_of_a_server_that_accepts_no_writes(rig: Rig, copy: Copy) -> None:
+    """Whether replicas confirm cannot be tried then; everything else is still found out."""
+    copy.stop_following()
+    copy.primary.config_set("min-replicas-to-write", 1)
+    try:
+        found = {f.check for f in examine(rig.redis, 1, namespace=rig.settings.namespace)}
+    finally:
+        copy.primary.config_set("min-replicas-to-write", 0)
+    assert {"version", "memory", "persistence", "clock"} <= found
 
 
 class _Managed:
